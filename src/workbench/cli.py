@@ -1,0 +1,63 @@
+"""The command `mlwb`. A verb's module is imported only once the verb is known."""
+
+import sys
+
+from workbench import __version__
+
+# verb -> (module under `workbench.verbs`, one line for --help)
+VERBS = {
+    "run": ("run", "run a task file with no one watching"),
+    "demo": ("demo", "a recorded session against real tools and real training; no key, no network"),
+    "sessions": ("sessions", "list, show, export, remove sessions"),
+    "agents": ("agents", "list, show and check agent definitions"),
+    "permissions": ("permissions", "which verdict a tool call would get, and by which rule"),
+}
+
+HELP = """usage: mlwb VERB …
+
+{verbs}
+
+`mlwb VERB --help` tells the rest. `mlwb --version` prints the version.
+"""
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Runs the verb named by ARGV (default: the process's own arguments); returns the exit status."""
+    args = sys.argv[1:] if argv is None else argv
+    if args and args[0] in ("--version", "-V"):
+        print(f"mlwb {__version__}")
+        return 0
+    if not args or args[0] in ("--help", "-h", "help"):
+        print(HELP.format(verbs="\n".join(f"  {name:<12} {line}" for name, (_, line) in VERBS.items())), end="")
+        return 0
+    if args[0] not in VERBS:
+        return _unknown(args[0])
+    return _dispatch(VERBS[args[0]][0], args[1:])
+
+
+def _unknown(verb: str) -> int:
+    import difflib
+
+    near = difflib.get_close_matches(verb, VERBS, n=1)
+    hint = f"did you mean `mlwb {near[0]}`?" if near else "`mlwb --help` lists the verbs."
+    print(f"mlwb: there is no verb {verb!r}; {hint}", file=sys.stderr)
+    return 2
+
+
+def _dispatch(module: str, args: list[str]) -> int:
+    import importlib
+
+    verb = importlib.import_module(f"workbench.verbs.{module}")
+    try:
+        status: int = verb.main(args)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # The reader went away (`| head`): not an error, and nothing more can be said.
+        import os
+
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
+    except KeyboardInterrupt:
+        print(file=sys.stderr)
+        return 130
+    return status

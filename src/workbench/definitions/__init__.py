@@ -1,0 +1,1 @@
+"""Agent definition files: found, read with tolerance, and told about."""

@@ -1,0 +1,1 @@
+"""The process that owns live sessions, and the client side of it."""

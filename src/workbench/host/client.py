@@ -1,0 +1,31 @@
+"""The client side: one object, whether the session runs in this process or behind a socket."""
+
+from collections.abc import AsyncIterator
+from typing import Protocol
+
+from workbench.protocol.commands import Ack, AnyCommand
+from workbench.protocol.events import Envelope
+from workbench.protocol.queries import AnyPage, AnyQuery
+from workbench.protocol.state import SessionState
+
+
+class Client(Protocol):
+    """A view of one session, and the way to steer it."""
+
+    session: str
+
+    @property
+    def state(self) -> SessionState:
+        """The fold of all that was received."""
+
+    async def send(self, command: AnyCommand) -> Ack:
+        """Asks for something; the answer says whether it was taken."""
+
+    def events(self) -> AsyncIterator[Envelope]:
+        """Envelopes from where this client stands; ends when the session's host lets go of it."""
+
+    async def query(self, query: AnyQuery) -> AnyPage:
+        """A page of what the state does not hold."""
+
+    async def close(self) -> None:
+        """Leaves; the session goes on."""

@@ -1,0 +1,1 @@
+"""Where answers come from: the SDK, a recording; and the catalogue of models."""

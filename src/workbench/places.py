@@ -1,0 +1,24 @@
+"""The folders of this user, by the XDG base directory rules. Nothing here creates one."""
+
+import os
+from pathlib import Path
+
+
+def _base(variable: str, default: str) -> Path:
+    value = os.environ.get(variable, "")
+    return Path(value) if value.startswith("/") else Path.home() / default
+
+
+def config() -> Path:
+    """The user's settings, definitions and themes."""
+    return _base("XDG_CONFIG_HOME", ".config") / "mlwb"
+
+
+def state() -> Path:
+    """What the program remembers: sessions."""
+    return _base("XDG_STATE_HOME", ".local/state") / "mlwb"
+
+
+def sessions() -> Path:
+    """One folder a session."""
+    return state() / "sessions"

@@ -1,0 +1,376 @@
+"""The events of a session. Each is plain data that can be written as one line of JSON.
+
+Journalled events are the one truth of a session; `Ephemeral` ones (deltas, progress, samples) are sent to
+whoever watches and are never written: a completed item says everything that its deltas said.
+"""
+
+from typing import Any
+
+import msgspec
+
+from workbench.protocol.blocks import DisplayBlock, Todo
+from workbench.protocol.names import Mode
+from workbench.protocol.result import CheckResult, Question, Result, Usage
+from workbench.protocol.task import Caps, Task
+
+
+def _tag(name: str) -> str:
+    return "".join(f"_{c.lower()}" if c.isupper() else c for c in name).lstrip("_")
+
+
+class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="type", tag=_tag):
+    """Base of every journalled event."""
+
+
+class Ephemeral(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="type", tag=_tag):
+    """Base of the events that are sent and not journalled. A slow client may miss any of them."""
+
+
+# --- the life of a session ---------------------------------------------------------------------------------
+
+
+class SessionStarted(Event, frozen=True, kw_only=True):
+    """First line of every journal. `prefix` is the blob that holds system prompt and tool list, byte for byte."""
+
+    protocol: str
+    version: str
+    task: Task
+    workspace: str
+    roots: tuple[str, ...]
+    agent: str
+    agent_path: str
+    agent_source: str  # workspace, user or shipped
+    agent_digest: str
+    color: str | None = None
+    grants: dict[str, tuple[str, ...]]  # tool -> scopes; no scope: all of it
+    model: str
+    mode: Mode
+    prefix: str
+    host: str
+    boot_id: str
+    user: str
+    pid: int
+    title: str = ""
+    parent: str | None = None  # session this one was forked from
+    commit: str | None = None
+    branch: str | None = None
+
+
+class SessionResumed(Event, frozen=True, kw_only=True):
+    """A host took the session up again. Caps replace the earlier ones; spent amounts go on counting."""
+
+    host: str
+    boot_id: str
+    user: str
+    pid: int
+    mode: Mode
+    caps: Caps
+    cut: int = 0  # bytes of a torn last line that were cut off
+
+
+class SessionEnded(Event, frozen=True, kw_only=True):
+    """The session stopped, for the reason its result tells. A resume may follow."""
+
+    result: Result
+
+
+class Renamed(Event, frozen=True, kw_only=True):
+    """The session has another title."""
+
+    title: str
+
+
+class ModeChanged(Event, frozen=True, kw_only=True):
+    """The driver lowered the mode."""
+
+    mode: Mode
+    by: str
+
+
+# --- prompt and answer -------------------------------------------------------------------------------------
+
+
+class PromptSubmitted(Event, frozen=True, kw_only=True):
+    """Words for the model. `content` holds the API's blocks when there is more than text.
+
+    origin: task, person, check (a failed check handed back), answer (to a question), memory, limit, summary
+    """
+
+    text: str
+    origin: str
+    by: str
+    content: tuple[dict[str, Any], ...] = ()
+    reminder: str = ""  # what changes from minute to minute; goes to the model with this prompt, not to the screen
+
+
+class RequestStarted(Event, frozen=True, kw_only=True):
+    """Turn `turn` begins: a request is about to leave. `estimate` is its size in tokens, roughly."""
+
+    turn: int
+    model: str
+    estimate: int = 0
+
+
+class RequestRetried(Event, frozen=True, kw_only=True):
+    """An attempt failed and another follows after `delay_s`."""
+
+    turn: int
+    attempt: int
+    delay_s: float
+    reason: str
+
+
+class AnswerCompleted(Event, frozen=True, kw_only=True):
+    """One whole model answer. `content` are the API's blocks as received; when large they lie in `blob` instead.
+
+    `broken` maps a tool call's id to why its input could not be read; such a call is never run.
+    `cost_usd` is None when the model's price is not known.
+    """
+
+    turn: int
+    message_id: str
+    model: str
+    content: tuple[dict[str, Any], ...] = ()
+    blob: str | None = None
+    stop_reason: str
+    usage: Usage
+    cost_usd: float | None = None
+    duration_ms: int = 0
+    ttft_ms: int | None = None
+    broken: dict[str, str] = {}
+
+
+class AnswerDiscarded(Event, frozen=True, kw_only=True):
+    """An answer did not end properly: nothing of it was run and the model will not see it."""
+
+    turn: int
+    reason: str
+
+
+class Compacted(Event, frozen=True, kw_only=True):
+    """Earlier messages were replaced by `messages`; the API history starts anew with them."""
+
+    summary: str
+    messages: tuple[dict[str, Any], ...]
+    tokens_before: int
+    usage: Usage
+    cost_usd: float | None = None
+
+
+# --- calls -------------------------------------------------------------------------------------------------
+
+
+class CallDecided(Event, frozen=True, kw_only=True):
+    """The gate's verdict on a call: allow, ask or deny, the deciding rule, the reason, and who approved an ask."""
+
+    call_id: str
+    tool: str
+    input: dict[str, Any]
+    target: str  # what it acts on, in a few words: a path, the command
+    verdict: str
+    rule: str | None = None
+    reason: str = ""
+    by: str | None = None
+
+
+class CallStarted(Event, frozen=True, kw_only=True):
+    """The call is about to take effect. On disk before it does."""
+
+    call_id: str
+    turn: int
+
+
+class CallFinished(Event, frozen=True, kw_only=True):
+    """What a call gave. `content` goes to the model, `display` to people.
+
+    status: ok, error, denied, cancelled, interrupted
+    """
+
+    call_id: str
+    tool: str
+    status: str
+    content: tuple[dict[str, Any], ...] = ()
+    blob: str | None = None
+    display: tuple[DisplayBlock, ...] = ()
+    summary: str = ""
+    duration_ms: int = 0
+    changed: tuple[str, ...] = ()
+
+
+class BoundaryCrossed(Event, frozen=True, kw_only=True):
+    """The agent called an orchestration tool: nothing of that answer was run."""
+
+    tool: str
+    call_id: str
+
+
+class ApprovalRequested(Event, frozen=True, kw_only=True):
+    """A person is asked. `digest` binds the answer to exactly this call."""
+
+    request_id: str
+    call_id: str
+    tool: str
+    input: dict[str, Any]
+    rule: str | None
+    reason: str
+    digest: str
+    suggestion: str | None = None  # the rule that "always" would save
+    display: tuple[DisplayBlock, ...] = ()
+
+
+class ApprovalResolved(Event, frozen=True, kw_only=True):
+    """First answer wins. decision: once, session, always, no, gone (the call was cancelled)."""
+
+    request_id: str
+    decision: str
+    by: str
+    rule: str | None = None
+    reason: str = ""
+
+
+class TodosChanged(Event, frozen=True, kw_only=True):
+    """The agent's list, whole."""
+
+    todos: tuple[Todo, ...]
+
+
+class ShellStarted(Event, frozen=True, kw_only=True):
+    """A background command runs; its output grows in the file `path`."""
+
+    shell_id: str
+    call_id: str
+    command: str
+    pid: int
+    path: str
+
+
+class ShellFinished(Event, frozen=True, kw_only=True):
+    """A background command ended, or was ended."""
+
+    shell_id: str
+    exit_code: int | None = None
+    signal: int | None = None
+
+
+# --- checks, questions, words ------------------------------------------------------------------------------
+
+
+class CheckFinished(Event, frozen=True, kw_only=True):
+    """One check ran after the agent said it was done; `attempt` counts from 1."""
+
+    check: CheckResult
+    attempt: int
+
+
+class QuestionsAsked(Event, frozen=True, kw_only=True):
+    """The agent ended with decisions that a person must take."""
+
+    questions: tuple[Question, ...]
+
+
+class Notice(Event, frozen=True, kw_only=True):
+    """Something a person should know. level: info, warning, error; `about` groups notices of one kind."""
+
+    level: str
+    text: str
+    about: str = ""
+
+
+class RunLinked(Event, frozen=True, kw_only=True):
+    """An experiment run belongs to this session."""
+
+    run: str
+    call_id: str | None = None
+
+
+class Unknown(Event, frozen=True, kw_only=True):
+    """An event of a newer minor version: kept, passed on, and otherwise ignored."""
+
+    name: str
+    data: dict[str, Any] = {}
+
+
+# --- ephemeral ---------------------------------------------------------------------------------------------
+
+
+class TextDelta(Ephemeral, frozen=True, kw_only=True):
+    """Characters of the answer that is being written."""
+
+    turn: int
+    index: int
+    text: str
+
+
+class ThinkingDelta(Ephemeral, frozen=True, kw_only=True):
+    """Characters of the thinking that is being written."""
+
+    turn: int
+    index: int
+    text: str
+
+
+class CallDelta(Ephemeral, frozen=True, kw_only=True):
+    """The model is writing a call: its id and name first, then pieces of its input."""
+
+    turn: int
+    index: int
+    call_id: str
+    name: str
+    text: str = ""
+
+
+class CallProgress(Ephemeral, frozen=True, kw_only=True):
+    """Output of a running call, as it comes."""
+
+    call_id: str
+    text: str
+
+
+class Tick(Ephemeral, frozen=True, kw_only=True):
+    """The session is alive. `activity` is what it does now, in a few words."""
+
+    activity: str
+    elapsed_ms: int = 0
+
+
+JournalEvent = (
+    SessionStarted
+    | SessionResumed
+    | SessionEnded
+    | Renamed
+    | ModeChanged
+    | PromptSubmitted
+    | RequestStarted
+    | RequestRetried
+    | AnswerCompleted
+    | AnswerDiscarded
+    | Compacted
+    | CallDecided
+    | CallStarted
+    | CallFinished
+    | BoundaryCrossed
+    | ApprovalRequested
+    | ApprovalResolved
+    | TodosChanged
+    | ShellStarted
+    | ShellFinished
+    | CheckFinished
+    | QuestionsAsked
+    | Notice
+    | RunLinked
+    | Unknown
+)
+EphemeralEvent = TextDelta | ThinkingDelta | CallDelta | CallProgress | Tick
+AnyEvent = JournalEvent | EphemeralEvent
+
+
+class Envelope(msgspec.Struct, frozen=True, kw_only=True):
+    """An event in its place. `seq` counts journalled events from 1; 0 marks an ephemeral one.
+
+    `at` is Unix time in seconds, from the session's clock.
+    """
+
+    seq: int
+    session: str
+    at: float
+    event: AnyEvent

@@ -1,0 +1,77 @@
+"""What a client may ask to see: pages of what is older or larger than the state it holds."""
+
+import msgspec
+
+from workbench.protocol.state import Item
+
+
+def _tag(name: str) -> str:
+    return "".join(f"_{c.lower()}" if c.isupper() else c for c in name).lstrip("_")
+
+
+class Query(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="type", tag=_tag):
+    """Base of every query. A page that does not exist is answered with an empty one."""
+
+
+class ItemsBefore(Query, frozen=True, kw_only=True):
+    """Up to `n` transcript items whose id is lower than `before` (0: from the end)."""
+
+    before: int = 0
+    n: int = 100
+
+
+class BlobPage(Query, frozen=True, kw_only=True):
+    """Bytes of a blob from `offset`, `size` at most."""
+
+    blob: str
+    offset: int = 0
+    size: int = 65536
+
+
+class DiffPage(Query, frozen=True, kw_only=True):
+    """The change of one file since the session began, as a unified diff, from line `offset`."""
+
+    path: str
+    offset: int = 0
+    lines: int = 2000
+
+
+class SeriesPage(Query, frozen=True, kw_only=True):
+    """A run's metric between two steps, thinned to `width` points by minimum and maximum."""
+
+    run: str
+    key: str
+    start: float = 0.0
+    end: float = float("inf")
+    width: int = 400
+
+
+class Items(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag=_tag):
+    """Answer to `ItemsBefore`, oldest first; `more` when there are older ones."""
+
+    items: tuple[Item, ...]
+    more: bool
+
+
+class Blob(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag=_tag):
+    """Answer to `BlobPage`; `total` is the blob's size in bytes, -1 where there is no such blob."""
+
+    data: bytes
+    total: int
+
+
+class Diff(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag=_tag):
+    """Answer to `DiffPage`; `total` counts the diff's lines."""
+
+    lines: tuple[str, ...]
+    total: int
+
+
+class Series(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag=_tag):
+    """Answer to `SeriesPage`: (step, value) pairs; a value is None where the run logged NaN."""
+
+    points: tuple[tuple[float, float | None], ...]
+
+
+AnyQuery = ItemsBefore | BlobPage | DiffPage | SeriesPage
+AnyPage = Items | Blob | Diff | Series

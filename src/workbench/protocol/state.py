@@ -1,0 +1,98 @@
+"""The bounded state of a session: what every view draws. `fold.py` makes it from events.
+
+Its size does not grow with the session: the newest items, open calls and approvals, counters. What is older or
+larger is asked for by page (`queries.py`).
+"""
+
+from typing import Any
+
+import msgspec
+
+from workbench.protocol.blocks import DisplayBlock, Todo
+from workbench.protocol.names import Mode
+from workbench.protocol.result import Question, Usage
+from workbench.protocol.task import Caps
+
+KEPT_ITEMS = 200
+KEPT_TEXT = 16_384
+KEPT_FILES = 500
+
+
+class Item(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """One thing in the transcript. `id` is the seq of the event that made it.
+
+    kind: prompt, answer, thinking, call, check, notice, question, compaction, end
+    """
+
+    id: int
+    at: float
+    kind: str
+    turn: int = 0
+    text: str = ""
+    blob: str | None = None  # where the whole text lies when `text` was cut
+    by: str = ""
+    origin: str = ""
+    level: str = ""
+    call_id: str = ""
+    tool: str = ""
+    target: str = ""
+    status: str = ""  # of a call: waiting, asking, running, ok, error, denied, cancelled, interrupted
+    rule: str | None = None
+    reason: str = ""
+    duration_ms: int = 0
+    display: tuple[DisplayBlock, ...] = ()
+    exit_code: int | None = None
+
+
+class PendingApproval(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A call that waits for a person."""
+
+    request_id: str
+    call_id: str
+    tool: str
+    input: dict[str, Any]
+    digest: str
+    rule: str | None = None
+    reason: str = ""
+    suggestion: str | None = None
+    display: tuple[DisplayBlock, ...] = ()
+
+
+class SessionState(msgspec.Struct, kw_only=True):
+    """All that a view needs to draw a session as it is now."""
+
+    session: str = ""
+    seq: int = 0
+    title: str = ""
+    workspace: str = ""
+    agent: str = ""
+    color: str | None = None
+    model: str = ""
+    mode: Mode = "default"
+    branch: str | None = None
+    user: str = ""
+    host: str = ""
+    pid: int = 0
+    started: float = 0.0
+    updated: float = 0.0
+    phase: str = "idle"  # idle, thinking, calling, asking, checking, ended
+    caps: Caps = Caps()
+    turns: int = 0
+    usage: Usage = msgspec.field(default_factory=Usage)
+    cost_usd: float | None = 0.0  # None once an answer without a known price was counted
+    context_tokens: int = 0
+    duration_api_ms: int = 0
+    ttft_ms: int | None = None
+    active_s: float = 0.0  # time at work before the current start or resume
+    resumed_at: float = 0.0
+    todos: tuple[Todo, ...] = ()
+    items: list[Item] = []
+    items_total: int = 0
+    approvals: dict[str, PendingApproval] = {}
+    files: dict[str, int] = {}  # path -> seq of its last change by a call
+    shells: dict[str, str] = {}  # running background commands: id -> command
+    denials: int = 0
+    runs: tuple[str, ...] = ()
+    questions: tuple[Question, ...] = ()
+    end: str | None = None  # subtype of the last end
+    exit_code: int | None = None

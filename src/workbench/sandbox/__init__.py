@@ -1,0 +1,1 @@
+"""What stands around a command: environment, process group, limits, clean-up."""

@@ -1,0 +1,1 @@
+"""The heart: loop, journal, gate, budget, context."""

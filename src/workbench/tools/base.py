@@ -1,0 +1,94 @@
+"""What a tool is: its input type, what it needs of the gate, and how it runs."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any, Protocol
+
+import msgspec
+
+from workbench.permissions.types import Need
+from workbench.protocol.blocks import DisplayBlock, Todo
+from workbench.sandbox.types import Launcher
+from workbench.tools.ledger import FileLedger
+
+
+class ToolError(Exception):
+    """The call cannot be done; the message is for the model: what happened, and what to do instead."""
+
+
+class Outcome(msgspec.Struct, kw_only=True):
+    """What a call gave: API content blocks for the model, display blocks and one line for people.
+
+    `changed` are absolute paths that the call wrote. `todos` is set by TodoWrite.
+    """
+
+    content: list[dict[str, Any]]
+    display: list[DisplayBlock] = []
+    summary: str = ""
+    is_error: bool = False
+    changed: list[str] = []
+    todos: tuple[Todo, ...] | None = None
+
+
+def text_content(text: str) -> list[dict[str, Any]]:
+    """TEXT as API content."""
+    return [{"type": "text", "text": text}]
+
+
+class Context:
+    """The session's side of a tool: one object for all calls of a session. Paths are absolute."""
+
+    def __init__(
+        self,
+        *,
+        workspace: Path,
+        roots: tuple[Path, ...],
+        outputs: Path,
+        launcher: Launcher,
+        put_blob: Callable[[bytes], str],
+        emit: Callable[[Any], None],
+        now: Callable[[], float],
+    ) -> None:
+        self.workspace = workspace
+        self.roots = roots  # the workspace and added folders
+        self.cwd = workspace  # Bash's working directory; `cd` moves it
+        self.outputs = outputs  # folder for outputs too long to show; Read may open it
+        self.launcher = launcher
+        self.files = FileLedger()
+        self.put_blob = put_blob  # bytes -> blob id
+        self.emit = emit  # journalled event (ShellStarted, Notice, …) -> the session
+        self.now = now
+        self.todos: tuple[Todo, ...] = ()
+        self.extras: dict[str, Any] = {}  # per-tool state of the session (background shells)
+        self.closers: list[Callable[[], Awaitable[None]]] = []
+
+    def absolute(self, path: str) -> Path:
+        """PATH as the model gave it, made absolute against the working directory; `~` is the home. Links stay."""
+        given = Path(path).expanduser() if path.startswith("~") else Path(path)
+        return given if given.is_absolute() else self.cwd / given
+
+    async def close(self) -> None:
+        """Ends what calls left running. Safe to call twice."""
+        closers, self.closers = self.closers, []
+        await asyncio.gather(*(close() for close in closers), return_exceptions=True)
+
+
+class Tool(Protocol):
+    """One tool. `Input` is a msgspec Struct; its fields are the parameters, its docstring is not sent.
+
+    `description` is the text that the model reads; keep it as short as is clear.
+    """
+
+    name: str
+    description: str
+    Input: type[msgspec.Struct]
+
+    def needs(self, given: Any, cwd: str) -> tuple[Need, ...]:
+        """What the call would touch. Pure; never looks at the file system."""
+
+    def target(self, given: Any) -> str:
+        """What the call acts on, in a few words, for a card: a path, a pattern, the command."""
+
+    async def run(self, given: Any, context: Context, call_id: str, progress: Callable[[str], None]) -> Outcome:
+        """Carries the call out. Raises ToolError. Cancelling ends everything it started before it returns."""

@@ -1,0 +1,1 @@
+"""The verbs of `mlwb`, one module each: arguments in, exit status out."""
