@@ -1,6 +1,7 @@
 """What a tool is: its input type, what it needs of the gate, and how it runs."""
 
 import asyncio
+import os
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any, Protocol
@@ -36,6 +37,18 @@ def text_content(text: str) -> list[dict[str, Any]]:
     return [{"type": "text", "text": text}]
 
 
+def absolute(path: str, cwd: str) -> str:
+    """PATH as a model gave it, against CWD; `~` is the home. Links and `..` stay: the gate and the tool see one path.
+
+    Raises ToolError for a path that no file can have.
+    """
+    if not path:
+        raise ToolError("The path is empty.")
+    if "\0" in path:
+        raise ToolError("The path holds a NUL character; no file has such a name.")
+    return os.path.join(cwd, os.path.expanduser(path))  # noqa: PTH111, PTH118 - pathlib would raise on ~unknown
+
+
 class Context:
     """The session's side of a tool: one object for all calls of a session. Paths are absolute."""
 
@@ -65,8 +78,14 @@ class Context:
 
     def absolute(self, path: str) -> Path:
         """PATH as the model gave it, made absolute against the working directory; `~` is the home. Links stay."""
-        given = Path(path).expanduser() if path.startswith("~") else Path(path)
-        return given if given.is_absolute() else self.cwd / given
+        return Path(absolute(path, str(self.cwd)))
+
+    def shown(self, path: Path) -> str:
+        """PATH as the model may give it back: relative to the working directory where inside, else absolute."""
+        try:
+            return str(path.relative_to(self.cwd))
+        except ValueError:
+            return str(path)
 
     async def close(self) -> None:
         """Ends what calls left running. Safe to call twice."""
