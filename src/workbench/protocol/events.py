@@ -93,7 +93,8 @@ class ModeChanged(Event, frozen=True, kw_only=True):
 class PromptSubmitted(Event, frozen=True, kw_only=True):
     """Words for the model. `content` holds the API's blocks when there is more than text.
 
-    origin: task, person, check (a failed check handed back), answer (to a question), memory, limit, summary
+    origin: task, person, answer (to a question), memory (the workspace's CLAUDE.md and AGENTS.md), and what the
+    session hands back by itself: check, schema, limit (an answer cut at the output limit)
     """
 
     text: str
@@ -124,7 +125,8 @@ class AnswerCompleted(Event, frozen=True, kw_only=True):
     """One whole model answer. `content` are the API's blocks as received; when large they lie in `blob` instead.
 
     `broken` maps a tool call's id to why its input could not be read; such a call is never run.
-    `cost_usd` is None when the model's price is not known.
+    `cost_usd` is None when the model's price is not known. `calls` counts its calls; `text` are its words where the content
+    lies in a blob, so that a reader need not open it.
     """
 
     turn: int
@@ -138,6 +140,8 @@ class AnswerCompleted(Event, frozen=True, kw_only=True):
     duration_ms: int = 0
     ttft_ms: int | None = None
     broken: dict[str, str] = {}
+    text: str = ""
+    calls: int = 0
 
 
 class AnswerDiscarded(Event, frozen=True, kw_only=True):

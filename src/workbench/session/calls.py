@@ -1,0 +1,174 @@
+"""The calls of one answer: judged, journalled, run, and answered, each in its turn."""
+
+import asyncio
+import time
+from typing import Any
+
+import msgspec
+
+from workbench.permissions.types import Need, Runs, Verdict, Writes
+from workbench.protocol import events as e
+from workbench.protocol.names import ORCHESTRATION, canonical
+from workbench.session.core import LINE_LIMIT, Session
+from workbench.session.end import EndSession
+from workbench.session.tally import NOBODY
+from workbench.tools import registry
+from workbench.tools.base import Outcome, Tool, ToolError, text_content
+
+NOT_WHOLE = "The answer was cut at the output limit, so none of its calls was run. Make smaller calls."
+
+
+async def carry_out(session: Session, turn: int, answer: e.AnswerCompleted, calls: list[dict[str, Any]]) -> None:
+    """Runs CALLS in order. Raises EndSession at the system boundary, before any of them has run."""
+    for call in calls:
+        if canonical(call["name"]) in ORCHESTRATION:
+            session.emit(e.BoundaryCrossed(tool=call["name"], call_id=call["id"]), sync=True)
+            raise EndSession(
+                "error_system_boundary",
+                f"the agent called {call['name']}, which is reserved for orchestration: nothing of that answer was run",
+            )
+    for call in calls:
+        if answer.stop_reason == "max_tokens":
+            _answer_error(session, call, NOT_WHOLE)
+        elif (why := answer.broken.get(call["id"])) is not None:
+            _answer_error(session, call, f"The input of this call could not be read, so it was not run: {why}")
+        else:
+            await _one(session, turn, call)
+
+
+def close_open(session: Session, status: str, words: str) -> None:
+    """Answers every call that has no result yet, so that the history is whole."""
+    for call_id, name in list(session.messages.open.items()):
+        session.emit(
+            e.CallFinished(
+                call_id=call_id, tool=name, status=status, content=tuple(text_content(words)), summary=status
+            )
+        )
+
+
+async def _one(session: Session, turn: int, call: dict[str, Any]) -> None:
+    name = canonical(call["name"])
+    if name is None or name not in session.grants:
+        known = "is not granted to this agent" if name else "is not a tool here"
+        return _deny(session, call, Verdict(verdict="deny", reason=f"{call['name']} {known}"), target="")
+    tool = registry.get(name)
+    try:
+        given = registry.decode(tool, call["input"])
+    except ToolError as error:
+        return _answer_error(session, call, str(error))
+    needs = tool.needs(given, str(session.context.cwd))
+    verdict = session.gate.judge(name, needs, str(session.context.cwd))
+    if verdict.verdict != "allow":
+        return _deny(session, call, verdict, tool.target(given))
+    session.emit(
+        e.CallDecided(
+            call_id=call["id"],
+            tool=name,
+            input=_bounded(call["input"]),
+            target=tool.target(given),
+            verdict="allow",
+            rule=verdict.rule,
+            reason=verdict.reason,
+        )
+    )
+    await _run(session, turn, call, tool, given, needs)
+    return None
+
+
+async def _run(
+    session: Session, turn: int, call: dict[str, Any], tool: Tool, given: Any, needs: tuple[Need, ...]
+) -> None:
+    has_effects = any(isinstance(need, Writes | Runs) for need in needs)
+    session.emit(e.CallStarted(call_id=call["id"], turn=turn), sync=has_effects)
+    for need in needs:
+        if isinstance(need, Writes):
+            session.changes.note_before(session.context.absolute(need.path))
+    started = time.monotonic()
+
+    def progress(text: str) -> None:
+        session.show(e.CallProgress(call_id=call["id"], text=text))
+
+    try:
+        outcome = await tool.run(given, session.context, call["id"], progress)
+        status = "error" if outcome.is_error else "ok"
+    except ToolError as error:
+        status, outcome = "error", Outcome(content=text_content(str(error)), summary=_first_line(str(error)))
+    except asyncio.CancelledError:
+        close_open(session, "cancelled", "This call was stopped before it finished; what it had done stays done.")
+        raise
+    except OSError as error:
+        words = f"{tool.name} failed: {error.strerror or error}" + (f" ({error.filename})" if error.filename else "")
+        status, outcome = "error", Outcome(content=text_content(words), summary=words)
+    if outcome.todos is not None:
+        session.emit(e.TodosChanged(todos=outcome.todos))
+    _finish(session, call["id"], tool.name, status, outcome, round((time.monotonic() - started) * 1000))
+
+
+def _finish(session: Session, call_id: str, tool: str, status: str, outcome: Outcome, duration_ms: int) -> None:
+    content, blob = tuple(outcome.content), None
+    encoded = msgspec.json.encode(content)
+    if len(encoded) > LINE_LIMIT:
+        content, blob = (), session.blobs.put(encoded)
+    session.emit(
+        e.CallFinished(
+            call_id=call_id,
+            tool=tool,
+            status=status,
+            content=content,
+            blob=blob,
+            display=tuple(outcome.display),
+            summary=outcome.summary,
+            duration_ms=duration_ms,
+            changed=tuple(outcome.changed),
+        )
+    )
+
+
+def _deny(session: Session, call: dict[str, Any], verdict: Verdict, target: str) -> None:
+    """An ask without a person to ask is a deny, and says so."""
+    asked = verdict.verdict == "ask"
+    reason = f"{verdict.reason}; no person can be asked" if asked else verdict.reason
+    session.emit(
+        e.CallDecided(
+            call_id=call["id"],
+            tool=canonical(call["name"]) or call["name"],
+            input=_bounded(call["input"]),
+            target=target,
+            verdict="deny",
+            rule=verdict.rule,
+            reason=reason,
+            by=NOBODY if asked else None,
+        )
+    )
+    hint = f" A person could allow it with the rule {verdict.lifted_by}." if asked and verdict.lifted_by else ""
+    words = f"Denied: {reason}.{hint} It was not run."
+    session.emit(
+        e.CallFinished(
+            call_id=call["id"], tool=call["name"], status="denied", content=tuple(text_content(words)), summary=reason
+        )
+    )
+
+
+def _answer_error(session: Session, call: dict[str, Any], words: str) -> None:
+    session.emit(
+        e.CallFinished(
+            call_id=call["id"],
+            tool=call["name"],
+            status="error",
+            content=tuple(text_content(words)),
+            summary=_first_line(words),
+        )
+    )
+
+
+def _bounded(given: dict[str, Any]) -> dict[str, Any]:
+    """The input for the verdict's line: long strings cut, since the answer's own line has them whole."""
+    return {
+        key: value[:4000] + f"… ({len(value):,} characters)" if isinstance(value, str) and len(value) > 4000 else value
+        for key, value in given.items()
+        if len(msgspec.json.encode(value)) <= LINE_LIMIT or isinstance(value, str)
+    }
+
+
+def _first_line(words: str) -> str:
+    return words.strip().partition("\n")[0][:200]

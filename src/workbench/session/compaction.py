@@ -1,0 +1,110 @@
+"""Making the history shorter before the window is full, without losing the task, the to-do list or the files in hand."""
+
+from typing import Any
+
+from workbench.models.base import Answer, ModelError, Request, Retry
+from workbench.protocol import events as e
+from workbench.protocol.result import Usage
+from workbench.session.core import Session
+from workbench.session.tally import answer_text
+
+# The part of the window that prompt and answer may fill before the history is compacted.
+FULL = 0.9
+FILES_IN_HAND = 5
+FILE_CHARS = 12_000
+
+ASK = """\
+The conversation is about to be shortened. Write what you need to go on without it, for yourself, in plain text and \
+without calling a tool: what was asked (its limits and checks too), what was done and found, with every number, path, \
+command and run that still matters, what was decided and why, what failed, and what comes next."""
+
+
+def due(session: Session) -> bool:
+    """Whether the next request would come too near to the model's window."""
+    if session.compact_now:
+        return True
+    room = session.info.window * FULL - output_tokens(session)
+    return estimate(session) > max(room, session.info.window * 0.5)
+
+
+def estimate(session: Session) -> int:
+    """Tokens of the next prompt: what the last answer reported plus what came since, else a guess from its bytes."""
+    pending = sum(len(str(block)) for block in session.messages.pending) // 4
+    measured = session.state.context_tokens
+    guessed = (session.messages.size + len(session.system) + len(session.tools)) // 4
+    return (measured or guessed) + pending
+
+
+def output_tokens(session: Session) -> int:
+    """How long an answer may be when nothing else limits it."""
+    return min(session.info.max_output, 32_000)
+
+
+async def compact(session: Session) -> None:
+    """Replaces the history by a summary that the model writes, or, if it cannot, by what the journal knows."""
+    session.compact_now = False
+    before = estimate(session)
+    session.notice("info", f"the context is filling up (about {before:,} tokens): writing a summary", "context")
+    answer = await _summary(session)
+    text = answer_text(answer.content) if answer else ""
+    if not text:
+        text = f"(No summary could be written.) The last words before the cut were:\n{session.tally.final_text[-4000:]}"
+    usage = answer.usage if answer else Usage()
+    session.emit(
+        e.Compacted(
+            summary=text,
+            messages=({"role": "user", "content": _blocks(session, text)},),
+            tokens_before=before,
+            usage=usage,
+            cost_usd=session.info.cost(usage),
+        ),
+        sync=True,
+    )
+
+
+async def _summary(session: Session) -> Answer | None:
+    request = Request(
+        model=session.info,
+        system=session.system,
+        tools=session.tools,
+        messages=session.messages.with_pending({"type": "text", "text": ASK}),
+        max_tokens=min(16_000, output_tokens(session)),
+        thinking=session.frame.thinking,
+    )
+    try:
+        async for item in session.model.stream(request):
+            if isinstance(item, Answer):
+                return item
+            if isinstance(item, Retry):
+                session.notice("warning", f"{item.reason}; trying again in {item.delay_s:.1f} s", "context")
+    except ModelError as error:
+        if error.kind != "too_long":
+            raise
+    return None
+
+
+def _blocks(session: Session, summary: str) -> list[dict[str, Any]]:
+    parts = [session.tally.memory] if session.tally.memory else []
+    asked = session.tally.prompts
+    parts += [f"<task>\n{asked[0]}\n</task>"] if asked else []
+    parts += [f"<said-later>\n{text}\n</said-later>" for text in asked[1:]]
+    parts.append(f"<summary-of-the-work-so-far>\n{summary}\n</summary-of-the-work-so-far>")
+    if session.state.todos:
+        rows = "\n".join(f"[{todo.status}] {todo.content}" for todo in session.state.todos)
+        parts.append(f"<to-do>\n{rows}\n</to-do>")
+    parts += _files(session)
+    parts.append("Earlier messages were replaced by this summary. Go on with the task.")
+    return [{"type": "text", "text": part} for part in parts]
+
+
+def _files(session: Session) -> list[str]:
+    """The files last read or written, as they are now."""
+    parts = []
+    for path in session.context.files.paths()[-FILES_IN_HAND:]:
+        try:
+            text = path.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError):
+            continue
+        cut = f"\n… ({len(text):,} characters in all)" if len(text) > FILE_CHARS else ""
+        parts.append(f'<file-in-hand path="{path}">\n{text[:FILE_CHARS]}{cut}\n</file-in-hand>')
+    return parts

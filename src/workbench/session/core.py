@@ -1,0 +1,128 @@
+"""A session at work: its journal and the folds of it, and what its rooms need. `loop.py` makes it move."""
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from workbench.models.base import ModelClient, ModelInfo
+from workbench.protocol import events as e
+from workbench.protocol.fold import apply
+from workbench.protocol.names import Mode
+from workbench.protocol.state import SessionState
+from workbench.protocol.task import Caps, Task
+from workbench.session.blobs import Blobs
+from workbench.session.changes import Changes
+from workbench.session.gate import Gate
+from workbench.session.journal import Journal, JournalError
+from workbench.session.messages import Messages
+from workbench.session.prompt import Frame
+from workbench.session.tally import Tally
+from workbench.tools.base import Context
+
+# Larger things lie in blobs, so that a journal line stays short and a client's queue small.
+LINE_LIMIT = 32_768
+
+
+class Session:
+    """The one writer of a session's journal. All of it runs in one event loop."""
+
+    def __init__(
+        self,
+        *,
+        journal: Journal,
+        blobs: Blobs,
+        task: Task,
+        frame: Frame,
+        model: ModelClient,
+        info: ModelInfo,
+        gate: Gate,
+        context: Context,
+        changes: Changes,
+        grants: dict[str, tuple[str, ...]],
+        clock: Callable[[], float],
+    ) -> None:
+        self.id = journal.session
+        self.folder: Path = journal.folder
+        self.journal, self.blobs, self.task, self.frame = journal, blobs, task, frame
+        self.model, self.info, self.gate, self.context = model, info, gate, context
+        self.changes, self.grants, self.clock = changes, grants, clock
+        self.state = SessionState()
+        self.messages = Messages(lambda blob: blobs.get(blob))
+        self.tally = Tally()
+        self.system = msgspec.json.encode(frame.system)
+        self.tools = msgspec.json.encode(frame.tools)
+        self.caps: Caps = task.caps
+        self.listeners: list[Callable[[e.Envelope], None]] = []
+        self.broken: JournalError | None = None  # the journal cannot be written any more
+        self.stopping: str | None = None
+        self.verified = False  # checks ran after the last answer, and all passed
+        self.structured: Any = None
+        self.compact_now = False
+        self.began_after = 0  # seq of the last event before this start or resume
+        self._worker: asyncio.Task[None] | None = None
+        self._waiting: list[e.PromptSubmitted] = []
+
+    # --- events ---
+
+    def fold(self, envelope: e.Envelope) -> None:
+        """Takes a journalled envelope into every fold. Used for each new event and for all of them on a resume."""
+        apply(self.state, envelope)
+        self.messages.apply(envelope)
+        self.tally.apply(envelope)
+
+    def emit(self, event: e.JournalEvent, *, sync: bool = False) -> None:
+        """Journals EVENT, folds it, tells the clients. With SYNC it is on the disk when this returns."""
+        envelope = self.journal.append(event, sync=sync)
+        self.fold(envelope)
+        self._tell(envelope)
+
+    def show(self, event: e.EphemeralEvent) -> None:
+        """Sends an event that is not journalled."""
+        if self.listeners:
+            self._tell(e.Envelope(seq=0, session=self.id, at=self.clock(), event=event))
+
+    def _tell(self, envelope: e.Envelope) -> None:
+        for listener in self.listeners:
+            listener(envelope)
+
+    def tell_unwritten(self, event: e.SessionEnded) -> None:
+        """Tells the clients an end that could not be journalled, so that none of them waits for ever."""
+        self._tell(e.Envelope(seq=self.state.seq + 1, session=self.id, at=self.clock(), event=event))
+
+    def notice(self, level: str, text: str, about: str = "") -> None:
+        """Journals words for the person."""
+        self.emit(e.Notice(level=level, text=text, about=about))
+
+    # --- steering ---
+
+    def start(self, work: Callable[["Session"], Coroutine[Any, Any, None]]) -> None:
+        """Begins WORK in the running event loop."""
+        self._worker = asyncio.create_task(work(self))
+
+    def stop(self, reason: str) -> None:
+        """Ends the work now: stream, call and everything it started. A later reason replaces an earlier one."""
+        self.stopping = reason
+        if self._worker is not None and not self._worker.done():
+            self._worker.cancel()
+
+    def submit(self, prompt: e.PromptSubmitted) -> None:
+        """Queues words for the model; they go with the next request."""
+        self._waiting.append(prompt)
+
+    def take_waiting(self) -> bool:
+        """Journals queued prompts; tells whether there were any."""
+        waiting, self._waiting = self._waiting, []
+        for prompt in waiting:
+            self.emit(prompt)
+        return bool(waiting)
+
+    def lower_mode(self, mode: Mode, by: str) -> bool:
+        """Lowers the mode; False where MODE is not narrower."""
+        before = self.gate.policy.mode
+        if self.gate.lower_mode(mode) == before:
+            return mode == before
+        self.emit(e.ModeChanged(mode=self.gate.policy.mode, by=by), sync=True)
+        return True

@@ -1,0 +1,147 @@
+"""The end of the work: is the agent's answer accepted, and what the result says."""
+
+import contextlib
+import os
+import traceback
+from pathlib import Path
+
+import msgspec
+
+from workbench.protocol import events as e
+from workbench.protocol.result import EXIT_CODES, FileChange, Result
+from workbench.session import checks, questions, summary
+from workbench.session.core import Session
+from workbench.session.end import EndSession
+from workbench.session.journal import JournalError
+
+SCHEMA_ATTEMPTS = 2
+CHECK_TIMEOUT_S = 3600.0
+LOCKED = "locked.json"
+
+
+async def accepted(session: Session) -> bool:
+    """Whether the agent's last answer ends the session well. False: something was handed back to the agent.
+
+    Raises EndSession when it ends otherwise: a decision is needed, checks or schema failed, a denial was in the way.
+    """
+    session.verified = False
+    asked = questions.parse(session.tally.final_text)
+    if asked:
+        session.emit(e.QuestionsAsked(questions=asked), sync=True)
+        raise EndSession("error_needs_decision", f"{len(asked)} decision(s) for a person")
+    if not await _checks_pass(session) or not _schema_holds(session):
+        return False
+    if session.tally.blocked and not session.verified:
+        raise EndSession("error_permission_blocked", "the agent ended while a call it needed was denied")
+    return True
+
+
+async def _checks_pass(session: Session) -> bool:
+    task, attempt = session.task, session.tally.failed_checks + 1
+    results = []
+    for command in task.checks:
+        result = await checks.run_check(
+            command, session.context.workspace, session.context.launcher, session.context.outputs, CHECK_TIMEOUT_S
+        )
+        session.emit(e.CheckFinished(check=result, attempt=attempt))
+        results.append(result)
+    broken = checks.broken_locks(_locks(session), task.locked, session.context.workspace)
+    failed = [result for result in results if result.exit_code != 0]
+    session.verified = bool(results) and not failed and not broken
+    if not failed and not broken:
+        return True
+    if session.tally.failed_checks >= task.check_attempts:
+        told = [f"`{result.command}` exits {result.exit_code}" for result in failed] + list(broken)
+        raise EndSession("error_checks_failed", "not confirmed: " + "; ".join(told))
+    session.emit(e.PromptSubmitted(text=checks.hand_back(failed, broken), origin="check", by="mlwb"), sync=True)
+    return False
+
+
+def _schema_holds(session: Session) -> bool:
+    schema = session.task.output_schema
+    if schema is None:
+        return True
+    session.structured, error = checks.structured(schema, session.tally.final_text)
+    if error is None:
+        return True
+    if session.tally.failed_schema >= SCHEMA_ATTEMPTS:
+        raise EndSession("error_output_schema", error)
+    words = f"Your final answer does not fit the schema asked for: {error}\nAnswer again with the JSON document alone."
+    session.emit(e.PromptSubmitted(text=words, origin="schema", by="mlwb"))
+    return False
+
+
+def save_locks(session: Session) -> None:
+    """Remembers what the locked files held when the session began."""
+    if session.task.locked:
+        digests = checks.lock_digests(session.task.locked, session.context.workspace)
+        _write(session.folder / LOCKED, msgspec.json.encode(digests))
+
+
+def _locks(session: Session) -> dict[str, str]:
+    path = session.folder / LOCKED
+    return msgspec.json.decode(path.read_bytes(), type=dict[str, str]) if path.exists() else {}
+
+
+async def conclude(session: Session, ending: EndSession | None) -> None:
+    """Ends what still runs, writes the end into the journal, and result and summary into the session's folder."""
+    await session.context.close()
+    with contextlib.suppress(Exception):
+        await session.model.close()
+    try:
+        changed = await session.changes.finish()
+    except OSError:
+        changed = []
+    result = _result(session, ending, changed)
+    try:
+        if session.broken is None:
+            session.emit(e.SessionEnded(result=result), sync=True)
+            _write(session.folder / "result.json", msgspec.json.encode(result))
+            text = summary.markdown(result, session.state, session.task, session.folder)
+            _write(session.folder / "summary.md", text.encode())
+            return
+    except (JournalError, OSError) as error:
+        result.errors.append(f"the end could not be written to {session.folder}: {error}")
+    session.tell_unwritten(e.SessionEnded(result=result))
+
+
+def _result(session: Session, ending: EndSession | None, changed: list[FileChange]) -> Result:
+    state, tally = session.state, session.tally
+    subtype = ending.subtype if ending else "success"
+    active = state.active_s + max(0.0, session.clock() - state.resumed_at)
+    return Result(
+        subtype=subtype,
+        is_error=subtype != "success",
+        session_id=session.id,
+        result=tally.final_text,
+        structured_output=session.structured if subtype == "success" else None,
+        num_turns=tally.answers,
+        duration_ms=round(active * 1000),
+        duration_api_ms=state.duration_api_ms,
+        ttft_ms=state.ttft_ms,
+        total_cost_usd=None if state.cost_usd is None else round(state.cost_usd, 6),
+        usage=state.usage,
+        verified=session.verified and subtype == "success",
+        permission_denials=tally.denials,
+        checks=tally.checks,
+        files_changed=changed,
+        runs=list(state.runs),
+        questions=list(tally.questions),
+        errors=[str(ending)] if ending and str(ending) else [],
+        exit_code=EXIT_CODES[subtype],
+    )
+
+
+def log_crash(session: Session, error: BaseException) -> None:
+    """Keeps the traceback of an internal error where a bug report finds it; never on the screen."""
+    with contextlib.suppress(OSError), (session.folder / "host.log").open("a") as log:
+        log.write("".join(traceback.format_exception(error)) + "\n")
+
+
+def _write(path: Path, data: bytes) -> None:
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    with temporary.open("wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+    temporary.replace(path)

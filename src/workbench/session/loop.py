@@ -1,0 +1,166 @@
+"""The loop: request, answer, calls, until the agent is done, a cap is reached or a person stops it."""
+
+import asyncio
+from typing import Any
+
+import msgspec
+
+from workbench.models.base import Answer, ModelError, Piece, Request, Retry
+from workbench.protocol import events as e
+from workbench.session import budget, calls, compaction, finish
+from workbench.session.core import LINE_LIMIT, Session
+from workbench.session.end import EndSession
+from workbench.session.journal import JournalError
+from workbench.session.tally import answer_text
+
+CUT_LIMIT = 3
+STOPS = {"signal": "error_retryable", "interrupt": "error_interrupted", "terminate": "error_terminated"}
+# kind of ModelError -> subtype of the result
+MODEL_ERRORS = {
+    "authentication": "error_authentication",
+    "unknown_model": "error_usage",
+    "unavailable": "error_retryable",
+}
+
+
+async def work(session: Session) -> None:
+    """Runs the session to its end. Whatever happens, it ends with a result that says so."""
+    try:
+        ending = await _bounded(session)
+    except JournalError as error:
+        session.broken = error
+        ending = EndSession("error_during_execution", str(error))
+    except Exception as error:
+        finish.log_crash(session, error)
+        ending = EndSession("error_during_execution", f"internal error: {error!r} (see host.log in {session.folder})")
+    await asyncio.shield(finish.conclude(session, ending))
+
+
+async def _bounded(session: Session) -> EndSession | None:
+    """The work within its wall time. None: the agent finished."""
+    limit = budget.seconds_left(session.state, session.caps)
+    try:
+        async with asyncio.timeout(limit):
+            await _until_done(session)
+    except EndSession as end:
+        return end
+    except ModelError as error:
+        return EndSession(MODEL_ERRORS.get(error.kind, "error_during_execution"), str(error))
+    except TimeoutError:
+        return EndSession("error_max_budget", f"the time limit of {session.caps.timeout_s:g} s is reached (timeout)")
+    except asyncio.CancelledError:
+        reason = session.stopping or "terminate"
+        return EndSession(STOPS.get(reason, "error_interrupted"), f"stopped by {reason}")
+    return None
+
+
+async def _until_done(session: Session) -> None:
+    while True:
+        session.take_waiting()
+        if session.messages.open:
+            calls.close_open(session, "interrupted", "The session ended before this call had a result.")
+        if session.messages.wants_answer:
+            await _turn(session)
+        elif not session.take_waiting() and await finish.accepted(session):
+            return
+
+
+async def _turn(session: Session) -> None:
+    budget.check(session.state, session.caps, session.tally.answers)
+    if compaction.due(session):
+        await compaction.compact(session)
+        budget.check(session.state, session.caps, session.tally.answers)
+    turn = session.tally.answers + 1
+    session.emit(e.RequestStarted(turn=turn, model=session.info.id, estimate=compaction.estimate(session)))
+    try:
+        answer = await _ask(session, turn)
+    except ModelError as error:
+        if error.kind != "too_long" or len(session.messages.sent) < 2:
+            raise
+        session.emit(e.AnswerDiscarded(turn=turn, reason=str(error)))
+        await compaction.compact(session)
+        return
+    event = _journal_answer(session, turn, answer)
+    wanted = [block for block in answer.content if block.get("type") == "tool_use"]
+    if wanted:
+        _spent(session)
+        await calls.carry_out(session, turn, event, wanted)
+    else:
+        _without_calls(session, answer)
+    session.journal.sync()
+
+
+def _spent(session: Session) -> None:
+    """Calls whose results nobody could read are not run."""
+    caps = session.caps
+    budget.check(session.state, msgspec.structs.replace(caps, max_turns=None), session.tally.answers)
+
+
+async def _ask(session: Session, turn: int) -> Answer:
+    limit = budget.output_limit(session.state, session.caps, compaction.output_tokens(session), session.info.output)
+    request = Request(
+        model=session.info,
+        system=session.system,
+        tools=session.tools,
+        messages=session.messages.sent,
+        max_tokens=limit,
+        thinking=session.frame.thinking,
+    )
+    async for item in session.model.stream(request):
+        if isinstance(item, Answer):
+            return item
+        if isinstance(item, Retry):
+            session.emit(e.RequestRetried(turn=turn, attempt=item.attempt, delay_s=item.delay_s, reason=item.reason))
+        else:
+            _show(session, turn, item)
+    raise ModelError("unavailable", "the model's stream ended without an answer")
+
+
+def _show(session: Session, turn: int, piece: Piece) -> None:
+    if piece.kind == "text":
+        session.show(e.TextDelta(turn=turn, index=piece.index, text=piece.text))
+    elif piece.kind == "thinking":
+        session.show(e.ThinkingDelta(turn=turn, index=piece.index, text=piece.text))
+    else:
+        session.show(e.CallDelta(turn=turn, index=piece.index, call_id=piece.call_id, name=piece.name, text=piece.text))
+
+
+def _journal_answer(session: Session, turn: int, answer: Answer) -> e.AnswerCompleted:
+    content: tuple[dict[str, Any], ...] = tuple(answer.content)
+    encoded, blob = msgspec.json.encode(content), None
+    if len(encoded) > LINE_LIMIT:
+        content, blob = (), session.blobs.put(encoded)
+    words = answer_text(answer.content) if blob else ""
+    event = e.AnswerCompleted(
+        turn=turn,
+        message_id=answer.message_id,
+        model=answer.model,
+        content=content,
+        blob=blob,
+        stop_reason=answer.stop_reason,
+        usage=answer.usage,
+        cost_usd=session.info.cost(answer.usage),
+        duration_ms=answer.duration_ms,
+        ttft_ms=answer.ttft_ms,
+        broken=answer.broken,
+        text=words,
+        calls=sum(1 for block in answer.content if block.get("type") == "tool_use"),
+    )
+    session.emit(event)
+    return event
+
+
+def _without_calls(session: Session, answer: Answer) -> None:
+    """An answer without calls is the last one, unless it did not end by its own will."""
+    if answer.stop_reason == "max_tokens":
+        if session.tally.cut_answers > CUT_LIMIT:
+            raise EndSession("error_during_execution", f"{CUT_LIMIT + 1} answers in a row were cut at the output limit")
+        words = "Your answer was cut at the output limit. Go on where it stopped, in smaller steps."
+        session.emit(e.PromptSubmitted(text=words, origin="limit", by="mlwb"))
+    elif answer.stop_reason == "pause_turn":
+        session.emit(e.PromptSubmitted(text="Go on.", origin="limit", by="mlwb"))
+    elif answer.stop_reason == "model_context_window_exceeded":
+        session.compact_now = True
+        session.emit(e.PromptSubmitted(text="The context was full. Go on.", origin="limit", by="mlwb"))
+    elif answer.stop_reason == "refusal":
+        raise EndSession("error_during_execution", "the model refused to go on (stop_reason refusal)")

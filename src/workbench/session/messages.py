@@ -1,0 +1,92 @@
+"""Events -> the API's message history. Each message is encoded once, when it is first sent, and never changes."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import msgspec
+
+from workbench.protocol import events as e
+
+_encode = msgspec.json.Encoder().encode
+
+
+class Messages:
+    """The history as the model sees it.
+
+    `sent` are encoded messages. `pending` are the blocks of the user message that is being gathered: tool results and
+    prompts since the last request. `open` are calls of the last answer that have no result yet.
+    """
+
+    def __init__(self, blob: Callable[[str], bytes]) -> None:
+        self._blob = blob
+        self.sent: list[bytes] = []
+        self.pending: list[dict[str, Any]] = []
+        self.open: dict[str, str] = {}  # call id -> tool name
+        self.size = 0  # bytes of `sent`
+        self.ends_with_answer = False
+
+    def apply(self, envelope: e.Envelope) -> None:
+        """Folds one journalled envelope."""
+        event = envelope.event
+        if isinstance(event, e.PromptSubmitted):
+            self.pending += prompt_blocks(event)
+        elif isinstance(event, e.RequestStarted):
+            self._flush()
+        elif isinstance(event, e.AnswerCompleted):
+            self._answer(event)
+        elif isinstance(event, e.CallFinished):
+            self._result(event)
+        elif isinstance(event, e.Compacted):
+            self.sent, self.size, self.pending, self.open = [], 0, [], {}
+            for message in event.messages:
+                self._append(message)
+
+    @property
+    def wants_answer(self) -> bool:
+        """Whether the next thing is a request: there is something that the model has not answered."""
+        return bool(self.pending) or (bool(self.sent) and not self.ends_with_answer)
+
+    def with_pending(self, *more: dict[str, Any]) -> list[bytes]:
+        """The history with the gathered blocks and MORE as a last user message, without changing it."""
+        blocks = [*self.pending, *more]
+        return [*self.sent, _encode({"role": "user", "content": blocks})] if blocks else list(self.sent)
+
+    def _append(self, message: dict[str, Any]) -> None:
+        self.sent.append(_encode(message))
+        self.size += len(self.sent[-1])
+        self.ends_with_answer = message["role"] == "assistant"
+
+    def _flush(self) -> None:
+        if self.pending:
+            self._append({"role": "user", "content": self.pending})
+            self.pending = []
+
+    def _answer(self, event: e.AnswerCompleted) -> None:
+        content: Sequence[dict[str, Any]] = event.content
+        if event.blob is not None:
+            content = msgspec.json.decode(self._blob(event.blob), type=list[dict[str, Any]])
+        self._flush()  # an answer is only ever to what was sent; a journal says so even if it is odd
+        self.open = {block["id"]: block["name"] for block in content if block.get("type") == "tool_use"}
+        if content:
+            self._append({"role": "assistant", "content": content})
+
+    def _result(self, event: e.CallFinished) -> None:
+        if self.open.pop(event.call_id, None) is None:
+            return
+        content: Sequence[dict[str, Any]] = event.content
+        if event.blob is not None:
+            content = msgspec.json.decode(self._blob(event.blob), type=list[dict[str, Any]])
+        block: dict[str, Any] = {"type": "tool_result", "tool_use_id": event.call_id, "content": content}
+        if event.status != "ok":
+            block["is_error"] = True
+        # Results come before any words in the message that answers the calls.
+        place = sum(1 for known in self.pending if known["type"] == "tool_result")
+        self.pending.insert(place, block)
+
+
+def prompt_blocks(event: e.PromptSubmitted) -> list[dict[str, Any]]:
+    """A prompt as API content: its own blocks or its text, then the reminder of what holds right now."""
+    blocks = list(event.content) or [{"type": "text", "text": event.text}]
+    if event.reminder:
+        blocks.append({"type": "text", "text": event.reminder})
+    return blocks

@@ -1,0 +1,110 @@
+"""What would stand in a task's way, found without spending a token: `mlwb run --check`."""
+
+import os
+from pathlib import Path
+
+import msgspec
+
+from workbench.permissions.types import Runs
+from workbench.permissions.world import RealWorld
+from workbench.protocol.task import Task
+from workbench.session.end import StartError
+from workbench.session.gate import Gate
+from workbench.session.plan import Options, Plan, plan
+
+
+class Finding(msgspec.Struct, frozen=True, kw_only=True):
+    """One thing that was looked at. `ok` is None where it could not be told; `fix` says how to mend it."""
+
+    name: str
+    ok: bool | None
+    detail: str
+    fix: str = ""
+    subtype: str = "error_usage"  # how a run would end if this is not mended
+
+
+async def preflight(task: Task, options: Options) -> list[Finding]:
+    """All findings on TASK. A task that cannot even be resolved gives one finding that says why."""
+    try:
+        made = plan(task, options)
+    except StartError as error:
+        return [Finding(name="task", ok=False, detail=error.message, subtype=error.subtype)]
+    findings = [_agent(made), _model(made), await _endpoint(made, options), _budget(made), _sandbox(made), _gpus()]
+    return [*findings, *_rules(made), *_checks(made)]
+
+
+def _agent(made: Plan) -> Finding:
+    definition = made.definition
+    tools = ", ".join(definition.grants)
+    detail = f"{definition.name} ({definition.source}: {definition.path}), mode {made.mode}, tools {tools}"
+    return Finding(name="agent", ok=True, detail=detail)
+
+
+def _model(made: Plan) -> Finding:
+    info = made.info
+    if info.input is None or info.output is None:
+        return Finding(name="model", ok=None, detail=f"{info.id}: price not known", fix="give maxTokens as a limit")
+    return Finding(
+        name="model", ok=True, detail=f"{info.id}: ${info.input:g} in, ${info.output:g} out a million tokens"
+    )
+
+
+async def _endpoint(made: Plan, options: Options) -> Finding:
+    if options.replay is not None:
+        there = options.replay.is_file()
+        return Finding(name="endpoint", ok=there, detail=f"answers are replayed from {options.replay}")
+    from workbench.models.anthropic import AnthropicClient
+
+    client = AnthropicClient(env=options.env)
+    try:
+        ok, detail, fix = await client.check(made.info)
+    finally:
+        await client.close()
+    return Finding(name="endpoint", ok=ok, detail=detail, fix=fix, subtype="error_authentication")
+
+
+def _budget(made: Plan) -> Finding:
+    caps = msgspec.to_builtins(made.task.caps)
+    held = ", ".join(f"{key} {value:g}" for key, value in caps.items() if value is not None)
+    if made.task.caps.max_gpu_hours is not None:
+        return Finding(name="budget", ok=None, detail=held, fix="maxGpuHours is read but not yet counted")
+    if not held:
+        return Finding(name="budget", ok=None, detail="no limit", fix="set maxUsd, maxTurns or timeout")
+    return Finding(name="budget", ok=True, detail=held)
+
+
+def _sandbox(made: Plan) -> Finding:
+    if made.task.sandbox == "off":
+        return Finding(name="sandbox", ok=True, detail="off, as asked")
+    return Finding(
+        name="sandbox",
+        ok=None,
+        detail="no confinement yet: a command that no rule allows is denied",
+        fix="allow the commands that the task needs",
+    )
+
+
+def _gpus() -> Finding:
+    if not Path("/dev/nvidiactl").exists():
+        return Finding(name="gpus", ok=None, detail="no NVIDIA driver")
+    shown = os.environ.get("CUDA_VISIBLE_DEVICES", "all cards")
+    return Finding(name="gpus", ok=True, detail=f"NVIDIA driver is there; visible: {shown}")
+
+
+def _rules(made: Plan) -> list[Finding]:
+    rules = made.policy.rules
+    detail = f"{len(rules.allow)} allow, {len(rules.ask)} ask, {len(rules.deny)} deny"
+    return [Finding(name="rules", ok=True, detail=detail)]
+
+
+def _checks(made: Plan) -> list[Finding]:
+    """A check is the user's own word and runs whatever the verdict; the agent may want to run it, too."""
+    gate, found = Gate(made.policy, RealWorld()), []
+    for command in made.task.checks:
+        verdict = gate.judge("Bash", (Runs(command),), str(made.workspace))
+        allowed = verdict.verdict == "allow"
+        detail = f"`{command}` runs at the end; the agent itself " + ("may run it" if allowed else "may not run it")
+        found.append(Finding(name="check", ok=True, detail=detail, fix="" if allowed else f"allow: Bash({command})"))
+    if not found:
+        found.append(Finding(name="check", ok=None, detail="none: nothing will confirm the work", fix="add `checks`"))
+    return found

@@ -1,0 +1,80 @@
+"""An old session, taken up from its journal where it stood."""
+
+import os
+import socket
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+
+from workbench.models.catalogue import Catalogue
+from workbench.protocol import events as e
+from workbench.protocol.names import Mode
+from workbench.protocol.task import Caps
+from workbench.session import questions, store
+from workbench.session.blobs import Blobs
+from workbench.session.changes import Changes
+from workbench.session.core import Session
+from workbench.session.end import StartError
+from workbench.session.head import git_head
+from workbench.session.identity import boot_id, user_name
+from workbench.session.journal import Journal, JournalError
+from workbench.session.plan import Options, policy_of, settings_of
+from workbench.session.prompt import Frame, reminder
+from workbench.session.start import assemble
+
+
+def resume(
+    session_id: str, caps: Caps, answer: str | None, options: Options, clock: Callable[[], float] = time.time
+) -> Session:
+    """Takes an old session up where it stood. Caps that are given replace the old ones. Raises StartError."""
+    try:
+        folder = store.find(session_id)
+        journal = Journal.open(folder, clock)
+    except (store.StoreError, JournalError) as error:
+        raise StartError("error_usage", str(error)) from None
+    history = list(journal.read())
+    if not history or not isinstance(first := history[0].event, e.SessionStarted):
+        raise StartError("error_usage", f"{folder} holds no session that began")
+    blobs = Blobs(folder / "blobs")
+    frame = msgspec.json.decode(blobs.get(first.prefix), type=Frame)
+    workspace = Path(first.workspace)
+    if not workspace.is_dir():
+        raise StartError("error_usage", f"the workspace {workspace} of session {journal.session} is gone")
+    settings = settings_of(workspace)
+    mode = next((x.event.mode for x in reversed(history) if isinstance(x.event, e.ModeChanged)), first.mode)
+    policy = policy_of(first.task, settings, first.grants, frame.deny, mode, workspace, tuple(map(Path, first.roots)))
+    info = Catalogue.load(settings.models).find(first.model)
+    changes = Changes.load(workspace, folder, blobs)
+    session = assemble(journal, blobs, first.task, frame, settings, info, policy, changes, options, clock)
+    for envelope in history:
+        session.fold(envelope)
+    session.began_after = history[-1].seq
+    _resumed_events(session, mode, caps, answer)
+    return session
+
+
+def _resumed_events(session: Session, mode: Mode, caps: Caps, answer: str | None) -> None:
+    given = {field: value for field, value in msgspec.structs.asdict(caps).items() if value is not None}
+    session.caps = msgspec.structs.replace(session.state.caps, **given)
+    asked = session.tally.questions
+    session.emit(
+        e.SessionResumed(
+            host=socket.gethostname(),
+            boot_id=boot_id(),
+            user=user_name(),
+            pid=os.getpid(),
+            mode=mode,
+            caps=session.caps,
+            cut=session.journal.cut,
+        ),
+        sync=True,
+    )
+    if session.journal.cut:
+        session.notice("warning", f"the journal's torn last line ({session.journal.cut} bytes) was cut off", "journal")
+    if answer is not None:
+        branch, commit = git_head(session.context.workspace)
+        now = reminder(session.clock(), branch, commit, session.context.cwd)
+        text = questions.answer_prompt(asked, answer)
+        session.emit(e.PromptSubmitted(text=text, origin="answer", by=user_name(), reminder=now), sync=True)

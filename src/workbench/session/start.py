@@ -1,0 +1,179 @@
+"""A new session: from a plan to its first events. Nothing is left behind when it fails."""
+
+import os
+import socket
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+
+from workbench import __version__, places
+from workbench.models.base import ModelClient, ModelInfo
+from workbench.permissions.types import Policy
+from workbench.permissions.world import RealWorld
+from workbench.protocol import events as e
+from workbench.protocol.task import Task
+from workbench.protocol.version import PROTOCOL
+from workbench.sandbox.launcher import PlainLauncher
+from workbench.session import finish, memory, store
+from workbench.session.blobs import Blobs
+from workbench.session.changes import Changes
+from workbench.session.core import Session
+from workbench.session.end import StartError
+from workbench.session.gate import Gate
+from workbench.session.head import git_head
+from workbench.session.identity import boot_id, user_name
+from workbench.session.journal import Journal, JournalError
+from workbench.session.plan import Options, Plan, plan
+from workbench.session.prompt import Frame, reminder, system_prompt
+from workbench.settings import Settings
+from workbench.tools import registry
+from workbench.tools.base import Context
+
+
+def create(task: Task, options: Options, clock: Callable[[], float] = time.time) -> Session:
+    """A new session on TASK, its first events journalled. Raises StartError."""
+    made = plan(task, options)
+    frame = _frame(made)
+    session_id = store.new_id()
+    folder = places.sessions() / session_id
+    try:
+        journal = Journal.create(folder, session_id, clock)
+        blobs = Blobs(folder / "blobs")
+        prefix = blobs.put(msgspec.json.encode(frame))
+    except (OSError, JournalError) as error:
+        raise StartError("error_during_execution", f"no session can be kept in {folder}: {error}") from None
+    changes = Changes.begin(made.workspace, made.roots, blobs, folder)
+    session = assemble(journal, blobs, made.task, frame, made.settings, made.info, made.policy, changes, options, clock)
+    try:
+        _first_events(session, made, prefix)
+    except JournalError as error:
+        raise StartError("error_during_execution", str(error)) from None
+    return session
+
+
+def _frame(made: Plan) -> Frame:
+    definition = made.definition
+    system = system_prompt(
+        name=definition.name,
+        body=definition.prompt,
+        workspace=made.workspace,
+        roots=made.roots,
+        mode=made.mode,
+        interactive=made.task.interactive,
+    )
+    return Frame(
+        system=[{"type": "text", "text": system}],
+        tools=registry.specs(definition.grants),
+        thinking=made.thinking,
+        deny=made.deny,
+    )
+
+
+def assemble(
+    journal: Journal,
+    blobs: Blobs,
+    task: Task,
+    frame: Frame,
+    settings: Settings,
+    info: ModelInfo,
+    policy: Policy,
+    changes: Changes,
+    options: Options,
+    clock: Callable[[], float],
+) -> Session:
+    """A session's parts put together, before any event."""
+    outputs = journal.folder / "outputs"
+    outputs.mkdir(mode=0o700, exist_ok=True)
+    policy = msgspec.structs.replace(policy, scratch=(str(outputs),))
+    launcher = PlainLauncher(options.env, settings.shell.env)
+    sessions: list[Session] = []
+    context = Context(
+        workspace=Path(policy.workspace),
+        roots=tuple(map(Path, policy.roots)),
+        outputs=outputs,
+        launcher=launcher,
+        put_blob=blobs.put,
+        emit=lambda event: sessions[0].emit(event),
+        now=clock,
+    )
+    context.extras["shell_setup"] = settings.shell.setup
+    session = Session(
+        journal=journal,
+        blobs=blobs,
+        task=task,
+        frame=frame,
+        model=_client(options, settings, policy.workspace),
+        info=info,
+        gate=Gate(policy, RealWorld()),
+        context=context,
+        changes=changes,
+        grants=dict(policy.grants),
+        clock=clock,
+    )
+    sessions.append(session)
+    return session
+
+
+def _client(options: Options, settings: Settings, workspace: str) -> ModelClient:
+    from workbench.models import replay
+
+    names = {"{{workspace}}": workspace, **options.placeholders}
+    client: ModelClient
+    if options.replay is not None:
+        client = replay.ReplayClient(options.replay, names, options.pace)
+    else:
+        from workbench.models.anthropic import AnthropicClient
+
+        client = AnthropicClient(
+            env=options.env, max_requests=settings.retries.max_requests, max_seconds=settings.retries.max_s
+        )
+    return replay.Recorder(client, options.record, names) if options.record is not None else client
+
+
+def _first_events(session: Session, made: Plan, prefix: str) -> None:
+    branch, commit = git_head(made.workspace)
+    definition = made.definition
+    session.emit(
+        e.SessionStarted(
+            protocol=PROTOCOL,
+            version=__version__,
+            task=made.task,
+            workspace=str(made.workspace),
+            roots=tuple(map(str, made.roots)),
+            agent=definition.name,
+            agent_path=definition.path,
+            agent_source=definition.source,
+            agent_digest=definition.digest,
+            color=definition.color,
+            grants=session.grants,
+            model=made.info.id,
+            mode=made.mode,
+            prefix=prefix,
+            host=socket.gethostname(),
+            boot_id=boot_id(),
+            user=user_name(),
+            pid=os.getpid(),
+            title=_title(made.task.prompt),
+            commit=commit,
+            branch=branch,
+        )
+    )
+    for note in (*made.settings.notes, *(f"{definition.path}: {p.message}" for p in definition.problems)):
+        session.notice("info", note, "settings")
+    found = memory.read(made.workspace)
+    for note in found.notes:
+        session.notice("warning", note, "memory")
+    if found.text:
+        session.emit(e.PromptSubmitted(text=found.text, origin="memory", by="workspace"))
+    if made.task.brief:
+        session.emit(e.PromptSubmitted(text=f"<brief>\n{made.task.brief}\n</brief>", origin="person", by=user_name()))
+    now = reminder(session.clock(), branch, commit, made.workspace)
+    session.emit(e.PromptSubmitted(text=made.task.prompt, origin="task", by=user_name(), reminder=now), sync=True)
+    finish.save_locks(session)
+
+
+def _title(prompt: str) -> str:
+    line = next((line.strip("# ").strip() for line in prompt.splitlines() if line.strip("# ").strip()), "")
+    return line if len(line) <= 80 else line[:79] + "…"
