@@ -1,0 +1,35 @@
+"""Untrusted text made safe to show: what a terminal would obey, or hide, becomes something to see."""
+
+import re
+
+# Not in it: the emoji variation selectors (U+FE00 to U+FE0F), which only choose a glyph.
+_UNSEEN = re.compile(
+    "[\x00-\x1f\x7f-\x9f"  # C0, DEL, C1
+    "\xad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f"  # soft hyphen, joiners, fillers, Arabic letter mark
+    "\u200b-\u200f\u2028-\u202e\u2060-\u206f"  # zero width, line and paragraph separators, bidi controls
+    "\u3164\ufeff\uffa0\ufff0-\ufffb"  # fillers, byte order mark, interlinear annotation
+    "\ud800-\udfff"  # lone surrogates: no encoder takes them
+    "\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff]"  # shorthand, music, tags
+)
+
+
+def visible(text: str, newlines: bool = False) -> str:
+    """TEXT with each control, bidi or invisible character replaced by a picture (`␛`) or its number (`\\u{202E}`).
+
+    With `newlines`, line feed and tab stay as they are; a carriage return never does.
+    """
+    if text.isprintable():
+        # Printable to Python still lets a few blank letters through; the pattern knows those.
+        return _UNSEEN.sub(_shown, text) if not text.isascii() else text
+    return _UNSEEN.sub(_shown_but_lines if newlines else _shown, text)
+
+
+def _shown_but_lines(found: re.Match[str]) -> str:
+    return found[0] if found[0] in "\n\t" else _shown(found)
+
+
+def _shown(found: re.Match[str]) -> str:
+    code = ord(found[0])
+    if code < 0x20:
+        return chr(0x2400 + code)
+    return "\u2421" if code == 0x7F else f"\\u{{{code:04X}}}"
