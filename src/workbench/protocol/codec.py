@@ -4,8 +4,9 @@ from typing import Any, TypeVar, get_args
 
 import msgspec
 
+from workbench.protocol.blocks import DisplayBlock
 from workbench.protocol.commands import Ack, AnyCommand
-from workbench.protocol.events import AnyEvent, Envelope
+from workbench.protocol.events import AnyEvent, Envelope, Unknown
 from workbench.protocol.queries import AnyPage, AnyQuery
 
 T = TypeVar("T")
@@ -17,42 +18,86 @@ _queries: msgspec.json.Decoder[AnyQuery] = msgspec.json.Decoder(AnyQuery)
 _pages: msgspec.json.Decoder[AnyPage] = msgspec.json.Decoder(AnyPage)
 _acks: msgspec.json.Decoder[Ack] = msgspec.json.Decoder(Ack)
 
+# Nesting that exhausts the stack and numbers that no float holds are malformed like any other noise.
+_UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError, OverflowError)
+
 
 class MalformedError(ValueError):
     """Bytes that are no message of this protocol."""
 
 
 def encode(message: Any) -> bytes:
-    """A message as one line of JSON, without the newline."""
-    return _encoder.encode(message)
+    """A message as one line of JSON, without the newline. An `Unknown` event gets the shape it came in.
+
+    Half surrogate pairs (file names that are not UTF-8) are written as `\\udcXX`. Raises TypeError for what is not
+    data.
+    """
+    if isinstance(message, Envelope) and isinstance(message.event, Unknown):
+        message = _original(message, message.event)
+    try:
+        return _encoder.encode(message)
+    except UnicodeEncodeError:
+        return _encoder.encode(_without_surrogates(msgspec.to_builtins(message)))
+
+
+def _original(envelope: Envelope, event: Unknown) -> dict[str, Any]:
+    return {
+        "seq": envelope.seq,
+        "session": envelope.session,
+        "at": envelope.at,
+        "event": {"type": event.name, **event.data},
+    }
+
+
+def _without_surrogates(value: Any) -> Any:
+    if isinstance(value, str):
+        return value.encode("utf-8", "backslashreplace").decode("utf-8")
+    if isinstance(value, dict):
+        return {_without_surrogates(key): _without_surrogates(entry) for key, entry in value.items()}
+    if isinstance(value, list | tuple):
+        return [_without_surrogates(entry) for entry in value]
+    return value
 
 
 def decode_envelope(line: bytes | str) -> Envelope:
-    """The envelope in LINE. An event of an unknown type becomes `Unknown`.
+    """The envelope in LINE. Unknown fields are ignored, an event of an unknown type becomes `Unknown`.
 
     Raises MalformedError for anything else that is not an envelope.
     """
     try:
-        return _envelopes.decode(line)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        return _of_newer_minor(line, error)
+        envelope = _envelopes.decode(line)
+    except _UNREADABLE as error:
+        return _of_newer_minor(line, str(error))
+    # "unknown" is the tag of a class here and no type of the wire's: a line that says so is passed on as it came.
+    return _of_newer_minor(line, "") if isinstance(envelope.event, Unknown) else envelope
 
 
-def _of_newer_minor(line: bytes | str, error: Exception) -> Envelope:
+def _of_newer_minor(line: bytes | str, problem: str) -> Envelope:
     try:
         raw = msgspec.json.decode(line)
         event = dict(raw["event"])
         name = event.pop("type")
-        known = any(name == kind.__struct_config__.tag for kind in _event_types())
-        if known or not isinstance(name, str):
-            raise MalformedError(str(error))
+        if not isinstance(name, str):
+            raise MalformedError(problem)
+        if name in _event_types() and name != "unknown":
+            return msgspec.convert({**raw, "event": {"type": name, **_known_blocks(event)}}, Envelope)
         return msgspec.convert({**raw, "event": {"type": "unknown", "name": name, "data": event}}, Envelope)
-    except (msgspec.DecodeError, UnicodeDecodeError, KeyError, TypeError, ValueError) as cause:
-        raise MalformedError(str(error)) from cause
+    except (*_UNREADABLE, KeyError, TypeError, ValueError) as cause:
+        raise MalformedError(problem or str(cause)) from cause
 
 
-def _event_types() -> tuple[Any, ...]:
-    return get_args(AnyEvent)
+def _event_types() -> set[str]:
+    return {str(kind.__struct_config__.tag) for kind in get_args(AnyEvent)}
+
+
+def _known_blocks(event: dict[str, Any]) -> dict[str, Any]:
+    """EVENT with display blocks of a newer minor version told in words."""
+    known = {kind.__struct_config__.tag for kind in get_args(DisplayBlock)}
+    blocks = [
+        block if block["type"] in known else {"type": "text", "text": f"({block['type']}: made by a newer version)"}
+        for block in event.get("display", ())
+    ]
+    return {**event, "display": blocks} if blocks else event
 
 
 def decode_command(line: bytes | str) -> AnyCommand:
@@ -78,5 +123,5 @@ def decode_ack(line: bytes | str) -> Ack:
 def _strict(decoder: msgspec.json.Decoder[T], line: bytes | str) -> T:
     try:
         return decoder.decode(line)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except _UNREADABLE as error:
         raise MalformedError(str(error)) from error

@@ -20,6 +20,14 @@ class ItemsBefore(Query, frozen=True, kw_only=True):
     n: int = 100
 
 
+class ItemText(Query, frozen=True, kw_only=True):
+    """The whole text of an item that came with `cut`, as UTF-8, from byte `offset`, `size` bytes at most."""
+
+    item: int
+    offset: int = 0
+    size: int = 65536
+
+
 class BlobPage(Query, frozen=True, kw_only=True):
     """Bytes of a blob from `offset`, `size` at most."""
 
@@ -42,7 +50,7 @@ class SeriesPage(Query, frozen=True, kw_only=True):
     run: str
     key: str
     start: float = 0.0
-    end: float = float("inf")
+    end: float | None = None  # None: to the last step
     width: int = 400
 
 
@@ -54,7 +62,7 @@ class Items(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag=_ta
 
 
 class Blob(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag=_tag):
-    """Answer to `BlobPage`; `total` is the blob's size in bytes, -1 where there is no such blob."""
+    """Answer to `BlobPage` and `ItemText`; `total` is the whole size in bytes, -1 where there is none."""
 
     data: bytes
     total: int
@@ -73,5 +81,5 @@ class Series(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag=_t
     points: tuple[tuple[float, float | None], ...]
 
 
-AnyQuery = ItemsBefore | BlobPage | DiffPage | SeriesPage
+AnyQuery = ItemsBefore | ItemText | BlobPage | DiffPage | SeriesPage
 AnyPage = Items | Blob | Diff | Series

@@ -4,6 +4,7 @@ Its size does not grow with the session: the newest items, open calls and approv
 larger is asked for by page (`queries.py`).
 """
 
+import hashlib
 from typing import Any
 
 import msgspec
@@ -14,13 +15,24 @@ from workbench.protocol.result import Question, Usage
 from workbench.protocol.task import Caps
 
 KEPT_ITEMS = 200
-KEPT_TEXT = 16_384
+KEPT_TEXT = 16_384  # characters of an item's text, and of all that its display blocks show
+KEPT_REASON = 2_000
+KEPT_WORD = 500  # ids, names, titles, rules
+KEPT_PATH = 4_096
 KEPT_FILES = 500
+KEPT_CALLS = 1_000  # open calls of one answer
+KEPT_APPROVALS = 64
+KEPT_SHELLS = 100
+KEPT_TODOS = 200
+KEPT_QUESTIONS = 20
+KEPT_RUNS = 1_000
 
 
 class Item(msgspec.Struct, kw_only=True, omit_defaults=True):
-    """One thing in the transcript. `id` is the seq of the event that made it.
+    """One thing in the transcript. `id` is 64 times the seq of the event that made it, plus its place among the
+    items of that event: the same whether the item came with the state or with a page.
 
+    `cut`: the text or the display shown is not all there is.
     kind: prompt, answer, thinking, call, check, notice, question, compaction, end
     """
 
@@ -42,6 +54,7 @@ class Item(msgspec.Struct, kw_only=True, omit_defaults=True):
     duration_ms: int = 0
     display: tuple[DisplayBlock, ...] = ()
     exit_code: int | None = None
+    cut: bool = False
 
 
 class PendingApproval(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -88,6 +101,7 @@ class SessionState(msgspec.Struct, kw_only=True):
     todos: tuple[Todo, ...] = ()
     items: list[Item] = []
     items_total: int = 0
+    calls: dict[str, int] = {}  # calls of the current answer: call id -> item id
     approvals: dict[str, PendingApproval] = {}
     files: dict[str, int] = {}  # path -> seq of its last change by a call
     shells: dict[str, str] = {}  # running background commands: id -> command
@@ -96,3 +110,8 @@ class SessionState(msgspec.Struct, kw_only=True):
     questions: tuple[Question, ...] = ()
     end: str | None = None  # subtype of the last end
     exit_code: int | None = None
+
+
+def state_digest(state: SessionState) -> str:
+    """SHA-256 of STATE in hex: equal for two folds of the same journal, on any machine."""
+    return hashlib.sha256(msgspec.json.encode(state)).hexdigest()
