@@ -32,7 +32,9 @@ class ModelInfo(msgspec.Struct, frozen=True, kw_only=True):
     long_input: float | None = None
     long_output: float | None = None
     thinking: str = "none"  # none, budget, adaptive
+    thinks: str = "asked"  # asked: only on request; default: unless told not to; always
     default_effort: str | None = None
+    efforts: tuple[str, ...] = ()  # what `output_config.effort` may be; none: the model takes no effort
     caching: bool = False
     known: bool = True
 
@@ -72,11 +74,15 @@ class Piece(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Retry(msgspec.Struct, frozen=True, kw_only=True):
-    """The attempt failed and another follows. What was streamed of it is void."""
+    """The attempt failed and another follows. What was streamed of it is void.
+
+    `usage` is what the failed attempt had used as far as it told: the service counts those tokens all the same.
+    """
 
     attempt: int
     delay_s: float
     reason: str
+    usage: Usage | None = None
 
 
 class Answer(msgspec.Struct, frozen=True, kw_only=True):
