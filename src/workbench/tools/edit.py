@@ -6,7 +6,9 @@ from typing import Annotated, Any
 import msgspec
 
 from workbench.permissions.types import Need, Writes
+from workbench.tools import changing
 from workbench.tools.base import Context, Outcome, absolute
+from workbench.tools.threads import finish
 
 
 class Input(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -39,4 +41,4 @@ class Edit:
 
     async def run(self, given: Any, context: Context, call_id: str, progress: Callable[[str], None]) -> Outcome:
         """Edits the file."""
-        raise NotImplementedError
+        return await finish(changing.edit, context, given.file_path, [given])

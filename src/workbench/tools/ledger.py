@@ -21,6 +21,7 @@ class FileLedger:
 
     def saw(self, path: Path, seen: Seen) -> None:
         """The model now knows PATH as SEEN."""
+        self._seen.pop(path, None)  # the latest goes to the end
         self._seen[path] = seen
 
     def get(self, path: Path) -> Seen | None:

@@ -6,7 +6,10 @@ from typing import Annotated, Any
 import msgspec
 
 from workbench.permissions.types import Need, Writes
+from workbench.tools import changing
 from workbench.tools.base import Context, Outcome, absolute
+from workbench.tools.text import Text
+from workbench.tools.threads import finish
 
 
 class Input(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -36,4 +39,16 @@ class Write:
 
     async def run(self, given: Any, context: Context, call_id: str, progress: Callable[[str], None]) -> Outcome:
         """Writes the file."""
-        raise NotImplementedError
+        return await finish(_write, given, context)
+
+
+def _write(given: Any, context: Context) -> Outcome:
+    target = changing.target(context, given.file_path)
+    if target.text.encoding == "latin-1" and not given.content.isascii():
+        target = msgspec.structs.replace(target, text=Text(target.text.text))  # a new text is UTF-8
+    text = given.content.replace("\r\n", "\n").replace("\n", "\r\n") if target.text.crlf else given.content
+    if target.source is not None:
+        return changing.store(
+            context, target, text, lambda change: f"{target.shown} has its new text now; what changed:"
+        )
+    return changing.store(context, target, text, lambda change: f"Created {target.shown} ({change.added} lines).")

@@ -1,0 +1,251 @@
+"""Opening, reading and replacing files: without waiting for anybody, and all or nothing.
+
+Every path here is resolved first (`resolve`); what is opened then is never a link, so that the file which was looked
+at is the file that is read or replaced.
+"""
+
+import contextlib
+import difflib
+import errno
+import hashlib
+import os
+import secrets
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+
+from workbench.tools.base import ToolError
+from workbench.tools.ledger import Seen
+
+WHOLE = 10_000_000  # bytes: files up to this size are read whole and may be edited
+_READ = os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_NOFOLLOW | os.O_CLOEXEC
+_NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+
+_REASONS = {
+    errno.ENOSPC: "there is no space left on the device",
+    errno.EDQUOT: "the disk quota is used up",
+    errno.EROFS: "the file system is read-only",
+    errno.EACCES: "the permissions of the file or its folder forbid it",
+    errno.EPERM: "the system forbids it (immutable, or owned by someone else)",
+    errno.ELOOP: "it is a link that leads back to itself, or was replaced by a link just now",
+    errno.ENAMETOOLONG: "the name is too long",
+    errno.ENOTDIR: "a part of the path is a file, not a folder",
+    errno.EBUSY: "it is a mount point or otherwise held by the system",
+    errno.EAGAIN: "there is nothing to read from it now",
+}
+
+
+class Source(msgspec.Struct, frozen=True):
+    """A file as it was read: its resolved path, its state when opened, all its bytes."""
+
+    path: Path
+    stat: os.stat_result
+    data: bytes
+
+    def seen(self) -> Seen:
+        """What the model knows once it has been shown this."""
+        return Seen(self.stat.st_mtime_ns, self.stat.st_size, digest(self.data))
+
+
+def digest(data: bytes) -> bytes:
+    """A fingerprint of a file's bytes."""
+    return hashlib.blake2b(data, digest_size=16).digest()
+
+
+def resolve(path: Path) -> Path:
+    """PATH with links followed, as far as it exists."""
+    return Path(os.path.realpath(path))
+
+
+def refused(error: OSError, doing: str, shown: str) -> ToolError:
+    """ERROR, said to the model: "Cannot write x: …"."""
+    reason = _REASONS.get(error.errno or 0) or (error.strerror or str(error))
+    return ToolError(f"Cannot {doing} {shown}: {reason}.")
+
+
+def inspect(path: Path, shown: str) -> os.stat_result:
+    """The state of the regular file at the resolved PATH.
+
+    Raises ToolError for anything else: missing (with the nearest names), a folder, a pipe, a device.
+    """
+    try:
+        state = path.lstat()
+    except FileNotFoundError:
+        raise ToolError(f"{shown} does not exist.{_nearest(path)}") from None
+    except OSError as error:
+        raise refused(error, "open", shown) from None
+    if stat.S_ISDIR(state.st_mode):
+        raise ToolError(f"{shown} is a folder. Use LS to list it, or Glob and Grep to search it.")
+    if stat.S_ISLNK(state.st_mode):
+        raise ToolError(f"{shown} is a link that leads back to itself.")
+    if not stat.S_ISREG(state.st_mode):
+        kind = (
+            "a named pipe"
+            if stat.S_ISFIFO(state.st_mode)
+            else "a socket"
+            if stat.S_ISSOCK(state.st_mode)
+            else "a device"
+        )
+        raise ToolError(f"{shown} is {kind}, not a file: it is not opened, as that could wait for ever.")
+    return state
+
+
+@contextlib.contextmanager
+def opened(path: Path, shown: str) -> Iterator[tuple[int, os.stat_result]]:
+    """The regular file at the resolved PATH, open for reading, and its state. Never waits. Raises ToolError."""
+    inspect(path, shown)  # before opening: to open a device can have effects
+    try:
+        fd = os.open(path, _READ)
+    except OSError as error:
+        raise refused(error, "open", shown) from None
+    try:
+        state = os.fstat(fd)
+        if not stat.S_ISREG(state.st_mode):
+            raise ToolError(f"{shown} was replaced while it was opened. Try again.")
+        yield fd, state
+    except OSError as error:
+        raise refused(error, "read", shown) from None
+    finally:
+        os.close(fd)
+
+
+def read(fd: int, limit: int) -> bytes:
+    """Up to LIMIT bytes from where FD stands; fewer only at the end. Files of /proc have size 0, so it is not asked."""
+    parts: list[bytes] = []
+    while limit > 0 and (part := os.read(fd, min(limit, 1 << 20))):
+        parts.append(part)
+        limit -= len(part)
+    return b"".join(parts)
+
+
+def load(path: Path, shown: str) -> Source:
+    """The whole file at the resolved PATH. Raises ToolError, also for one larger than `WHOLE`."""
+    with opened(path, shown) as (fd, state):
+        data = read(fd, WHOLE + 1)
+    if len(data) > WHOLE:
+        large = size(state.st_size)
+        raise ToolError(f"{shown} has {large}, too large to be edited here. Use sed or a short Python program in Bash.")
+    return Source(path, state, data)
+
+
+def replace(path: Path, data: bytes, shown: str, old: os.stat_result | None) -> Seen:
+    """Puts DATA at the resolved PATH, whole or not at all; what was there stays until the last moment.
+
+    OLD is the state of the file that DATA replaces: mode, owner and extended attributes are taken over, and a file that
+    was changed since then is not replaced. None: PATH must not exist yet; missing folders are made. Raises ToolError.
+    """
+    if old is not None and not os.access(path, os.W_OK):
+        raise ToolError(f"Cannot write {shown}: the file is write-protected (mode {stat.S_IMODE(old.st_mode):04o}).")
+    made: list[Path] = []
+    try:
+        made = _make_folders(path.parent)
+        folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            return _swap(folder, path, data, shown, old)
+        finally:
+            os.close(folder)
+    except (OSError, ToolError) as error:
+        for created in reversed(made):
+            with contextlib.suppress(OSError):
+                created.rmdir()
+        raise (refused(error, "write", shown) if isinstance(error, OSError) else error) from None
+
+
+def size(count: int) -> str:
+    """COUNT bytes, for people: 5.0 GB."""
+    number = float(count)
+    for unit in ("bytes", "kB", "MB", "GB"):
+        if number < 1000:
+            return f"{number:.0f} bytes" if unit == "bytes" else f"{number:.1f} {unit}"
+        number /= 1000
+    return f"{number:.1f} TB"
+
+
+def _make_folders(folder: Path) -> list[Path]:
+    missing = []
+    while not folder.exists():
+        missing.append(folder)
+        folder = folder.parent
+    for part in reversed(missing):
+        part.mkdir(exist_ok=True)
+    return missing[::-1]
+
+
+def _swap(folder: int, path: Path, data: bytes, shown: str, old: os.stat_result | None) -> Seen:
+    name = f".mlwb-{secrets.token_hex(8)}.tmp"
+    fd = os.open(name, _NEW, 0o666 if old is None else 0o600, dir_fd=folder)
+    try:
+        try:
+            rest = memoryview(data)
+            while rest:
+                rest = rest[os.write(fd, rest) :]
+            if old is not None:
+                _take_over(fd, path, old)
+            os.fsync(fd)
+            written = os.fstat(fd)
+        finally:
+            os.close(fd)
+        if old is None:
+            _place_new(folder, name, path.name, shown)
+        else:
+            _check_same(folder, path.name, old, shown)
+            os.rename(name, path.name, src_dir_fd=folder, dst_dir_fd=folder)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            os.unlink(name, dir_fd=folder)
+        raise
+    with contextlib.suppress(OSError):  # some network file systems cannot sync a folder
+        os.fsync(folder)
+    return Seen(written.st_mtime_ns, written.st_size, digest(data))
+
+
+def _place_new(folder: int, temporary: str, name: str, shown: str) -> None:
+    """Gives the temporary file its name, unless that came to exist meanwhile."""
+    try:
+        os.link(temporary, name, src_dir_fd=folder, dst_dir_fd=folder)
+        os.unlink(temporary, dir_fd=folder)
+    except FileExistsError:
+        raise ToolError(f"{shown} has come to exist just now. Read it before you change it.") from None
+    except OSError:  # a file system without hard links
+        os.rename(temporary, name, src_dir_fd=folder, dst_dir_fd=folder)
+
+
+def _check_same(folder: int, name: str, old: os.stat_result, shown: str) -> None:
+    try:
+        now = os.stat(name, dir_fd=folder, follow_symlinks=False)
+    except FileNotFoundError:
+        raise ToolError(f"{shown} was removed while it was being changed. Nothing was written.") from None
+    if (now.st_ino, now.st_mtime_ns, now.st_size) != (old.st_ino, old.st_mtime_ns, old.st_size):
+        raise ToolError(f"{shown} was changed by someone else just now. Nothing was written; read it again.")
+
+
+def _take_over(fd: int, path: Path, old: os.stat_result) -> None:
+    """Owner, mode and extended attributes (ACLs are among them) of the old file, as far as we may."""
+    mine = os.fstat(fd)
+    for uid, gid in ((old.st_uid, old.st_gid), (-1, old.st_gid)):
+        if (uid in (-1, mine.st_uid)) and gid == mine.st_gid:
+            break
+        with contextlib.suppress(PermissionError):
+            os.fchown(fd, uid, gid)
+            break
+    if hasattr(os, "listxattr"):
+        with contextlib.suppress(OSError):
+            for attribute in os.listxattr(path, follow_symlinks=False):
+                with contextlib.suppress(OSError):
+                    os.setxattr(fd, attribute, os.getxattr(path, attribute, follow_symlinks=False))
+    os.fchmod(fd, stat.S_IMODE(old.st_mode))  # last: a change of owner clears bits
+
+
+def _nearest(path: Path) -> str:
+    try:
+        names = os.listdir(path.parent)[:5000]  # noqa: PTH208 - names only
+    except OSError:
+        folder = path.parent
+        while not folder.exists():
+            folder = folder.parent
+        return f" Nor does its folder; the nearest one that exists is {folder}."
+    lower = {name.lower(): name for name in names}
+    close = difflib.get_close_matches(path.name.lower(), lower, n=3, cutoff=0.6)
+    return f" Its folder has {', '.join(lower[name] for name in close)}." if close else ""
