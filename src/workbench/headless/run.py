@@ -1,0 +1,193 @@
+"""`mlwb run`: from the command line to the exit code."""
+
+import asyncio
+import os
+import traceback
+from collections.abc import Sequence
+
+from workbench import places
+from workbench.headless import flags, preflight, telling
+from workbench.headless.notify import notify
+from workbench.headless.signals import Signals
+from workbench.headless.streams import Console, Stdout, mend
+from workbench.host import local
+from workbench.host.client import Client
+from workbench.protocol import codec
+from workbench.protocol.commands import Stop
+from workbench.protocol.events import SessionEnded, SessionStarted
+from workbench.protocol.result import EXIT_CODES, Result
+from workbench.protocol.visible import visible
+
+BROKEN_PIPE = 141  # as a shell says it of a program that SIGPIPE ended
+
+
+def run(args: Sequence[str]) -> int:
+    """Carries out `mlwb run ARGS` and returns the exit code. Never asks anything, never raises."""
+    opened = mend()
+    console = Console()
+    if not opened:
+        console.say("standard output is closed, so there is nowhere to put the answer; nothing was started")
+        return EXIT_CODES["error_during_execution"]
+    one = Run(flags.wanted_format(args), console)
+    with Signals() as signals:
+        try:
+            return asyncio.run(one.carry_out(args, signals))
+        except SystemExit as end:  # --help
+            return end.code if isinstance(end.code, int) else 0
+        except Exception as error:
+            return asyncio.run(one.crashed(error))
+
+
+class Run:
+    """One call of `mlwb run`."""
+
+    def __init__(self, output_format: str, console: Console) -> None:
+        self.format = output_format
+        self.console = console
+        self.stdout = Stdout()
+        self.session = ""
+        self.notify = ""
+        self.workspace = ""
+        self.lost: OSError | None = None  # why nothing more can be written to standard output
+
+    async def carry_out(self, args: Sequence[str], signals: Signals) -> int:
+        """The whole run; every expected failure ends as a result object and an exit code."""
+        try:
+            asked = flags.read(args)
+        except flags.UsageError as error:
+            return await self._failed("error_usage", str(error))
+        self.session = asked.resume or ""
+        if asked.task is not None and not asked.check:
+            self.notify, self.workspace = asked.task.notify or "", asked.task.workspace
+        options = local.Options(
+            env=dict(os.environ), record=asked.record, replay=asked.replay, allow_bypass=asked.allow_bypass,
+            trust_workspace=asked.trust_workspace,
+        )  # fmt: skip
+        if signals.reason is not None:
+            return await self._failed(signals.subtype, "stopped before a session began")
+        try:
+            if asked.check and asked.task is not None:
+                return await self._check(await local.preflight(asked.task, options))
+            if asked.task is not None:
+                client = await local.start(asked.task, options)
+            else:
+                client = await local.resume(self.session, asked.caps, asked.answer, options)
+        except local.StartError as error:
+            return await self._failed(error.subtype, error.message)
+        return await self._attend(client, asked, signals)
+
+    async def _attend(self, client: Client, asked: flags.Asked, signals: Signals) -> int:
+        """From the session's first event to the last word about it."""
+        self.session = client.session
+        if asked.resume is not None:
+            self._recall()
+        teller = telling.Teller(self.console)
+        following = asyncio.create_task(self._follow(client, asked.partial, teller))
+        helpers = [asyncio.create_task(signals.steer(client, following)), asyncio.create_task(_redraw(client, teller))]
+        try:
+            result = await following
+        except asyncio.CancelledError:
+            result = None
+        finally:
+            for helper in helpers:
+                helper.cancel()
+            self.console.clear()
+            await client.close()
+        if result is None and signals.reason is not None:
+            return await self._failed(signals.subtype, f"session {self.session} did not end in time; it can be resumed")
+        if result is None:
+            return await self._failed("error_during_execution", f"session {self.session} ended without a result")
+        return await self._end(result)
+
+    async def _follow(self, client: Client, partial: bool, teller: telling.Teller) -> Result | None:
+        result = None
+        async for envelope in client.events():
+            if isinstance(envelope.event, SessionEnded):
+                result = envelope.event.result
+            teller.see(envelope)
+            if envelope.seq:
+                teller.draw(client.state)
+            if self.format == "stream-json" and (envelope.seq or partial) and self.lost is None:
+                if not await self._write(codec.encode(envelope) + b"\n"):
+                    # Nobody reads what this session does: it stops where it can be resumed.
+                    await client.send(Stop(id="lost", reason="signal", by="standard output"))
+        return result
+
+    def _recall(self) -> None:
+        """What a resumed session's task wants done at the end; its first event says so, which is not sent again."""
+        with (places.sessions() / self.session / "events.jsonl").open("rb") as journal:
+            event = codec.decode_envelope(journal.readline()).event
+        if isinstance(event, SessionStarted):
+            self.workspace, self.notify = event.workspace, event.task.notify or ""
+
+    async def _end(self, result: Result) -> int:
+        """The result on standard output, the last lines on standard error, the task's own command."""
+        if self.lost is None:
+            await self._write(self._shown(result))
+        for line in telling.closing(result, places.sessions() / result.session_id):
+            self.console.say(line)
+        return await self._leave(result)
+
+    async def _failed(self, subtype: str, message: str) -> int:
+        """An end without a session's own result: one line, and in JSON a result object all the same."""
+        line = " ".join(message.split())
+        result = Result(
+            subtype=subtype, is_error=True, session_id=self.session, errors=[line], exit_code=EXIT_CODES[subtype]
+        )
+        self.console.say(line)
+        if self.format != "text" and self.lost is None:
+            await self._write(self._shown(result))
+        return await self._leave(result)
+
+    async def _leave(self, result: Result) -> int:
+        if self.notify:
+            await notify(self.notify, self.workspace, result, self.console)
+        if self.lost is None:
+            return result.exit_code
+        if isinstance(self.lost, BrokenPipeError):
+            return BROKEN_PIPE
+        self.console.say(f"the answer could not be written to standard output: {self.lost.strerror}")
+        return EXIT_CODES["error_during_execution"]
+
+    async def _check(self, findings: Sequence[local.Finding]) -> int:
+        await self._write(preflight.as_table(findings) if self.format == "text" else preflight.as_json(findings))
+        if self.lost is not None:
+            return BROKEN_PIPE if isinstance(self.lost, BrokenPipeError) else EXIT_CODES["error_during_execution"]
+        return preflight.exit_code(findings)
+
+    async def crashed(self, error: Exception) -> int:
+        """An error nobody expected: its traceback goes into a log, one line to the person."""
+        folder = places.sessions() / self.session if self.session else places.state()
+        log = folder / "host.log"
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            with log.open("a") as file:
+                file.write("".join(traceback.format_exception(error)) + "\n")
+            where = f"see {log}"
+        except OSError:
+            where = f"{log} could not be written"
+        self.notify = ""
+        return await self._failed("error_during_execution", f"internal error: {error!r}; {where}")
+
+    def _shown(self, result: Result) -> bytes:
+        if self.format != "text":
+            return codec.encode(result) + b"\n"
+        text = result.result.rstrip("\n")
+        if not text:
+            return b""
+        shown = visible(text, newlines=True) if self.stdout.terminal else text
+        return (shown + "\n").encode("utf-8", "replace")
+
+    async def _write(self, data: bytes) -> bool:
+        try:
+            await self.stdout.write(data)
+        except OSError as error:
+            self.lost = error
+        return self.lost is None
+
+
+async def _redraw(client: Client, teller: telling.Teller) -> None:
+    """Keeps the status line's clock going."""
+    while True:
+        teller.draw(client.state)
+        await asyncio.sleep(1.0)

@@ -1,0 +1,77 @@
+"""Signals, turned into what a session is asked to do."""
+
+import asyncio
+import os
+import signal
+from collections import Counter
+from types import FrameType
+from typing import Any
+
+from workbench.host.client import Client
+from workbench.protocol.commands import Stop
+from workbench.protocol.result import EXIT_CODES
+
+# reason of `Stop` -> how the run ends, and how many seconds the session has for it
+SUBTYPES = {"signal": "error_retryable", "interrupt": "error_interrupted", "terminate": "error_terminated"}
+GRACE_S = {"signal": 25.0, "interrupt": 10.0, "terminate": 5.0}
+_AGAIN_S = 2.0
+_CAUGHT = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1)
+
+
+class Signals:
+    """Catches SIGINT, SIGTERM, SIGHUP and SIGUSR1 inside a `with`; what was ignored before (nohup) stays ignored.
+
+    The first SIGTERM, SIGHUP or SIGUSR1 asks for a stop that can be resumed, a second SIGTERM for the end, SIGINT for
+    an interruption, a second SIGINT for one at once. A third of either ends this process where it stands.
+    """
+
+    def __init__(self) -> None:
+        self.reason: str | None = None  # of the last stop that was asked for
+        self.grace_s = 0.0
+        self._counts: Counter[int] = Counter()
+        self._before: dict[int, Any] = {}
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._wake: asyncio.Event | None = None
+
+    def __enter__(self) -> "Signals":
+        for number in _CAUGHT:
+            if signal.getsignal(number) is not signal.SIG_IGN:
+                self._before[number] = signal.signal(number, self._caught)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._loop = None
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    @property
+    def subtype(self) -> str:
+        """How a run ends that these signals ended."""
+        return SUBTYPES[self.reason or "terminate"]
+
+    def _caught(self, number: int, _frame: FrameType | None) -> None:
+        self._counts[number] += 1
+        count = self._counts[number]
+        if number == signal.SIGINT:
+            self.reason, self.grace_s = "interrupt", _AGAIN_S if count > 1 else GRACE_S["interrupt"]
+        elif number == signal.SIGTERM and count > 1:
+            self.reason, self.grace_s = "terminate", GRACE_S["terminate"]
+        elif self.reason is None:
+            self.reason, self.grace_s = "signal", GRACE_S["signal"]
+        if count > 2 and number in (signal.SIGINT, signal.SIGTERM):
+            os._exit(EXIT_CODES[self.subtype])
+        if self._loop is not None and self._wake is not None:
+            self._loop.call_soon_threadsafe(self._wake.set)
+
+    async def steer(self, client: Client, following: "asyncio.Task[Any]") -> None:
+        """Passes each signal on to the session, and ends FOLLOWING when the session takes too long to end."""
+        self._loop, self._wake = asyncio.get_running_loop(), asyncio.Event()
+        deadline: asyncio.TimerHandle | None = None
+        while True:
+            if self.reason is not None:
+                await client.send(Stop(id=f"stop-{self._counts.total()}", reason=self.reason, by="signal"))
+                if deadline is not None:
+                    deadline.cancel()
+                deadline = self._loop.call_later(self.grace_s, following.cancel)
+            await self._wake.wait()
+            self._wake.clear()

@@ -1,0 +1,126 @@
+"""The three standard streams, whatever state they are in: closed, full, stalled, a terminal or a pipe."""
+
+import asyncio
+import os
+import select
+import sys
+
+from workbench.protocol.visible import visible
+
+_PIECE = select.PIPE_BUF  # a pipe that takes anything at all takes this much without blocking
+
+
+def mend() -> bool:
+    """Puts `/dev/null` where a standard stream is closed, or a later file would take its place. Was the output open?"""
+    opened = True
+    for number in (0, 1, 2):
+        try:
+            os.fstat(number)
+        except OSError:
+            opened = opened and number != 1
+            null = os.open(os.devnull, os.O_RDWR)
+            if null != number:
+                os.dup2(null, number)
+                os.close(null)
+    if sys.stdout is None:
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115, PTH123 - stays open as long as the process
+    if sys.stderr is None:
+        sys.stderr = open(os.devnull, "w")  # noqa: SIM115, PTH123
+    return opened
+
+
+class Stdout:
+    """Standard output. Writing waits for a slow reader without holding up anything else."""
+
+    fd = 1
+
+    def __init__(self) -> None:
+        self.terminal = os.isatty(self.fd)
+
+    async def write(self, data: bytes) -> None:
+        """Writes all of DATA; raises OSError (BrokenPipeError where the reader has gone)."""
+        view = memoryview(data)
+        while view:
+            if not _ready(self.fd):
+                await self._writable()
+            view = view[os.write(self.fd, view[:_PIECE]) :]
+
+    async def _writable(self) -> None:
+        loop = asyncio.get_running_loop()
+        ready = asyncio.Event()
+        loop.add_writer(self.fd, ready.set)
+        try:
+            await ready.wait()
+        finally:
+            loop.remove_writer(self.fd)
+
+
+class Console:
+    """Standard error: whole lines, and a status line below them where it is a terminal.
+
+    What cannot be written at once is dropped: words about the work must never hold the work up.
+    """
+
+    fd = 2
+
+    def __init__(self) -> None:
+        self.live = os.isatty(self.fd) and os.environ.get("TERM", "dumb") != "dumb"
+        self._status = ""
+
+    def say(self, text: str) -> None:
+        """A line of its own, whatever TEXT holds."""
+        self._write(f"{self._erased()}mlwb run: {one_line(text)}\n{self._status}")
+
+    def status(self, text: str) -> None:
+        """Replaces the status line; nothing where standard error is no terminal."""
+        if not self.live:
+            return
+        before, self._status = self._erased(), _fitted(one_line(text), self._columns())
+        self._write(before + self._status)
+
+    def clear(self) -> None:
+        """Takes the status line away."""
+        before, self._status = self._erased(), ""
+        if before:
+            self._write(before)
+
+    def _erased(self) -> str:
+        return "\r\x1b[K" if self._status else ""
+
+    def _columns(self) -> int:
+        try:
+            return os.get_terminal_size(self.fd).columns or 80
+        except OSError:
+            return 80
+
+    def _write(self, text: str) -> None:
+        data = text.encode("utf-8", "replace")
+        try:
+            if _ready(self.fd):
+                os.write(self.fd, data)
+        except OSError:
+            return  # nobody is left to be told
+
+
+def one_line(text: str) -> str:
+    """TEXT on one line, with nothing in it that a terminal would obey."""
+    return visible(" ".join(text.split()))
+
+
+def _ready(fd: int) -> bool:
+    poll = select.poll()
+    poll.register(fd, select.POLLOUT)
+    return bool(poll.poll(0))
+
+
+def _fitted(text: str, columns: int) -> str:
+    """As much of TEXT as fits one row, wide characters counted as two."""
+    import unicodedata
+
+    room, kept = columns - 1, []
+    for letter in text:
+        room -= 2 if unicodedata.east_asian_width(letter) in "WF" else 1
+        if room < 0:
+            break
+        kept.append(letter)
+    return "".join(kept)
