@@ -46,7 +46,7 @@ def discover(workspace: Path, home: Path, config: Path) -> list[Found]:
     found: list[Found] = []
     first: dict[str, str] = {}
     for path, source, problem in _candidates(workspace, home, config):
-        definition = load(path, source) if problem is None else _unreadable(path, source, problem)
+        definition = load(path, source) if problem is None else unreadable(path, source, problem)
         shadow = first.get(definition.name)
         found.append(Found(definition=definition, shadowed_by=shadow))
         if definition.name:
@@ -110,12 +110,12 @@ def _candidates(workspace: Path, home: Path, config: Path) -> Iterator[tuple[Pat
     """(path, source, None) of each Markdown file, and (folder, source, why) of each folder that cannot be read."""
     seen: set[tuple[int, int]] = set()
     for folder, source in folders(workspace, home, config):
-        for path, problem in _walk(folder, seen):
+        for path, problem in markdown(folder, seen):
             yield path, source, problem
 
 
-def _walk(folder: Path, seen: set[tuple[int, int]]) -> Iterator[tuple[Path, str | None]]:
-    """The Markdown files under FOLDER in a fixed order, its own before those of its subfolders.
+def markdown(folder: Path, seen: set[tuple[int, int]]) -> Iterator[tuple[Path, str | None]]:
+    """The Markdown files under FOLDER in a fixed order, each with None; a folder that cannot be read with the reason.
 
     Links are followed; `seen` holds the (device, inode) of all that was met, so that a loop or a second way to the
     same file ends there.
@@ -187,6 +187,7 @@ def _may_be(name: str, path: Path) -> bool:
     return said.strip() == name.encode("utf-8", "replace")
 
 
-def _unreadable(path: Path, source: str, why: str) -> Definition:
+def unreadable(path: Path, source: str, why: str) -> Definition:
+    """A rejected definition in the place of what lies at PATH, with the reason."""
     problem = Problem(field="file", message=why)
     return Definition(path=str(path), source=source, status="rejected", problems=(problem,))

@@ -28,8 +28,8 @@ KNOWN = (*ACTED_ON, *NOT_YET)
 
 LEVELS = ("think", "megathink", "ultrathink")
 EFFORTS = ("low", "medium", "high", "xhigh", "max")
-# The smallest thinking budget that the Messages API takes, and the most that a model puts out.
-MIN_THINKING, MAX_THINKING = 1024, 128_000
+# 0 is no thinking; the most is what a model puts out at all.
+MAX_THINKING = 128_000
 MAX_TURNS = 100_000
 
 # Spelt otherwise, these are the same field to a reader's eye: `allowed-tools`, `Permission_Mode`.

@@ -147,7 +147,7 @@ def _definition(read: _Read, front: Front, blank: Definition) -> Definition:
         model=None if read.values.get("model") == INHERIT else fields.text("model"),
         permission_mode=cast("Mode | None", fields.choice("permissionMode", MODES)),
         thinking_level=_lowered(fields, "thinking-level", f.LEVELS),
-        thinking_tokens=fields.whole("thinking-tokens", f.MIN_THINKING, f.MAX_THINKING),
+        thinking_tokens=fields.whole("thinking-tokens", 0, f.MAX_THINKING),
         effort=_lowered(fields, "effort", f.EFFORTS),
         max_turns=fields.whole("maxTurns", 1, f.MAX_TURNS),
         color=fields.text("color"),
