@@ -110,8 +110,8 @@ class Assembly:
                     raise StreamError("the answer ended without a stop reason")
                 self.whole = True
             case "error":
-                error = event.error or _Error()
-                raise StreamError(error.message or error.type or "an error without words", error.type)
+                said = event.error or _Error()
+                raise StreamError(said.message or said.type or "an error without words", said.type)
         return None
 
     def answer(self, duration_ms: int, ttft_ms: int | None) -> Answer:
