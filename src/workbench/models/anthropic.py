@@ -196,7 +196,7 @@ class AnthropicClient:
         stream = await client.post(
             "/v1/messages",
             content=body,
-            options={"headers": {"Content-Type": "application/json"}},
+            options={"timeout": client.timeout},
             cast_to=object,
             stream=True,
             stream_cls=_loaded().stream[object],

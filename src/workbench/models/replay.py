@@ -29,19 +29,6 @@ class Header(msgspec.Struct, kw_only=True, omit_defaults=True):
     note: str = ""
 
 
-class RecordedAnswer(msgspec.Struct, kw_only=True, omit_defaults=True):
-    """An `Answer`, with defaults for what a person who writes a recording does not care about."""
-
-    content: list[dict[str, Any]]
-    stop_reason: str = ""
-    message_id: str = ""
-    model: str = ""
-    usage: Usage = msgspec.field(default_factory=Usage)
-    duration_ms: int = 0
-    ttft_ms: int | None = None
-    broken: dict[str, str] = {}
-
-
 class RecordedError(msgspec.Struct, kw_only=True):
     """A `ModelError`."""
 
@@ -50,9 +37,19 @@ class RecordedError(msgspec.Struct, kw_only=True):
 
 
 class Line(msgspec.Struct, kw_only=True, omit_defaults=True):
-    """A line after the header: exactly one of its fields is there. `discarded` says why an answer came to nothing."""
+    """A line after the header: an answer, which has `content`, or one of `retry`, `error` and `discarded`.
 
-    answer: RecordedAnswer | None = None
+    Of an answer a person needs to write its content only; `discarded` says why one came to nothing.
+    """
+
+    content: list[dict[str, Any]] | None = None
+    stop_reason: str = ""
+    message_id: str = ""
+    model: str = ""
+    usage: Usage = msgspec.field(default_factory=Usage)
+    duration_ms: int = 0
+    ttft_ms: int | None = None
+    broken: dict[str, str] = {}
     retry: Retry | None = None
     error: RecordedError | None = None
     discarded: str | None = None
@@ -78,7 +75,7 @@ class Recorder:
             async for item in self._inner.stream(request):
                 if isinstance(item, Answer):
                     ended = True
-                    self._write(Line(answer=self._recorded(item)))
+                    self._write(self._recorded(item))
                 elif isinstance(item, Retry):
                     self._write(Line(retry=item))
                 yield item
@@ -95,9 +92,8 @@ class Recorder:
         self._file.close()
         await self._inner.close()
 
-    def _recorded(self, answer: Answer) -> RecordedAnswer:
-        content = _each_string(answer.content, self._named)
-        return RecordedAnswer(**{**msgspec.structs.asdict(answer), "content": content})
+    def _recorded(self, answer: Answer) -> Line:
+        return Line(**{**msgspec.structs.asdict(answer), "content": _each_string(answer.content, self._named)})
 
     def _named(self, text: str) -> str:
         for pattern, name in self._names:
@@ -138,9 +134,9 @@ class ReplayClient:
                 yield line.retry
             elif line.error is not None:
                 raise ModelError(line.error.kind, line.error.message)
-            elif line.answer is not None:
+            elif line.content is not None:
                 self._given += 1
-                answer = self._answer(line.answer)
+                answer = self._answer(line, line.content)
                 for piece in _pieces(answer.content):
                     if self._pause and piece.text:
                         await self._sleep(self._pause)
@@ -155,14 +151,18 @@ class ReplayClient:
     async def close(self) -> None:
         """There is nothing to let go of."""
 
-    def _answer(self, recorded: RecordedAnswer) -> Answer:
-        fields = msgspec.structs.asdict(recorded)
-        fields["content"] = _each_string(recorded.content, self._filled)
-        called = any(block.get("type") == "tool_use" for block in recorded.content)
-        fields["stop_reason"] = recorded.stop_reason or ("tool_use" if called else "end_turn")
-        fields["message_id"] = recorded.message_id or f"replay_{self._given:04}"
-        fields["model"] = recorded.model or "replay"
-        return Answer(**fields)
+    def _answer(self, line: Line, content: list[dict[str, Any]]) -> Answer:
+        called = any(block["type"] == "tool_use" for block in content)
+        return Answer(
+            content=_each_string(content, self._filled),
+            stop_reason=line.stop_reason or ("tool_use" if called else "end_turn"),
+            message_id=line.message_id or f"replay_{self._given:04}",
+            model=line.model or "replay",
+            usage=line.usage,
+            duration_ms=line.duration_ms,
+            ttft_ms=line.ttft_ms,
+            broken=line.broken,
+        )
 
     def _filled(self, text: str) -> str:
         for name, value in self._substitutions.items():
@@ -233,7 +233,7 @@ def _line(raw: bytes, where: str) -> Line:
         line = msgspec.json.decode(raw, type=Line)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise ModelError("invalid_request", f"{where}: {error}") from error
-    for number, block in enumerate(line.answer.content if line.answer else ()):
+    for number, block in enumerate(line.content or ()):
         if not isinstance(block.get("type"), str):
             raise ModelError("invalid_request", f"{where}: block {number} has no type")
         if block["type"] == "tool_use" and not (block.get("id") and block.get("name")):
