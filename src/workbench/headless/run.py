@@ -107,10 +107,10 @@ class Run:
             teller.see(envelope)
             if envelope.seq:
                 teller.draw(client.state)
-            if self.format == "stream-json" and (envelope.seq or partial) and self.lost is None:
-                if not await self._write(codec.encode(envelope) + b"\n"):
-                    # Nobody reads what this session does: it stops where it can be resumed.
-                    await client.send(Stop(id="lost", reason="signal", by="standard output"))
+            told = self.format == "stream-json" and (envelope.seq or partial) and self.lost is None
+            if told and not await self._write(codec.encode(envelope) + b"\n"):
+                # Nobody reads what this session does: it stops where it can be resumed.
+                await client.send(Stop(id="lost", reason="signal", by="standard output"))
         return result
 
     def _recall(self) -> None:

@@ -36,17 +36,16 @@ def load(name: str) -> TaskFile:
     """The task in the file NAME, `-` for standard input. Raises TaskError."""
     if name == STDIN:
         return parse(_decoded(_from_stdin(), "standard input"), "standard input")
-    path = Path(name)
-    if path.is_dir():
-        raise TaskError(f"{name} is a folder; name the task file in it")
     try:
-        with path.open("rb") as file:
+        with Path(name).open("rb") as file:
             data = file.read(MAX_BYTES + 1)
+    except IsADirectoryError:
+        raise TaskError(f"{name} is a folder; name the task file in it") from None
     except FileNotFoundError:
         raise TaskError(f"there is no task file {name}") from None
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else error
-        raise TaskError(f"the task file {name} cannot be read: {reason}") from None
+        raise TaskError(f"the task file {name[:200]} cannot be read: {reason}") from None
     return parse(_decoded(data, name), name)
 
 

@@ -38,7 +38,7 @@ async def run_check(command: str, cwd: Path, launcher: Launcher, outputs: Path, 
     output = Path(name)
     try:
         running = await launcher.start(Spec(command=command, cwd=cwd, output=output, env=launcher.environment()))
-    except OSError as error:
+    except (OSError, ValueError) as error:  # ValueError: a NUL in the command
         return CheckResult(command=command, exit_code=126, output=f"the check could not be started: {error}")
     code, words = await _ended(running, timeout_s)
     return CheckResult(command=command, exit_code=code, output=_tail(output) + words)
