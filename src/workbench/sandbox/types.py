@@ -8,19 +8,30 @@ import msgspec
 
 
 class Spec(msgspec.Struct, frozen=True, kw_only=True):
-    """A command for bash. Output of both streams goes, in order, to the file `output`."""
+    """A command for bash. Output of both streams goes, in order, to the file `output`.
+
+    `scratch` is a folder of this command's own that the shell itself reads and writes (see `prologue.py`): a launcher
+    that confines the command leaves it open.
+    """
 
     command: str
     cwd: Path
     output: Path
     env: Mapping[str, str]
+    scratch: Path | None = None
 
 
 class Ended(msgspec.Struct, frozen=True, kw_only=True):
-    """How a command ended: exit code, or the signal that ended it."""
+    """How a command ended: exit code, or the signal that ended it.
+
+    `swept` counts the processes that it had left behind and that `end` ended; `stuck` are those that nothing ends
+    (waiting in the kernel, or another user's).
+    """
 
     exit_code: int | None = None
     signal: int | None = None
+    swept: int = 0
+    stuck: tuple[int, ...] = ()
 
 
 class Running(Protocol):
@@ -32,7 +43,11 @@ class Running(Protocol):
         """Until the command itself has ended. Cancelling does not end it."""
 
     async def end(self, grace_s: float = 2.0) -> Ended:
-        """Ends the whole tree, grandchildren that left the process group included: TERM, then KILL after the grace."""
+        """Ends the whole tree, grandchildren that left the process group included: TERM, then KILL after the grace.
+
+        Also to be called after `wait`: it ends what the command left behind and gives its process back to the system.
+        A second call, while the first one waits, may shorten the grace.
+        """
 
 
 class Launcher(Protocol):
