@@ -1,0 +1,333 @@
+"""What changed on disk since the session began, whoever changed it: tools, commands, people.
+
+A baseline is taken when the session starts: which files there are, what tells that one changed, and what each held:
+git's object where the file is clean, a blob for a small file that is not. It lies in the session's folder and is
+the one of every later resume.
+"""
+# pathlib takes no bytes:
+# ruff: noqa: PTH118
+
+import asyncio
+import hashlib
+import os
+import threading
+from collections.abc import Iterator
+from concurrent.futures import Future
+from pathlib import Path
+
+import msgspec
+
+from workbench.protocol.result import FileChange
+from workbench.session.blobs import BlobError, Blobs
+from workbench.session.diffs import TEXT_LIMIT, count, lines_of, unified
+from workbench.session.scan import MAX_FILES, Scan, Sign, content_of, git, git_object, sign_of
+
+BASELINE = "baseline.msgpack"
+NOTED = "before.msgpack"
+MAX_CHANGES = 5_000
+KEPT_FILES = 5_000  # contents kept at the start
+KEPT_BYTES = 32 << 20
+NOTED_LIMIT = 32 << 20  # a file that a tool writes is kept up to this size
+COMPARED_LIMIT = 64 << 20  # a larger file differs when its sign does
+
+
+class Entry(msgspec.Struct, array_like=True):
+    """A file as it was. `digest` is the SHA-256 of its bytes, which a blob may hold; `oid` is git's object of them."""
+
+    sign: Sign
+    digest: str = ""
+    repository: bytes = b""
+    oid: str = ""
+
+
+class Baseline(msgspec.Struct):
+    """All files as the session found them."""
+
+    workspace: bytes
+    roots: list[bytes]
+    files: dict[bytes, Entry] = {}
+    complete: bool = True
+
+
+class Pair(msgspec.Struct, frozen=True):
+    """A file before and now; None where there is none."""
+
+    path: bytes
+    before: Entry | None
+    after: Sign | None
+
+
+class Changes:
+    """The changes of one session. `notes` are words for the person about what cannot be told."""
+
+    def __init__(self, folder: Path, blobs: Blobs) -> None:
+        self.notes: list[str] = []
+        self._folder, self._blobs = folder, blobs
+        self._ready: Future[Baseline] = Future()
+        self._noted: dict[bytes, Entry | None] = {}
+        self._told: dict[str, Pair] = {}  # by path as told
+
+    @classmethod
+    def begin(cls, workspace: Path, roots: tuple[Path, ...], blobs: Blobs, folder: Path) -> "Changes":
+        """Takes the baseline of WORKSPACE and ROOTS in a thread and returns at once. It is kept in FOLDER.
+
+        Await `ready` before anything may change a file.
+        """
+        changes = cls(folder, blobs)
+        paths = dict.fromkeys(os.fsencode(os.path.realpath(path)) for path in (workspace, *roots))
+        baseline = Baseline(workspace=next(iter(paths)), roots=list(paths))
+        threading.Thread(target=changes._take, args=(baseline,), name="baseline", daemon=True).start()
+        return changes
+
+    @classmethod
+    def load(cls, workspace: Path, folder: Path, blobs: Blobs) -> "Changes":
+        """The changes of a session that is resumed, since its first start.
+
+        Where its baseline was never written or cannot be read, they count from now, and `notes` says so.
+        """
+        try:
+            baseline = msgspec.msgpack.decode((folder / BASELINE).read_bytes(), type=Baseline)
+        except (OSError, msgspec.DecodeError):
+            changes = cls.begin(workspace, (), blobs, folder)
+            changes.notes.append("what changed before this resume cannot be told: the session kept no baseline")
+            return changes
+        changes = cls(folder, blobs)
+        changes._noted = _read_noted(folder / NOTED)
+        changes._ready.set_result(baseline)
+        return changes
+
+    async def ready(self) -> None:
+        """Returns once the baseline is taken."""
+        await asyncio.wrap_future(self._ready)
+
+    def note_before(self, path: Path) -> None:
+        """A tool is about to write PATH: keeps what it holds, also where git ignores it or it lies outside all roots.
+
+        Raises OSError when that cannot be kept: then the earlier content would be lost.
+        """
+        self._ready.result()
+        for real in {_with_real_parent(os.fsencode(path)), os.fsencode(os.path.realpath(path))}:
+            if real in self._noted:
+                continue
+            entry = None
+            if sign := sign_of(real):
+                content = content_of(real, NOTED_LIMIT)
+                entry = Entry(sign, "" if content is None else self._blobs.put(content))
+            line = msgspec.msgpack.encode((real, entry))
+            with (self._folder / NOTED).open("ab") as file:
+                file.write(len(line).to_bytes(4, "big") + line)
+            self._noted[real] = entry
+
+    async def finish(self) -> list[FileChange]:
+        """All changes up to now, by path; a rename is a deletion and a creation. The session may go on meanwhile."""
+        return await asyncio.to_thread(self._changes)
+
+    async def diff(self, path: str) -> list[str]:
+        """The change of the file that `finish` tells as PATH, as a unified diff; empty where it did not change."""
+        return await asyncio.to_thread(self._diff, path)
+
+    # --- the baseline, in a thread ---
+
+    def _take(self, baseline: Baseline) -> None:
+        try:
+            self._fill(baseline)
+            temporary = self._folder / f".{BASELINE}"
+            temporary.write_bytes(msgspec.msgpack.encode(baseline))
+            temporary.replace(self._folder / BASELINE)
+        except OSError as error:
+            self._note(f"a resume of this session cannot tell what changed before it: {error}")
+        finally:
+            self._ready.set_result(baseline)
+
+    def _fill(self, baseline: Baseline) -> None:
+        scan = _scan(baseline)
+        baseline.complete = scan.complete
+        for path, sign in scan.files.items():
+            baseline.files[path] = Entry(sign)
+        files = total = 0
+        for path, entry in baseline.files.items():
+            tracked = scan.tracked.get(path)
+            if tracked and tracked.clean:
+                entry.repository, entry.oid = tracked.repository, tracked.oid
+                continue
+            content = content_of(path, TEXT_LIMIT)
+            if content is None:
+                continue
+            if tracked and git_object(content, tracked.oid) == tracked.oid:
+                entry.repository, entry.oid = tracked.repository, tracked.oid
+                continue
+            entry.digest = hashlib.sha256(content).hexdigest()
+            if b"\0" not in content and files < KEPT_FILES and total + len(content) <= KEPT_BYTES:
+                files, total = files + 1, total + len(content)
+                self._blobs.put(content)
+
+    # --- what is different, in a thread ---
+
+    def _changes(self) -> list[FileChange]:
+        baseline = self._ready.result()
+        pairs = sorted(self._pairs(baseline), key=lambda pair: pair.path)
+        if len(pairs) > MAX_CHANGES:
+            self._note(f"{len(pairs)} files changed; the first {MAX_CHANGES} are listed")
+            del pairs[MAX_CHANGES:]
+        changes = []
+        for pair, content in zip(pairs, self._contents(pairs), strict=True):
+            if change := _change(pair, content, shown(pair.path, baseline.workspace)):
+                self._told[change.path] = pair
+                changes.append(change)
+        return changes
+
+    def _diff(self, path: str) -> list[str]:
+        baseline = self._ready.result()
+        told = self._told.get(path)
+        real = told.path if told else os.path.normpath(os.path.join(baseline.workspace, os.fsencode(path)))
+        # Only what the session covers: a page must not become a way to read any file of this machine.
+        if real not in baseline.files and real not in self._noted and real not in _scan(baseline).files:
+            return []
+        pair = Pair(real, told.before if told else self._before(real, baseline), _still_there(real))
+        return _unified(pair, self._contents([pair])[0], shown(real, baseline.workspace))
+
+    def _note(self, text: str) -> None:
+        if text not in self.notes:
+            self.notes.append(text)
+
+    def _before(self, path: bytes, baseline: Baseline) -> Entry | None:
+        known, noted = baseline.files.get(path), self._noted.get(path)
+        if known and noted and noted.digest and noted.sign == known.sign:
+            return Entry(known.sign, noted.digest, known.repository, known.oid)
+        return known or noted
+
+    def _pairs(self, baseline: Baseline) -> Iterator[Pair]:
+        scan = _scan(baseline)
+        for path in baseline.files | dict(self._noted):
+            before, after = self._before(path, baseline), scan.files.get(path) or _still_there(path)
+            if path not in baseline.files and path in scan.files and baseline.complete:
+                before = None  # a command made it after the start, before a tool wrote it
+            if not _same(path, before, after):
+                yield Pair(path, before, after)
+        if not baseline.complete:
+            self._note(f"the folders have more than {MAX_FILES} files: new ones that commands made are not told")
+            return
+        for path, after in scan.files.items():
+            if path not in baseline.files and path not in self._noted:
+                yield Pair(path, None, after)
+
+    def _contents(self, pairs: list[Pair]) -> list[bytes | None]:
+        """What each file held before; None where that is not known, or nothing."""
+        contents: list[bytes | None] = []
+        asked: dict[bytes, list[tuple[int, Entry]]] = {}
+        for place, pair in enumerate(pairs):
+            content = None
+            if pair.before and pair.before.digest:
+                content = self._blob(pair.before.digest)
+            if content is None and pair.before and pair.before.oid and pair.before.sign.size <= TEXT_LIMIT:
+                asked.setdefault(pair.before.repository, []).append((place, pair.before))
+            contents.append(content)
+        for repository, wanted in asked.items():
+            objects = _objects(repository, [entry.oid for _, entry in wanted])
+            for place, entry in wanted:
+                contents[place] = _as_checked_out(objects.get(entry.oid), entry.sign.size)
+        return contents
+
+    def _blob(self, digest: str) -> bytes | None:
+        try:
+            return self._blobs.get(digest)
+        except BlobError:
+            return None
+
+
+def _scan(baseline: Baseline) -> Scan:
+    scan = Scan()
+    for root in baseline.roots:
+        scan.add(root)
+    return scan
+
+
+def _read_noted(path: Path) -> dict[bytes, Entry | None]:
+    noted: dict[bytes, Entry | None] = {}
+    data = path.read_bytes() if path.exists() else b""
+    while len(data) >= 4 and len(data) >= 4 + (size := int.from_bytes(data[:4], "big")):
+        real, entry = msgspec.msgpack.decode(data[4 : 4 + size], type=tuple[bytes, Entry | None])
+        noted[real] = entry
+        data = data[4 + size :]
+    return noted
+
+
+def _with_real_parent(path: bytes) -> bytes:
+    folder, name = os.path.split(path)
+    return os.path.join(os.path.realpath(folder), name)
+
+
+def _still_there(path: bytes) -> Sign | None:
+    """The sign of the file at PATH itself: not of one that a link put in the place of its folder."""
+    return sign_of(path) if _with_real_parent(path) == path else None
+
+
+def _same(path: bytes, before: Entry | None, after: Sign | None) -> bool:
+    if before is None or after is None:
+        return before is None and after is None
+    if before.sign == after:
+        return True
+    if (before.sign.size, before.sign.mode) != (after.size, after.mode):
+        return False
+    content = content_of(path, COMPARED_LIMIT) if before.digest or before.oid else None
+    if content is None:
+        return False
+    if before.digest:
+        return hashlib.sha256(content).hexdigest() == before.digest
+    return git_object(content, before.oid) == before.oid
+
+
+def _objects(repository: bytes, oids: list[str]) -> dict[str, bytes]:
+    """Contents of git objects."""
+    output = git(repository, "cat-file", "--batch", stdin="\n".join([*oids, ""]).encode()) or b""
+    found: dict[str, bytes] = {}
+    at = 0
+    while (end := output.find(b"\n", at)) >= 0:
+        oid, *rest = output[at:end].decode("ascii", "replace").split()
+        at = end + 1
+        if len(rest) == 2:
+            found[oid] = output[at : at + int(rest[1])]
+            at += int(rest[1]) + 1
+    return found
+
+
+def _as_checked_out(content: bytes | None, size: int) -> bytes | None:
+    """CONTENT as the file of SIZE bytes held it; None where a filter made something else of it."""
+    if content is None or len(content) == size:
+        return content
+    content = content.replace(b"\n", b"\r\n")
+    return content if len(content) == size else None
+
+
+def shown(path: bytes, workspace: bytes) -> str:
+    """PATH for people and JSON: relative where it lies in WORKSPACE, with `\\xNN` for what is no text."""
+    inside = path.startswith(workspace.rstrip(b"/") + b"/")
+    name = path[len(workspace.rstrip(b"/")) + 1 :] if inside else path
+    return name.decode("utf-8", "backslashreplace")
+
+
+def _change(pair: Pair, content: bytes | None, name: str) -> FileChange | None:
+    after = lines_of(content_of(pair.path, TEXT_LIMIT)) if pair.after else []
+    before = lines_of(content) if pair.before else []
+    kind = "deleted" if pair.after is None else "modified" if pair.before else "created"
+    if before is None or after is None:
+        return FileChange(path=name, change=kind)
+    if pair.before and pair.after and before == after and pair.before.sign.mode == pair.after.mode:
+        return None  # a filter of git's: the text is the same
+    added, removed = count(before, after)
+    return FileChange(path=name, change=kind, added=added, removed=removed)
+
+
+def _unified(pair: Pair, content: bytes | None, name: str) -> list[str]:
+    if _same(pair.path, pair.before, pair.after):
+        return []
+    quoted = name if name.isprintable() else name.encode("unicode_escape").decode("ascii")
+    old, new = (f"a/{quoted}" if pair.before else "/dev/null"), (f"b/{quoted}" if pair.after else "/dev/null")
+    before = lines_of(content) if pair.before else []
+    after = lines_of(content_of(pair.path, TEXT_LIMIT)) if pair.after else []
+    lines = []
+    if pair.before and pair.after and pair.before.sign.mode != pair.after.mode:
+        lines = [f"old mode {pair.before.sign.mode:o}", f"new mode {pair.after.mode:o}"]
+    if before is None or after is None:
+        return [*lines, f"{old} and {new} differ; no text, or too large to compare"]
+    return [*lines, *unified(before, after, old, new)]
