@@ -25,6 +25,14 @@ MAX_BYTES = 1024 * 1024
 # A model that stands for the caller's: there is no caller here, so it is as good as none.
 INHERIT = "inherit"
 
+# What the parser's commonest words mean to the author.
+_HINTS = {
+    "mapping values are not allowed in this context": "a value with `: ` in it needs quotes around it",
+    "did not find expected alphabetic or numeric character": "a value that begins with `*` or `&` needs quotes",
+    "could not find expected ':'": "a line is neither `key: value` nor indented",
+    "found character that cannot start any token": "a tab, `@`, `%` or backtick begins a value or a line",
+}
+
 _Entries = tuple[str, ...]
 
 
@@ -95,7 +103,7 @@ def _read(front: Front) -> _Read:
         found = recover(front.text)
         lines = numbered | {key: front.first + line for key, line in found.lines.items()}
         names = ", ".join(found.values) or "nothing"
-        message = f"the front matter is not valid YAML ({error}); read line by line: {names}"
+        message = f"the front matter is not valid YAML ({_HINTS.get(str(error), error)}); read line by line: {names}"
         problems = [Problem(field="file", message=message, line=_line(front, error))]
         refused = None
         if found.repeated:

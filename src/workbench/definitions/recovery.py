@@ -88,7 +88,7 @@ def _value(key: str, block: list[str]) -> Any:
         return read[key]
     found = _KEY.match(own[0])
     raw = "\n".join([found["rest"] if found else "", *own[1:]]).strip()
-    if len(raw) > 1 and raw[0] == raw[-1] and raw[0] in "\"'":
+    if key not in NARROWING and len(raw) > 1 and raw[0] == raw[-1] and raw[0] in "\"'":
         return raw[1:-1]
     return raw
 
