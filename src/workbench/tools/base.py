@@ -73,6 +73,8 @@ class Context:
         self.emit = emit  # journalled event (ShellStarted, Notice, …) -> the session
         self.now = now
         self.todos: tuple[Todo, ...] = ()
+        # Whether a file may be named and searched when its folder is (a deny rule may say no); None: every one may.
+        self.readable: Callable[[str], bool] | None = None
         self.extras: dict[str, Any] = {}  # per-tool state of the session (background shells)
         self.closers: list[Callable[[], Awaitable[None]]] = []
 
@@ -86,6 +88,10 @@ class Context:
             return str(path.relative_to(self.cwd))
         except ValueError:
             return str(path)
+
+    def prefix(self, folder: Path) -> str:
+        """What to put before a path relative to FOLDER, to show it as `shown` would."""
+        return "" if folder == self.cwd else f"{self.shown(folder)}/".replace("//", "/")
 
     async def close(self) -> None:
         """Ends what calls left running. Safe to call twice."""

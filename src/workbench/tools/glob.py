@@ -1,13 +1,22 @@
 """Glob: paths that match a pattern, newest first."""
 
-from collections.abc import Callable
+import re
+import threading
+from collections.abc import Callable, Iterable
+from pathlib import Path
 from typing import Annotated, Any
 
 import msgspec
 
 from workbench.permissions.types import Need, Reads
-from workbench.tools.base import Context, Outcome, absolute
-from workbench.tools.globs import split_base
+from workbench.protocol.blocks import Listing
+from workbench.tools.base import Context, Outcome, ToolError, absolute, text_content
+from workbench.tools.globs import GlobError, expression, split_base
+from workbench.tools.search import modified
+from workbench.tools.threads import stoppable
+from workbench.tools.walk import walk
+
+_SHOWN = 100
 
 
 class Input(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -34,11 +43,40 @@ class Glob:
 
     async def run(self, given: Any, context: Context, call_id: str, progress: Callable[[str], None]) -> Outcome:
         """Looks for the files."""
-        raise NotImplementedError
+        base, pattern = _base(given, str(context.cwd))
+        return await stoppable(lambda stop: _found(context, Path(base), pattern, stop))
+
+
+def _found(context: Context, base: Path, pattern: str, stop: threading.Event) -> Outcome:
+    shown = context.shown(base)
+    if not base.is_dir():
+        if base.exists():
+            raise ToolError(f"{shown} is a file, not a folder.")
+        raise ToolError(f"The folder {shown} does not exist.")
+    try:
+        wanted = re.compile(expression(pattern), re.DOTALL).fullmatch
+    except (GlobError, re.error) as error:
+        raise ToolError(f"The pattern cannot be read: {error}.") from None
+    prefix = context.prefix(base)
+    paths: Iterable[str] = walk(str(base), wanted=wanted, links=True, stopped=stop.is_set)
+    if (readable := context.readable) is not None:
+        paths = (path for path in paths if readable(f"{base}/{path}"))
+    dated = sorted((-modified(f"{base}/{path}"), prefix + path) for path in paths)
+    rows = [path for _, path in dated[:_SHOWN]]
+    total = len(dated)
+    notes = [f"[the newest {_SHOWN} of {total}; a narrower pattern shows the others]"] if total > _SHOWN else []
+    return Outcome(
+        content=text_content("\n".join([*rows, *notes]) or "No files match."),
+        display=[Listing(lines=tuple(rows), total=total)],
+        summary=f"{total} file{'s' * (total != 1)}",
+    )
 
 
 def _base(given: Any, cwd: str) -> tuple[str, str]:
     """The folder to walk, absolute, and the pattern below it."""
-    start, rest = split_base(given.pattern)
+    try:
+        start, rest = split_base(given.pattern)
+    except GlobError as error:
+        raise ToolError(str(error)) from None
     folder = absolute(given.path, cwd) if given.path else cwd
     return (absolute(start, folder) if start else folder), rest

@@ -1,12 +1,21 @@
 """Grep: lines that match a regular expression."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import msgspec
 
 from workbench.permissions.types import Need, Reads
-from workbench.tools.base import Context, Outcome, absolute
+from workbench.protocol.blocks import Listing
+from workbench.tools import files, search
+from workbench.tools.base import Context, Outcome, ToolError, absolute, text_content
+from workbench.tools.globs import words
+from workbench.tools.text import looks_binary, marked
+from workbench.tools.threads import finish
+
+_PAGE = 30_000  # characters of one answer
+_LISTED = 200  # rows that travel with the event
 
 _Count = Annotated[int, msgspec.Meta(ge=0)]
 
@@ -58,4 +67,84 @@ class Grep:
 
     async def run(self, given: Any, context: Context, call_id: str, progress: Callable[[str], None]) -> Outcome:
         """Searches."""
-        raise NotImplementedError
+        base = Path(absolute(given.path or ".", str(context.cwd)))
+        shown = context.shown(base)
+        single = await finish(_single, base, shown)
+        folder = base.parent if single else base
+        query = search.Query(
+            pattern=given.pattern,
+            mode=given.output_mode,
+            file=base.name if single else "",
+            globs=tuple(words(given.glob or "")),
+            type=given.type or "",
+            ignore_case=given.ignore_case,
+            multiline=given.multiline,
+            before=_lines(given.before, given.around),
+            after=_lines(given.after, given.around),
+            numbers=given.numbers,
+        )
+        printed, cut = await search.run(query, folder)
+        answer = await finish(search.read, query, printed, folder, _namer(context, folder))
+        return _outcome(given, answer, cut)
+
+
+def _namer(context: Context, folder: Path) -> Callable[[str], str | None]:
+    prefix = context.prefix(folder)
+    if (readable := context.readable) is None:
+        return lambda path: prefix + path
+    return lambda path: prefix + path if readable(f"{folder}/{path}") else None
+
+
+def _lines(own: int | None, both: int | None) -> int:
+    return own if own is not None else both or 0
+
+
+def _single(base: Path, shown: str) -> bool:
+    """Whether BASE is a file, not a folder. Raises ToolError where it is neither, or binary."""
+    if base.is_dir():
+        return False
+    with files.opened(files.resolve(base), shown) as (fd, _):
+        head = files.read(fd, 8192)
+        if looks_binary(head) and not marked(head):
+            raise ToolError(f"{shown} is a binary file; it is not searched. Use a program made for it, in Bash.")
+    return True
+
+
+def _outcome(given: Any, answer: search.Answer, cut: bool) -> Outcome:
+    skipped = given.offset or 0
+    wanted = answer.rows[skipped : skipped + given.head_limit if given.head_limit else None]
+    rows, room = [], _PAGE
+    for row in map(answer.show, wanted):
+        room -= len(row) + 1
+        if room < 0:
+            break
+        rows.append(row)
+    left = len(answer.rows) - skipped - len(rows)
+    notes = _notes(given, answer, skipped + len(rows), left, cut)
+    return Outcome(
+        content=text_content("\n".join([*rows, *notes])),
+        display=[Listing(lines=tuple(rows[:_LISTED]), total=max(len(answer.rows) - skipped, 0))],
+        summary=_counted(given, answer),
+    )
+
+
+def _notes(given: Any, answer: search.Answer, end: int, left: int, cut: bool) -> list[str]:
+    if not answer.rows:
+        return ["No matches." if given.output_mode != "files_with_matches" else "No files match."]
+    notes = []
+    if given.output_mode == "count":
+        notes.append(f"[{_counted(given, answer)}]")
+    if left > 0:
+        notes.append(f"[{left} more rows: offset={end} goes on; a narrower pattern, path or glob shows fewer]")
+    elif end > len(answer.rows):
+        notes.append(f"[there are only {len(answer.rows)} rows]")
+    if cut:
+        notes.append("[there was too much to gather; the search was ended early and is not complete: narrow it]")
+    return notes
+
+
+def _counted(given: Any, answer: search.Answer) -> str:
+    files_ = f"{answer.files} file{'s' * (answer.files != 1)}"
+    if given.output_mode == "files_with_matches":
+        return files_
+    return f"{answer.matches} match{'es' * (answer.matches != 1)} in {files_}"

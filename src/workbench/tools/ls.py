@@ -1,12 +1,26 @@
 """LS: a folder as a tree."""
 
-from collections.abc import Callable
+import os
+import re
+import threading
+from collections import deque
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Annotated, Any
 
 import msgspec
 
 from workbench.permissions.types import Need, Reads
-from workbench.tools.base import Context, Outcome, absolute
+from workbench.protocol.blocks import Listing
+from workbench.tools.base import Context, Outcome, ToolError, absolute, text_content
+from workbench.tools.globs import GlobError
+from workbench.tools.ignore import VCS, Scope
+from workbench.tools.threads import stoppable
+from workbench.tools.walk import Overrides
+
+_ENTRIES = 1000
+_LISTED = 200  # rows that travel with the event
+_CLOSED = frozenset((*VCS, "__pycache__", "node_modules", ".venv"))
 
 
 class Input(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -33,4 +47,96 @@ class LS:
 
     async def run(self, given: Any, context: Context, call_id: str, progress: Callable[[str], None]) -> Outcome:
         """Lists the folder."""
-        raise NotImplementedError
+        return await stoppable(lambda stop: _listed(given, context, stop))
+
+
+class _Folder(msgspec.Struct):
+    """A folder of the tree: its path relative to the base (with a slash at the end), its rows, folders by row."""
+
+    path: str
+    rows: list[str] = []
+    folders: dict[int, "_Folder"] = {}
+    closed: bool = False  # not looked into
+
+
+def _listed(given: Any, context: Context, stop: threading.Event) -> Outcome:
+    base = Path(absolute(given.path or ".", str(context.cwd)))
+    shown = context.shown(base)
+    if not base.is_dir():
+        if base.exists():
+            raise ToolError(f"{shown} is a file, not a folder. Use Read.")
+        raise ToolError(f"The folder {shown} does not exist.")
+    try:
+        left_out = Overrides([f"!{glob}" for glob in given.ignore or ()])
+    except (GlobError, re.error) as error:
+        raise ToolError(f"An ignore glob cannot be read: {error}.") from None
+    tree, count, closed = _gather(str(base), left_out, stop)
+    rows = [f"{base}/".replace("//", "/"), *_rows(tree, "  ")]
+    if count > _ENTRIES:
+        rows.append(f"[{_ENTRIES} entries of more; list a folder below, or use Glob]")
+    if closed:
+        rows.append("[… marks folders that were not opened: ignored by git, or beyond the limit]")
+    summary = f"{min(count, _ENTRIES)} entries"
+    return Outcome(
+        content=text_content("\n".join(rows) if count else f"{shown} is an empty folder."),
+        display=[Listing(lines=tuple(rows[:_LISTED]), total=len(rows))],
+        summary=summary,
+    )
+
+
+def _gather(base: str, left_out: Overrides, stop: threading.Event) -> tuple[_Folder, int, bool]:
+    """The tree below BASE, level by level until there are enough entries; how many there were, and whether any folder
+    stayed closed. Raises ToolError where BASE itself cannot be read."""
+    tree = _Folder("")
+    queue, count, closed = deque([(tree, Scope.of(base))]), 0, False
+    while queue:
+        folder, scope = queue.popleft()
+        if count >= _ENTRIES or stop.is_set():
+            folder.closed = closed = True
+            continue
+        try:
+            with os.scandir(f"{base}/{folder.path}") as listing:
+                entries = sorted(listing, key=lambda entry: entry.name)
+        except OSError as error:
+            if folder is tree:
+                raise ToolError(f"{base} cannot be listed: {error.strerror}.") from None
+            folder.closed = closed = True
+            continue
+        if folder.path:
+            scope = scope.within(f"{base}/{folder.path[:-1]}", frozenset(entry.name for entry in entries))
+        for entry in entries:
+            path = folder.path + entry.name
+            is_folder = entry.is_dir(follow_symlinks=False)
+            if left_out.verdict(path, entry.name, is_folder):
+                continue
+            count += 1
+            if count > _ENTRIES:
+                break
+            if is_folder:
+                inner = _Folder(path + "/")
+                folder.folders[len(folder.rows)] = inner
+                if entry.name in _CLOSED or scope.ignored(f"{base}/{path}", entry.name, True):
+                    inner.closed = closed = True
+                else:
+                    queue.append((inner, scope))
+            folder.rows.append(_label(entry))
+    return tree, count, closed
+
+
+def _label(entry: "os.DirEntry[str]") -> str:
+    if entry.is_symlink():
+        try:
+            return f"{entry.name} -> {os.readlink(entry.path)}"  # noqa: PTH115 - the entry's own path
+        except OSError:
+            return entry.name
+    return entry.name
+
+
+def _rows(folder: _Folder, indent: str) -> Iterator[str]:
+    for at, row in enumerate(folder.rows):
+        inner = folder.folders.get(at)
+        if inner is None:
+            yield f"{indent}{row}"
+        else:
+            yield f"{indent}{row}/{' …' * inner.closed}"
+            yield from _rows(inner, indent + "  ")

@@ -1,0 +1,271 @@
+"""A small ripgrep for machines without one: the same answers, printed in the same form, by a process that can be ended.
+
+A process of its own because neither Python's `re` nor the package python-ripgrep can be interrupted. Where that package
+is there (Python < 3.13) it matches, else `re` does. Standard library alone, but for that package.
+"""
+# ruff: noqa: PTH109, PTH123
+# Plain strings: a Path for each file would cost more than the rest of the search.
+
+import json
+import os
+import re
+import sys
+from collections.abc import Iterable, Iterator
+from itertools import islice
+from typing import Any, NamedTuple
+
+from workbench.tools.globs import GlobError, expression
+from workbench.tools.walk import Overrides, walk
+
+_SNIFFED = 65_536  # bytes: a NUL among them makes a file binary
+_BATCH = 256  # files given to python-ripgrep at a time
+_MATCH, _CONTEXT = "\0", "\1"  # separators that python-ripgrep is told to print
+
+# ripgrep's types (`rg --type-list`), those that the work at hand meets.
+TYPES = {
+    "c": "*.[chH]",
+    "cmake": "{*.cmake,CMakeLists.txt}",
+    "config": "*.{cfg,conf,config,ini}",
+    "cpp": "{*.[ChH],*.[ch]pp,*.[ch]xx,*.cc,*.hh,*.inl}",
+    "csharp": "*.cs",
+    "css": "*.{css,scss}",
+    "csv": "*.csv",
+    "cython": "*.{pxd,pxi,pyx}",
+    "diff": "*.{diff,patch}",
+    "docker": "*Dockerfile*",
+    "go": "*.go",
+    "html": "*.{ejs,htm,html}",
+    "java": "*.{java,jsp,jspx,properties}",
+    "jinja": "*.{j2,jinja,jinja2}",
+    "js": "*.{js,jsx,vue}",
+    "json": "{*.json,composer.lock}",
+    "jsonl": "*.jsonl",
+    "julia": "*.jl",
+    "jupyter": "*.{ipynb,jpynb}",
+    "kotlin": "*.{kt,kts}",
+    "log": "*.log",
+    "lua": "*.lua",
+    "make": "{*.mak,*.mk,[Gg][Nn][Uu]makefile,[Mm]akefile}",
+    "markdown": "*.{markdown,md,mdown,mkdn}",
+    "md": "*.{markdown,md,mdown,mkdn}",
+    "perl": "*.{PL,perl,pl,plh,plx,pm,t}",
+    "php": "*.{php,php3,php4,php5,phtml}",
+    "protobuf": "*.proto",
+    "py": "*.py",
+    "r": "*.{R,Rmd,Rnw,r}",
+    "ruby": "{*.gemspec,*.rb,*.rbw,.irbrc,Gemfile,Rakefile,config.ru}",
+    "rust": "*.rs",
+    "scala": "*.{sbt,scala}",
+    "sh": "{*.bash,*.bashrc,*.csh,*.cshrc,*.ksh,*.kshrc,*.sh,*.tcsh,*.zsh,.bashrc,.profile,.zshrc}",
+    "sql": "*.{psql,sql}",
+    "swift": "*.swift",
+    "tex": "*.{bib,cls,dtx,ins,ltx,sty,tex}",
+    "tf": "*.tf",
+    "toml": "{*.toml,Cargo.lock}",
+    "ts": "*.{ts,tsx}",
+    "txt": "*.txt",
+    "xml": "*.{dtd,rng,sch,xhtml,xjb,xml,xsd,xsl,xslt}",
+    "yaml": "*.{yaml,yml}",
+    "zig": "*.zig",
+}
+
+
+class Line(NamedTuple):
+    """A line that is printed: its number, whether it matches or surrounds a match, its text."""
+
+    number: int
+    matches: bool
+    text: bytes
+
+
+def main() -> int:
+    """Answers the request in argv[1], a JSON object with the fields of `search.Query`, on the current folder."""
+    request = json.loads(sys.argv[1])
+    try:
+        found = _search(request, _files(request))
+        out = sys.stdout.buffer
+        for path, lines, count in found:
+            name = os.fsencode(path)
+            if request["mode"] == "files_with_matches":
+                out.write(b"./%s\0" % name)
+            elif request["mode"] == "count":
+                out.write(b"./%s\0%d\n" % (name, count))
+            else:
+                out.writelines(b"./%s\0%d%s%s\n" % (name, n, b":" if m else b"-", text) for n, m, text in lines)
+        out.flush()
+    except BrokenPipeError:
+        os._exit(1)
+    except (GlobError, re.error, ValueError) as error:
+        print(error, file=sys.stderr)
+        return 2
+    return 0
+
+
+def _files(request: dict[str, Any]) -> Iterable[str]:
+    if request["file"]:
+        return [request["file"]]
+    kind = request["type"]
+    if kind and kind not in TYPES:
+        raise ValueError(f"unrecognized file type: {kind}")
+    kinds = re.compile(expression(TYPES[kind]), re.DOTALL).fullmatch if kind else None
+    return walk(os.getcwd(), overrides=Overrides(request["globs"]), kinds=kinds)
+
+
+def _search(request: dict[str, Any], files: Iterable[str]) -> Iterator[tuple[str, list[Line], int]]:
+    own = _Matcher(request)
+    if request["plain"]:
+        return own.search(files)
+    try:
+        import python_ripgrep
+    except ImportError:
+        return own.search(files)
+    return _by_package(python_ripgrep.search, request, files, own)
+
+
+class _Matcher:
+    """Python's `re` in ripgrep's place."""
+
+    def __init__(self, request: dict[str, Any]) -> None:
+        self.mode, self.multiline = request["mode"], request["multiline"]
+        self.before, self.after = request["before"], request["after"]
+        pattern = request["pattern"]
+        if not self.multiline and re.search(r"\n|(?<!\\)(?:\\\\)*\\n", pattern):
+            raise ValueError("the literal \\n is not allowed in a pattern without multiline")
+        flags = re.MULTILINE | re.IGNORECASE * request["ignore_case"] | re.DOTALL * self.multiline
+        self.error: re.error | None = None
+        try:
+            self.find = re.compile(_to_python(pattern), flags)
+        except re.error as error:
+            self.error = re.error(f"regex parse error: {error} in {pattern}")
+        # A text without any match has no matching line, unless the pattern looks at the edges of a line itself.
+        self.skims = not re.search(r"\\[AzZ]|\(\?<?[!=]", pattern)
+
+    def search(self, files: Iterable[str]) -> Iterator[tuple[str, list[Line], int]]:
+        """The files that match, their lines, and how many matches they hold."""
+        if self.error:
+            raise self.error
+        for path in files:
+            text = _load(path)
+            if text is None or (self.skims and not self.find.search(text)):
+                continue
+            lines, count = self._lines(text) if self.multiline else self._by_line(text)
+            if count:
+                yield path, lines, count
+
+    def _by_line(self, text: str) -> tuple[list[Line], int]:
+        rows = _rows(text)
+        search = self.find.search
+        if self.mode == "files_with_matches":
+            return [], int(any(search(row) for row in rows))
+        hits = [at for at, row in enumerate(rows) if search(row)]
+        return self._with_context(rows, hits), len(hits)
+
+    def _lines(self, text: str) -> tuple[list[Line], int]:
+        if self.mode == "files_with_matches":
+            return [], 1
+        hits: set[int] = set()
+        count = at = number = 0
+        for found in self.find.finditer(text):
+            if found.start() == found.end() == len(text) and (not text or text.endswith("\n")):
+                continue  # behind the last line is no line
+            number += text.count("\n", at, found.start())
+            at = found.start()
+            hits.update(range(number, number + text.count("\n", at, max(found.end() - 1, at)) + 1))
+            count += 1
+        return self._with_context(_rows(text), sorted(hits)), count
+
+    def _with_context(self, rows: list[str], hits: list[int]) -> list[Line]:
+        if self.mode != "content":
+            return []
+        matching = set(hits)
+        shown = matching.union(*(range(max(0, at - self.before), min(len(rows), at + self.after + 1)) for at in hits))
+        return [Line(at + 1, at in matching, _bytes(rows[at])) for at in sorted(shown)]
+
+
+def _rows(text: str) -> list[str]:
+    rows = text.split("\n")
+    if rows[-1] == "":
+        rows.pop()
+    return rows
+
+
+def _bytes(row: str) -> bytes:
+    return row.encode("utf-8", "surrogateescape")
+
+
+def _load(path: str) -> str | None:
+    """The file's text, without what follows a late NUL; None for one that is binary or cannot be read."""
+    try:
+        with open(path, "rb") as file:
+            data = file.read()
+    except OSError:
+        return None
+    if data.startswith((b"\xff\xfe", b"\xfe\xff")):
+        return data.decode("utf-16", "replace")
+    data = data.removeprefix(b"\xef\xbb\xbf")
+    nul = data.find(b"\0")
+    if 0 <= nul < _SNIFFED:
+        return None
+    return (data if nul < 0 else data[:nul]).decode("utf-8", "surrogateescape")
+
+
+def _to_python(pattern: str) -> str:
+    """What ripgrep's regular expressions write differently."""
+    pattern = re.sub(r"(?<!\\)\(\?<(?![=!])", "(?P<", pattern)
+    pattern = re.sub(r"(?<!\\)\\z", r"\\Z", pattern)
+    if unknown := re.search(r"(?<!\\)\\[pP]\{?\w+\}?|\[\[:\^?\w+:\]", pattern):
+        raise ValueError(f"{unknown[0]} is understood by ripgrep alone, which is not installed here")
+    return pattern
+
+
+def _by_package(
+    search: Any, request: dict[str, Any], files: Iterable[str], own: _Matcher
+) -> Iterator[tuple[str, list[Line], int]]:
+    flags = "i" * request["ignore_case"] + "s" * request["multiline"]
+    pattern = f"(?{flags}){request['pattern']}" if flags else request["pattern"]
+    rest = iter(files)
+    while batch := list(islice(rest, _BATCH)):
+        named = [path for path in batch if path.isascii() or os.fsencode(path).decode("utf-8", "ignore") == path]
+        printed = search(
+            [pattern],
+            paths=[*named, os.devnull],  # never one alone: then no path would be printed
+            before_context=request["before"],
+            after_context=request["after"],
+            heading=False,
+            line_number=True,
+            multiline=request["multiline"],
+            separator_field_match=_MATCH,
+            separator_field_context=_CONTEXT,
+        )
+        hits = dict(parsed for text in printed if (parsed := _parsed(text)))
+        # It says nothing of a file when a line to print is not UTF-8; such files are searched by `re`.
+        again = [path for path in batch if path not in hits and not _is_utf8(path)]
+        if request["mode"] == "count" and request["multiline"]:  # it prints lines, and matches are counted
+            again, hits = [*again, *hits], {}
+        for path, lines in hits.items():
+            yield path, lines, sum(line.matches for line in lines)
+        if again and not own.error:
+            yield from own.search(again)
+
+
+_PRINTED = re.compile(r"(?P<path>[^\0\1\n]+)(?P<kind>[\0\1])(?P<number>\d+)[\0\1](?P<text>.*)", re.DOTALL)
+
+
+def _parsed(printed: str) -> tuple[str, list[Line]] | None:
+    """What python-ripgrep printed of one file; None for its word about a binary one."""
+    rows = [row for text in printed.split("\n") if (row := _PRINTED.fullmatch(text))]
+    if not rows:
+        return None
+    lines = [Line(int(row["number"]), row["kind"] == _MATCH, row["text"].encode()) for row in rows]
+    return rows[0]["path"], lines
+
+
+def _is_utf8(path: str) -> bool:
+    try:
+        with open(path, "rb") as file:
+            file.read().decode()
+    except UnicodeDecodeError:
+        return False
+    except OSError:
+        return True  # nothing to search
+    return path.isascii() or os.fsencode(path).decode("utf-8", "ignore") == path
