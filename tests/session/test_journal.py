@@ -10,8 +10,8 @@ import textwrap
 from pathlib import Path
 
 import pytest
-from support.sample_events import SESSION, clock, session_events, started, write_journal
 
+from support.sample_events import SESSION, clock, session_events, started, write_journal
 from workbench.protocol import events as e
 from workbench.session.journal import (
     EVENTS,
@@ -135,8 +135,9 @@ def test_a_newer_minor_version_is_read(tmp_path):
     with (folder / EVENTS).open("a") as file:
         file.write(json.dumps(line) + "\n")
     with Journal.open(folder, clock()) as journal:
-        assert list(journal.read())[0] == written[0]
-        assert list(journal.read())[1].event == e.Unknown(name="dreamt", data={"of": ["sheep"]})
+        first, second = journal.read()
+        assert first == written[0]
+        assert second.event == e.Unknown(name="dreamt", data={"of": ["sheep"]})
         assert journal.append(e.Renamed(title="on")).seq == 3
 
 

@@ -177,7 +177,7 @@ class Journal(Reader):
         try:
             folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             folder.mkdir(mode=0o700, exist_ok=True)
-            lock = _lock(folder)
+            lock = take_lock(folder)
             try:
                 os.close(os.open(folder / EVENTS, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
                 _sync_folder(folder)
@@ -201,7 +201,7 @@ class Journal(Reader):
         if not (folder / EVENTS).is_file():
             raise JournalError(f"{folder / EVENTS}: no such journal")
         try:
-            return cls(folder, clock, _lock(folder))
+            return cls(folder, clock, take_lock(folder))
         except OSError as error:
             raise JournalError(f"{folder}: {error.strerror}") from error
 
@@ -286,8 +286,11 @@ def is_live(folder: Path) -> bool:
     return False
 
 
-def _lock(folder: Path) -> int:
-    """The file descriptor that holds FOLDER's lock. The kernel gives it free when its process ends, however it ends."""
+def take_lock(folder: Path) -> int:
+    """The file descriptor that holds FOLDER's lock, until it is closed or its process ends, however it ends.
+
+    Raises SessionBusyError naming the holder, OSError.
+    """
     fd = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         _take(fd, folder)

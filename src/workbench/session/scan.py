@@ -5,7 +5,7 @@ configures is run, no file is read, nothing is written. Paths are bytes: names n
 """
 
 # pathlib takes no bytes:
-# ruff: noqa: PTH112, PTH114, PTH115, PTH116, PTH118, PTH123
+# ruff: noqa: PTH112, PTH114, PTH115, PTH116, PTH118, PTH120, PTH123
 
 import hashlib
 import os

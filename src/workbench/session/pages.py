@@ -1,0 +1,100 @@
+"""Answers to queries: what is older or larger than the state that a client holds, from what the session keeps.
+
+Pages are folded by the same function as the state, a turn at a time, so that both tell the same items.
+"""
+
+import re
+from collections.abc import Awaitable, Callable, Iterator
+
+from workbench.protocol import queries as q
+from workbench.protocol.fold import PLACES, apply, items_of
+from workbench.protocol.state import Item, SessionState
+from workbench.session.blobs import BlobError, Blobs
+from workbench.session.changes import Changes
+from workbench.session.journal import Reader
+
+MAX_ITEMS = 1_000
+MAX_BYTES = 1 << 20
+MAX_LINES = 20_000
+# Where a turn begins. Anchored: what a model wrote may hold the same words further on.
+_TURN = re.compile(rb'\{"seq":\d+,"session":"[^"\\]*","at":[^,"]*,"event":\{"type":"request_started"')
+
+
+class Pages:
+    """The queries of one session. CHANGES and SERIES are None where there is nothing that could answer."""
+
+    def __init__(
+        self,
+        journal: Reader,
+        blobs: Blobs,
+        changes: Changes | None = None,
+        series: Callable[[q.SeriesPage], Awaitable[q.Series]] | None = None,
+    ) -> None:
+        self._journal, self._blobs, self._changes, self._series = journal, blobs, changes, series
+
+    async def answer(self, query: q.AnyQuery) -> q.AnyPage:
+        """The page that QUERY asks for; an empty one where there is none. Raises JournalError."""
+        if isinstance(query, q.ItemsBefore):
+            return self.items(query.before, query.n)
+        if isinstance(query, q.ItemText):
+            return self._text(query)
+        if isinstance(query, q.BlobPage):
+            return self._blob(query)
+        if isinstance(query, q.DiffPage):
+            return await self._diff(query)
+        return await self._series(query) if self._series else q.Series(points=())
+
+    def items(self, before: int, n: int) -> q.Items:
+        """The N newest items whose id is lower than BEFORE (0: all), complete as of now, oldest first."""
+        wanted = max(0, min(n, MAX_ITEMS))
+        found: list[Item] = []
+        for turn in self._turns_backwards(before // PLACES if before > 0 else self._journal.seq):
+            found[:0] = [item for item in turn if before <= 0 or item.id < before]
+            if len(found) > wanted:
+                break
+        more = len(found) > wanted
+        return q.Items(items=tuple(found[len(found) - wanted :] if more else found), more=more)
+
+    def _turns_backwards(self, seq: int) -> Iterator[list[Item]]:
+        """The items of the turn that event SEQ belongs to, then those of the turn before, and so on."""
+        start = min(seq, self._journal.seq)
+        end = start
+        while end < self._journal.seq and not self._begins(end + 1):
+            end += 1  # what a call of this turn came to may be told after SEQ
+        while end > 0:
+            start = min(start, end)
+            while start > 1 and not self._begins(start):
+                start -= 1
+            state = SessionState(seq=start - 1)
+            # With the request that follows: it says what became of calls without a result.
+            for envelope in self._journal.read(after=start - 1, until=end + 1):
+                apply(state, envelope, kept=end * PLACES)
+            yield state.items
+            start, end = start - 1, start - 1
+
+    def _begins(self, seq: int) -> bool:
+        return _TURN.match(self._journal.line(seq)) is not None
+
+    def _text(self, query: q.ItemText) -> q.Blob:
+        seq = query.item // PLACES
+        if not 0 < seq <= self._journal.seq:
+            return q.Blob(data=b"", total=-1)
+        for envelope in self._journal.read(after=seq - 1, until=seq):
+            for item in items_of(envelope):
+                if item.id == query.item:
+                    data = item.text.encode("utf-8", "backslashreplace")
+                    at = max(0, query.offset)
+                    return q.Blob(data=data[at : at + max(0, min(query.size, MAX_BYTES))], total=len(data))
+        return q.Blob(data=b"", total=-1)
+
+    def _blob(self, query: q.BlobPage) -> q.Blob:
+        try:
+            data = self._blobs.get(query.blob, query.offset, min(query.size, MAX_BYTES))
+            return q.Blob(data=data, total=self._blobs.size(query.blob))
+        except BlobError:
+            return q.Blob(data=b"", total=-1)
+
+    async def _diff(self, query: q.DiffPage) -> q.Diff:
+        lines = await self._changes.diff(query.path) if self._changes else []
+        at = max(0, query.offset)
+        return q.Diff(lines=tuple(lines[at : at + max(0, min(query.lines, MAX_LINES))]), total=len(lines))

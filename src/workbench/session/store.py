@@ -1,0 +1,221 @@
+"""Where sessions live, and what can be told of each without reading all of it."""
+
+import contextlib
+import difflib
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+
+from workbench import places
+from workbench.protocol.codec import encode
+from workbench.session.journal import EVENTS, JournalError, Reader, SessionBusyError, is_live, take_lock
+
+SUMMARY = "summary.json"
+# Crockford's base 32 in lower case: no letter that looks like a digit, none that makes words by accident (u).
+_ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
+_TITLE = 80
+# Ends after which there is nothing to go on with.
+_FINAL = ("success", "error_system_boundary")
+
+
+class StoreError(Exception):
+    """No such session, or not what was asked of it; the message says what there is instead."""
+
+
+class SessionSummary(msgspec.Struct, kw_only=True):
+    """One session in a list. `state`: live (its host runs), resumable, done. `started` is Unix time in seconds.
+
+    `cost_usd` is None where a price is not known, `subtype` before its first end. `problem` says why nothing more
+    can be told.
+    """
+
+    id: str
+    title: str = ""
+    workspace: str = ""
+    state: str = "resumable"
+    started: float = 0.0
+    updated: float = 0.0
+    agent: str = ""
+    model: str = ""
+    turns: int = 0
+    cost_usd: float | None = 0.0
+    subtype: str | None = None
+    exit_code: int | None = None
+    problem: str = ""
+
+
+def new_id(random: Callable[[int], bytes] = os.urandom) -> str:
+    """A new session's id: `s-` and 8 characters that are easy to read and to type. RANDOM gives so many bytes."""
+    number = int.from_bytes(random(5), "big")
+    return "s-" + "".join(_ALPHABET[number >> shift & 31] for shift in range(35, -1, -5))
+
+
+def list_sessions() -> list[SessionSummary]:
+    """All sessions of this user, the newest first."""
+    found = [summary(folder) for folder in _folders()]
+    return sorted(found, key=lambda one: (one.started, one.id), reverse=True)
+
+
+def find(prefix: str) -> Path:
+    """The folder of the session whose id is PREFIX or begins with it (`s-` may be left out). Raises StoreError."""
+    names = sorted(folder.name for folder in _folders())
+    found = [name for name in names if prefix and name.startswith((prefix, f"s-{prefix}"))]
+    for exact in (prefix, f"s-{prefix}"):
+        if exact in found:
+            found = [exact]
+    if len(found) == 1:
+        return places.sessions() / found[0]
+    if found:
+        more = f" and {len(found) - 5} more" if len(found) > 5 else ""
+        raise StoreError(f"{prefix!r} is not one session: {', '.join(found[:5])}{more}")
+    near = difflib.get_close_matches(prefix, names, n=1, cutoff=0.5)
+    hint = f"did you mean {near[0]}?" if near else "`mlwb sessions list` shows those there are"
+    raise StoreError(f"there is no session {prefix[:80]!r}; {hint}")
+
+
+def remove(session: str) -> str:
+    """Deletes a session, all of it; returns its id. Raises StoreError, also where it is live."""
+    folder = find(session)
+    lock = -1
+    try:
+        lock = take_lock(folder)
+        # It leaves the list at once, whatever becomes of the deletion.
+        doomed = folder.with_name(f".removed-{folder.name}")
+        folder.rename(doomed)
+        shutil.rmtree(doomed)
+    except SessionBusyError as error:
+        raise StoreError(f"{error}: it is live; stop it first") from None
+    except OSError as error:
+        raise StoreError(f"session {folder.name} could not be removed: {error}") from error
+    finally:
+        if lock >= 0:
+            os.close(lock)
+    return folder.name
+
+
+def _folders() -> list[Path]:
+    try:
+        entries = list(os.scandir(places.sessions()))
+    except OSError:
+        return []
+    return [
+        Path(entry.path) for entry in entries if not entry.name.startswith(".") and (Path(entry.path) / EVENTS).exists()
+    ]
+
+
+# --- summaries ---------------------------------------------------------------------------------------------
+
+
+class _Result(msgspec.Struct):
+    subtype: str
+    exit_code: int = 0
+
+
+class _Task(msgspec.Struct):
+    prompt: str = ""
+
+
+class _Event(msgspec.Struct):
+    """What a summary takes from an event of any type; decoding skips the rest."""
+
+    type: str
+    title: str = ""
+    workspace: str = ""
+    agent: str = ""
+    model: str = ""
+    turn: int = 0
+    cost_usd: float | None = None
+    result: _Result | str | None = None
+    task: _Task | None = None
+
+
+class _Line(msgspec.Struct):
+    at: float
+    event: _Event
+
+
+class _Kept(msgspec.Struct):
+    """A summary, and up to which byte of which journal it tells."""
+
+    size: int
+    inode: int
+    summary: SessionSummary
+
+
+_lines: msgspec.json.Decoder[_Line] = msgspec.json.Decoder(_Line)
+
+
+def summary(folder: Path) -> SessionSummary:
+    """What is told of the session in FOLDER; never raises, see `problem`.
+
+    Kept beside the journal: only lines written since the last look are read.
+    """
+    path = folder / EVENTS
+    try:
+        info = path.stat()
+        kept = _kept(folder, info.st_ino, info.st_size)
+        if kept.size < info.st_size:
+            _read_on(path, kept)
+            _keep(folder, kept)
+    except (OSError, JournalError) as error:
+        return SessionSummary(id=folder.name, state="done", problem=str(error))
+    told = kept.summary
+    told.state = "live" if is_live(folder) else "done" if told.subtype in _FINAL else "resumable"
+    return told
+
+
+def _kept(folder: Path, inode: int, size: int) -> _Kept:
+    with contextlib.suppress(OSError, msgspec.DecodeError):
+        kept = msgspec.json.decode((folder / SUMMARY).read_bytes(), type=_Kept)
+        if kept.inode == inode and kept.size <= size and kept.summary.id == folder.name:
+            return kept
+    with Reader(folder):  # a journal of a newer version, or one that never began, says so here
+        return _Kept(size=0, inode=inode, summary=SessionSummary(id=folder.name))
+
+
+def _keep(folder: Path, kept: _Kept) -> None:
+    """Writes the summary down; where that is not possible the next look reads the lines again."""
+    temporary = folder / f".{SUMMARY}.{os.getpid()}"
+    with contextlib.suppress(OSError):
+        temporary.write_bytes(encode(kept))
+        temporary.replace(folder / SUMMARY)
+
+
+def _read_on(path: Path, kept: _Kept) -> None:
+    with path.open("rb") as file:
+        file.seek(kept.size)
+        for line in file:
+            if not line.endswith(b"\n"):
+                break
+            kept.size += len(line)
+            # A damaged line is told by who reads the journal; a list is not the place.
+            with contextlib.suppress(msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+                _take(kept.summary, _lines.decode(line))
+
+
+def _take(told: SessionSummary, line: _Line) -> None:
+    event, told.updated = line.event, line.at
+    if event.type == "session_started":
+        told.started, told.workspace, told.agent, told.model = line.at, event.workspace, event.agent, event.model
+        told.title = event.title or _title(event.task.prompt if event.task else "")
+    elif event.type == "renamed":
+        told.title = event.title
+    elif event.type == "request_started":
+        told.turns = event.turn
+    elif event.type in ("answer_completed", "compacted"):
+        unknown = event.cost_usd is None or told.cost_usd is None
+        told.cost_usd = None if unknown else (told.cost_usd or 0.0) + (event.cost_usd or 0.0)
+    elif event.type == "session_resumed":
+        told.subtype = told.exit_code = None
+    elif event.type == "session_ended" and isinstance(event.result, _Result):
+        told.subtype, told.exit_code = event.result.subtype, event.result.exit_code
+
+
+def _title(prompt: str) -> str:
+    """The first line of PROMPT that says something."""
+    lines = (line.strip().lstrip("#").strip() for line in prompt.splitlines())
+    title = next(filter(None, lines), "")
+    return title if len(title) <= _TITLE else title[: _TITLE - 1] + "…"
