@@ -2,11 +2,10 @@
 
 import argparse
 
-import torch
-from torch import nn
-
 import data
+import torch
 from model import Net
+from torch import nn
 
 
 def main():

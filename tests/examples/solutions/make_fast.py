@@ -17,6 +17,11 @@ class Images(CalibrationDataReader):
 if __name__ == "__main__":
     quant_pre_process("baseline.onnx", "prepared.onnx", skip_symbolic_shape=True)
     quantize_static(
-        "prepared.onnx", "fast.onnx", Images(), quant_format=QuantFormat.QDQ, per_channel=True,
-        activation_type=QuantType.QUInt8, weight_type=QuantType.QInt8,
+        "prepared.onnx",
+        "fast.onnx",
+        Images(),
+        quant_format=QuantFormat.QDQ,
+        per_channel=True,
+        activation_type=QuantType.QUInt8,
+        weight_type=QuantType.QInt8,
     )

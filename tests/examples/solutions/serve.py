@@ -61,14 +61,14 @@ class Handler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(text)
 
-    def do_GET(self):  # noqa: N802
+    def do_GET(self):
         pages = {"/healthz": lambda: {"status": "ok"}, "/drift": self.monitor.report}
         if self.path in pages:
             self.answer(200, pages[self.path]())
         else:
             self.answer(404, {"error": f"nothing at {self.path}"})
 
-    def do_POST(self):  # noqa: N802
+    def do_POST(self):
         text = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         if self.path != "/predict":
             self.answer(404, {"error": f"nothing at {self.path}"})

@@ -37,7 +37,9 @@ def main():
         run_id, _, model = max(best, key=lambda one: one[1])
         client.set_tag(parent.info.run_id, "best_run_id", run_id)
     with mlflow.start_run(run_id=run_id):
-        logged = mlflow.sklearn.log_model(model, name="model", registered_model_name="digits", skops_trusted_types=TRUSTED)
+        logged = mlflow.sklearn.log_model(
+            model, name="model", registered_model_name="digits", skops_trusted_types=TRUSTED
+        )
     client.set_registered_model_alias("digits", "champion", logged.registered_model_version)
 
 

@@ -1,0 +1,285 @@
+"""`mlwb demo`: a recorded model session against real tools, real training and a real scratch repository."""
+
+import os
+import shlex
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import textwrap
+from argparse import ArgumentParser, Namespace
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any, TextIO
+
+from workbench.protocol import blocks
+from workbench.protocol import events as e
+from workbench.protocol.result import EXIT_CODES, Result
+from workbench.protocol.visible import visible
+from workbench.resources import folder
+
+FORMATS = ("text", "json", "stream-json")
+_ABOUT = """\
+A recorded model session repairs a training program that stalls. The model's words come from a file; the tools, the
+processes, the training and every number are real. It needs no key and no network, and takes some seconds.
+"""
+# `-P` keeps the scratch repository's modules off the path of the program itself.
+_RUN = (sys.executable, "-P", "-c", "import sys; from workbench.cli import main; sys.exit(main())", "run")
+_WIDTH = 100
+_MOST_LINES = 30  # shown of one call's output
+_PASSED_ON = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+class _UnusableError(Exception):
+    """The demo cannot begin; the message is one line."""
+
+
+def main(args: list[str]) -> int:
+    """Plays the demo and tells what came of it; returns the exit code of its session."""
+    given = _parser().parse_args(args)
+    try:
+        scratch = _scratch(given.dir)
+    except _UnusableError as error:
+        print(f"mlwb demo: {error}", file=sys.stderr)
+        return EXIT_CODES["error_usage"]
+    if given.output_format == "text":
+        _say(f"A recorded session, played against real tools and real training in {scratch}\n")
+    status, result, complaints = _play(scratch, given)
+    # For machines standard output holds what `mlwb run` would print, and nothing else.
+    out = sys.stdout if given.output_format == "text" else sys.stderr
+    if result is None:
+        _say(complaints or f"mlwb demo: the session ended with exit code {status} and without a result")
+        return status
+    if given.output_format == "text":
+        print(result.result, flush=True)
+    if result.is_error:
+        _say(complaints)
+    print("\n".join(_closing(result, scratch)), file=out)
+    return status
+
+
+def _parser() -> ArgumentParser:
+    parser = ArgumentParser(prog="mlwb demo", description=_ABOUT)
+    parser.add_argument("--headless", action="store_true", help="without the screen: print what happens")
+    parser.add_argument(
+        "--dir", "--keep", metavar="DIR", type=Path, help="the scratch repository: a new or empty folder"
+    )
+    parser.add_argument("--output-format", choices=FORMATS, default="text", help="what goes to standard output")
+    return parser
+
+
+# --- the scratch repository --------------------------------------------------------------------------------
+
+
+def _scratch(wanted: Path | None) -> Path:
+    """A fresh copy of the demo's repository, under git where git is there."""
+    try:
+        if wanted is None:
+            place = Path(tempfile.mkdtemp(prefix="mlwb-demo-"))
+        else:
+            place = wanted.expanduser()
+            place.mkdir(parents=True, exist_ok=True)
+            if any(place.iterdir()):
+                raise _UnusableError(f"{place} is not empty; --dir takes a new or an empty folder")
+        place = place.resolve()
+        shutil.copytree(_source() / "repo", place, dirs_exist_ok=True, ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copy(_source() / "task.md", place)
+    except OSError as error:
+        raise _UnusableError(f"no scratch repository: {error.strerror}: {error.filename}") from error
+    _commit(place)
+    return place
+
+
+def _source() -> Path:
+    return folder("examples") / "demo"
+
+
+def _commit(place: Path) -> None:
+    """The first commit. Without git, or where it refuses, the demo works all the same."""
+    if shutil.which("git") is None:
+        return
+    own = {
+        "user.name": "mlwb demo",
+        "user.email": "demo@localhost",
+        "commit.gpgsign": "false",
+        "core.hooksPath": "/dev/null",
+    }
+    settings = [word for name, value in own.items() for word in ("-c", f"{name}={value}")]
+    for command in (["init", "-q"], ["add", "-A"], ["commit", "-q", "-m", "A classifier whose training stalls"]):
+        done = subprocess.run(["git", *settings, *command], cwd=place, env=_environment(), capture_output=True)
+        if done.returncode:
+            return
+
+
+def _environment() -> dict[str, str]:
+    """This process's environment: not bound to another git repository, and with some `python3` on its path."""
+    env = {
+        name: value for name, value in os.environ.items() if name not in ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE")
+    }
+    env["PATH"] = os.pathsep.join(filter(None, (env.get("PATH"), str(Path(sys.executable).parent))))
+    return env
+
+
+# --- the session -------------------------------------------------------------------------------------------
+
+
+def _play(scratch: Path, given: Namespace) -> tuple[int, Result | None, str]:
+    """Exit code, result and standard error of `mlwb run task.md --replay …`; what it does is told as it happens."""
+    result = None
+    command = [*_RUN, "task.md", "--replay", str(_source() / "answers.jsonl"), "--output-format", "stream-json"]
+    with tempfile.TemporaryFile("w+") as complaints:
+        process = subprocess.Popen(
+            command, cwd=scratch, env=_environment(), text=True, encoding="utf-8", errors="replace",
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=complaints, start_new_session=True,
+        )  # fmt: skip
+        with _forwarding(process):
+            assert process.stdout is not None
+            result = _follow(process.stdout, scratch, given.output_format)
+            status = process.wait()
+        complaints.seek(0)
+        return status, result, complaints.read().strip()
+
+
+@contextmanager
+def _forwarding(process: "subprocess.Popen[str]") -> Iterator[None]:
+    """Signals go to the session, which ends properly by itself; it never outlives the demo."""
+    before = {number: signal.signal(number, lambda n, _: process.send_signal(n)) for number in _PASSED_ON}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        if process.poll() is None:
+            process.terminate()
+            process.wait()
+
+
+def _follow(lines: IO[str], scratch: Path, output_format: str) -> Result | None:
+    """Reads the session's stream to its end; the result is its last line."""
+    import msgspec
+
+    from workbench.protocol.codec import decode_envelope
+
+    result = None
+    narrator = Narrator(scratch, sys.stderr)
+    for line in lines:
+        last = line.startswith('{"type":"result"')
+        if last:
+            result = msgspec.json.decode(line, type=Result)
+        elif output_format == "text":
+            narrator.tell(decode_envelope(line).event)
+        if output_format == "stream-json" or (last and output_format == "json"):
+            print(line, end="", flush=True)
+    return result
+
+
+# --- what is told meanwhile ----------------------------------------------------------------------------------
+
+
+class Narrator:
+    """Tells events to OUT. Paths inside WORKSPACE are shown relative to it."""
+
+    def __init__(self, workspace: Path, out: TextIO) -> None:
+        self._inside = f"{workspace}/"
+        self._out = out
+
+    def tell(self, event: e.AnyEvent) -> None:
+        """Says what a person who watches wants to know of EVENT; nothing for most kinds."""
+        match event:
+            case e.AnswerCompleted(calls=calls, content=content) if calls:
+                for block in content:
+                    self._said(block)
+            case e.CallDecided(tool=tool, target=target, verdict=verdict, reason=reason):
+                self._line(
+                    "  " + textwrap.shorten(f"{tool} {target}".replace(self._inside, ""), _WIDTH, placeholder=" …")
+                )
+                if verdict != "allow":
+                    self._line(f"    {verdict}: {reason}")
+            case e.CallFinished(display=display, status=status, summary=summary):
+                if status != "ok":
+                    self._line(f"    {status}: {summary}")
+                for shown in display:
+                    self._display(shown)
+            case e.CheckFinished(check=check):
+                self._line(f"  check {check.command}: exit {check.exit_code}")
+                self._indented(check.output)
+            case e.Notice(level=level, text=text):
+                self._line(f"{level}: {text}")
+
+    def _said(self, block: dict[str, Any]) -> None:
+        if block.get("type") in ("text", "thinking"):
+            words = str(block.get("text") or block.get("thinking"))
+            before = "(thinks) " if block["type"] == "thinking" else ""
+            self._line("\n" + textwrap.fill(visible(before + words), _WIDTH))
+
+    def _display(self, block: blocks.DisplayBlock) -> None:
+        match block:
+            case blocks.Output(text=text) | blocks.Diff(text=text):
+                self._indented(text)
+            case blocks.Todos(todos=todos):
+                marks = {"completed": "x", "in_progress": ">"}
+                self._indented("\n".join(f"[{marks.get(todo.status, ' ')}] {todo.content}" for todo in todos))
+
+    def _indented(self, text: str) -> None:
+        lines = text.rstrip().splitlines()
+        for line in lines[:_MOST_LINES]:
+            self._line(f"    {line}")
+        if len(lines) > _MOST_LINES:
+            self._line(f"    … {len(lines) - _MOST_LINES} more lines")
+
+    def _line(self, text: str) -> None:
+        print(visible(text.replace(self._inside, ""), newlines=True), file=self._out, flush=True)
+
+
+# --- the end -----------------------------------------------------------------------------------------------
+
+
+def _closing(result: Result, scratch: Path) -> list[str]:
+    """What was changed, with which figures, where it lies, and how to do the same with a key."""
+    passed = sum(1 for check in result.checks if check.exit_code == 0)
+    lines = ["", "What was changed:", *_changes(result)]
+    if figures := _figures(scratch / "report.md"):
+        lines += ["", "What the runs gave (report.md):", *figures]
+    lines += [
+        "",
+        f"{'Verified' if result.verified else 'NOT verified'}: {passed} of {len(result.checks)} checks passed.",
+        f"It all lies in {scratch}",
+        f"The session:  mlwb sessions show {result.session_id}",
+        "",
+        "The same from the start, with a model in place of the recording:",
+        f"  cd {shlex.quote(str(scratch))}",
+        f"  cp {shlex.quote(str(_source() / 'repo' / 'train.py'))} . && rm -rf runs report.md",
+        "  export ANTHROPIC_API_KEY=…",
+        "  mlwb run task.md",
+        "",
+        f"Four more tasks to start from: {folder('examples')}",
+    ]
+    return lines
+
+
+def _changes(result: Result) -> list[str]:
+    """One line a file, as `git diff --stat` has them."""
+    width = max((len(change.path) for change in result.files_changed), default=0)
+    return [f"  {change.path:<{width}}  {_size(change)}" for change in result.files_changed] or ["  nothing"]
+
+
+def _size(change: Any) -> str:
+    if change.added is None:
+        return str(change.change)
+    return f"{change.change}, +{change.added} -{change.removed or 0}"
+
+
+def _figures(report: Path) -> list[str]:
+    """The report's table and verdict, without its title and its charts."""
+    try:
+        text = report.read_text(encoding="utf-8")
+    except OSError:
+        return []
+    body = text.partition("\n## ")[0].splitlines()[1:]
+    return [f"  {line}".rstrip() for line in "\n".join(body).strip().splitlines()]
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)

@@ -1,0 +1,3 @@
+"""Solutions are run as programs, never collected as tests."""
+
+collect_ignore = ["solutions"]
