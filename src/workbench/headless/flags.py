@@ -115,9 +115,9 @@ def _unexpected(extra: str, parser: _Parser) -> str:
 
     if not extra.startswith("-"):
         return f"{extra!r} is one argument too many; `mlwb run` takes one task file"
-    flags = list(parser._option_string_actions)  # argparse has no public list of them
-    near = difflib.get_close_matches(extra.partition("=")[0], flags, n=1, cutoff=0.5)
-    return f"there is no flag {extra}; " + (f"did you mean {near[0]}?" if near else "`mlwb run --help` lists them")
+    names = [flag.lstrip("-") for flag in parser._option_string_actions]  # argparse has no public list of them
+    near = difflib.get_close_matches(extra.partition("=")[0].strip("-"), names, n=1)
+    return f"there is no flag {extra}; " + (f"did you mean --{near[0]}?" if near else "`mlwb run --help` lists them")
 
 
 def _resumable(given: Namespace, values: dict[str, Any]) -> None:

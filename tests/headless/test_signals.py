@@ -1,0 +1,161 @@
+"""Signals: what they end, with which code, and that nothing is left running."""
+
+import json
+import os
+import select
+import signal
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from support.endpoint import Endpoint, say, turn, use
+from support.mlwb import Place
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Place:
+    return Place(tmp_path)
+
+
+def until(true: Callable[[], bool], limit_s: float = 30.0) -> None:
+    end = time.monotonic() + limit_s
+    while not true():
+        assert time.monotonic() < end, "it did not come to that"
+        time.sleep(0.02)
+
+
+def running(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+def sleeper(place: Place) -> list[object]:
+    """A session in the midst of a command; the command's pid is in the file `pid`."""
+    return [turn(use("Bash", command="sleep 300 & echo $! > pid; wait")), say("went on")]
+
+
+FLAGS = ("--allow", "Bash(sleep 300 & echo $! > pid; wait)", "--permission-mode", "bypassPermissions")
+
+
+def result_of(process: "subprocess.Popen[bytes]") -> dict[str, object]:
+    out, err = process.communicate(timeout=30)
+    assert b"Traceback" not in err, err
+    lines = out.splitlines()
+    assert lines, err
+    return dict(json.loads(lines[-1]))
+
+
+@pytest.mark.parametrize(
+    ("numbers", "code", "subtype"),
+    [
+        ([signal.SIGTERM], 75, "error_retryable"),
+        ([signal.SIGUSR1], 75, "error_retryable"),
+        ([signal.SIGHUP], 75, "error_retryable"),
+        ([signal.SIGINT], 130, "error_interrupted"),
+    ],
+)
+def test_a_signal_in_the_midst_of_a_command(
+    place: Place, numbers: list[signal.Signals], code: int, subtype: str
+) -> None:
+    with (
+        place.endpoint(sleeper(place)) as (_, env),
+        place.started("run", place.task("x"), "--output-format", "json", *FLAGS, env=env) as process,
+    ):
+        pid = place.repo / "pid"
+        until(lambda: pid.exists() and pid.read_text().strip() != "")
+        for number in numbers:
+            process.send_signal(number)
+        result = result_of(process)
+        assert process.returncode == code
+        until(lambda: not running(int(pid.read_text())), 5)
+    assert (result["subtype"], result["exit_code"]) == (subtype, code)
+    folder = place.session(str(result["session_id"]))
+    assert json.loads((folder / "result.json").read_text()) == result
+
+
+def test_a_stopped_session_goes_on_where_it_stood(place: Place) -> None:
+    with (
+        place.endpoint(sleeper(place)) as (_, env),
+        place.started("run", place.task("Count.\n"), "--output-format", "json", *FLAGS, env=env) as process,
+    ):
+        until((place.repo / "pid").exists)
+        process.send_signal(signal.SIGTERM)
+        stopped = result_of(process)
+    with place.endpoint([say("done")]) as (endpoint, env):
+        done = place.mlwb("run", "--resume", str(stopped["session_id"]), "--output-format", "json", env=env)
+        sent = json.dumps(endpoint.requests[0].body["messages"])
+    assert done.code == 0, done.stderr
+    assert "Count." in sent
+    assert "tool_result" in sent, "the call that was cut short is told to the model, not run again"
+
+
+def waiting(endpoint: Endpoint) -> None:
+    until(lambda: len(endpoint.requests) == 1)
+
+
+def test_a_signal_while_the_model_is_silent(place: Place) -> None:
+    with (
+        place.endpoint([say("late", delay=60)]) as (endpoint, env),
+        place.started("run", place.task("x"), "--output-format", "json", env=env) as process,
+    ):
+        waiting(endpoint)
+        began = time.monotonic()
+        process.send_signal(signal.SIGTERM)
+        assert result_of(process)["exit_code"] == process.returncode == 75
+        assert time.monotonic() - began < 5
+
+
+STUBBORN = "trap '' TERM; echo $$ > pid; while :; do sleep 0.2; done"
+STUBBORN_FLAGS = ("--permission-mode", "bypassPermissions", "--allow", "Bash")
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_a_second_signal_does_not_wait(place: Place, number: signal.Signals, code: int) -> None:
+    """The command ignores TERM, so that the first signal's stop takes its grace and the second comes into it."""
+    with (
+        place.endpoint([turn(use("Bash", command=STUBBORN)), say("went on")]) as (_, env),
+        place.started("run", place.task("x"), "--output-format", "json", *STUBBORN_FLAGS, env=env) as process,
+    ):
+        pid = place.repo / "pid"
+        until(lambda: pid.exists() and pid.read_text().strip() != "")
+        process.send_signal(number)
+        time.sleep(0.3)
+        process.send_signal(number)
+        process.communicate(timeout=30)
+        assert process.returncode == code
+        until(lambda: not running(int(pid.read_text())), 10)
+
+
+def test_a_signal_while_nobody_reads_the_output(place: Place) -> None:
+    read, write = os.pipe()
+    big = "x" * 300_000
+    with (
+        place.endpoint([say(big)]) as (endpoint, env),
+        place.started("run", place.task("x"), env=env, stdout=write) as process,
+    ):
+        os.close(write)
+        waiting(endpoint)
+        assert select.select([read], [], [], 30)[0], "the answer begins to come"
+        process.send_signal(signal.SIGINT)
+        process.send_signal(signal.SIGINT)
+        process.wait(timeout=30)
+        assert process.returncode in (0, 130)
+    os.close(read)
+
+
+def test_nohup_is_kept(place: Place) -> None:
+    with place.endpoint([say("late", delay=1.5)]) as (endpoint, env):
+        before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+        try:
+            with place.started("run", place.task("x"), env=env) as process:
+                waiting(endpoint)
+                process.send_signal(signal.SIGHUP)
+                assert process.communicate(timeout=30)[0] == b"late\n"
+                assert process.returncode == 0
+        finally:
+            signal.signal(signal.SIGHUP, before)
