@@ -1,12 +1,14 @@
 """A definition file, read: strict YAML, recovery, what is refused, and what each says about itself."""
 
 import os
+import time
 from pathlib import Path
 
 import pytest
 
 from workbench.definitions.loader import MAX_BYTES, load, loads
 from workbench.definitions.types import Definition
+from workbench.protocol.names import TOOLS
 
 PLAIN = """---
 name: tuner
@@ -125,6 +127,32 @@ def test_text_that_only_recovery_can_read_keeps_its_disallowed_tools():
     assert "Bash" not in one.grants
     assert "Write" not in one.grants
     assert "Read" in one.grants
+
+
+def test_recovery_takes_a_limit_without_a_blank_after_its_colon_and_no_other_field():
+    one = read(front("name: x", "description: a: b", "color:red", "tools:Read"))
+    assert (one.tools, one.grants, one.color) == (("Read",), {"Read": ()}, None)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "tools: " + ",".join(f"a{number}" for number in range(9_000)),
+        "tools: " + ",".join(f"Bash({number}" for number in range(5_500)),
+        "tools: [" + ",".join(f"Bash({number}" for number in range(5_000)) + "]",
+        "tools: " + "(" * 60_000,
+        "maxTurns: 0x" + "f" * 60_000,
+        "thinking-tokens: '" + "1" * 60_000 + "'",
+        "\n".join(f"key{number}: x" for number in range(4_000)),
+    ],
+)
+def test_a_field_made_to_be_slow_is_not(line: str):
+    start = time.process_time()
+    one = read(front("name: x", "description: y", line))
+    assert time.process_time() - start < 2
+    assert one.name == "x"
+    assert not set(one.grants) - set(TOOLS)
+    assert max((len(problem.message) for problem in one.problems), default=0) < 400
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ from pathlib import Path
 import msgspec
 
 from workbench import resources
+from workbench.definitions.fields import brief
 from workbench.definitions.loader import load, read_bytes
 from workbench.definitions.types import Definition, Problem
 
@@ -22,7 +23,7 @@ MAX_DEPTH, MAX_ENTRIES = 8, 10_000
 
 # Any line that may say the name, and the plain kind that can be compared without parsing it.
 _NAME = re.compile(rb"^[\"']?name[\"']?[ \t]*:", re.MULTILINE)
-_PLAIN = re.compile(rb"^name:[ \t]*([\"']?)([\w .@-]+)\1[ \t]*\r?\n(?=[\w\"']|---)", re.MULTILINE)
+_PLAIN = re.compile(rb"^name: ?([\"']?)([\w.@-](?:[\w .@-]{0,100}[\w.@-])?)\1\r?\n(?=[\w\"']|---)", re.MULTILINE)
 
 
 class Found(msgspec.Struct, frozen=True, kw_only=True):
@@ -90,7 +91,7 @@ def startable(definition: Definition) -> str | None:
         return None
     if definition.tools is None:
         return "no tool is left to the agent; `mlwb agents check` says why"
-    listed = ", ".join(definition.tools[:5]) + (", …" if len(definition.tools) > 5 else "")
+    listed = ", ".join(brief(text) for text in definition.tools[:5]) + (", …" if len(definition.tools) > 5 else "")
     return f"none of the tools that it lists can be granted: {listed}"
 
 
@@ -184,7 +185,7 @@ def _may_be(name: str, path: Path) -> bool:
     if len(plain) != 1 or len(_NAME.findall(data)) != 1:
         return True
     said: bytes = plain[0][1]
-    return said.strip() == name.encode("utf-8", "replace")
+    return said == name.encode("utf-8", "replace")
 
 
 def unreadable(path: Path, source: str, why: str) -> Definition:

@@ -72,10 +72,10 @@ class Fields:
         value = self.values.get(field)
         if value is None:
             return None
-        if isinstance(value, str) and re.fullmatch(r"\d{1,3}([,_ ]?\d{3})*", value.strip()):
+        if isinstance(value, str) and re.fullmatch(r"\d{1,3}([,_ ]?\d{3}){0,4}", value.strip()):
             value = int(re.sub(r"\D", "", value))
         if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
-            self.tell(field, f"must be a whole number from {least:,} to {most:,}, not {_brief(value)}: ignored")
+            self.tell(field, f"must be a whole number from {least:,} to {most:,}, not {brief(value)}: ignored")
             return None
         return value
 
@@ -86,7 +86,7 @@ class Fields:
             return value
         near = difflib.get_close_matches(str(value), choices, n=1)
         hint = f" (did you mean {near[0]}?)" if near else ""
-        self.tell(field, f"{_brief(value)} is none of {', '.join(choices)}{hint}: ignored")
+        self.tell(field, f"{brief(value)} is none of {', '.join(choices)}{hint}: ignored")
         return None
 
 
@@ -95,6 +95,7 @@ def _kind(value: Any) -> str:
     return names.get(type(value), "this")
 
 
-def _brief(value: Any) -> str:
+def brief(value: Any) -> str:
+    """VALUE between backticks for a message, cut where it is long."""
     text = str(value)
-    return f"`{text[:40]}…`" if len(text) > 40 else f"`{text}`"
+    return f"`{text[:79]}…`" if len(text) > 80 else f"`{text}`"

@@ -5,6 +5,7 @@ import difflib
 import msgspec
 
 from workbench.definitions.entries import ALL, Entry, entry
+from workbench.definitions.fields import brief
 from workbench.definitions.types import Definition, Problem
 from workbench.protocol.names import ORCHESTRATION, TOOLS, WITH_BASH, canonical
 
@@ -43,7 +44,7 @@ def resolve(tools: tuple[str, ...] | None, disallowed: tuple[str, ...]) -> Grant
         elif name is None:
             problems.append(_unknown("disallowedTools", text, taken.tool, "nothing is taken away by it"))
         elif taken.wrong:
-            message = f"`{text}`: {taken.wrong}; all of {name} is taken away"
+            message = f"{brief(text)}: {taken.wrong}; all of {name} is taken away"
             problems.append(Problem(field="disallowedTools", message=message))
         if name and (taken.scopes is None or taken.wrong or name not in SCOPED):
             granted.pop(name, None)
@@ -84,11 +85,11 @@ def _wrong(text: str, listed: Entry, name: str | None) -> Problem | None:
     if name is None:
         return _unknown("tools", text, listed.tool, "nothing is granted by it")
     if name in ORCHESTRATION:
-        return Problem(field="tools", message=f"`{text}`: {_BOUNDARY}")
+        return Problem(field="tools", message=f"{brief(text)}: {_BOUNDARY}")
     if listed.wrong:
-        return Problem(field="tools", message=f"`{text}`: {listed.wrong}; nothing is granted by it")
+        return Problem(field="tools", message=f"{brief(text)}: {listed.wrong}; nothing is granted by it")
     if listed.scopes and name not in SCOPED:
-        return Problem(field="tools", message=f"`{text}`: {name} takes no scope; nothing is granted by it")
+        return Problem(field="tools", message=f"{brief(text)}: {name} takes no scope; nothing is granted by it")
     return None
 
 
@@ -97,4 +98,4 @@ def _unknown(field: str, text: str, tool: str, outcome: str) -> Problem:
         return Problem(field=field, message=f"`{tool}` means every tool only where it stands alone; {outcome}")
     near = [name for name in TOOLS if name.lower() == tool.lower()] or difflib.get_close_matches(tool, TOOLS, n=1)
     hint = f" (did you mean {near[0]}?)" if near else ""
-    return Problem(field=field, message=f"`{text}` names no tool here{hint}; {outcome}")
+    return Problem(field=field, message=f"{brief(text)} names no tool here{hint}; {outcome}")

@@ -17,7 +17,9 @@ FREE_TEXT = ("description", "initialPrompt")
 # Fields that narrow what an agent may do: one that cannot be read must not widen it.
 NARROWING = ("tools", "disallowedTools")
 
-_KEY = re.compile(rf"^(?P<quote>[\"']?)(?P<key>{'|'.join(KNOWN)})(?P=quote)[ \t]*:(?P<rest>.*)$")
+_KEY = re.compile(rf"^(?P<quote>[\"']?)(?P<key>{'|'.join(KNOWN)})(?P=quote)[ \t]*:(?P<rest>(?:[ \t].*)?)$")
+# The blank after the colon may be missing where that would lose a limit; elsewhere `color:red` is no field.
+_TIGHT = re.compile(rf"^(?P<key>{'|'.join(NARROWING)}):(?P<rest>.*)$")
 _ANY_KEY = re.compile(r"^[\"']?([A-Za-z][\w-]*)[\"']?[ \t]*:(?:[ \t]|$)")
 _INDENTED = re.compile(rf"^[ \t]+[\"']?({'|'.join(NARROWING)})[\"']?[ \t]*:", re.MULTILINE)
 
@@ -70,11 +72,15 @@ def _blocks(text: str) -> list[tuple[int, str, list[str]]]:
     """Each known key with the number of its line and all lines up to the next known key."""
     blocks: list[tuple[int, str, list[str]]] = []
     for number, line in enumerate(text.split("\n")):
-        if found := _KEY.match(line):
+        if found := _key(line):
             blocks.append((number, found["key"], [line]))
         elif blocks:
             blocks[-1][2].append(line)
     return blocks
+
+
+def _key(line: str) -> re.Match[str] | None:
+    return _KEY.match(line) or _TIGHT.match(line)
 
 
 def _value(key: str, block: list[str]) -> Any:
@@ -86,7 +92,7 @@ def _value(key: str, block: list[str]) -> Any:
         read = {}
     if list(read) == [key]:
         return read[key]
-    found = _KEY.match(own[0])
+    found = _key(own[0])
     raw = "\n".join([found["rest"] if found else "", *own[1:]]).strip()
     if key not in NARROWING and len(raw) > 1 and raw[0] == raw[-1] and raw[0] in "\"'":
         return raw[1:-1]

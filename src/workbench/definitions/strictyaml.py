@@ -31,7 +31,7 @@ def parse(text: str) -> dict[str, Any]:
         repeated = _inspect(yaml.parse(text, Loader=loader))
         if repeated is not None:
             raise RepeatedKeyError(f"the key {repeated[0]!r} stands there twice", repeated[1])
-        value = yaml.load(text, Loader=loader)  # noqa: S506 - a safe loader
+        value = _plain(yaml.load(text, Loader=loader))  # noqa: S506 - a safe loader
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         raise NotYamlError(error.problem or str(error), mark.line if mark else None) from None
@@ -42,7 +42,7 @@ def parse(text: str) -> dict[str, Any]:
         return {}
     if not isinstance(value, dict):
         raise NotYamlError("the front matter is no list of `key: value` lines", 0)
-    return {str(key): _plain(item) for key, item in value.items()}
+    return value
 
 
 def _inspect(events: Iterable[Any]) -> tuple[str, int] | None:
@@ -81,13 +81,16 @@ def _at(event: Any) -> int:
 def _plain(value: Any) -> Any:
     """VALUE as JSON can hold it: dates, sets and bytes become text or lists."""
     if isinstance(value, dict):
-        return {str(key): _plain(item) for key, item in value.items()}
+        return {str(_plain(key)): _plain(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
         return [_plain(item) for item in value]
     if isinstance(value, (set, frozenset)):
         return sorted(str(item) for item in value)
     if isinstance(value, (datetime.date, datetime.datetime)):
         return value.isoformat()
+    if isinstance(value, int) and value.bit_length() > 64:
+        # Python refuses to write very long numbers in decimal.
+        return hex(value)
     if isinstance(value, bytes):
         return value.decode("utf-8", "replace")
     if isinstance(value, float) and not (abs(value) < float("inf")):

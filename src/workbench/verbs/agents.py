@@ -3,6 +3,7 @@
 import argparse
 import json
 import sys
+import textwrap
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +19,11 @@ from workbench.protocol.result import EXIT_CODES
 from workbench.protocol.visible import visible
 
 MODES: dict[Mode, str] = {
-    "plan": "it reads and runs read-only commands; it changes nothing.",
-    "default": "it reads freely; each edit and each command that is not read-only asks, unless a rule allows it.",
-    "acceptEdits": "it reads, and edits files in the workspace, freely; commands that are not read-only ask, except\n"
-    "mkdir, touch, rm, rmdir, mv, cp and sed on paths in the workspace, unless a rule allows them.",
-    "bypassPermissions": "it would be asked nothing; only a flag or your own settings give this mode.",
+    "plan": "it reads and runs read-only commands, and changes nothing.",
+    "default": "it reads freely; an edit, or a command that is not read-only, asks unless a rule allows it.",
+    "acceptEdits": "it reads, and edits files in the workspace, freely; in Bash, read-only commands pass, and mkdir, "
+    "touch, rm, rmdir, mv, cp and sed on paths in the workspace; any other command asks unless a rule allows it.",
+    "bypassPermissions": "a definition cannot give this mode: the session's own holds.",
     "dontAsk": "as default, and whatever would ask is denied.",
 }
 WIDTH = 100
@@ -115,7 +116,7 @@ def _paragraphs(one: Definition, why_not: str | None) -> list[str]:
     if why_not:
         paragraphs.append(f"It cannot start: {visible(why_not)}")
     if one.status != "rejected":
-        paragraphs += [_may(one), _mode(one), f"Model: {visible(_thinking(one))}"]
+        paragraphs += [_may(one), _wrapped("Mode", _mode(one)), _wrapped("Model", _thinking(one))]
         if one.max_turns:
             paragraphs.append(f"It ends after {one.max_turns:,} turns, unless the task says another number.")
         if one.initial_prompt:
@@ -142,9 +143,8 @@ def _may(one: Definition) -> str:
 
 def _mode(one: Definition) -> str:
     if one.permission_mode is None:
-        return f"Mode: the session's own, acceptEdits unless you say otherwise: {MODES['acceptEdits']}"
-    limit = "" if one.permission_mode == "bypassPermissions" else "at most "
-    return f"Mode: {limit}{one.permission_mode}: {MODES[one.permission_mode]}"
+        return f"none named, so the session's own, acceptEdits unless you say otherwise: {MODES['acceptEdits']}"
+    return f"{one.permission_mode} at most: {MODES[one.permission_mode]}"
 
 
 def _thinking(one: Definition) -> str:
@@ -229,10 +229,12 @@ def _problem(problem: Problem) -> str:
     return visible(f"{line}{about}{problem.message}")
 
 
+def _wrapped(title: str, text: str) -> str:
+    return "\n".join(textwrap.wrap(f"{title}: {visible(text)}", WIDTH, subsequent_indent="  ", break_on_hyphens=False))
+
+
 def _pairs(pairs: list[tuple[str, str]]) -> str:
     """Aligned `key  value` lines, long values wrapped under themselves."""
-    import textwrap
-
     wide = max(len(visible(key)) for key, _ in pairs) + 4
     lines: list[str] = []
     for key, value in pairs:
