@@ -9,11 +9,12 @@ from workbench.protocol.events import Envelope, PromptSubmitted, Renamed
 from workbench.protocol.queries import AnyPage, AnyQuery
 from workbench.protocol.state import SessionState
 from workbench.protocol.task import Caps, Task
-from workbench.session import loop, pages
+from workbench.session import loop
 from workbench.session import resume as resuming
 from workbench.session import start as starting
 from workbench.session.core import Session
 from workbench.session.end import StartError
+from workbench.session.pages import Pages
 from workbench.session.plan import Options
 from workbench.session.preflight import Finding
 from workbench.session.preflight import preflight as _preflight
@@ -35,6 +36,7 @@ class LocalClient:
         self.session = session.id
         self._session = session
         self._feed = Feed(lambda seq: session.journal.read(seq), after)
+        self._pages = Pages(session.journal, session.blobs, session.changes)
         session.listeners.append(self._feed.push)
 
     @property
@@ -66,7 +68,7 @@ class LocalClient:
 
     async def query(self, query: AnyQuery) -> AnyPage:
         """A page from the journal, the blobs or the files."""
-        return await pages.answer(self._session, query)
+        return await self._pages.answer(query)
 
     async def close(self) -> None:
         """Leaves, and lets go of the journal: this process owned the session."""

@@ -113,12 +113,14 @@ class RequestStarted(Event, frozen=True, kw_only=True):
 
 
 class RequestRetried(Event, frozen=True, kw_only=True):
-    """An attempt failed and another follows after `delay_s`."""
+    """An attempt failed and another follows after `delay_s`. What it had already used is paid for all the same."""
 
     turn: int
     attempt: int
     delay_s: float
     reason: str
+    usage: Usage | None = None
+    cost_usd: float | None = None
 
 
 class AnswerCompleted(Event, frozen=True, kw_only=True):

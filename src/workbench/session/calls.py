@@ -79,6 +79,8 @@ async def _run(
     session: Session, turn: int, call: dict[str, Any], tool: Tool, given: Any, needs: tuple[Need, ...]
 ) -> None:
     has_effects = any(isinstance(need, Writes | Runs) for need in needs)
+    if has_effects:
+        await session.changes.ready()
     session.emit(e.CallStarted(call_id=call["id"], turn=turn), sync=has_effects)
     for need in needs:
         if isinstance(need, Writes):

@@ -1,5 +1,6 @@
-"""Making the history shorter before the window is full, without losing the task, the to-do list or the files in hand."""
+"""Making the history shorter before the window is full, keeping the task, the to-do list and the files in hand."""
 
+import contextlib
 from typing import Any
 
 from workbench.models.base import Answer, ModelError, Request, Retry
@@ -72,11 +73,12 @@ async def _summary(session: Session) -> Answer | None:
         thinking=session.frame.thinking,
     )
     try:
-        async for item in session.model.stream(request):
-            if isinstance(item, Answer):
-                return item
-            if isinstance(item, Retry):
-                session.notice("warning", f"{item.reason}; trying again in {item.delay_s:.1f} s", "context")
+        async with contextlib.aclosing(session.model.stream(request)) as items:
+            async for item in items:
+                if isinstance(item, Answer):
+                    return item
+                if isinstance(item, Retry):
+                    session.notice("warning", f"{item.reason}; trying again in {item.delay_s:.1f} s", "context")
     except ModelError as error:
         if error.kind != "too_long":
             raise

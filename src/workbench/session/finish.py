@@ -38,14 +38,15 @@ async def accepted(session: Session) -> bool:
 
 async def _checks_pass(session: Session) -> bool:
     task, attempt = session.task, session.tally.failed_checks + 1
-    results = []
+    locks, results = _locks(session), []
+    checks.drop_bytecode(locks, session.context.workspace)
     for command in task.checks:
         result = await checks.run_check(
             command, session.context.workspace, session.context.launcher, session.context.outputs, CHECK_TIMEOUT_S
         )
         session.emit(e.CheckFinished(check=result, attempt=attempt))
         results.append(result)
-    broken = checks.broken_locks(_locks(session), task.locked, session.context.workspace)
+    broken = checks.broken_locks(locks, task.locked, session.context.workspace)
     failed = [result for result in results if result.exit_code != 0]
     session.verified = bool(results) and not failed and not broken
     if not failed and not broken:
@@ -74,6 +75,8 @@ def _schema_holds(session: Session) -> bool:
 def save_locks(session: Session) -> None:
     """Remembers what the locked files held when the session began."""
     if session.task.locked:
+        for pattern in checks.unmatched(session.task.locked, session.context.workspace):
+            session.notice("warning", f"locked: {pattern} names no file", "locked")
         digests = checks.lock_digests(session.task.locked, session.context.workspace)
         _write(session.folder / LOCKED, msgspec.json.encode(digests))
 
@@ -88,13 +91,12 @@ async def conclude(session: Session, ending: EndSession | None) -> None:
     await session.context.close()
     with contextlib.suppress(Exception):
         await session.model.close()
-    try:
-        changed = await session.changes.finish()
-    except OSError:
-        changed = []
+    changed = await session.changes.finish()
     result = _result(session, ending, changed)
     try:
         if session.broken is None:
+            for note in session.changes.notes:
+                session.notice("warning", note, "changes")
             session.emit(e.SessionEnded(result=result), sync=True)
             _write(session.folder / "result.json", msgspec.json.encode(result))
             text = summary.markdown(result, session.state, session.task, session.folder)

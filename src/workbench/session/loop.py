@@ -1,6 +1,7 @@
 """The loop: request, answer, calls, until the agent is done, a cap is reached or a person stops it."""
 
 import asyncio
+import contextlib
 from typing import Any
 
 import msgspec
@@ -106,13 +107,23 @@ async def _ask(session: Session, turn: int) -> Answer:
         max_tokens=limit,
         thinking=session.frame.thinking,
     )
-    async for item in session.model.stream(request):
-        if isinstance(item, Answer):
-            return item
-        if isinstance(item, Retry):
-            session.emit(e.RequestRetried(turn=turn, attempt=item.attempt, delay_s=item.delay_s, reason=item.reason))
-        else:
-            _show(session, turn, item)
+    async with contextlib.aclosing(session.model.stream(request)) as items:
+        async for item in items:
+            if isinstance(item, Answer):
+                return item
+            if isinstance(item, Retry):
+                session.emit(
+                    e.RequestRetried(
+                        turn=turn,
+                        attempt=item.attempt,
+                        delay_s=item.delay_s,
+                        reason=item.reason,
+                        usage=item.usage,
+                        cost_usd=None if item.usage is None else session.info.cost(item.usage),
+                    )
+                )
+            else:
+                _show(session, turn, item)
     raise ModelError("unavailable", "the model's stream ended without an answer")
 
 

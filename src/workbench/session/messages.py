@@ -65,7 +65,8 @@ class Messages:
         content: Sequence[dict[str, Any]] = event.content
         if event.blob is not None:
             content = msgspec.json.decode(self._blob(event.blob), type=list[dict[str, Any]])
-        self._flush()  # an answer is only ever to what was sent; a journal says so even if it is odd
+        # The service refuses a text block without a visible character, though it may answer with one.
+        content = [block for block in content if block.get("type") != "text" or block["text"].strip()]
         self.open = {block["id"]: block["name"] for block in content if block.get("type") == "tool_use"}
         if content:
             self._append({"role": "assistant", "content": content})

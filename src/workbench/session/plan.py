@@ -16,6 +16,7 @@ from workbench.protocol.names import Mode, lower
 from workbench.protocol.task import Rules, Task
 from workbench.session.end import StartError
 from workbench.settings import Settings, SettingsError
+from workbench.settings import load as load_settings
 
 
 class Options(msgspec.Struct, frozen=True, kw_only=True):
@@ -94,7 +95,7 @@ def _roots(task: Task) -> tuple[Path, tuple[Path, ...]]:
 def settings_of(workspace: Path) -> Settings:
     """The settings that hold in WORKSPACE; raises StartError."""
     try:
-        return loadsettings_of(workspace, Path.home(), places.config())
+        return load_settings(workspace, Path.home(), places.config())
     except SettingsError as error:
         raise StartError("error_usage", str(error)) from None
 

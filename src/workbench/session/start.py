@@ -1,6 +1,7 @@
 """A new session: from a plan to its first events. Nothing is left behind when it fails."""
 
 import os
+import shutil
 import socket
 import time
 from collections.abc import Callable
@@ -35,21 +36,26 @@ from workbench.tools.base import Context
 def create(task: Task, options: Options, clock: Callable[[], float] = time.time) -> Session:
     """A new session on TASK, its first events journalled. Raises StartError."""
     made = plan(task, options)
-    frame = _frame(made)
     session_id = store.new_id()
     folder = places.sessions() / session_id
     try:
         journal = Journal.create(folder, session_id, clock)
-        blobs = Blobs(folder / "blobs")
-        prefix = blobs.put(msgspec.json.encode(frame))
-    except (OSError, JournalError) as error:
-        raise StartError("error_during_execution", f"no session can be kept in {folder}: {error}") from None
-    changes = Changes.begin(made.workspace, made.roots, blobs, folder)
-    session = assemble(journal, blobs, made.task, frame, made.settings, made.info, made.policy, changes, options, clock)
-    try:
-        _first_events(session, made, prefix)
     except JournalError as error:
         raise StartError("error_during_execution", str(error)) from None
+    try:
+        return _begun(journal, made, options, clock)
+    except (JournalError, OSError) as error:
+        journal.close()
+        shutil.rmtree(folder, ignore_errors=True)
+        raise StartError("error_during_execution", f"no session can be kept in {folder}: {error}") from None
+
+
+def _begun(journal: Journal, made: Plan, options: Options, clock: Callable[[], float]) -> Session:
+    frame, blobs = _frame(made), Blobs(journal.folder / "blobs")
+    prefix = blobs.put(msgspec.json.encode(frame))
+    changes = Changes.begin(made.workspace, made.roots, blobs, journal.folder)
+    session = assemble(journal, blobs, made.task, frame, made.settings, made.info, made.policy, changes, options, clock)
+    _first_events(session, made, prefix)
     return session
 
 

@@ -1,0 +1,54 @@
+# Each target makes what it needs; the first one to run builds .venv.
+.PHONY: demo test lint bench run lock wheel clean
+SHELL := /bin/bash
+BIN := .venv/bin
+PYTHON ?= python3
+
+demo: .venv/ready
+	@$(BIN)/mlwb demo
+
+test: .venv/ready
+	@$(BIN)/pytest
+
+lint: .venv/ready
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-logo 2>/dev/null || $(BIN)/lint-imports
+
+bench: .venv/ready
+	@$(BIN)/python benchmarks/all.py
+
+run: .venv/ready
+	@test -n "$(TASK)" || { echo "usage: make run TASK=path/to/task.md"; exit 2; }
+	@$(BIN)/mlwb run "$(TASK)"
+
+# Locked packages with hashes first, then the project itself without any further look-up of dependencies.
+.venv/ready: requirements-dev.lock pyproject.toml
+	@if command -v uv >/dev/null 2>&1; then \
+	  uv venv -q --allow-existing --python $(PYTHON) .venv && \
+	  uv pip install -q --python $(BIN)/python --require-hashes -r requirements-dev.lock && \
+	  uv pip install -q --python $(BIN)/python --no-deps -e .; \
+	else \
+	  $(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	    { echo "mlwb needs Python 3.11 or newer; name one: make PYTHON=python3.12 …"; exit 1; }; \
+	  $(PYTHON) -c 'import ensurepip' 2>/dev/null || \
+	    { echo "this Python has no ensurepip: install it (Debian, Ubuntu: apt install python3-venv) or install uv"; exit 1; }; \
+	  $(PYTHON) -m venv .venv && \
+	  $(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements-dev.lock && \
+	  $(BIN)/python -m pip install -q --disable-pip-version-check --no-deps -e .; \
+	fi
+	@touch $@
+
+# Writes both lock files anew (needs uv): hashes, no index addresses, for every supported Python.
+lock:
+	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate \
+	  --custom-compile-command "make lock" pyproject.toml -o requirements.lock
+	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate \
+	  --custom-compile-command "make lock" -c requirements.lock pyproject.toml --group dev -o requirements-dev.lock
+
+wheel: .venv/ready
+	@$(PYTHON) -m pip wheel -q --no-deps -w dist .
+
+clean:
+	rm -rf .venv dist .mypy_cache .pytest_cache .ruff_cache

@@ -1,0 +1,47 @@
+"""A history that fills the window is replaced by a summary, and nothing that matters is lost with it."""
+
+from support.endpoint import Endpoint, say, turn, use
+from support.live import run, texts, workspace
+from workbench.protocol import events as e
+
+__all__ = ["workspace"]
+NEAR = {"input_tokens": 980_000}
+
+
+def test_task_list_and_files_in_hand_outlive_the_summary(workspace):
+    (workspace / "train.py").write_text("lr = 0.5\n")
+    (workspace / "AGENTS.md").write_text("Seeds are 0 to 4.\n")
+    todos = [{"content": "tune lr", "status": "in_progress", "activeForm": "tuning"}]
+    turns = [
+        turn(use("TodoWrite", todos=todos), use("Read", file_path="train.py"), usage=NEAR),
+        say("SUMMARY: lr looked too high"),
+        say("done"),
+    ]
+    with Endpoint(turns) as endpoint:
+        ran = run(workspace, endpoint, "Lower the loss below 0.4.")
+    assert ran.result.subtype == "success" and ran.result.num_turns == 2
+    [compacted] = ran.events(e.Compacted)
+    assert compacted.tokens_before > 900_000
+    asked = endpoint.requests[1].body
+    assert "about to be shortened" in list(texts(asked["messages"][-1]))[-1]
+    after = endpoint.requests[2].body["messages"]
+    words = "\n".join(texts(after[0]))
+    assert len(after) == 1
+    for kept in (
+        "Lower the loss below 0.4.",
+        "SUMMARY: lr looked too high",
+        "tune lr",
+        "lr = 0.5",
+        "Seeds are 0 to 4.",
+    ):
+        assert kept in words
+    assert ran.result.usage.output_tokens > 0
+
+
+def test_a_prompt_that_the_service_calls_too_long_is_compacted_and_sent_again(workspace):
+    too_long = {"fault": {"status": 400, "headers": {}, "message": "prompt is too long: 1200000 tokens > 1000000"}}
+    turns = [turn(use("LS", path=".")), too_long, say("in short: nothing yet"), say("done")]
+    with Endpoint(turns) as endpoint:
+        ran = run(workspace, endpoint)
+    assert ran.result.subtype == "success" and len(ran.events(e.Compacted)) == 1
+    assert "in short: nothing yet" in "\n".join(texts(endpoint.requests[3].body["messages"][0]))

@@ -1,0 +1,85 @@
+"""A session in this process against a real endpoint: the way in that a host's client has."""
+
+import asyncio
+import os
+from collections.abc import Awaitable, Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from support.endpoint import Endpoint
+from workbench.host import local
+from workbench.host.client import Client
+from workbench.protocol.events import Envelope, SessionEnded
+from workbench.protocol.result import Result
+from workbench.protocol.task import Caps, Rules, Task
+
+
+@dataclass
+class Ran:
+    """What came of a session: its envelopes (deltas too), its result, and what the endpoint was asked."""
+
+    envelopes: list[Envelope] = field(default_factory=list)
+
+    @property
+    def result(self) -> Result:
+        """The result of the last end."""
+        return next(x.event.result for x in reversed(self.envelopes) if isinstance(x.event, SessionEnded))
+
+    def events(self, kind: type) -> list[Any]:
+        """The events of one kind."""
+        return [x.event for x in self.envelopes if isinstance(x.event, kind)]
+
+
+@pytest.fixture
+def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty workspace in a home of its own."""
+    home = tmp_path / "home"
+    (home / "work").mkdir(parents=True)
+    for name in ("XDG_STATE_HOME", "XDG_CONFIG_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HOME", str(home))
+    return home / "work"
+
+
+Steer = Callable[[Client, Envelope], Awaitable[None]]
+
+
+def run(workspace: Path, endpoint: Endpoint, prompt: str = "Go.", *, steer: Steer | None = None, **task: Any) -> Ran:
+    """Runs a new session to its end; STEER is called with each envelope."""
+    rules = Rules(allow=tuple(task.pop("allow", ())), deny=tuple(task.pop("deny", ())))
+    caps = Caps(**task.pop("caps", {}))
+    made = Task(prompt=prompt, workspace=str(workspace), rules=rules, caps=caps, **task)
+    return asyncio.run(_follow(local.start(made, _options(endpoint)), steer))
+
+
+def resume(session: str, endpoint: Endpoint, answer: str | None = None, **caps: Any) -> Ran:
+    """Takes a session up again, to its next end."""
+    return asyncio.run(_follow(local.resume(session, Caps(**caps), answer, _options(endpoint)), None))
+
+
+def _options(endpoint: Endpoint) -> local.Options:
+    env = {**os.environ, "ANTHROPIC_BASE_URL": endpoint.url, "ANTHROPIC_API_KEY": "sk-test"}
+    return local.Options(env=env)
+
+
+async def _follow(starting: Awaitable[Client], steer: Steer | None) -> Ran:
+    client, ran = await starting, Ran()
+    async for envelope in client.events():
+        ran.envelopes.append(envelope)
+        if steer is not None:
+            await steer(client, envelope)
+    await client.close()
+    return ran
+
+
+def texts(message: dict[str, Any]) -> Iterator[str]:
+    """The texts of a message, tool results included."""
+    content = message["content"]
+    for block in [{"type": "text", "text": content}] if isinstance(content, str) else content:
+        if block["type"] == "text":
+            yield block["text"]
+        elif block["type"] == "tool_result":
+            yield from (part["text"] for part in block["content"] if part["type"] == "text")
