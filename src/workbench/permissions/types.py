@@ -85,5 +85,8 @@ class World(Protocol):
     def readlink(self, path: str) -> str | None:
         """Where the link at PATH points, as written."""
 
+    def listdir(self, path: str) -> tuple[str, ...] | None:
+        """The names in the folder PATH; None where they cannot be seen or are too many to look at."""
+
     def git_config(self, folder: str) -> Mapping[str, str]:
         """The repository-local git settings that hold in FOLDER, keys in lower case; empty outside a repository."""

@@ -1,0 +1,474 @@
+"""What a command would do, in order and with the working directory it would do it in. Strict: see `shell.py`."""
+
+import posixpath
+import re
+import shlex
+
+import msgspec
+
+from workbench.permissions.git import inspect_git
+from workbench.permissions.commands import BY_NAME, VERSION_OPTIONS, VERSIONS
+from workbench.permissions.options import Finding, Operand, inspect
+from workbench.permissions.paths import HARMLESS_DEVICES, Places
+from workbench.permissions.shell import Unreadable
+from workbench.permissions.special import INSPECTORS
+from workbench.permissions.syntax import (
+    AndOr,
+    Block,
+    Branch,
+    Digits,
+    For,
+    Lit,
+    Node,
+    Pipe,
+    Redirect,
+    Redirected,
+    Simple,
+    Sub,
+    Test,
+    Var,
+    Word,
+)
+from workbench.permissions.words import UNKNOWN, Field, braces, literal, tilde
+from workbench.permissions.wrappers import SAFE_VALUE, SAFE_VARIABLES, must_spell, unwrap
+
+_MOST_PIECES = 300
+_MOST_TURNS = 40
+_MOST_MATCHES = 500
+_MOST_BELOW = 2000
+_NAME = re.compile(
+    r"[a-z_][a-z0-9_]*|[A-Z][A-Z0-9]?|(?:FILE|DIR|OUT|SRC|DST|NAME|COUNT|TOTAL|RESULT|LINE|START|END|STEP|RUN|ROOT|DATA|LOG|BASE|MODEL|EPOCHS?)S?"
+)
+_PROXIES = re.compile(r"(?:http|https|ftp|all|no|rsync)_proxy|_")
+_SECRET_NAME = re.compile(
+    r"KEY|TOKEN|SECRET|PASS|CRED|AUTH|COOKIE|PRIVATE|_PW\b|DSN|DATABASE_URL|CONNECTION|SIGNATURE|SESSION", re.IGNORECASE
+)
+_TRUSTED_FOLDERS = ("/bin/", "/usr/bin/", "/usr/local/bin/", "/sbin/", "/usr/sbin/")
+
+Folders = frozenset[str]
+
+
+class Touch(msgspec.Struct, frozen=True):
+    """A path that a command uses, from the folder it would be in. `redirect`: by the shell, whatever the command."""
+
+    path: str
+    cwd: str
+    use: str  # read, write
+    tree: bool = False
+    redirect: bool = False
+
+
+class Piece(msgspec.Struct, frozen=True, kw_only=True):
+    """One simple command. `forms`: what an allow rule may match, each with what it must spell out (see `must_spell`).
+
+    `kind`: reads or edits where the tables know it, else empty with `why`. `argv`: its words, wrappers taken off.
+    """
+
+    text: str
+    argv: tuple[str, ...]
+    forms: tuple[tuple[str, str | None], ...] = ()
+    kind: str = ""
+    why: str = ""
+    touches: tuple[Touch, ...] = ()
+
+
+class Survey:
+    """One reading of one command. `refused`: why no rule can lift the question, if there is such a reason."""
+
+    def __init__(self, places: Places, cwd: str) -> None:
+        self.places = places
+        self.start = cwd
+        self.pieces: list[Piece] = []
+        self.refused: list[str] = []
+        self.names: dict[str, Field] = {}
+        self.maybe = 0
+        self.writes = False
+        self.end: Folders = frozenset()
+
+    def run(self, block: Block) -> None:
+        """Walks the whole command."""
+        ok, failed = self.node(block, frozenset((self.start,)))
+        self.end = ok | failed
+
+    def refuse(self, why: str) -> None:
+        """The command cannot be judged here, for this reason."""
+        if why not in self.refused:
+            self.refused.append(why)
+
+    def node(self, node: Node, folders: Folders) -> tuple[Folders, Folders]:
+        """Walks NODE from FOLDERS; returns where the shell may be if it succeeds, and if it fails."""
+        if len(self.pieces) > _MOST_PIECES:
+            raise Unreadable("it has too many commands")
+        if isinstance(node, Simple):
+            return self.simple(node, folders)
+        if isinstance(node, AndOr):
+            ok, failed = self.node(node.left, folders)
+            self.maybe += 1
+            after, broken = self.node(node.right, ok if node.op == "&&" else failed)
+            self.maybe -= 1
+            return (after, failed | broken) if node.op == "&&" else (ok | after, broken)
+        if isinstance(node, Block):
+            return self.block(node, folders)
+        if isinstance(node, Pipe):
+            for part in node.parts:
+                self.apart(part, folders)
+            return folders, folders
+        return self.compound(node, folders)
+
+    def compound(self, node: Branch | For | Redirected | Test, folders: Folders) -> tuple[Folders, Folders]:
+        """Branches, loops, tests, and redirects of a group."""
+        if isinstance(node, Test):
+            for word in node.words:
+                self.fields(word, folders)
+            return folders, folders
+        if isinstance(node, Redirected):
+            touches = self.redirects(node.redirects, folders)
+            self.pieces.append(Piece(text="a redirect", argv=(), kind="reads", touches=touches))
+            return self.node(node.body, folders)
+        if isinstance(node, For):
+            return self.loop(node, folders)
+        everywhere = folders
+        self.maybe += 1
+        for block in node.blocks:
+            ok, failed = self.node(block, everywhere)
+            if node.loop and not ok | failed <= everywhere:
+                raise Unreadable("it changes the folder within a loop")
+            everywhere |= ok | failed
+        self.maybe -= 1
+        return everywhere, everywhere
+
+    def block(self, block: Block, folders: Folders) -> tuple[Folders, Folders]:
+        """Commands in order; a block of its own shell leaves nothing behind."""
+        if block.own:
+            inner = Block(block.items)
+            self.apart(inner, folders)
+            return folders, folders
+        ok, failed = folders, folders
+        for item in block.items:
+            ok, failed = self.node(item, folders)
+            folders = ok if self.certain(item, ok) else ok | failed
+        return ok, failed
+
+    def certain(self, item: Node, after: Folders) -> bool:
+        """Whether ITEM is a `cd` that surely worked: the folder is there, and nothing before it could have removed it."""
+        if not isinstance(item, Simple) or not item.text.startswith("cd ") or self.writes:
+            return False
+        stats = [self.places.stat(folder) for folder in after]
+        return all(status is not None and status.kind == "dir" for status in stats)
+
+    def apart(self, node: Node, folders: Folders) -> None:
+        """NODE in a shell of its own."""
+        names = dict(self.names)
+        self.node(node, folders)
+        self.names = names
+
+    def loop(self, node: For, folders: Folders) -> tuple[Folders, Folders]:
+        """The body once for each value of the name."""
+        values = [field for word in node.words for field in self.fields(word, folders)]
+        if len(values) > _MOST_TURNS:
+            values = [Field(UNKNOWN, "s")] if all(value.known and value.text.isdigit() for value in values) else values
+        if len(values) > _MOST_TURNS:
+            raise Unreadable("a loop with too many turns")
+        if not _assignable(node.name):
+            raise Unreadable(f"it sets {node.name}")
+        self.maybe += 1
+        for value in values:
+            self.names[node.name] = value
+            ok, failed = self.node(node.body, folders)
+            if not ok | failed <= folders:
+                raise Unreadable("it changes the folder within a loop")
+        self.maybe -= 1
+        self.names[node.name] = Field(UNKNOWN, "s")
+        return folders, folders
+
+    # Words
+
+    def fields(self, word: Word, folders: Folders) -> list[Field]:
+        """WORD expanded: braces, `~`, names and substitutions; globs stay."""
+        texts, masks = [], []
+        for part in word.parts:
+            text, mask = self.part(part, folders)
+            texts.append(text)
+            masks.append(mask)
+        field = Field("".join(texts), "".join(masks))
+        if not field.text and word.parts and all(isinstance(part, Var) and not part.quoted for part in word.parts):
+            return []
+        expanded = braces(field)
+        if expanded is None:
+            raise Unreadable("braces that are not a simple list")
+        return [tilde(one, self.places.home) for one in expanded]
+
+    def part(self, part: Lit | Var | Sub | Digits, folders: Folders) -> tuple[str, str]:
+        """One piece of a word as text and mask."""
+        if isinstance(part, Lit):
+            return part.text, ("a" if part.active else "q") * len(part.text)
+        if isinstance(part, Digits):
+            return UNKNOWN, "s"
+        if isinstance(part, Sub):
+            self.apart(Block(part.body.items), folders)
+            if _is_pwd(part.body) and len(folders) == 1:
+                return _plain(next(iter(folders)), part.quoted)
+            return UNKNOWN, "s"
+        return self.variable(part, folders)
+
+    def variable(self, part: Var, folders: Folders) -> tuple[str, str]:
+        """`$name`, where the command set it itself or it is known to all."""
+        name = part.name
+        if name in self.names:
+            value = self.names[name]
+            if not part.quoted and re.search(r"\s", value.text):
+                raise Unreadable(f"${name} holds blanks and is not quoted")
+            active = "a" if not part.quoted else "q"
+            return value.text, "".join(
+                kind if kind in "sx" else ("a" if char in "*?[" and "a" in (kind, active) else "q")
+                for char, kind in zip(value.text, value.mask, strict=True)
+            )
+        if name == "HOME" and self.places.home:
+            return _plain(self.places.home, part.quoted)
+        if name == "PWD" and len(folders) == 1:
+            return _plain(next(iter(folders)), part.quoted)
+        return UNKNOWN, "x" if _SECRET_NAME.search(name) else "s"
+
+    # Commands
+
+    def simple(self, node: Simple, folders: Folders) -> tuple[Folders, Folders]:
+        """A command: its words, what it touches, and what `cd` makes of the folder."""
+        argv = [field for word in node.words for field in self.fields(word, folders)]
+        assigned = [(name, self.value(word, folders)) for name, word in node.assigns]
+        touches = self.redirects(node.redirects, folders)
+        if not argv:
+            return self.assignment(node, assigned, touches, folders)
+        if not argv[0].known or argv[0].globbed:
+            raise Unreadable("the name of a command is not written out")
+        piece, core = self.piece(node, argv, assigned, touches, folders)
+        self.pieces.append(piece)
+        self.writes = self.writes or any(touch.use == "write" for touch in piece.touches) or not piece.kind
+        if core[0].text in ("cd", "pushd") and piece.kind:
+            return self.moved(core, folders), folders
+        return folders, folders
+
+    def value(self, word: Word, folders: Folders) -> Field:
+        """The value of an assignment: not split, no braces."""
+        parts = [self.part(part, folders) for part in word.parts]
+        field = Field("".join(text for text, _ in parts), "".join(mask for _, mask in parts))
+        return tilde(field, self.places.home)
+
+    def assignment(
+        self, node: Simple, assigned: list[tuple[str, Field]], touches: tuple[Touch, ...], folders: Folders
+    ) -> tuple[Folders, Folders]:
+        """Names that are set for the rest of the command."""
+        for name, value in assigned:
+            if not _assignable(name):
+                why = f"setting {name} may change what other commands do"
+                self.pieces.append(Piece(text=node.text, argv=(), forms=((node.text, None),), why=why))
+            self.names[name] = Field(UNKNOWN, "x" if "x" in value.mask else "s") if self.maybe else value
+        if touches:
+            self.pieces.append(Piece(text=node.text, argv=(), kind="reads", touches=touches))
+        return folders, folders
+
+    def piece(
+        self,
+        node: Simple,
+        argv: list[Field],
+        assigned: list[tuple[str, Field]],
+        touches: tuple[Touch, ...],
+        folders: Folders,
+    ) -> tuple[Piece, list[Field]]:
+        """A command as it will be judged, and its words without wrappers."""
+        unsafe = next((name for name, value in assigned if not _harmless_setting(name, value)), "")
+        core, piped, levels = argv, False, [argv]
+        while (inner := unwrap(core)) is not None and not unsafe:
+            core, piped = inner[0], piped or inner[1]
+            levels.append(core)
+        forms: list[tuple[str, str | None]] = [(node.text, None)] if unsafe or assigned else []
+        if not unsafe:
+            forms += [(_form(level), _form(level[: len(level) - len(core) + 1])) for level in levels[:-1]]
+            forms.append((_form(core), must_spell(core)))
+            forms += [(node.text, "")] if len(levels) == 1 and not must_spell(core) and not assigned else []
+        if unsafe:
+            found = Finding(why=f"the variable {unsafe} before it may change what it runs")
+        else:
+            found = self.known(core, piped, folders)
+        more = tuple(touch for operand in found.operands for touch in self.touches(operand, core, folders))
+        kind = "" if found.why else ("edits" if found.edits else "reads")
+        return (
+            Piece(
+                text=node.text,
+                argv=tuple(field.text for field in core),
+                forms=tuple(dict.fromkeys(forms)),
+                kind=kind,
+                why=found.why,
+                touches=touches + more,
+            ),
+            core,
+        )
+
+    def known(self, argv: list[Field], piped: bool, folders: Folders) -> Finding:
+        """What the tables know of ARGV. PIPED: more operands come from standard input."""
+        name = argv[0].text
+        if name.startswith(_TRUSTED_FOLDERS):
+            name = posixpath.basename(name)
+        rest = argv[1:]
+        if len(rest) == 1 and rest[0].text in VERSION_OPTIONS and name in VERSIONS:
+            return Finding()
+        if name in ("cd", "pushd"):
+            return self.into(rest)
+        if name == "git":
+            if folders != frozenset((self.start,)):
+                return Finding(why="git in a folder that this command changes to")
+            return inspect_git(rest, self.places.world.git_config(self.start))
+        if name in INSPECTORS:
+            found = INSPECTORS[name](rest)
+        elif name in BY_NAME:
+            found = inspect(BY_NAME[name], rest)
+        else:
+            return Finding(why=f"`{name}` is not among the commands known to be harmless".replace(UNKNOWN, "…"))
+        if piped and not found.why and name not in ("echo", "printf", "basename", "dirname", "true"):
+            return Finding(why=f"`{name}` with operands that come from another command")
+        return found
+
+    def into(self, rest: list[Field]) -> Finding:
+        """cd to a folder that is written out."""
+        rest = [field for field in rest if field.text not in ("-P", "-L", "--")]
+        if len(rest) != 1 or not rest[0].known or rest[0].globbed or rest[0].text.startswith(("-", "+")):
+            if rest and not rest[0].known:
+                self.refuse("it changes to a folder that is not written out")
+            return Finding(why="a change to a folder that is not written out")
+        return Finding(operands=(Operand(rest[0], "read"),))
+
+    def moved(self, argv: list[Field], folders: Folders) -> Folders:
+        """The folders after `cd`."""
+        target = [field for field in argv[1:] if field.text not in ("-P", "-L", "--")][0].text
+        return frozenset(posixpath.normpath(posixpath.join(folder, target)) for folder in folders)
+
+    def redirects(self, redirects: tuple[Redirect, ...], folders: Folders) -> tuple[Touch, ...]:
+        """The files that the shell itself opens."""
+        touches: list[Touch] = []
+        for redirect in redirects:
+            if redirect.target is None:
+                continue
+            fields = self.fields(redirect.target, folders)
+            if redirect.op == "<<<":
+                continue
+            if len(fields) != 1 or not fields[0].known or fields[0].globbed or not fields[0].text:
+                raise Unreadable("the target of a redirect is not written out")
+            path = fields[0].text
+            if path in HARMLESS_DEVICES:
+                continue
+            use = "read" if redirect.op == "<" else "write"
+            touches.extend(Touch(path, folder, use, redirect=True) for folder in sorted(folders))
+        return tuple(touches)
+
+    # Paths
+
+    def touches(self, operand: Operand, argv: list[Field], folders: Folders) -> list[Touch]:
+        """The paths that OPERAND stands for, globs expanded; what lands in a folder has the name of its source."""
+        field = operand.field
+        if not field.known:
+            if field.text.strip(UNKNOWN + "/*.") == "" or operand.use != "read":
+                self.refuse(f"which path {argv[0].text} would use is not written out")
+            else:
+                self.refuse(f"which file {argv[0].text} would read is not written out")
+            return []
+        if field.text == "-" and operand.use == "read":
+            return []
+        out = []
+        for folder in sorted(folders):
+            for path in self.matches(field, folder):
+                if operand.use == "into":
+                    out += self.landing(path, folder, argv)
+                else:
+                    out.append(Touch(path, folder, operand.use, operand.tree))
+        return out
+
+    def matches(self, field: Field, folder: str) -> list[str]:
+        """The paths that a word with globs stands for: those there are, or the word itself."""
+        if not field.globbed:
+            return [field.text]
+        found = [("/" if field.text.startswith("/") else "")]
+        for at, part in enumerate(_split(field)):
+            step: list[str] = []
+            for start in found:
+                step += self.step(start, part, folder, first=at == 0)
+            found = step
+            if len(found) > _MOST_MATCHES:
+                raise Unreadable("a glob that matches too many files")
+        return found or [field.text]
+
+    def step(self, start: str, part: Field, folder: str, first: bool) -> list[str]:
+        if not part.globbed:
+            path = start + part.text
+            return [path + "/"] if not part.text or self.exists(path, folder) else []
+        names = self.places.world.listdir(posixpath.join(folder, start))
+        if names is None:
+            return []
+        pattern = re.compile(part.pattern)
+        dots = part.text.startswith(".")
+        return [f"{start}{name}/" for name in names if pattern.fullmatch(name) and (dots or not name.startswith("."))]
+
+    def exists(self, path: str, folder: str) -> bool:
+        return self.places.stat(posixpath.normpath(posixpath.join(folder, path))) is not None
+
+    def landing(self, target: str, folder: str, argv: list[Field]) -> list[Touch]:
+        """Where cp and mv write: the target, or below it under the sources' own names; and what a copied tree holds."""
+        located = self.places.locate(target, folder)
+        into = located.stat is not None and located.stat.kind == "dir"
+        touches = [] if into else [Touch(target, folder, "write")]
+        sources = [path for field in argv[1:] if not field.text.startswith("-") for path in self.matches(field, folder)]
+        for source in sources:
+            name = posixpath.basename(source.rstrip("/"))
+            if into and name not in ("", ".", ".."):
+                touches.append(Touch(f"{target}/{name}", folder, "write"))
+            origin = self.places.locate(source, folder)
+            if origin.stat is not None and origin.stat.kind == "dir" and source != target:
+                touches += [Touch(f"{target}/{below}", folder, "write") for below in self.below(origin.real)]
+        return touches
+
+    def below(self, folder: str) -> list[str]:
+        """The paths in FOLDER, relative to it."""
+        found, todo = [], [""]
+        while todo:
+            here = todo.pop()
+            for name in self.places.world.listdir(f"{folder}/{here}") or ():
+                path = f"{here}/{name}" if here else name
+                found.append(path)
+                status = self.places.stat(f"{folder}/{path}")
+                if status is not None and status.kind == "dir":
+                    todo.append(path)
+            if len(found) > _MOST_BELOW:
+                raise Unreadable("it copies more files than can be looked at")
+        return found
+
+
+def _form(argv: list[Field]) -> str:
+    return shlex.join(field.text for field in argv)
+
+
+def _plain(text: str, quoted: bool) -> tuple[str, str]:
+    if not quoted and re.search(r"[\s*?\[]", text):
+        raise Unreadable("a folder's name with blanks or globs is not quoted")
+    return text, "q" * len(text)
+
+
+def _split(field: Field) -> list[Field]:
+    """FIELD cut at its slashes."""
+    parts, start = [], 0
+    for at, char in enumerate(field.text + "/"):
+        if char == "/":
+            parts.append(Field(field.text[start:at], field.mask[start:at]))
+            start = at + 1
+    return [part for part in parts if part.text]
+
+
+def _is_pwd(body: Block) -> bool:
+    return len(body.items) == 1 and isinstance(body.items[0], Simple) and body.items[0].text.strip() == "pwd"
+
+
+def _assignable(name: str) -> bool:
+    return (_NAME.fullmatch(name) is not None and not _PROXIES.fullmatch(name)) or SAFE_VARIABLES.fullmatch(
+        name
+    ) is not None
+
+
+def _harmless_setting(name: str, value: Field) -> bool:
+    return SAFE_VARIABLES.fullmatch(name) is not None and value.known and SAFE_VALUE.fullmatch(value.text) is not None

@@ -1,0 +1,162 @@
+"""Commands that run another: seen through when allowing (a few, exactly read), and when denying (all, generously)."""
+
+import re
+from collections.abc import Iterator
+
+from workbench.permissions.words import Field
+
+_DURATION = re.compile(r"\d+(?:\.\d+)?[smhd]?")
+# Variables that may precede a command without changing what it runs or reads; their values hold no path.
+SAFE_VARIABLES = re.compile(
+    r"LANG|LANGUAGE|LC_[A-Z]+|NO_COLOR|FORCE_COLOR|CLICOLOR|CLICOLOR_FORCE|COLORTERM|TERM|TZ|COLUMNS|LINES|CI|SEED|RANDOM_SEED"
+    r"|PYTHONUNBUFFERED|PYTHONDONTWRITEBYTECODE|PYTHONHASHSEED|PYTHONIOENCODING|PYTHONUTF8|CUDA_VISIBLE_DEVICES|CUDA_LAUNCH_BLOCKING"
+    r"|CUDA_DEVICE_ORDER|OMP_NUM_THREADS|MKL_NUM_THREADS|OPENBLAS_NUM_THREADS|NUMEXPR_NUM_THREADS|TOKENIZERS_PARALLELISM"
+    r"|TF_CPP_MIN_LOG_LEVEL|TORCH_NUM_THREADS|WANDB_MODE|WANDB_DISABLED|WANDB_SILENT|HF_HUB_OFFLINE|TRANSFORMERS_OFFLINE"
+    r"|HF_DATASETS_OFFLINE|TRANSFORMERS_VERBOSITY|NCCL_DEBUG|RUST_BACKTRACE|RUST_LOG|DEBIAN_FRONTEND|XLA_PYTHON_CLIENT_PREALLOCATE"
+    r"|JAX_PLATFORMS|GIT_OPTIONAL_LOCKS|WORLD_SIZE|RANK|LOCAL_RANK|MASTER_PORT"
+)
+SAFE_VALUE = re.compile(r"[\w.,:@%+=-]*|[A-Z][A-Za-z]+/[A-Z][A-Za-z_]+")
+# Everything that runs what it is given. An allow rule for such a name does not cover what it runs.
+RUNNERS = frozenset(
+    "env sudo doas su watch xargs parallel setsid ionice chrt taskset flock strace ltrace gdb script chroot unshare nsenter "
+    "systemd-run runuser pkexec bwrap firejail proot fakeroot exec eval coproc trap busybox toybox nohup nice timeout time stdbuf "
+    "command builtin noglob ssh expect entr tmux screen numactl perf valgrind unbuffer rlwrap torsocks proxychains "
+    "caffeinate start-stop-daemon daemonize at batch npx bunx uvx pipx rtx mise direnv cmd dtach abduco".split()
+)
+SHELLS = frozenset("bash sh zsh dash ksh mksh fish ash csh tcsh rbash".split())
+_SCRIPTED = SHELLS | frozenset(
+    ("eval", "su", "watch", "trap", "script", "ssh", "coproc", "env", "parallel", "at", "tmux", "screen", "busybox")
+)
+_FIND_RUNS = frozenset(("-exec", "-execdir", "-ok", "-okdir"))
+_MOST_SUFFIXES = 12
+
+
+def base(name: str) -> str:
+    """The program that NAME means, without its folder."""
+    return name.rsplit("/", 1)[-1]
+
+
+def unwrap(argv: list[Field]) -> tuple[list[Field], bool] | None:
+    """ARGV without its outer wrapper, and whether operands are added from standard input; None where there is none.
+
+    Claude Code's list: timeout, time, nice, nohup, stdbuf, command, builtin, noglob, and xargs without flags.
+    """
+    name = argv[0].text if argv else ""
+    texts = [field.text for field in argv]
+    at = 1
+    if name == "timeout":
+        while at < len(argv) and texts[at].startswith("-"):
+            if texts[at] in ("--foreground", "--preserve-status", "-v", "--verbose") or re.fullmatch(
+                r"--(?:kill-after|signal)=\w+", texts[at]
+            ):
+                at += 1
+            elif texts[at] in ("-k", "-s") and at + 1 < len(argv) and re.fullmatch(r"\w+", texts[at + 1]):
+                at += 2
+            else:
+                return None
+        if at >= len(argv) or not _DURATION.fullmatch(texts[at]):
+            return None
+        at += 1
+    elif name == "nice":
+        if at < len(argv) and texts[at] == "-n":
+            at += 2
+        elif at < len(argv) and re.fullmatch(r"-n?-?\d+|--adjustment=-?\d+", texts[at]):
+            at += 1
+    elif name == "stdbuf":
+        while at < len(argv) and re.fullmatch(r"-[ioe][0L]|-[ioe]\d+[KMG]?", texts[at]):
+            at += 1
+    elif name == "time":
+        at += at < len(argv) and texts[at] == "-p"
+    elif name not in ("nohup", "command", "builtin", "noglob", "xargs"):
+        return None
+    inner = argv[at:]
+    if not inner or inner[0].text.startswith("-") or not inner[0].known:
+        return None
+    return inner, name == "xargs"
+
+
+def inner_names(argv: list[str]) -> Iterator[list[str]]:
+    """ARGV and everything that it may run in turn, generously: for deny rules, which must see through any spelling."""
+    yield argv
+    if not argv:
+        return
+    name = base(argv[0])
+    if name in RUNNERS or name in SHELLS:
+        for at in range(1, min(len(argv), _MOST_SUFFIXES)):
+            if not argv[at].startswith("-") and "=" not in argv[at]:
+                yield from inner_names(argv[at:]) if base(argv[at]) in RUNNERS | SHELLS else [argv[at:]]
+    if name == "find":
+        for at, word in enumerate(argv):
+            if word in _FIND_RUNS:
+                yield from inner_names(argv[at + 1 :])
+
+
+def scripts(argv: list[str]) -> list[str]:
+    """The words of ARGV that a program reads as a script: `bash -c`, `eval` and the like."""
+    name = base(argv[0]) if argv else ""
+    if name not in _SCRIPTED:
+        return []
+    if name == "eval":
+        return [" ".join(argv[1:])]
+    return [word for word in argv[1:] if re.search(r"\s", word) or (name in SHELLS and not word.startswith("-"))]
+
+
+def must_spell(argv: list[Field]) -> str | None:
+    """What an allow rule must spell out before its wildcard to cover ARGV: "" nothing, None: every word of it.
+
+    A wildcard after a command that runs others would cover whatever those are.
+    """
+    name = base(argv[0].text)
+    words = [field.text for field in argv]
+    if name == "find" and any(
+        word in _FIND_RUNS or word in ("-delete", "-fprint", "-fls", "-fprintf", "-fprint0") for word in words
+    ):
+        return None
+    if name in SHELLS and any(re.fullmatch(r"-[a-z]*c[a-z]*", word) for word in words):
+        return None
+    if name not in RUNNERS:
+        return ""
+    for at, word in enumerate(words[1:], 1):
+        if word.startswith("-"):
+            return None
+        if "=" not in word:
+            return " ".join(words[: at + 1])
+    return None
+
+
+_AGENTS = frozenset(
+    "claude codex gemini opencode aider goose cursor-agent amp crush qwen kimi copilot droid auggie openhands plandex cline roo "
+    "continue cn mini mini-swe-agent swe-agent sweagent gptme interpreter open-interpreter forge codebuff kiro kiro-cli tabnine "
+    "vibe mistral-vibe devin warp-agent junie letta grok kilocode kilo pi hermes".split()
+)
+_PACKAGES = re.compile(
+    r"(?:@anthropic-ai/claude-code|@openai/codex|@google/gemini-cli|opencode-ai|@sourcegraph/amp|@qwen-code/qwen-code|aider-chat"
+    r"|@charmland/crush|@github/copilot|claude-code|mlwb)(?:@.*)?"
+)
+_FETCHERS = frozenset("npx bunx uvx pipx pnpm npm yarn bun uv dlx".split())
+_MODULES = frozenset("aider workbench workbench.cli interpreter minisweagent sweagent openhands gptme".split())
+_HARMLESS_ARGUMENTS = frozenset(("--version", "-V", "--help", "-h", "version", "help"))
+_MLWB_HARMLESS = frozenset(
+    ("exp", "gpu", "doctor", "agents", "permissions", "sessions", "--version", "--help", "-V", "-h", "help")
+)
+_SESSION_STARTERS = frozenset(("resume",))
+
+
+def starts_agent(argv: list[str]) -> str | None:
+    """The agent that ARGV would start, or None. Another agent is never started from a command."""
+    name = base(argv[0]).casefold().removesuffix(".exe") if argv else ""
+    words = argv[1:]
+    if name == "mlwb" or (name.startswith("python") and words[:2] in (["-m", "workbench"], ["-m", "workbench.cli"])):
+        words = words if name == "mlwb" else words[2:]
+        verb = words[0] if words else ""
+        starts = verb not in _MLWB_HARMLESS or (verb == "sessions" and words[1:2] and words[1] in _SESSION_STARTERS)
+        return f"mlwb {verb}".strip() if starts else None
+    if name in _AGENTS:
+        return None if words and words[0] in _HARMLESS_ARGUMENTS else name
+    if name in _FETCHERS:
+        return next((word for word in words if _PACKAGES.fullmatch(word) or word in _AGENTS), None)
+    if name.startswith("python") and "-m" in words[:-1] and words[words.index("-m") + 1] in _MODULES:
+        return words[words.index("-m") + 1]
+    if name == "gh" and words[:1] == ["copilot"]:
+        return "gh copilot"
+    return None

@@ -1,0 +1,208 @@
+"""`mlwb permissions check`: which verdict a tool call would get, and by which rule. Executes nothing."""
+
+import argparse
+import json
+import sys
+from collections.abc import Iterator
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from workbench import places
+from workbench.permissions.decide import decide
+from workbench.permissions.rules import RuleError, parse_rules
+from workbench.permissions.types import Call, Policy, Verdict
+from workbench.permissions.world import RealWorld
+from workbench.protocol.names import MODES, ORCHESTRATION, TOOLS, Mode, canonical, lower
+from workbench.protocol.task import Rules
+from workbench.settings import Settings, SettingsError, load
+
+_DEFAULT_MODE: Mode = "acceptEdits"
+_LISTS = ("allow", "ask", "deny")
+
+
+class _UsageError(Exception):
+    """What was asked for cannot be judged; the message says why."""
+
+
+def main(args: list[str]) -> int:
+    """Runs `mlwb permissions ARGS`; returns the exit status: 0 with a verdict, whatever it is; 2 for bad usage."""
+    options = _parser().parse_args(args)
+    if options.batch is not None:
+        return _batch(options)
+    if options.tool is None or options.input is None:
+        print("mlwb permissions check: give a TOOL and its INPUT_JSON, or --batch FILE", file=sys.stderr)
+        return 2
+    try:
+        question = {"tool": options.tool, "input": _object(options.input)}
+        verdict = _judge(_with_defaults(question, options), RealWorld())
+    except (_UsageError, SettingsError) as error:
+        print(f"mlwb permissions check: {error}", file=sys.stderr)
+        return 2
+    print(json.dumps(_shown(verdict), ensure_ascii=False))
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="mlwb permissions", description="Which verdict a tool call would get.")
+    verbs = parser.add_subparsers(dest="verb", required=True, metavar="check")
+    check = verbs.add_parser("check", help="the verdict on a call, with the rule that decides it; nothing is executed")
+    check.add_argument("tool", nargs="?", metavar="TOOL", help="Read, Write, Edit, Bash, …")
+    check.add_argument("input", nargs="?", metavar="INPUT_JSON", help='the call\'s input: \'{"command": "ls"}\'')
+    check.add_argument("--agent", metavar="NAME", help="as this agent; default: all built-in tools are granted")
+    check.add_argument("--mode", choices=MODES, help=f"default: your settings', else {_DEFAULT_MODE}")
+    for kind in _LISTS:
+        check.add_argument(f"--{kind}", action="append", default=[], metavar="RULE", help=f"a further {kind} rule")
+    check.add_argument("--workspace", metavar="DIR", help="default: the current folder")
+    check.add_argument("--batch", metavar="FILE", help="questions as lines of JSON, `-` for standard input")
+    return parser
+
+
+def _object(text: str) -> Any:
+    try:
+        return msgspec.json.decode(text)
+    except msgspec.DecodeError as error:
+        raise _UsageError(f"INPUT_JSON is not JSON: {error}") from None
+
+
+def _with_defaults(question: dict[str, Any], options: argparse.Namespace) -> dict[str, Any]:
+    """QUESTION with what the flags say for all."""
+    filled = {"mode": options.mode, "agent": options.agent, "workspace": options.workspace, **question}
+    for kind in _LISTS:
+        given = question.get(kind, [])
+        if not isinstance(given, list) or not all(isinstance(rule, str) for rule in given):
+            raise _UsageError(f"`{kind}` must be a list of rules")
+        filled[kind] = (*getattr(options, kind), *given)
+    return filled
+
+
+def _batch(options: argparse.Namespace) -> int:
+    """A line of JSON for each line of the file; one that cannot be judged is denied."""
+    world = RealWorld()
+    try:
+        for line in _lines(options.batch):
+            if line.strip():
+                sys.stdout.write(json.dumps(_answer(line, options, world), ensure_ascii=True) + "\n")
+    except OSError as error:
+        print(f"mlwb permissions check: {options.batch}: {error.strerror}", file=sys.stderr)
+        return 2
+    return 0
+
+
+def _lines(name: str) -> Iterator[bytes]:
+    if name == "-":
+        yield from sys.stdin.buffer
+        return
+    with Path(name).open("rb") as file:
+        yield from file
+
+
+def _answer(line: bytes, options: argparse.Namespace, world: RealWorld) -> dict[str, Any]:
+    try:
+        question = json.loads(line, object_pairs_hook=_once)
+    except (ValueError, RecursionError) as error:
+        return {"id": _some_id(line), **_shown(_denied(f"the line is not JSON: {error}"))}
+    if not isinstance(question, dict):
+        return {"id": None, **_shown(_denied("the line is not a JSON object"))}
+    try:
+        verdict = _judge(_with_defaults(question, options), world)
+    except Exception as error:  # every line is answered, and what goes wrong is a deny
+        verdict = _denied(str(error) or repr(error))
+    return {"id": question.get("id"), **_shown(verdict)}
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object whose keys all differ: of two, another reader may take the other."""
+    made = dict(pairs)
+    if len(made) != len(pairs):
+        raise ValueError("a key stands there twice")
+    return made
+
+
+def _some_id(line: bytes) -> Any:
+    """The id of a line that is not JSON, if it can be seen in it."""
+    import re
+
+    found = re.search(rb'"id"\s*:\s*("(?:[^"\\]|\\.)*"|-?\d+)', line)
+    try:
+        return json.loads(found[1]) if found else None
+    except ValueError:
+        return None
+
+
+def _denied(reason: str) -> Verdict:
+    return Verdict(verdict="deny", reason=reason)
+
+
+def _shown(verdict: Verdict) -> dict[str, Any]:
+    return {"rule": None, "reason": "", **msgspec.to_builtins(verdict)}
+
+
+def _judge(question: dict[str, Any], world: RealWorld) -> Verdict:
+    """The verdict that a live session would come to. Raises _UsageError, SettingsError."""
+    name, given = question.get("tool"), question.get("input")
+    if not isinstance(name, str):
+        raise _UsageError("`tool` must be the name of a tool")
+    workspace = str(Path(question["workspace"] or "").absolute())
+    policy = _policy(workspace, question["mode"], question["agent"], tuple(question[kind] for kind in _LISTS))
+    tool = canonical(name)
+    if tool is None:
+        return _denied(f"there is no tool {name!r}")
+    if tool in ORCHESTRATION:
+        return decide(Call(tool=tool, cwd=workspace), policy, world)
+    from workbench.tools.base import ToolError
+    from workbench.tools.registry import needs_of
+
+    if not isinstance(given, dict):
+        return _denied(f"the input of {tool} must be an object")
+    try:
+        needs = needs_of(tool, given, workspace)
+    except ToolError as error:
+        return _denied(str(error))
+    return decide(Call(tool=tool, needs=needs, cwd=workspace), policy, world)
+
+
+@lru_cache(maxsize=256)
+def _policy(workspace: str, mode: str | None, agent: str | None, rules: tuple[tuple[str, ...], ...]) -> Policy:
+    """The policy of a session started with these flags. The lists are allow, ask, deny."""
+    settings = _settings(workspace)
+    if mode is not None and mode not in MODES:
+        raise _UsageError(f"there is no mode {mode!r}; the modes are {', '.join(MODES)}")
+    chosen: Mode = mode or settings.permission_mode or _DEFAULT_MODE  # type: ignore[assignment]
+    grants: dict[str, tuple[str, ...]] = dict.fromkeys(TOOLS, ())
+    denied: tuple[str, ...] = ()
+    if agent is not None:
+        grants, denied, chosen = _agent(agent, workspace, chosen)
+    allow, ask, deny = rules
+    merged = Rules(
+        allow=(*settings.rules.allow, *allow),
+        ask=(*settings.rules.ask, *ask),
+        deny=(*settings.rules.deny, *denied, *deny),
+    )
+    try:
+        for texts in (merged.allow, merged.ask, merged.deny):
+            parse_rules(texts)
+    except RuleError as error:
+        raise _UsageError(str(error)) from None
+    return Policy(grants=grants, mode=chosen, rules=merged, workspace=workspace, home=str(Path.home()))
+
+
+@lru_cache(maxsize=64)
+def _settings(workspace: str) -> Settings:
+    return load(Path(workspace), Path.home(), places.config())
+
+
+def _agent(name: str, workspace: str, mode: Mode) -> tuple[dict[str, tuple[str, ...]], tuple[str, ...], Mode]:
+    """What the agent NAME is granted, what its definition denies, and the mode, lowered by it at most."""
+    from workbench.definitions import discovery
+    from workbench.definitions.grants import deny_rules
+
+    definition = discovery.find(name, Path(workspace), Path.home(), places.config())
+    if definition is None or definition.status == "rejected":
+        raise _UsageError(
+            f"there is no agent {name!r}" if definition is None else f"the definition {definition.path} is rejected"
+        )
+    narrowed = lower(mode, definition.permission_mode) if definition.permission_mode else mode
+    return definition.grants, tuple(deny_rules(definition)), narrowed
