@@ -11,11 +11,15 @@ import textwrap
 from argparse import ArgumentParser, Namespace
 from collections.abc import Iterator
 from contextlib import contextmanager
+from io import TextIOWrapper
 from pathlib import Path
 from typing import IO, Any, TextIO
 
+import msgspec
+
 from workbench.protocol import blocks
 from workbench.protocol import events as e
+from workbench.protocol.codec import decode_envelope
 from workbench.protocol.result import EXIT_CODES, Result
 from workbench.protocol.visible import visible
 from workbench.resources import folder
@@ -39,13 +43,15 @@ class _UnusableError(Exception):
 def main(args: list[str]) -> int:
     """Plays the demo and tells what came of it; returns the exit code of its session."""
     given = _parser().parse_args(args)
+    if isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")  # a terminal that knows no `±` shows a `?`
     try:
         scratch = _scratch(given.dir)
     except _UnusableError as error:
         print(f"mlwb demo: {error}", file=sys.stderr)
         return EXIT_CODES["error_usage"]
     if given.output_format == "text":
-        _say(f"A recorded session, played against real tools and real training in {scratch}\n")
+        _say(f"A recorded session, played against real tools and real training in {scratch}")
     status, result, complaints = _play(scratch, given)
     # For machines standard output holds what `mlwb run` would print, and nothing else.
     out = sys.stdout if given.output_format == "text" else sys.stderr
@@ -53,6 +59,7 @@ def main(args: list[str]) -> int:
         _say(complaints or f"mlwb demo: the session ended with exit code {status} and without a result")
         return status
     if given.output_format == "text":
+        _say("")
         print(result.result, flush=True)
     if result.is_error:
         _say(complaints)
@@ -158,10 +165,6 @@ def _forwarding(process: "subprocess.Popen[str]") -> Iterator[None]:
 
 def _follow(lines: IO[str], scratch: Path, output_format: str) -> Result | None:
     """Reads the session's stream to its end; the result is its last line."""
-    import msgspec
-
-    from workbench.protocol.codec import decode_envelope
-
     result = None
     narrator = Narrator(scratch, sys.stderr)
     for line in lines:
@@ -182,8 +185,9 @@ class Narrator:
     """Tells events to OUT. Paths inside WORKSPACE are shown relative to it."""
 
     def __init__(self, workspace: Path, out: TextIO) -> None:
-        self._inside = f"{workspace}/"
+        self._workspace = str(workspace)
         self._out = out
+        self._planned = False
 
     def tell(self, event: e.AnyEvent) -> None:
         """Says what a person who watches wants to know of EVENT; nothing for most kinds."""
@@ -192,9 +196,7 @@ class Narrator:
                 for block in content:
                     self._said(block)
             case e.CallDecided(tool=tool, target=target, verdict=verdict, reason=reason):
-                self._line(
-                    "  " + textwrap.shorten(f"{tool} {target}".replace(self._inside, ""), _WIDTH, placeholder=" …")
-                )
+                self._line("  " + textwrap.shorten(f"{tool} {target}", _WIDTH, placeholder=" …"))
                 if verdict != "allow":
                     self._line(f"    {verdict}: {reason}")
             case e.CallFinished(display=display, status=status, summary=summary):
@@ -218,9 +220,9 @@ class Narrator:
         match block:
             case blocks.Output(text=text) | blocks.Diff(text=text):
                 self._indented(text)
-            case blocks.Todos(todos=todos):
-                marks = {"completed": "x", "in_progress": ">"}
-                self._indented("\n".join(f"[{marks.get(todo.status, ' ')}] {todo.content}" for todo in todos))
+            case blocks.Todos(todos=todos) if not self._planned:
+                self._planned = True  # later the plan is one line: what of it is being done
+                self._indented("\n".join(todo.content for todo in todos))
 
     def _indented(self, text: str) -> None:
         lines = text.rstrip().splitlines()
@@ -230,7 +232,8 @@ class Narrator:
             self._line(f"    … {len(lines) - _MOST_LINES} more lines")
 
     def _line(self, text: str) -> None:
-        print(visible(text.replace(self._inside, ""), newlines=True), file=self._out, flush=True)
+        text = text.replace(f"{self._workspace}/", "").replace(self._workspace, ".")
+        print(visible(text, newlines=True), file=self._out, flush=True)
 
 
 # --- the end -----------------------------------------------------------------------------------------------
