@@ -20,10 +20,9 @@ ACTED_ON = (
     "maxTurns",
     "color",
     "category",
-    "initialPrompt",
 )
 # Fields of the format that nothing acts on yet: said aloud, so that nobody relies on one.
-NOT_YET = ("skills", "mcpServers", "hooks", "memory", "background", "isolation")
+NOT_YET = ("initialPrompt", "skills", "mcpServers", "hooks", "memory", "background", "isolation")
 KNOWN = (*ACTED_ON, *NOT_YET)
 
 LEVELS = ("think", "megathink", "ultrathink")

@@ -31,10 +31,11 @@ def decode(data: bytes) -> tuple[str, tuple[Problem, ...]]:
     if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         text, encoding = data.decode("utf-16", "replace"), "UTF-16"
     else:
+        data = data.removeprefix(codecs.BOM_UTF8)
         try:
-            text, encoding = data.decode("utf-8-sig"), ""
+            text, encoding = data.decode(), ""
         except UnicodeDecodeError:
-            text, encoding = data.decode("utf-8-sig", "replace"), "no UTF-8 throughout"
+            text, encoding = data.decode(errors="replace"), "no UTF-8 throughout"
     text = text.replace("\r\n", "\n").replace("\r", "\n")
     if not encoding:
         return text, ()

@@ -119,8 +119,6 @@ def _paragraphs(one: Definition, why_not: str | None) -> list[str]:
         paragraphs += [_may(one), _wrapped("Mode", _mode(one)), _wrapped("Model", _thinking(one))]
         if one.max_turns:
             paragraphs.append(f"It ends after {one.max_turns:,} turns, unless the task says another number.")
-        if one.initial_prompt:
-            paragraphs.append(f"A session begins with: {_cut(visible(one.initial_prompt), 400)}")
         if one.extra:
             paragraphs.append("Further fields, kept but not acted on:\n" + _pairs(_further(one)))
     if one.problems:
