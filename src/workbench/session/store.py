@@ -22,7 +22,11 @@ _FINAL = ("success", "error_system_boundary")
 
 
 class StoreError(Exception):
-    """No such session, or not what was asked of it; the message says what there is instead."""
+    """What was asked of a session cannot be done; the message says why."""
+
+
+class UnknownSessionError(StoreError):
+    """No such session, or more than one; the message names what there is instead."""
 
 
 class SessionSummary(msgspec.Struct, kw_only=True):
@@ -60,7 +64,10 @@ def list_sessions() -> list[SessionSummary]:
 
 
 def find(prefix: str) -> Path:
-    """The folder of the session whose id is PREFIX or begins with it (`s-` may be left out). Raises StoreError."""
+    """The folder of the session whose id is PREFIX or begins with it (`s-` may be left out).
+
+    Raises UnknownSessionError.
+    """
     names = sorted(folder.name for folder in _folders())
     found = [name for name in names if prefix and name.startswith((prefix, f"s-{prefix}"))]
     for exact in (prefix, f"s-{prefix}"):
@@ -70,15 +77,20 @@ def find(prefix: str) -> Path:
         return places.sessions() / found[0]
     if found:
         more = f" and {len(found) - 5} more" if len(found) > 5 else ""
-        raise StoreError(f"{prefix!r} is not one session: {', '.join(found[:5])}{more}")
+        raise UnknownSessionError(f"{prefix!r} is not one session: {', '.join(found[:5])}{more}")
     near = difflib.get_close_matches(prefix, names, n=1, cutoff=0.5)
     hint = f"did you mean {near[0]}?" if near else "`mlwb sessions list` shows those there are"
-    raise StoreError(f"there is no session {prefix[:80]!r}; {hint}")
+    raise UnknownSessionError(f"there is no session {prefix[:80]!r}; {hint}")
 
 
 def remove(session: str) -> str:
-    """Deletes a session, all of it; returns its id. Raises StoreError, also where it is live."""
+    """Deletes a session, all of it; returns its id. Raises StoreError, also where it is live.
+
+    SESSION is a whole id: nothing is deleted on the strength of its first letters.
+    """
     folder = find(session)
+    if session not in (folder.name, folder.name.removeprefix("s-")):
+        raise UnknownSessionError(f"to remove a session give its whole id: {folder.name}")
     lock = -1
     try:
         lock = take_lock(folder)
@@ -138,10 +150,9 @@ class _Line(msgspec.Struct):
 
 
 class _Kept(msgspec.Struct):
-    """A summary, and up to which byte of which journal it tells."""
+    """A summary, and up to which byte of the journal it tells."""
 
     size: int
-    inode: int
     summary: SessionSummary
 
 
@@ -155,9 +166,9 @@ def summary(folder: Path) -> SessionSummary:
     """
     path = folder / EVENTS
     try:
-        info = path.stat()
-        kept = _kept(folder, info.st_ino, info.st_size)
-        if kept.size < info.st_size:
+        size = path.stat().st_size
+        kept = _kept(folder, size)
+        if kept.size < size:
             _read_on(path, kept)
             _keep(folder, kept)
     except (OSError, JournalError) as error:
@@ -167,13 +178,13 @@ def summary(folder: Path) -> SessionSummary:
     return told
 
 
-def _kept(folder: Path, inode: int, size: int) -> _Kept:
+def _kept(folder: Path, size: int) -> _Kept:
     with contextlib.suppress(OSError, msgspec.DecodeError):
         kept = msgspec.json.decode((folder / SUMMARY).read_bytes(), type=_Kept)
-        if kept.inode == inode and kept.size <= size and kept.summary.id == folder.name:
+        if kept.size <= size and kept.summary.id == folder.name:
             return kept
     with Reader(folder):  # a journal of a newer version, or one that never began, says so here
-        return _Kept(size=0, inode=inode, summary=SessionSummary(id=folder.name))
+        return _Kept(size=0, summary=SessionSummary(id=folder.name))
 
 
 def _keep(folder: Path, kept: _Kept) -> None:

@@ -1,0 +1,222 @@
+"""`mlwb sessions list|show|export|rm`: the sessions of this user."""
+
+import argparse
+import json
+import os
+import sys
+import time
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from workbench.protocol.codec import encode
+from workbench.protocol.events import Envelope, SessionEnded, SessionStarted
+from workbench.protocol.result import Result
+from workbench.protocol.state import SessionState
+from workbench.protocol.visible import visible
+from workbench.session import store
+from workbench.session.journal import JournalError, Reader
+
+
+def main(args: list[str]) -> int:
+    """Runs `mlwb sessions ARGS`; returns the exit status: 2 for an unknown session, 1 for one that cannot be read."""
+    options = _parser().parse_args(args)
+    verb = {"list": _list, "show": _show, "export": _export, "rm": _remove}[options.verb]
+    try:
+        return verb(options)
+    except store.UnknownSessionError as error:
+        return _fail(error, 2)
+    except (store.StoreError, JournalError) as error:
+        return _fail(error, 1)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="mlwb sessions", description="The sessions of this user.")
+    verbs = parser.add_subparsers(dest="verb", required=True, metavar="list|show|export|rm")
+    listing = verbs.add_parser("list", help="all sessions, the newest first")
+    listing.add_argument("--json", action="store_true", help="for programs")
+    show = verbs.add_parser("show", help="what a session did, and how it stands")
+    show.add_argument("--json", action="store_true", help="for programs: summary, state and result")
+    export = verbs.add_parser("export", help="all of a session")
+    form = export.add_mutually_exclusive_group()
+    form.add_argument("--json", action="store_true", help="for programs: the same and every event")
+    form.add_argument("--markdown", action="store_true", help="for people (default)")
+    export.add_argument("--thinking", action="store_true", help="in Markdown: with the model's thinking")
+    export.add_argument("-o", "--output", metavar="FILE", help="write to FILE instead of standard output")
+    for verb in (show, export):
+        verb.add_argument("id", metavar="ID", help="a session's id, or the beginning of one")
+    remove = verbs.add_parser("rm", help="delete sessions, all of them; it asks nothing")
+    remove.add_argument("ids", nargs="+", metavar="ID", help="a whole id")
+    return parser
+
+
+def _fail(error: Exception | str, status: int) -> int:
+    print(f"mlwb: {visible(str(error))}", file=sys.stderr)
+    return status
+
+
+# --- list --------------------------------------------------------------------------------------------------
+
+
+def _list(options: argparse.Namespace) -> int:
+    found = store.list_sessions()
+    if options.json:
+        print(json.dumps([_listed(one) for one in found], indent=2))
+    elif found:
+        _print_table([("ID", "STATE", "STARTED", "TURNS", "COST", "END", "TITLE", "WORKSPACE"), *map(_row, found)])
+    else:
+        print("There are no sessions yet.", file=sys.stderr)
+    for one in found:
+        if one.problem:
+            print(f"mlwb: {visible(one.problem)}", file=sys.stderr)
+    return 0
+
+
+def _listed(one: store.SessionSummary) -> dict[str, Any]:
+    from workbench.session.transcript import moment
+
+    told: dict[str, Any] = msgspec.to_builtins(one)
+    return told | {"started": moment(one.started), "updated": moment(one.updated)}
+
+
+def _row(one: store.SessionSummary) -> tuple[str, ...]:
+    started = time.strftime("%Y-%m-%d %H:%M", time.localtime(one.started)) if one.started else "-"
+    cost = "unknown" if one.cost_usd is None else f"${one.cost_usd:.2f}"
+    title = visible(one.title) if not one.problem else "(cannot be read)"
+    cut = title if len(title) <= 48 else title[:47] + "…"
+    return one.id, one.state, started, str(one.turns), cost, one.subtype or "-", cut, visible(one.workspace)
+
+
+def _print_table(rows: list[tuple[str, ...]]) -> None:
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+
+
+# --- show and export ---------------------------------------------------------------------------------------
+
+
+class _Told:
+    """A session read once: its fold, its task and its last result."""
+
+    def __init__(self, folder: Path) -> None:
+        from workbench.protocol.fold import apply
+
+        self.folder, self.state = folder, SessionState()
+        self.first: SessionStarted | None = None
+        self.result: Result | None = None
+        with Reader(folder) as reader:
+            for envelope in reader.read():
+                apply(self.state, envelope)
+                if isinstance(envelope.event, SessionStarted):
+                    self.first = envelope.event
+                elif isinstance(envelope.event, SessionEnded):
+                    self.result = envelope.event.result
+
+    def builtins(self) -> dict[str, Any]:
+        """Summary, state and result (null while the session has not ended)."""
+        result = self.result if self.state.end is not None else None
+        parts = {"summary": _listed(store.summary(self.folder)), "state": self.state, "result": result}
+        told: dict[str, Any] = json.loads(encode(parts))
+        return told
+
+
+def _show(options: argparse.Namespace) -> int:
+    told = _Told(store.find(options.id))
+    if options.json:
+        print(json.dumps(told.builtins(), indent=2))
+        return 0
+    if told.result is not None and told.first is not None and told.state.end is not None:
+        from workbench.session.summary import markdown
+
+        print(markdown(told.result, told.state, told.first.task, told.folder), end="")
+        return 0
+    print("\n\n".join(_under_way(told)))
+    return 0
+
+
+def _under_way(told: _Told) -> Iterator[str]:
+    """A session that has not ended: live, or left behind by a host that died."""
+    from workbench.session.transcript import code, moment, one_line
+
+    state, summary = told.state, store.summary(told.folder)
+    yield f"# {one_line(summary.title) or 'Session'}"
+    cost = "unknown" if state.cost_usd is None else f"${state.cost_usd:.4f}"
+    doing = f"live: {state.phase}" if summary.state == "live" else f"{summary.state}; its host is gone"
+    yield "\n".join(
+        (
+            f"- Session: {code(state.session)} in {code(str(told.folder))}",
+            f"- State: {doing} (process {state.pid} on {one_line(state.host)}, last sign {moment(state.updated)})",
+            f"- Workspace: {code(state.workspace)}",
+            f"- Agent and model: {one_line(state.agent)}, {one_line(state.model)}, mode {state.mode}",
+            f"- Turns: {state.turns}; tokens {state.usage.total:,}; cost {cost}; calls denied {state.denials}",
+        )
+    )
+    if state.todos:
+        yield "## To do\n\n" + "\n".join(f"- {one_line(todo.status)}: {one_line(todo.content)}" for todo in state.todos)
+    if state.files:
+        yield "## Files that calls changed\n\n" + "\n".join(f"- {code(path)}" for path in state.files)
+    if summary.state != "live":
+        yield f"## Go on\n\n    mlwb run --resume {state.session}"
+
+
+def _export(options: argparse.Namespace) -> int:
+    folder = store.find(options.id)
+    if options.output is None:
+        for piece in _pieces(folder, options):
+            sys.stdout.write(piece)
+        return 0
+    target = Path(options.output)
+    temporary = target.with_name(f".{target.name}.{os.getpid()}")
+    try:
+        with temporary.open("w", encoding="utf-8") as file:
+            file.writelines(_pieces(folder, options))
+        temporary.replace(target)
+    except OSError as error:
+        return _fail(f"{target}: {error.strerror}", 1)
+    finally:
+        temporary.unlink(missing_ok=True)
+    return 0
+
+
+def _pieces(folder: Path, options: argparse.Namespace) -> Iterator[str]:
+    """The export as it is written: a long session is never held whole."""
+    with Reader(folder) as reader:
+        if options.json:
+            yield from _json_pieces(folder, reader.read())
+            return
+        from workbench.session.blobs import Blobs
+        from workbench.session.transcript import transcript
+
+        before = ""
+        for paragraph in transcript(reader.read(), Blobs(folder / "blobs"), options.thinking):
+            # Lines of one list stand together.
+            listed = before.startswith("- ") and paragraph.startswith("- ")
+            yield (("\n" if listed else "\n\n") if before else "") + paragraph
+            before = paragraph
+        yield "\n"
+
+
+def _json_pieces(folder: Path, envelopes: Iterable[Envelope]) -> Iterator[str]:
+    head = json.dumps(_Told(folder).builtins(), indent=2)
+    yield head.removesuffix("\n}") + ',\n  "events": ['
+    comma = ""
+    for envelope in envelopes:
+        yield f"{comma}\n    {encode(envelope).decode()}"
+        comma = ","
+    yield "\n  ]\n}\n"
+
+
+# --- rm ----------------------------------------------------------------------------------------------------
+
+
+def _remove(options: argparse.Namespace) -> int:
+    status = 0
+    for name in dict.fromkeys(options.ids):
+        try:
+            print(f"removed {store.remove(name)}")
+        except store.StoreError as error:
+            status = max(status, _fail(error, 2 if isinstance(error, store.UnknownSessionError) else 1))
+    return status
