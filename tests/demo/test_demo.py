@@ -4,10 +4,13 @@ import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
+import psutil
 import pytest
 
 from workbench.resources import folder
@@ -162,6 +165,31 @@ def test_a_folder_with_something_in_it_is_left_alone(tmp_path):
     assert str(tmp_path) in done.stderr
     assert len(done.stderr.splitlines()) == 1
     assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
+
+
+def test_an_interrupted_demo_ends_at_once_and_leaves_nothing_running(tmp_path):
+    scratch = tmp_path / "spirals"
+    process = subprocess.Popen(
+        [*MLWB, "demo", "--dir", str(scratch)],
+        env=environment(tmp_path), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    )  # fmt: skip
+    deadline = time.monotonic() + 60
+    while not (scratch / "runs/baseline-0/metrics.jsonl").exists() and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert _inside(scratch), "it trains"
+    process.send_signal(signal.SIGINT)
+    output, complaints = process.communicate(timeout=30)
+    assert process.returncode == 130, complaints
+    assert output == ""
+    assert str(scratch) in complaints
+    assert "Traceback" not in complaints
+    assert _inside(scratch) == []
+
+
+def _inside(folder):
+    """The processes whose working directory is FOLDER."""
+    return [process for process in psutil.process_iter(["cwd"]) if process.info["cwd"] == str(folder.resolve())]
 
 
 def test_an_unwritable_place_is_one_line(tmp_path):

@@ -53,16 +53,15 @@ def main(args: list[str]) -> int:
     if given.output_format == "text":
         _say(f"A recorded session, played against real tools and real training in {scratch}")
     status, result, complaints = _play(scratch, given)
+    if result is None or result.is_error:
+        _say(complaints or f"mlwb demo: the session ended with exit code {status} and without a result")
+        _say(f"mlwb demo: what was done so far lies in {scratch}")
+        return status
     # For machines standard output holds what `mlwb run` would print, and nothing else.
     out = sys.stdout if given.output_format == "text" else sys.stderr
-    if result is None:
-        _say(complaints or f"mlwb demo: the session ended with exit code {status} and without a result")
-        return status
     if given.output_format == "text":
         _say("")
         print(result.result, flush=True)
-    if result.is_error:
-        _say(complaints)
     print("\n".join(_closing(result, scratch)), file=out)
     return status
 
@@ -247,7 +246,7 @@ def _closing(result: Result, scratch: Path) -> list[str]:
         lines += ["", "What the runs gave (report.md):", *figures]
     lines += [
         "",
-        f"{'Verified' if result.verified else 'NOT verified'}: {passed} of {len(result.checks)} checks passed.",
+        f"{'Verified' if result.verified else 'NOT verified'}: {passed} of {len(result.checks)} checks passed",
         f"It all lies in {scratch}",
         f"The session:  mlwb sessions show {result.session_id}",
         "",
