@@ -113,7 +113,8 @@ class _Clipper:
             if len(kept) >= _MANY or self._left <= 0:
                 kept["…"] = f"({len(value) - len(kept)} more entries)"
                 break
-            kept[self._text(key)] = self.value(entry, depth + 1)
+            name = self._text(key)
+            kept[name] = self.value(entry, depth + 1)
         return kept
 
     def _list(self, value: list[Any], depth: int) -> Any:
