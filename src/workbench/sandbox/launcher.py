@@ -14,7 +14,7 @@ from pathlib import Path
 import msgspec
 
 from workbench.sandbox.environment import scrub
-from workbench.sandbox.tree import MARKER, Tree, adopt_orphans, ended_as, readable_at_exit
+from workbench.sandbox.tree import Tree, adopt_orphans, ended_as, handle_of, program
 from workbench.sandbox.types import Ended, Spec
 
 _SETTLE_S = 0.25  # what a command left behind may end by itself: `> >(tee log)` still writes
@@ -52,12 +52,12 @@ class PlainLauncher:
         argv = ["bash", "--noprofile", "--norc", "-c", spec.command]
         output = os.open(spec.output, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
         try:
-            with _default_signals():
+            with _default_signals(), tree.marking():
                 process = subprocess.Popen(  # noqa: ASYNC220 - vfork and exec: 1 ms, and the child is watched below
                     argv,
                     executable=bash(),
                     cwd=spec.cwd,
-                    env={**spec.env, "PWD": str(spec.cwd), MARKER: tree.marker},
+                    env={**spec.env, "PWD": str(spec.cwd), **tree.environment()},
                     stdin=subprocess.DEVNULL,
                     stdout=output,
                     stderr=output,
@@ -65,7 +65,7 @@ class PlainLauncher:
                 )
         finally:
             os.close(output)
-        tree.mark(process.pid)
+        tree.root = process.pid
         return PlainRunning(process, tree)
 
 
@@ -91,16 +91,33 @@ class PlainRunning:
         self._kill_at = min(self._kill_at, self._loop.time() + grace_s)
         by_itself = self._exited.done()
         if by_itself and grace_s > 0:
-            await self._gone(self._loop.time() + _SETTLE_S)
+            await self._until_gone(self._loop.time() + _SETTLE_S)
         left = self._members()
         if left and grace_s > 0:
-            self._tree.signal(left, signal.SIGTERM)
-            self._tree.signal(left, signal.SIGCONT)  # a stopped process hears TERM only then
-            await self._gone(self._kill_at)
+            await self._until_gone(self._kill_at, ask=True)
         stuck = await self._kill()
         if self._final is None:
             self._final = self._reap(len(left) if by_itself else 0, stuck)
         return self._final
+
+    async def _until_gone(self, until: float, ask: bool = False) -> None:
+        """Until the tree is empty, or that time has come. No signal tells of grandchildren: it is looked for.
+
+        ASK: each process gets one TERM; another one when it executes another program, since a shell's child that was
+        about to do so has lost the first.
+        """
+        asked: set[tuple[int, str]] = set()
+        for pause in _pauses():
+            left = self._members()
+            rest = min(until, self._kill_at) - self._loop.time()
+            if not left or rest <= 0:
+                return
+            if ask:
+                new = {(pid, program(pid)) for pid in left} - asked
+                asked |= new
+                self._tree.signal([pid for pid, _ in new], signal.SIGTERM)
+                self._tree.signal([pid for pid, _ in new], signal.SIGCONT)  # a stopped process hears TERM only then
+            await asyncio.sleep(min(pause, rest))
 
     async def _kill(self) -> list[int]:
         """Kills until none is left; a process that forks while it dies is found in the next round."""
@@ -113,18 +130,11 @@ class PlainRunning:
             await asyncio.sleep(next(polls))
         return []
 
-    async def _gone(self, until: float) -> None:
-        """Until the tree is empty, or that time has come. No signal tells of grandchildren: it is looked for."""
-        for pause in _pauses():
-            rest = min(until, self._kill_at) - self._loop.time()
-            if rest <= 0 or not self._members():
-                return
-            await asyncio.sleep(min(pause, rest))
-
     def _members(self) -> list[int]:
         return [] if self._final is not None else self._tree.members()
 
     def _reap(self, swept: int, stuck: list[int]) -> Ended:
+        self._tree.reap()
         self._see_exit()
         if not self._exited.done():  # stuck in the kernel: it will be init's
             self._exited.set_result(Ended(signal=signal.SIGKILL))
@@ -135,7 +145,7 @@ class PlainRunning:
     # --- how its end is seen ---
 
     def _watch(self) -> None:
-        self._handle = readable_at_exit(self.pid)
+        self._handle = handle_of(self.pid)
         if self._handle is not None:
             self._loop.add_reader(self._handle, self._see_exit)
         else:

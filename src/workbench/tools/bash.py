@@ -70,7 +70,7 @@ class Bash:
             ended, after = await command.end()
         seen = await _seen(command)
         whole = seen.text(command.path)
-        failed = bool(why) or status.failed(given.command, ended)
+        failed = bool(why) or after.setup_status is None or status.failed(given.command, ended)
         notes = [_setup_note(after.setup_status), shells.environment_note()]
         notes += [_moved(context, command.cwd, after.cwd), _left_note(ended)]
         notes.append(shells.withheld_note(given.command, whole if failed else ""))
