@@ -44,8 +44,8 @@ def absolute(path: str, cwd: str) -> str:
     """
     if not path:
         raise ToolError("The path is empty.")
-    if "\0" in path:
-        raise ToolError("The path holds a NUL character; no file has such a name.")
+    if "\0" in path or any("\ud800" <= character <= "\udfff" for character in path):
+        raise ToolError("The path holds a NUL or a lone surrogate; no file has such a name.")
     return os.path.join(cwd, os.path.expanduser(path))  # noqa: PTH111, PTH118 - pathlib would raise on ~unknown
 
 

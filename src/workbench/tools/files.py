@@ -92,6 +92,16 @@ def inspect(path: Path, shown: str) -> os.stat_result:
     return state
 
 
+def is_folder(path: Path, shown: str) -> bool:
+    """Whether PATH, links followed, is a folder. Raises ToolError where there is nothing, or nothing to be seen."""
+    try:
+        return stat.S_ISDIR(path.stat().st_mode)
+    except FileNotFoundError:
+        raise ToolError(f"{shown} does not exist.{_nearest(path)}") from None
+    except OSError as error:
+        raise refused(error, "open", shown) from None
+
+
 @contextlib.contextmanager
 def opened(path: Path, shown: str) -> Iterator[tuple[int, os.stat_result]]:
     """The regular file at the resolved PATH, open for reading, and its state. Never waits. Raises ToolError."""
@@ -136,7 +146,7 @@ def replace(path: Path, data: bytes, shown: str, old: os.stat_result | None) -> 
     OLD is the state of the file that DATA replaces: mode, owner and extended attributes are taken over, and a file that
     was changed since then is not replaced. None: PATH must not exist yet; missing folders are made. Raises ToolError.
     """
-    if old is not None and not os.access(path, os.W_OK):
+    if old is not None and not os.access(path, os.W_OK) and not os.statvfs(path.parent).f_flag & os.ST_RDONLY:
         raise ToolError(f"Cannot write {shown}: the file is write-protected (mode {stat.S_IMODE(old.st_mode):04o}).")
     made: list[Path] = []
     try:
@@ -242,10 +252,8 @@ def _nearest(path: Path) -> str:
     try:
         names = os.listdir(path.parent)[:5000]  # noqa: PTH208 - names only
     except OSError:
-        folder = path.parent
-        while not folder.exists():
-            folder = folder.parent
-        return f" Nor does its folder; the nearest one that exists is {folder}."
+        folder = next(folder for folder in path.parents if os.path.isdir(folder))  # noqa: PTH112 - never raises
+        return f" The nearest folder that does is {folder}."
     lower = {name.lower(): name for name in names}
     close = difflib.get_close_matches(path.name.lower(), lower, n=3, cutoff=0.6)
     return f" Its folder has {', '.join(lower[name] for name in close)}." if close else ""

@@ -10,6 +10,7 @@ import msgspec
 
 from workbench.permissions.types import Need, Reads
 from workbench.protocol.blocks import Listing
+from workbench.tools import files
 from workbench.tools.base import Context, Outcome, ToolError, absolute, text_content
 from workbench.tools.globs import GlobError, expression, split_base
 from workbench.tools.search import modified
@@ -49,10 +50,8 @@ class Glob:
 
 def _found(context: Context, base: Path, pattern: str, stop: threading.Event) -> Outcome:
     shown = context.shown(base)
-    if not base.is_dir():
-        if base.exists():
-            raise ToolError(f"{shown} is a file, not a folder.")
-        raise ToolError(f"The folder {shown} does not exist.")
+    if not files.is_folder(base, shown):
+        raise ToolError(f"{shown} is a file, not a folder.")
     try:
         wanted = re.compile(expression(pattern), re.DOTALL).fullmatch
     except (GlobError, re.error) as error:
@@ -65,8 +64,9 @@ def _found(context: Context, base: Path, pattern: str, stop: threading.Event) ->
     rows = [path for _, path in dated[:_SHOWN]]
     total = len(dated)
     notes = [f"[the newest {_SHOWN} of {total}; a narrower pattern shows the others]"] if total > _SHOWN else []
+    none = "No files match (those that .gitignore names were left out)."
     return Outcome(
-        content=text_content("\n".join([*rows, *notes]) or "No files match."),
+        content=text_content("\n".join([*rows, *notes]) or none),
         display=[Listing(lines=tuple(rows), total=total)],
         summary=f"{total} file{'s' * (total != 1)}",
     )
@@ -79,4 +79,4 @@ def _base(given: Any, cwd: str) -> tuple[str, str]:
     except GlobError as error:
         raise ToolError(str(error)) from None
     folder = absolute(given.path, cwd) if given.path else cwd
-    return (absolute(start, folder) if start else folder), rest
+    return (absolute(start, folder) if start else folder), rest or "**"

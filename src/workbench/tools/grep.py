@@ -11,6 +11,7 @@ from workbench.protocol.blocks import Listing
 from workbench.tools import files, search
 from workbench.tools.base import Context, Outcome, ToolError, absolute, text_content
 from workbench.tools.globs import words
+from workbench.tools.ignore import Scope
 from workbench.tools.text import looks_binary, marked
 from workbench.tools.threads import finish
 
@@ -82,6 +83,7 @@ class Grep:
             before=_lines(given.before, given.around),
             after=_lines(given.after, given.around),
             numbers=given.numbers,
+            unignored=not single and (await finish(Scope.around, str(folder))).blind,
         )
         printed, cut = await search.run(query, folder)
         answer = await finish(search.read, query, printed, folder, _namer(context, folder))
@@ -101,7 +103,7 @@ def _lines(own: int | None, both: int | None) -> int:
 
 def _single(base: Path, shown: str) -> bool:
     """Whether BASE is a file, not a folder. Raises ToolError where it is neither, or binary."""
-    if base.is_dir():
+    if files.is_folder(base, shown):
         return False
     with files.opened(files.resolve(base), shown) as (fd, _):
         head = files.read(fd, 8192)
@@ -130,7 +132,8 @@ def _outcome(given: Any, answer: search.Answer, cut: bool) -> Outcome:
 
 def _notes(given: Any, answer: search.Answer, end: int, left: int, cut: bool) -> list[str]:
     if not answer.rows:
-        return ["No matches." if given.output_mode != "files_with_matches" else "No files match."]
+        what = "files match" if given.output_mode == "files_with_matches" else "matches"
+        return [f"No {what} (files that .gitignore names were left out)."]
     notes = []
     if given.output_mode == "count":
         notes.append(f"[{_counted(given, answer)}]")

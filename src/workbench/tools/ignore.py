@@ -69,21 +69,27 @@ def _parse(line: str) -> tuple[str, bool, bool, bool] | None:
 class Scope:
     """The rules that hold in one folder."""
 
-    def __init__(self, chain: list[tuple[int, int, Rules]]) -> None:
+    def __init__(self, chain: list[tuple[int, int, Rules]], blind: bool = False) -> None:
         self._chain = chain  # (rank of the kind, length of the folder's path and slash, rules), the strongest first
+        self.blind = blind  # no ignore file is looked at
 
     @classmethod
-    def of(cls, folder: str) -> "Scope":
-        """The rules in the absolute FOLDER, with those of the folders above it."""
+    def around(cls, folder: str) -> "Scope":
+        """The rules for a search in FOLDER; none where it is itself ignored: who names such a folder means it."""
         parts = folder.rstrip("/").split("/")
         scope = cls([])
         for end in range(1, len(parts) + 1):
-            scope = scope.within("/".join(parts[:end]) or "/")
+            place = "/".join(parts[:end]) or "/"
+            if end > 1 and scope.ignored(place, parts[end - 1], True):
+                return cls([], blind=True)
+            scope = scope.within(place)
         return scope
 
     def within(self, folder: str, names: frozenset[str] | None = None) -> "Scope":
         """The rules in FOLDER, which lies in this one. NAMES are its entries, where they are known."""
         chain = self._chain
+        if self.blind:
+            return self
         if (names is None or ".git" in names) and os.path.lexists(os.path.join(folder, ".git")):
             chain = [entry for entry in chain if entry[0] < _EXCLUDE - 1]
             chain = [*chain, *self._read(folder, ".git/info/exclude", _EXCLUDE)]

@@ -12,6 +12,7 @@ import msgspec
 
 from workbench.permissions.types import Need, Reads
 from workbench.protocol.blocks import Listing
+from workbench.tools import files
 from workbench.tools.base import Context, Outcome, ToolError, absolute, text_content
 from workbench.tools.globs import GlobError
 from workbench.tools.ignore import VCS, Scope
@@ -50,6 +51,9 @@ class LS:
         return await stoppable(lambda stop: _listed(given, context, stop))
 
 
+_Test = Callable[[str, str, bool], bool]  # of an entry's path below the base, its name, whether it is a folder
+
+
 class _Folder(msgspec.Struct):
     """A folder of the tree: its path relative to the base (with a slash at the end), its rows, folders by row."""
 
@@ -62,15 +66,18 @@ class _Folder(msgspec.Struct):
 def _listed(given: Any, context: Context, stop: threading.Event) -> Outcome:
     base = Path(absolute(given.path or ".", str(context.cwd)))
     shown = context.shown(base)
-    if not base.is_dir():
-        if base.exists():
-            raise ToolError(f"{shown} is a file, not a folder. Use Read.")
-        raise ToolError(f"The folder {shown} does not exist.")
+    if not files.is_folder(base, shown):
+        raise ToolError(f"{shown} is a file, not a folder. Use Read.")
     try:
         left_out = Overrides([f"!{glob}" for glob in given.ignore or ()])
     except (GlobError, re.error) as error:
         raise ToolError(f"An ignore glob cannot be read: {error}.") from None
-    tree, count, closed = _gather(str(base), left_out, stop)
+
+    def unwanted(path: str, name: str, folder: bool) -> bool:
+        concealed = context.readable is not None and not context.readable(f"{base}/{path}")
+        return concealed or bool(left_out.verdict(path, name, folder))
+
+    tree, count, closed = _gather(str(base), unwanted, stop)
     rows = [f"{base}/".replace("//", "/"), *_rows(tree, "  ")]
     if count > _ENTRIES:
         rows.append(f"[{_ENTRIES} entries of more; list a folder below, or use Glob]")
@@ -84,11 +91,11 @@ def _listed(given: Any, context: Context, stop: threading.Event) -> Outcome:
     )
 
 
-def _gather(base: str, left_out: Overrides, stop: threading.Event) -> tuple[_Folder, int, bool]:
+def _gather(base: str, left_out: _Test, stop: threading.Event) -> tuple[_Folder, int, bool]:
     """The tree below BASE, level by level until there are enough entries; how many there were, and whether any folder
     stayed closed. Raises ToolError where BASE itself cannot be read."""
     tree = _Folder("")
-    queue, count, closed = deque([(tree, Scope.of(base))]), 0, False
+    queue, count, closed = deque([(tree, Scope.around(base))]), 0, False
     while queue:
         folder, scope = queue.popleft()
         if count >= _ENTRIES or stop.is_set():
@@ -107,7 +114,7 @@ def _gather(base: str, left_out: Overrides, stop: threading.Event) -> tuple[_Fol
         for entry in entries:
             path = folder.path + entry.name
             is_folder = entry.is_dir(follow_symlinks=False)
-            if left_out.verdict(path, entry.name, is_folder):
+            if left_out(path, entry.name, is_folder):
                 continue
             count += 1
             if count > _ENTRIES:

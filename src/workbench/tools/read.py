@@ -131,11 +131,13 @@ def _window(fd: int, given: Any, stop: threading.Event, shown: str) -> Page:
     if (marked(os.pread(fd, 4, 0)) or "utf-8") != "utf-8":
         raise ToolError(f"{shown} is UTF-16 or UTF-32 and too large to be shown so. Convert it to UTF-8 with iconv.")
     at = _start_of(fd, start, stop)
-    if at is None:
+    data = b"" if at is None else os.pread(fd, _WINDOW, at)
+    if not data:
         raise ToolError(f"{shown} has fewer than {start} lines.")
-    data = os.pread(fd, _WINDOW, at)
     whole, ended = data.split(b"\n"), len(data) < _WINDOW
-    lines = whole[:limit] if len(whole) > limit else whole[: len(whole) - (whole[-1] == b"" or not ended)] or whole
+    if len(whole) > 1 and (whole[-1] == b"" or not ended):
+        whole.pop()  # behind the last newline is no line; at the window's edge there is half of one
+    lines = whole[:limit]
     try:
         decoded, note = [line.decode("utf-8-sig").removesuffix("\r") for line in lines], ""
     except UnicodeDecodeError:

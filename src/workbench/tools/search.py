@@ -47,6 +47,7 @@ class Query(msgspec.Struct, frozen=True, kw_only=True):
     before: int = 0
     after: int = 0
     numbers: bool = True
+    unignored: bool = False  # the folder is itself ignored: what lies in it is searched all the same
     plain: bool = False  # the worker shall use Python's `re`, even where python-ripgrep is installed
 
 
@@ -72,14 +73,17 @@ async def run(query: Query, folder: Path, using: Engine | None = None) -> tuple[
     Raises ToolError for a pattern, a glob or a type that it cannot read. Cancelling ends the process.
     """
     chosen = using or engine()
-    process = await asyncio.create_subprocess_exec(
-        *(_ripgrep(query) if chosen == "rg" else _worker(query, chosen)),
-        cwd=folder,
-        stdin=asyncio.subprocess.DEVNULL,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-        limit=1 << 20,
-    )
+    try:
+        process = await asyncio.create_subprocess_exec(
+            *(_ripgrep(query) if chosen == "rg" else _worker(query, chosen)),
+            cwd=folder,
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+            limit=1 << 20,
+        )
+    except (OSError, ValueError) as error:  # the folder is gone; a NUL in the pattern
+        raise ToolError(f"The search could not start: {error}.") from None
     assert process.stdout and process.stderr
     errors = asyncio.create_task(_rest(process.stderr))
     parts, size = [], 0
@@ -112,6 +116,7 @@ def _ripgrep(query: Query) -> list[str]:
     """The command line; what a person configured for their own rg does not count."""
     command = [shutil.which("rg") or "rg", "--no-config", "--color=never", "--no-heading", "--with-filename", "--null"]
     command += ["--hidden", "--no-require-git", "--no-ignore-global", "--no-messages"]
+    command += ["--no-ignore"] * query.unignored
     command += [f"--max-columns={8 * _COLUMNS}", "--max-columns-preview"]
     command.append(
         {"files_with_matches": "--files-with-matches", "count": "--count", "content": "--line-number"}[query.mode]

@@ -49,7 +49,7 @@ def walk(
     links to files too. Ends early once `stopped` says so.
     """
     prefix = base.rstrip("/") + "/"
-    stack = [("", Scope.of(base))]
+    stack = [("", Scope.around(base))]
     while stack and not stopped():
         folder, scope = stack.pop()
         try:

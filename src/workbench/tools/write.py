@@ -44,8 +44,8 @@ class Write:
 
 def _write(given: Any, context: Context) -> Outcome:
     target = changing.target(context, given.file_path)
-    if target.text.encoding == "latin-1" and not given.content.isascii():
-        target = msgspec.structs.replace(target, text=Text(target.text.text))  # a new text is UTF-8
+    if target.text.encoding == "latin-1" and any(character > "\xff" for character in given.content):
+        target = msgspec.structs.replace(target, text=Text(target.text.text))  # nothing old stays: be UTF-8 then
     text = given.content.replace("\r\n", "\n").replace("\n", "\r\n") if target.text.crlf else given.content
     if target.source is not None:
         return changing.store(

@@ -1,0 +1,437 @@
+import asyncio
+import os
+import stat
+import subprocess
+import time
+
+import pytest
+
+from support.tool_calls import Session
+
+
+@pytest.fixture
+def session(tmp_path):
+    return Session(tmp_path)
+
+
+def given(session, path, data):
+    """A file that the model has read."""
+    path.write_bytes(data if isinstance(data, bytes) else data.encode())
+    session.call("Read", file_path=str(path))
+    return path
+
+
+def names(folder):
+    return sorted(entry.name for entry in folder.iterdir())
+
+
+# --- Write ---------------------------------------------------------------------------------------------------
+
+
+def test_write_creates_a_file_and_its_folders(session, tmp_path):
+    outcome = session.call("Write", file_path="src/new/a.py", content="x = 1\ny = 2\n")
+    assert (tmp_path / "src/new/a.py").read_text() == "x = 1\ny = 2\n"
+    assert outcome.content[0]["text"] == "Created src/new/a.py (2 lines)."
+    assert outcome.changed == [str(tmp_path / "src/new/a.py")]
+    (diff,) = outcome.display
+    assert (diff.added, diff.removed, diff.created) == (2, 0, True)
+    assert diff.text == "--- /dev/null\n+++ b/src/new/a.py\n@@ -0,0 +1,2 @@\n+x = 1\n+y = 2\n"
+    assert names(tmp_path / "src/new") == ["a.py"]
+
+
+def test_a_new_file_gets_the_mode_of_the_umask(session, tmp_path):
+    old = os.umask(0o027)
+    try:
+        session.call("Write", file_path="a", content="x")
+    finally:
+        os.umask(old)
+    assert stat.S_IMODE((tmp_path / "a").stat().st_mode) == 0o640
+
+
+def test_an_existing_file_must_have_been_read(session, tmp_path):
+    (tmp_path / "a").write_text("old\n")
+    assert "has not been read" in session.error("Write", file_path="a", content="new")
+    assert "has not been read" in session.error("Edit", file_path="a", old_string="old", new_string="new")
+    assert (tmp_path / "a").read_text() == "old\n"
+    session.call("Read", file_path="a")
+    outcome = session.call("Write", file_path="a", content="new\n")
+    assert (tmp_path / "a").read_text() == "new\n"
+    assert outcome.display[0].text == "--- a/a\n+++ b/a\n@@ -1 +1 @@\n-old\n+new\n"
+
+
+def test_what_was_written_can_be_edited_and_written_again(session, tmp_path):
+    session.call("Write", file_path="a", content="one\n")
+    session.call("Edit", file_path="a", old_string="one", new_string="two")
+    session.call("Write", file_path="a", content="three\n")
+    assert (tmp_path / "a").read_text() == "three\n"
+
+
+def test_an_empty_file_needs_no_reading(session, tmp_path):
+    (tmp_path / "a").touch()
+    session.call("Write", file_path="a", content="x")
+    assert (tmp_path / "a").read_text() == "x"
+
+
+def test_the_same_text_is_not_written_again(session, tmp_path):
+    path = given(session, tmp_path / "a", "x\n")
+    inode = path.stat().st_ino
+    outcome = session.call("Write", file_path="a", content="x\n")
+    assert (outcome.changed, outcome.display, path.stat().st_ino) == ([], [], inode)
+
+
+# --- changed since it was read -------------------------------------------------------------------------------
+
+
+def test_a_file_changed_since_it_was_read_is_refused(session, tmp_path):
+    path = given(session, tmp_path / "a", "one\n")
+    before = path.stat()
+    path.write_text("two\n")
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))  # same size and time: the bytes decide
+    for tool, more in (
+        ("Write", {"content": "x"}),
+        ("Edit", {"old_string": "two", "new_string": "x"}),
+        ("MultiEdit", {"edits": [{"old_string": "two", "new_string": "x"}]}),
+    ):
+        assert "has changed since it was last read" in session.error(tool, file_path="a", **more)
+    assert path.read_text() == "two\n"
+    session.call("Read", file_path="a")
+    session.call("Edit", file_path="a", old_string="two", new_string="x")
+
+
+def test_a_file_that_was_only_touched_is_not_changed(session, tmp_path):
+    path = given(session, tmp_path / "a", "one\n")
+    os.utime(path, (1, 1))
+    session.call("Edit", file_path="a", old_string="one", new_string="two")
+    assert path.read_text() == "two\n"
+
+
+def test_a_file_that_is_gone_can_be_written_anew_but_not_edited(session, tmp_path):
+    path = given(session, tmp_path / "a", "one\n")
+    path.unlink()
+    assert "does not exist" in session.error("Edit", file_path="a", old_string="one", new_string="two")
+    session.call("Write", file_path="a", content="anew\n")
+    assert path.read_text() == "anew\n"
+
+
+# --- Edit ----------------------------------------------------------------------------------------------------
+
+
+def test_edit_replaces_and_shows_the_place(session, tmp_path):
+    path = given(session, tmp_path / "a.py", "".join(f"line {n}\n" for n in range(1, 21)))
+    outcome = session.call("Edit", file_path="a.py", old_string="line 10\n", new_string="ten\nten and a half\n")
+    assert outcome.content[0]["text"] == (
+        "Changed a.py (+2 -1):\n"
+        "     7→line 7\n     8→line 8\n     9→line 9\n    10→ten\n    11→ten and a half\n"
+        "    12→line 11\n    13→line 12\n    14→line 13"
+    )
+    assert "ten and a half\nline 11\n" in path.read_text()
+    assert outcome.summary == "+2 -1"
+
+
+def test_the_diff_is_one_that_git_applies(session, tmp_path):
+    old = "".join(f"line {n}\n" for n in range(100)) + "no newline"
+    given(session, tmp_path / "a.txt", old)
+    edits = [
+        {"old_string": "line 3\n", "new_string": ""},
+        {"old_string": "line 50\n", "new_string": "fifty\nmore\n"},
+        {"old_string": "no newline", "new_string": "a newline\n"},
+    ]
+    diff = session.call("MultiEdit", file_path="a.txt", edits=edits).display[0]
+    new = (tmp_path / "a.txt").read_text()
+    (tmp_path / "a.txt").write_text(old)
+    subprocess.run(["git", "apply", "-"], cwd=tmp_path, input=diff.text, encoding="utf-8", check=True)
+    assert (tmp_path / "a.txt").read_text() == new
+    assert (diff.added, diff.removed) == (3, 3)
+
+
+def test_a_piece_that_occurs_often_needs_replace_all(session, tmp_path):
+    path = given(session, tmp_path / "a", "x\ny\nx\nx\n")
+    error = session.error("Edit", file_path="a", old_string="x", new_string="z")
+    assert "occurs 3 times in a (lines 1, 3, 4)" in error and "replace_all" in error
+    session.call("Edit", file_path="a", old_string="x", new_string="z", replace_all=True)
+    assert path.read_text() == "z\ny\nz\nz\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "old", "said"),
+    [
+        ("\tif x:\n", "    if x:\n", "the file has tabs, old_string has spaces"),
+        ("    if x:\n", "\tif x:\n", "the file has spaces, old_string has tabs"),
+        ("    if x:\n        y\n", "  if x:\n    y", "indentation alone:\n     1→    if x:\n     2→        y"),
+        ("a  \nb\n", "a\nb", "spaces at the end of lines"),
+        ("print(‘x’)\n", "print('x')", "quotes, dashes or special spaces:\n     1→print(‘x’)"),
+        ("a = 1\nlearning_rate = 0.1\nb\n", "learning_rate = 0.01", "The nearest lines are:\n     2→learning_rate"),
+        ("a\nb\n", "     1→a\n     2→b", "line numbers"),
+        ("a\n", "something else entirely", "No line is like it"),
+        ("", "x", "No line is like it"),
+    ],
+)
+def test_a_piece_that_is_absent_gets_help(session, tmp_path, text, old, said):
+    path = given(session, tmp_path / "a", text)
+    error = session.error("Edit", file_path="a", old_string=old, new_string="new")
+    assert said in error
+    assert path.read_text() == text
+
+
+def test_help_for_a_large_file_comes_soon(session, tmp_path):
+    given(session, tmp_path / "a", "".join(f"value_{n} = compute({n}) + offset\n" for n in range(50_000)))
+    began = time.perf_counter()
+    assert "does not occur" in session.error("Edit", file_path="a", old_string="valeu = compute()", new_string="x")
+    assert time.perf_counter() - began < 5
+
+
+def test_replacing_by_itself_is_refused(session, tmp_path):
+    given(session, tmp_path / "a", "x\n")
+    assert "are the same" in session.error("Edit", file_path="a", old_string="x", new_string="x")
+
+
+def test_an_empty_old_string_only_creates(session, tmp_path):
+    session.call("Edit", file_path="d/new", old_string="", new_string="x\n")
+    assert (tmp_path / "d/new").read_text() == "x\n"
+    assert "has text already" in session.error("Edit", file_path="d/new", old_string="", new_string="y\n")
+
+
+def test_regular_expression_characters_and_backslashes_are_plain_text(session, tmp_path):
+    path = given(session, tmp_path / "a", r"re.sub(r'\d+$', '\1', x)" + "\n")
+    session.call("Edit", file_path="a", old_string=r"\d+$', '\1'", new_string=r"\g<0>\n', '$1'")
+    assert path.read_text() == r"re.sub(r'\g<0>\n', '$1', x)" + "\n"
+
+
+# --- MultiEdit -----------------------------------------------------------------------------------------------
+
+
+def test_multi_edit_works_in_order_on_one_text(session, tmp_path):
+    path = given(session, tmp_path / "a", "a\nb\n")
+    edits = [
+        {"old_string": "a", "new_string": "b"},
+        {"old_string": "b", "new_string": "c", "replace_all": True},
+        {"old_string": "c\nc", "new_string": "d"},
+    ]
+    session.call("MultiEdit", file_path="a", edits=edits)
+    assert path.read_text() == "d\n"
+
+
+def test_multi_edit_makes_all_or_none(session, tmp_path):
+    path = given(session, tmp_path / "a", "a\nb\n")
+    inode = path.stat().st_ino
+    edits = [{"old_string": "a", "new_string": "x"}, {"old_string": "nope", "new_string": "y"}]
+    error = session.error("MultiEdit", file_path="a", edits=edits)
+    assert error.startswith("Edit 2 of 2: old_string does not occur") and error.endswith("No edit was made.")
+    assert (path.read_text(), path.stat().st_ino) == ("a\nb\n", inode)
+
+
+def test_multi_edit_can_create_and_go_on(session, tmp_path):
+    edits = [{"old_string": "", "new_string": "one\ntwo\n"}, {"old_string": "two", "new_string": "three"}]
+    session.call("MultiEdit", file_path="new", edits=edits)
+    assert (tmp_path / "new").read_text() == "one\nthree\n"
+    assert "does not exist" in session.error("MultiEdit", file_path="other", edits=edits[1:])
+    assert names(tmp_path) == ["new"]
+
+
+# --- what a file keeps ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("encode", "bom"),
+    [
+        (lambda text: text.encode(), b""),
+        (lambda text: text.encode(), b"\xef\xbb\xbf"),
+        (lambda text: text.encode("utf-16-le"), b"\xff\xfe"),
+        (lambda text: text.encode("utf-16-be"), b"\xfe\xff"),
+        (lambda text: text.encode("latin-1"), b""),
+    ],
+)
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_encoding_mark_and_line_ends_are_kept(session, tmp_path, encode, bom, end):
+    path = given(session, tmp_path / "a", bom + encode(f"naïve{end}two{end}three"))
+    session.call("Edit", file_path="a", old_string="naïve\ntwo\n", new_string="1\nzwölf\n2\n")
+    assert path.read_bytes() == bom + encode(f"1{end}zwölf{end}2{end}three")
+    session.call("Write", file_path="a", content="über\nall\n")
+    assert path.read_bytes() == bom + encode(f"über{end}all{end}")
+
+
+def test_mixed_line_ends_stay_where_nothing_was_replaced(session, tmp_path):
+    path = given(session, tmp_path / "a", b"a\r\nb\nc\r\nd\r\n\r\ne\n")
+    session.call("Edit", file_path="a", old_string="c\nd", new_string="C\nD")
+    assert path.read_bytes() == b"a\r\nb\nC\r\nD\r\n\r\ne\n"
+    session.call("Edit", file_path="a", old_string="b\n", new_string="")
+    assert path.read_bytes() == b"a\r\nC\r\nD\r\n\r\ne\n"
+
+
+def test_a_character_that_the_encoding_lacks_is_said(session, tmp_path):
+    path = given(session, tmp_path / "a", "naïve\n".encode("latin-1"))
+    assert "LATIN-1, which has no '\\u2192'" in session.error("Edit", file_path="a", old_string="naïve", new_string="→")
+    assert path.read_bytes() == b"na\xefve\n"
+    session.call("Write", file_path="a", content="→\n")
+    assert path.read_bytes() == "→\n".encode()
+
+
+def test_mode_and_attributes_are_kept(session, tmp_path):
+    path = given(session, tmp_path / "run.sh", "echo a\n")
+    path.chmod(0o4751)
+    try:
+        os.setxattr(path, "user.note", b"kept")
+    except OSError:
+        pytest.skip("the file system has no extended attributes")
+    session.call("Edit", file_path="run.sh", old_string="a", new_string="b")
+    assert stat.S_IMODE(path.stat().st_mode) == 0o4751
+    assert os.getxattr(path, "user.note") == b"kept"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
+def test_the_owner_is_kept(session, tmp_path):
+    path = given(session, tmp_path / "a", "a\n")
+    os.chown(path, 12345, 23456)
+    session.call("Edit", file_path="a", old_string="a", new_string="b")
+    assert (path.stat().st_uid, path.stat().st_gid) == (12345, 23456)
+
+
+def test_a_link_stays_and_its_target_changes(session, tmp_path):
+    (tmp_path / "d").mkdir()
+    (tmp_path / "d/real").write_text("a\n")
+    (tmp_path / "link").symlink_to("d/real")
+    session.call("Read", file_path="link")
+    outcome = session.call("Edit", file_path="link", old_string="a", new_string="b")
+    assert (tmp_path / "link").is_symlink() and (tmp_path / "d/real").read_text() == "b\n"
+    assert outcome.changed == [str(tmp_path / "d/real")]
+    assert names(tmp_path / "d") == ["real"]
+
+
+def test_other_hard_links_are_mentioned_and_keep_their_text(session, tmp_path):
+    path = given(session, tmp_path / "a", "a\n")
+    os.link(path, tmp_path / "b")
+    assert "1 other hard link" in session.text("Edit", file_path="a", old_string="a", new_string="b")
+    assert ((tmp_path / "a").read_text(), (tmp_path / "b").read_text()) == ("b\n", "a\n")
+
+
+# --- when writing fails --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("tool", ["Write", "Edit"])
+def test_what_is_no_file_is_not_written(session, tmp_path, tool):
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "file").write_text("x")
+    (tmp_path / "loop").symlink_to("loop")
+    more = {"content": "x"} if tool == "Write" else {"old_string": "", "new_string": "x"}
+    for path, said in (
+        ("pipe", "named pipe"),
+        ("folder", "is a folder"),
+        ("folder/", "names a folder"),
+        ("new/", "names a folder"),
+        ("/dev/null", "a device"),
+        ("loop", "link that leads back to itself"),
+        ("file/x", "a file, not a folder"),
+        ("n" * 300, "too long"),
+    ):
+        assert said in session.error(tool, file_path=path, **more)
+    assert names(tmp_path) == ["file", "folder", "loop", "pipe"]
+    assert (tmp_path / "file").read_text() == "x"
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_a_read_only_file_or_folder_is_left_alone(session, tmp_path):
+    folder = tmp_path / "d"
+    folder.mkdir()
+    path = given(session, folder / "a", "a\n")
+    path.chmod(0o444)
+    assert "write-protected" in session.error("Edit", file_path=str(path), old_string="a", new_string="b")
+    path.chmod(0o644)
+    folder.chmod(0o555)
+    try:
+        assert "permissions" in session.error("Edit", file_path=str(path), old_string="a", new_string="b")
+        assert "permissions" in session.error("Write", file_path=str(folder / "new"), content="x")
+    finally:
+        folder.chmod(0o755)
+    assert names(folder) == ["a"] and path.read_text() == "a\n"
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A file system of 64 kB."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    command = ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(folder)]
+    if os.geteuid() != 0 or subprocess.run(command, capture_output=True).returncode:
+        pytest.skip("only root mounts file systems")
+    yield folder
+    subprocess.run(["umount", "-l", str(folder)], check=True)
+
+
+def test_a_full_disk_leaves_the_old_file_and_nothing_else(session, small_disk):
+    path = given(session, small_disk / "a", "old\n")
+    error = session.error("Write", file_path=str(path), content="x" * 200_000)
+    assert "no space left" in error
+    assert "no space left" in session.error("Write", file_path=str(small_disk / "d/e/new"), content="x" * 200_000)
+    assert (names(small_disk), path.read_text()) == (["a"], "old\n")
+    session.call("Edit", file_path=str(path), old_string="old", new_string="new")
+
+
+def test_a_read_only_file_system_is_said(session, small_disk):
+    path = given(session, small_disk / "a", "old\n")
+    subprocess.run(["mount", "-o", "remount,ro", str(small_disk)], check=True)
+    assert "read-only" in session.error("Edit", file_path=str(path), old_string="old", new_string="new")
+    assert "read-only" in session.error("Write", file_path=str(small_disk / "d/new"), content="new")
+    assert (names(small_disk), path.read_text()) == (["a"], "old\n")
+
+
+def test_readers_see_the_old_text_or_the_new_never_a_part(session, tmp_path):
+    path = given(session, tmp_path / "a", "0" * 200_000)
+
+    async def both():
+        done = False
+        seen = set()
+
+        def look():
+            while not done:
+                text = path.read_text()
+                seen.add((len(text), "".join(sorted(set(text)))))
+
+        reader = asyncio.create_task(asyncio.to_thread(look))
+        for digit in "123456789":
+            await session.acall("Write", file_path="a", content=digit * 200_000)
+        done = True
+        await reader
+        return seen
+
+    assert all(length == 200_000 and len(digits) == 1 for length, digits in asyncio.run(both()))
+
+
+def test_two_edits_at_once_never_lose_one_in_silence(session, tmp_path):
+    path = given(session, tmp_path / "a", "one\ntwo\n" * 1 + "filler\n" * 50_000)
+
+    async def both():
+        return await asyncio.gather(
+            session.acall("Edit", file_path="a", old_string="one", new_string="ONE"),
+            session.acall("Edit", file_path="a", old_string="two", new_string="TWO"),
+            return_exceptions=True,
+        )
+
+    outcomes = asyncio.run(both())
+    text = path.read_text()
+    for outcome, word in zip(outcomes, ("ONE", "TWO"), strict=True):
+        assert (word in text) is not isinstance(outcome, Exception)
+    assert names(tmp_path) == ["a"]
+
+
+def test_a_cancelled_write_has_ended_when_the_cancellation_is_seen(session, tmp_path):
+    async def scenario():
+        call = asyncio.create_task(session.acall("Write", file_path="a", content="x" * 5_000_000))
+        await asyncio.sleep(0)
+        call.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await call
+        return names(tmp_path)
+
+    after = asyncio.run(scenario())
+    assert after in ([], ["a"]) and names(tmp_path) == after
+
+
+def test_large_rewrites_are_compared_in_bounded_time(session, tmp_path):
+    given(session, tmp_path / "a", "".join(f"{n % 7}\n" for n in range(60_000)))
+    began = time.perf_counter()
+    outcome = session.call("Write", file_path="a", content="".join(f"{n % 5}\n" for n in range(60_000)))
+    assert time.perf_counter() - began < 5
+    diff = outcome.display[0]
+    assert len(diff.text) <= 30_000 and session.blobs[diff.blob].startswith(diff.text.encode())
+    assert len(outcome.content[0]["text"]) < 5000
