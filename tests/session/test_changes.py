@@ -167,6 +167,31 @@ def test_only_the_folder_itself_of_a_larger_repository(bench):
     assert bench.told() == [("a.py", "modified", 1, 1)]
 
 
+def test_a_workspace_that_an_outer_repository_ignores(bench):
+    bench.write(".gitignore", "scratch/\n")
+    bench.write("scratch/a.py", "a\n")
+    bench.repository()
+    bench.workspace = bench.workspace / "scratch"
+    bench.begin()
+    bench.write("a.py", "b\n")
+    bench.write("b.py", "b\n")
+    assert [line[:2] for line in bench.told()] == [("a.py", "modified"), ("b.py", "created")]
+
+
+def test_who_waits_for_the_baseline_may_be_cancelled(bench):
+    bench.write("a.py", "a\n")
+
+    async def impatient():
+        waiting = asyncio.ensure_future(bench.changes.ready())
+        await asyncio.sleep(0)
+        waiting.cancel()
+        await asyncio.gather(waiting, return_exceptions=True)
+        return await bench.changes.finish()
+
+    bench.changes = Changes.begin(bench.workspace, (), Blobs(bench.folder / "blobs"), bench.folder)
+    assert asyncio.run(impatient()) == []
+
+
 def test_a_repository_inside_and_one_beside(bench, tmp_path):
     bench.write("a.py", "a\n")
     bench.repository()
@@ -334,7 +359,8 @@ def test_nothing_is_written_into_the_workspace(place):
 def test_a_session_without_a_baseline_says_so(bench):
     bench.write("a.py", "a\n")
     bench.resume()
-    bench.write("b.py", "b\n") if asyncio.run(bench.changes.ready()) is None else None
+    asyncio.run(bench.changes.ready())
+    bench.write("b.py", "b\n")
     assert bench.told() == [("b.py", "created", 1, 0)]
     assert "cannot be told" in bench.changes.notes[0]
 

@@ -27,6 +27,7 @@ NOTED = "before.msgpack"
 MAX_CHANGES = 5_000
 KEPT_FILES = 5_000  # contents kept at the start
 KEPT_BYTES = 32 << 20
+READ_BYTES = 128 << 20  # read at the start at most
 NOTED_LIMIT = 32 << 20  # a file that a tool writes is kept up to this size
 COMPARED_LIMIT = 64 << 20  # a larger file differs when its sign does
 
@@ -64,6 +65,7 @@ class Changes:
         self.notes: list[str] = []
         self._folder, self._blobs = folder, blobs
         self._ready: Future[Baseline] = Future()
+        self._ready.set_running_or_notify_cancel()  # who waits for it may be cancelled, it may not
         self._noted: dict[bytes, Entry | None] = {}
         self._told: dict[str, Pair] = {}  # by path as told
 
@@ -144,21 +146,22 @@ class Changes:
         baseline.complete = scan.complete
         for path, sign in scan.files.items():
             baseline.files[path] = Entry(sign)
-        files = total = 0
+        files = kept = read = 0
         for path, entry in baseline.files.items():
             tracked = scan.tracked.get(path)
             if tracked and tracked.clean:
                 entry.repository, entry.oid = tracked.repository, tracked.oid
                 continue
-            content = content_of(path, TEXT_LIMIT)
+            content = content_of(path, TEXT_LIMIT) if read < READ_BYTES else None
             if content is None:
                 continue
+            read += len(content)
             if tracked and git_object(content, tracked.oid) == tracked.oid:
                 entry.repository, entry.oid = tracked.repository, tracked.oid
                 continue
             entry.digest = hashlib.sha256(content).hexdigest()
-            if b"\0" not in content and files < KEPT_FILES and total + len(content) <= KEPT_BYTES:
-                files, total = files + 1, total + len(content)
+            if b"\0" not in content and files < KEPT_FILES and kept + len(content) <= KEPT_BYTES:
+                files, kept = files + 1, kept + len(content)
                 self._blobs.put(content)
 
     # --- what is different, in a thread ---

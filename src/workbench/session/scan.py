@@ -64,7 +64,8 @@ class Scan:
     def add(self, root: bytes) -> None:
         """Takes in the files under ROOT."""
         listed = _git_listing(root)
-        for path in _walk(root) if listed is None else self._listed(root, listed):
+        # Nothing listed: a repository further up may ignore this folder, which is the workspace all the same.
+        for path in self._listed(root, listed) if listed else _walk(root):
             if len(self.files) >= MAX_FILES:
                 self.complete = False
                 return

@@ -96,7 +96,7 @@ class _Writer:
             by = f" by {one_line(decided.by)}" if decided.by else ""
             rule = f" (rule {code(decided.rule)})" if decided.rule else ""
             reason = f": {one_line(decided.reason)}" if decided.reason and decided.verdict != "allow" else ""
-            words.append(f"{code(decided.target)} {_VERDICTS.get(decided.verdict, decided.verdict)}{by}{rule}{reason}")
+            words.append(f"{code(decided.target)} {_VERDICTS.get(decided.verdict, 'judged')}{by}{rule}{reason}")
         if finished is None:
             words.append("→ no result")
         else:
@@ -143,7 +143,7 @@ def _started(envelope: e.Envelope, event: e.SessionStarted) -> Iterator[str]:
             f"- Session: {code(envelope.session)}, begun {moment(envelope.at)} by {one_line(event.user)} "
             f"on {one_line(event.host)}",
             f"- Workspace: {code(event.workspace)}{branch}",
-            f"- Agent: {one_line(event.agent)} ({event.agent_source}, {code(event.agent_path)})",
+            f"- Agent: {one_line(event.agent)} ({one_line(event.agent_source)}, {code(event.agent_path)})",
             f"- Model: {one_line(event.model)}; mode {event.mode}; mlwb {one_line(event.version)}",
         )
     )
