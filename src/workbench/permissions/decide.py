@@ -5,24 +5,25 @@ import re
 import msgspec
 
 from workbench.permissions import seen
-from workbench.permissions.paths import Located, PathRefused, Places, odd_target, protected, secret, unreadable, within
+from workbench.permissions.paths import Located, PathError, Places, odd_target, protected, secret, unreadable, within
+from workbench.permissions.reach import Touch
 from workbench.permissions.rules import (
     EDITING,
-    READING,
     Rule,
     about,
     command_matches,
-    parse_rule,
     parse_rules,
     path_matches,
 )
-from workbench.permissions.shell import Unreadable, read
-from workbench.permissions.survey import Piece, Survey, Touch
-from workbench.permissions.types import Call, Policy, Reads, Runs, Verdict, World, Writes
+from workbench.permissions.shell import read
+from workbench.permissions.survey import Piece, Survey
+from workbench.permissions.syntax import UnreadableError
+from workbench.permissions.types import Call, Policy, Reads, Runs, Verdict, World
 from workbench.permissions.words import UNKNOWN
 from workbench.permissions.wrappers import starts_agent
 from workbench.protocol.names import ORCHESTRATION
 
+_LONGEST = 100_000  # beyond it deny rules could not be held against all of a command
 _EDIT_MODES = ("acceptEdits", "bypassPermissions")
 
 
@@ -41,14 +42,14 @@ def decide(call: Call, policy: Policy, world: World) -> Verdict:
 
 
 class _Spot(msgspec.Struct, frozen=True):
-    """A path that the call uses, looked up. `tool`: whose rules are about it. `shell`: it comes from a command."""
+    """A path that the call uses, looked up. `tool`: whose rules are about it. `command`: it comes from a command."""
 
     located: Located
     use: str
     tool: str
     tree: bool = False
     redirect: bool = False
-    shell: bool = False
+    command: bool = False
 
 
 class _Judge:
@@ -81,7 +82,7 @@ class _Judge:
             return _deny(f"the agent's definition does not grant {self.call.tool}")
         try:
             self.look()
-        except PathRefused as error:
+        except PathError as error:
             return _deny(str(error))
         stages = (self.granted, self.denied, self.asked, self.bypassed, self.guarded)
         return next((verdict for stage in stages if (verdict := stage()) is not None), None) or self.allowed()
@@ -91,6 +92,8 @@ class _Judge:
     def look(self) -> None:
         """Finds the paths and commands of the call."""
         for need in self.call.needs:
+            if isinstance(need, Runs) and len(need.command) > _LONGEST:
+                continue
             if isinstance(need, Runs):
                 self.look_at_command(need.command)
             else:
@@ -103,7 +106,7 @@ class _Judge:
         survey = Survey(self.places, self.call.cwd or self.policy.workspace)
         try:
             survey.run(read(command))
-        except (Unreadable, PathRefused) as error:
+        except (UnreadableError, PathError) as error:
             self.refused.append(f"the command cannot be read: {error}")
             return
         except RecursionError:
@@ -114,17 +117,17 @@ class _Judge:
                 self.pieces[at] = [spot for touch in piece.touches if (spot := self.spot(touch)) is not None]
                 self.spots += self.pieces[at]
             self.survey = survey
-        self.refused += [f"the command cannot be read: {why}" for why in survey.refused]
+        self.refused += [f"the command cannot be read: {why}" for why in survey.reach.refused]
 
     def spot(self, touch: Touch) -> _Spot | None:
         """A path of a command, looked up."""
         try:
             located = self.places.locate(touch.path, touch.cwd)
-        except PathRefused as error:
+        except PathError as error:
             self.refused.append(f"{touch.path[:80]!r}: {error}")
             return None
-        tool = "Read" if touch.use == "read" else "Edit"
-        return _Spot(located, touch.use, tool, touch.tree, touch.redirect, shell=True)
+        tool = "Edit" if touch.use == "write" else "Read"
+        return _Spot(located, touch.use, tool, touch.tree, touch.redirect, command=True)
 
     def strange(self) -> list[_Spot]:
         """Words of commands that no table knows, as the paths that they may be."""
@@ -222,13 +225,15 @@ class _Judge:
         """Deny rules, other agents, and what no file tool can open."""
         if any(isinstance(need, Runs) and not need.command.strip() for need in self.call.needs):
             return _deny("the command is empty")
+        if any(isinstance(need, Runs) and len(need.command) > _LONGEST for need in self.call.needs):
+            return _deny(f"the command is longer than {_LONGEST:,} characters; put it into a file")
         if (rule := self.hit(self.deny)) is not None:
             return Verdict(verdict="deny", rule=rule.text, reason=f"the deny rule {rule.text} matches")
         for argv in self.seen:
             if agent := starts_agent(list(argv)):
                 return _deny(f"`{agent}` would start another agent; none is started from a command")
         for spot in self.spots:
-            if not spot.shell and spot.use == "read" and (why := unreadable(spot.located)):
+            if not spot.command and spot.use == "read" and (why := unreadable(spot.located)):
                 return _deny(why)
         return None
 
@@ -266,6 +271,8 @@ class _Judge:
             and not spot.located.odd
         ):
             return None
+        if spot.use == "see":
+            return f"{spot.located.given!r}: {spot.located.odd}" if spot.located.odd else None
         why = odd_target(spot.located, "write" if spot.use == "write" else "read") or secret(
             spot.located, self.policy.home
         )
@@ -282,8 +289,8 @@ class _Judge:
             return None
         root = spot.located.real
         try:
-            below = self.survey.below(root)
-        except Unreadable:
+            below = self.survey.reach.below(root)
+        except UnreadableError:
             return f"{root} holds too many files to tell whether a deny rule is about one of them"
         for path in below:
             if any(

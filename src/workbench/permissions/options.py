@@ -14,7 +14,7 @@ class Operand(msgspec.Struct, frozen=True):
     """A path that a command uses. `tree`: with all that lies below."""
 
     field: Field
-    use: str  # read, write
+    use: str  # read, see (its name and kind, not what is in it), write, into (a folder or a name to write)
     tree: bool = False
 
 
@@ -37,10 +37,11 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
 
     `flags`: single letters without a value. `longs`: long options without a value. `texts`, `reads`: options with a value
     (`k`, `--key`), which is text or a file that is read. `maybe`: long options whose value, after `=`, may be missing.
-    `operands`: what the rest is: read, write, text, none. `first`: the first operand is text (a pattern) unless one of
+    `operands`: what the rest is: read, see, write, text, none. `first`: the first operand is text (a pattern) unless one of
     `patterns` is given. `most`: at most so many operands. `here`: without operands it reads the current folder.
     `trees`: flags with which it goes below folders (`*`: always). `digits`: `-40` is a number. `globs`: unquoted globs
-    may stand among operands. `rest`: what operands must look like. `match`, `not_match`: examples, tried by a test.
+    may stand among operands. `rest`: what operands must look like. `required`: one of these options must be given.
+    `match`, `not_match`: examples, tried by a test.
     """
 
     name: str
@@ -60,6 +61,7 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     globs: bool = True
     edits: bool = False
     rest: str = ""
+    required: str = ""
     match: tuple[str, ...] = ()
     not_match: tuple[str, ...] = ()
 
@@ -85,14 +87,16 @@ def inspect(row: Row, argv: list[Field]) -> Finding:
         return Finding(why=f"{row.name} with {len(operands)} operands")
     if row.rest and not all(field.known and re.fullmatch(row.rest, field.text) for field in operands):
         return Finding(why=f"{row.name} with an operand that may do more than show")
+    if row.required and not names & set(row.required.split()):
+        return Finding(why=f"{row.name} that does more than list")
     if why := _unfit(row, given, operands):
         return Finding(why=why)
     tree = row.trees == "*" or bool(names & set(row.trees.split()))
     paths = [Operand(value, "read") for name, value in given.options if value is not None and name in row.reads.split()]
-    if row.operands in ("read", "write"):
+    if row.operands in ("read", "see", "write"):
         paths += [Operand(field, row.operands, tree) for field in operands]
     if row.here and not operands:
-        paths.append(Operand(literal("."), "read", tree))
+        paths.append(Operand(literal("."), "see" if row.operands == "see" else "read", tree))
     return Finding(operands=tuple(paths), edits=row.edits)
 
 

@@ -6,8 +6,9 @@ from typing import Literal
 
 import msgspec
 
-from workbench.permissions.shell import INVISIBLE
+from workbench.permissions.syntax import INVISIBLE
 from workbench.permissions.types import Stat, World
+from workbench.permissions.words import names
 
 _LONGEST = 4096
 _LONGEST_NAME = 255
@@ -15,30 +16,32 @@ _MOST_LINKS = 40
 LARGEST_READ = 1 << 30  # bytes; beyond it a file is looked at in parts, through Bash
 
 # Folders whose content configures what runs, for whom or with which rights. Compared without regard to case.
-_PROTECTED_FOLDERS = frozenset(
-    ".git .vscode .idea .husky .githooks .cargo .devcontainer .yarn .mvn .claude .mlwb .cursor .codex .gemini .opencode "
-    ".aider .continue .windsurf .roo .cline .clinerules .kiro .zed .amp .goose .qwen .crush .factory .ssh .gnupg .aws .kube "
-    ".docker .ipython .jupyter .direnv .config .local .bundle .gradle .fleet .vim .nvim .emacs.d .agents".split()
+_PROTECTED_FOLDERS = names(
+    ".git .vscode .idea .husky .githooks .cargo .devcontainer .yarn .mvn .claude .mlwb .cursor .codex .gemini "
+    ".opencode .aider .continue .windsurf .roo .cline .clinerules .kiro .zed .amp .goose .qwen .crush .factory "
+    ".ssh .gnupg .aws .kube .docker .ipython .jupyter .direnv .config .local .bundle .gradle .fleet .vim .nvim "
+    ".emacs.d .agents"
 )
-_PROTECTED_FILES = frozenset(
-    ".bashrc .bash_profile .bash_login .bash_logout .bash_aliases .profile .zshrc .zshenv .zprofile .zlogin .zlogout "
-    ".kshrc .cshrc .tcshrc .login .logout .inputrc .envrc .env.fish config.fish .screenrc .tmux.conf .vimrc .exrc .nvimrc "
-    ".gvimrc .emacs .gdbinit .lldbinit .pdbrc .pythonrc .pythonrc.py .pystartup .rprofile .renviron .sqliterc .psqlrc "
-    ".gitconfig .gitmodules .gitattributes .git-credentials .hgrc .npmrc .yarnrc .yarnrc.yml .pnpmfile.cjs .pnpmrc .bunfig.toml "
-    "bunfig.toml .pypirc pip.conf .condarc .mambarc .curlrc .wgetrc .netrc _netrc .ripgreprc .fdignore .mcp.json mcp.json "
-    ".pre-commit-config.yaml .pre-commit-config.yml .pre-commit-hooks.yaml lefthook.yml lefthook.yaml .lefthook.yml "
-    ".lefthook.yaml .lintstagedrc .lintstagedrc.json .overcommit.yml .devcontainer.json .tool-versions .mise.toml mise.toml "
-    ".rtx.toml .aider.conf.yml .aiderignore .cursorrules .windsurfrules .clinerules .roomodes opencode.json opencode.jsonc "
-    ".claude.json .claude-plugin .gemini.json .bazelrc .buckconfig .hushlogin .xinitrc .xprofile .xsession .pam_environment "
-    ".forward .rhosts .shosts .editrc .irbrc .pryrc .gemrc .perltidyrc .latexmkrc .sbtopts .jvmopts .mavenrc .antrc .dircolors "
-    "sitecustomize.py usercustomize.py authorized_keys crontab .crontab".split()
+_PROTECTED_FILES = names(
+    ".bashrc .bash_profile .bash_login .bash_logout .bash_aliases .profile .zshrc .zshenv .zprofile .zlogin "
+    ".zlogout .kshrc .cshrc .tcshrc .login .logout .inputrc .envrc .env.fish config.fish .screenrc .tmux.conf "
+    ".vimrc .exrc .nvimrc .gvimrc .emacs .gdbinit .lldbinit .pdbrc .pythonrc .pythonrc.py .pystartup .rprofile "
+    ".renviron .sqliterc .psqlrc .gitconfig .gitmodules .gitattributes .git-credentials .hgrc .npmrc .yarnrc "
+    ".yarnrc.yml .pnpmfile.cjs .pnpmrc .bunfig.toml bunfig.toml .pypirc pip.conf .condarc .mambarc .curlrc "
+    ".wgetrc .netrc _netrc .ripgreprc .fdignore .mcp.json mcp.json .pre-commit-config.yaml .pre-commit-config.yml "
+    ".pre-commit-hooks.yaml lefthook.yml lefthook.yaml .lefthook.yml .lefthook.yaml .lintstagedrc "
+    ".lintstagedrc.json .overcommit.yml .devcontainer.json .tool-versions .mise.toml mise.toml .rtx.toml "
+    ".aider.conf.yml .aiderignore .cursorrules .windsurfrules .clinerules .roomodes opencode.json opencode.jsonc "
+    ".claude.json .claude-plugin .gemini.json .bazelrc .buckconfig .hushlogin .xinitrc .xprofile .xsession "
+    ".pam_environment .forward .rhosts .shosts .editrc .irbrc .pryrc .gemrc .perltidyrc .latexmkrc .sbtopts "
+    ".jvmopts .mavenrc .antrc .dircolors sitecustomize.py usercustomize.py authorized_keys crontab .crontab"
 )
-_SECRET_FOLDERS = frozenset(".ssh .aws .gnupg .kube .azure .gcloud .password-store .vault-token.d".split())
-_SECRET_FILES = frozenset(
-    ".netrc _netrc .git-credentials .pypirc .npmrc .pgpass .my.cnf .vault-token .htpasswd .dockercfg .boto .s3cfg kubeconfig "
-    "credentials.json client_secret.json application_default_credentials.json service-account.json service_account.json "
-    "secrets.json secrets.yaml secrets.yml secrets.toml secrets.env id_rsa id_dsa id_ecdsa id_ed25519 id_ecdsa_sk "
-    "id_ed25519_sk shadow gshadow .wandbrc".split()
+_SECRET_FOLDERS = names(".ssh .aws .gnupg .kube .azure .gcloud .password-store .vault-token.d")
+_SECRET_FILES = names(
+    ".netrc _netrc .git-credentials .pypirc .npmrc .pgpass .my.cnf .vault-token .htpasswd .dockercfg .boto .s3cfg "
+    "kubeconfig credentials.json client_secret.json application_default_credentials.json service-account.json "
+    "service_account.json secrets.json secrets.yaml secrets.yml secrets.toml secrets.env id_rsa id_dsa id_ecdsa "
+    "id_ed25519 id_ecdsa_sk id_ed25519_sk shadow gshadow .wandbrc"
 )
 _SECRET_NAMES = re.compile(
     r"\.env(?:rc)?(?:[._-].*)?|.*\.env|.*\.(?:pem|p12|pfx|jks|keystore|kdbx|ppk|gpg)|.*(?<!pub)\.key|.*_rsa"
@@ -60,14 +63,15 @@ _SECRET_PLACES = (
     ".terraform.d/credentials.tfrc.json",
 )
 _PROC = re.compile(
-    r"/proc/(?:self|thread-self|\d+)/(?:task/\d+/)?(?:root|cwd|fd|fdinfo|exe|mem|maps|environ|map_files|pagemap|auxv)(?:/|\Z)"
+    r"/proc/(?:self|thread-self|\d+)/(?:task/\d+/)?(?:root|cwd|fd|fdinfo|exe|mem|maps|environ|map_files|pagemap"
+    r"|auxv)(?:/|\Z)"
 )
 _PROC_FILES = frozenset(("/proc/kcore", "/proc/kmsg", "/proc/kpagecount", "/proc/sysrq-trigger", "/proc/kallsyms"))
 HARMLESS_DEVICES = frozenset(("/dev/null", "/dev/stdout", "/dev/stderr"))
 _DEVICE_FOLDERS = ("/dev/", "/sys/")
 
 
-class PathRefused(Exception):
+class PathError(Exception):
     """A path that no call may name: the message says why."""
 
 
@@ -100,7 +104,7 @@ class Places:
         return self._stats[path]
 
     def locate(self, given: str, cwd: str) -> Located:
-        """GIVEN as seen from CWD, every link followed as the kernel would. Raises PathRefused."""
+        """GIVEN as seen from CWD, every link followed as the kernel would. Raises PathError."""
         path = self.home + given[1:] if given == "~" or given.startswith("~/") else given
         path = path if path.startswith("/") else f"{cwd}/{path}"
         _check(path)
@@ -131,7 +135,7 @@ class Places:
                 continue
             links += 1
             if links > _MOST_LINKS:
-                raise PathRefused("its links go in circles")
+                raise PathError("its links go in circles")
             if target.startswith("/"):
                 real = ""
             todo.extend(target.split("/")[::-1])
@@ -142,15 +146,13 @@ class Places:
 
 def _check(path: str) -> None:
     if "\0" in path:
-        raise PathRefused("a path cannot hold a NUL character")
+        raise PathError("a path cannot hold a NUL character")
     try:
         encoded = path.encode()
     except UnicodeEncodeError:
-        raise PathRefused("the path is not valid Unicode") from None
+        raise PathError("the path is not valid Unicode") from None
     if len(encoded) >= _LONGEST or any(len(part) > _LONGEST_NAME for part in encoded.split(b"/")):
-        raise PathRefused(
-            f"the path is longer than a file name may be ({_LONGEST_NAME} bytes a name, {_LONGEST} in all)"
-        )
+        raise PathError(f"the path is longer than a file name may be ({_LONGEST_NAME} bytes a name, {_LONGEST} in all)")
 
 
 def within(path: str, folder: str) -> bool:

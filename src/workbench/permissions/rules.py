@@ -7,15 +7,16 @@ from functools import lru_cache
 
 import msgspec
 
+from workbench.permissions.words import names
 from workbench.protocol.names import ALIASES, ORCHESTRATION, TOOLS, canonical
 
 READING = ("Read", "Grep", "Glob", "LS")
 EDITING = ("Edit", "Write", "MultiEdit")
 # Tools of other programs: rules about them are well-formed and meet nothing here.
-_FOREIGN = frozenset(
-    "WebFetch WebSearch NotebookEdit Skill SlashCommand ExitPlanMode EnterPlanMode AskUserQuestion PowerShell Monitor Cd LSP "
-    "ToolSearch CronCreate CronDelete CronList EnterWorktree ExitWorktree ListMcpResourcesTool ReadMcpResourceTool "
-    "SendMessage TeamCreate TeamDelete".split()
+_FOREIGN = names(
+    "WebFetch WebSearch NotebookEdit Skill SlashCommand ExitPlanMode EnterPlanMode AskUserQuestion PowerShell "
+    "Monitor Cd LSP ToolSearch CronCreate CronDelete CronList EnterWorktree ExitWorktree ListMcpResourcesTool "
+    "ReadMcpResourceTool SendMessage TeamCreate TeamDelete"
 )
 _PATTERN_CHARACTERS = re.compile(r"[*?\[]")
 
@@ -32,7 +33,7 @@ class Rule(msgspec.Struct, frozen=True):
     text: str
 
     def names(self, tool: str) -> bool:
-        """Whether the rule is about TOOL: Read rules are about everything that reads, Edit rules about all that edits."""
+        """Whether the rule is about TOOL: Read rules are about all that reads, Edit rules about all that edits."""
         if self.tool in ("*", tool):
             return True
         return (self.tool == "Read" and tool in READING) or (self.tool == "Edit" and tool in EDITING)

@@ -9,12 +9,12 @@ from collections.abc import Iterator
 from functools import lru_cache
 from typing import Any
 
-from workbench.permissions.shell import LONGEST, tree
+from workbench.permissions.shell import tree
 from workbench.permissions.words import UNKNOWN
 from workbench.permissions.wrappers import base, inner_names, scripts
 
 _DEEPEST = 4
-_MOST_NODES = 20_000
+_MOST_NODES = 300_000
 _ESCAPE = re.compile(r"\\(x[0-9a-fA-F]{1,2}|u[0-9a-fA-F]{1,4}|[0-7]{1,3}|.)", re.DOTALL)
 _COMMANDS = ("command", "declaration_command", "unset_command", "test_command")
 _BESIDE = ("variable_assignment", "file_redirect", "herestring_redirect", "heredoc_redirect")
@@ -25,7 +25,7 @@ _LETTERS = {"n": "\n", "t": "\t", "r": "\r", "a": "\a", "b": "\b", "e": "\x1b", 
 def commands(text: str, depth: int = 0) -> tuple[tuple[str, ...], ...]:
     """The argument lists of all commands in TEXT: in branches, substitutions, functions, behind wrappers, in `-c` texts."""
     found: dict[tuple[str, ...], None] = {}
-    for argv in _written(text[: 4 * LONGEST]):
+    for argv in _written(text):
         for inner in inner_names(argv):
             if inner:
                 found[tuple(inner)] = None

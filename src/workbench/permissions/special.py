@@ -4,17 +4,19 @@ import re
 from collections.abc import Sequence
 
 from workbench.permissions.options import Finding, Inspector, Operand, Row, inspect, sort
-from workbench.permissions.words import Field, literal
+from workbench.permissions.words import Field, literal, names
+from workbench.permissions.wrappers import SAFE_VALUE, SAFE_VARIABLES
 
-_FIND_ALONE = frozenset(
-    "-empty -readable -writable -executable -not -and -or -a -o ! ( ) -print -print0 -ls -prune -quit -true -false -depth -d "
-    "-xdev -mount -daystart -noleaf -nouser -nogroup -ignore_readdir_race".split()
+_FIND_ALONE = names(
+    "-empty -readable -writable -executable -not -and -or -a -o ! ( ) -print -print0 -ls -prune -quit -true "
+    "-false -depth -d -xdev -mount -daystart -noleaf -nouser -nogroup -ignore_readdir_race"
 )
-_FIND_TEXT = frozenset(
-    "-maxdepth -mindepth -name -iname -path -ipath -wholename -regex -iregex -type -size -mtime -mmin -atime -amin -ctime -cmin "
-    "-perm -user -group -uid -gid -links -regextype -printf -newermt -newerct -newerat -used -xtype -inum -fstype".split()
+_FIND_TEXT = names(
+    "-maxdepth -mindepth -name -iname -path -ipath -wholename -regex -iregex -type -size -mtime -mmin -atime "
+    "-amin -ctime -cmin -perm -user -group -uid -gid -links -regextype -printf -newermt -newerct -newerat -used "
+    "-xtype -inum -fstype"
 )
-_FIND_READ = frozenset("-newer -anewer -cnewer -samefile".split())
+_FIND_READ = names("-newer -anewer -cnewer -samefile")
 
 
 def find(argv: list[Field]) -> Finding:
@@ -31,7 +33,7 @@ def find(argv: list[Field]) -> Finding:
         if not started and text in ("-H", "-P"):
             continue
         if not started and text[:1] not in ("-", "(", "!"):
-            operands.append(Operand(field, "read"))
+            operands.append(Operand(field, "see"))
             continue
         started = True
         if text in _FIND_ALONE:
@@ -42,16 +44,18 @@ def find(argv: list[Field]) -> Finding:
         if text in _FIND_READ:
             operands.append(Operand(value, "read"))
     if not operands:
-        operands.append(Operand(literal("."), "read"))
+        operands.append(Operand(literal("."), "see"))
     return Finding(operands=tuple(operands))
 
 
 _ADDRESS = r"(?:\d+|\$|/(?:[^/\\\n]|\\.)*/I?)(?:~\d+)?"
-_SUBSTITUTE = r"s(?:/(?:[^/\\\n]|\\.)*/(?:[^/\\\n]|\\.)*/|\|(?:[^|\\\n]|\\.)*\|(?:[^|\\\n]|\\.)*\||#(?:[^#\\\n]|\\.)*#(?:[^#\\\n]|\\.)*#|,(?:[^,\\\n]|\\.)*,(?:[^,\\\n]|\\.)*,)[gpiI0-9]*"
-_TRANSLATE = r"y/(?:[^/\\\n]|\\.)*/(?:[^/\\\n]|\\.)*/"
-_SED = re.compile(
-    rf"\s*(?:(?:{_ADDRESS}(?:\s*,\s*(?:{_ADDRESS}|[+~]\d+))?)?\s*!?\s*(?:[pdqlnNPDGgHhx=]|q\d+|{_SUBSTITUTE}|{_TRANSLATE})?\s*[;\n]?\s*)*"
+_RANGE = rf"(?:{_ADDRESS}(?:\s*,\s*(?:{_ADDRESS}|[+~]\d+))?)?\s*!?\s*"
+# s with one of four delimiters: two texts without it, then flags that neither write (w) nor execute (e).
+_SUBSTITUTE = "|".join(
+    rf"s{sign}(?:[^{sign}\\\n]|\\.)*{sign}(?:[^{sign}\\\n]|\\.)*{sign}[gpiI0-9]*" for sign in ("/", r"\|", "#", ",")
 )
+_TRANSLATE = r"y/(?:[^/\\\n]|\\.)*/(?:[^/\\\n]|\\.)*/"
+_SED = re.compile(rf"\s*(?:{_RANGE}(?:[pdqlnNPDGgHhx=]|q\d+|{_SUBSTITUTE}|{_TRANSLATE})\s*(?:[;\n]\s*|\Z))*")
 _SED_ROW = Row(
     name="sed",
     flags="nErsuz",
@@ -99,9 +103,9 @@ def _joined(field: Field, suffix: str) -> Field:
     return Field(field.text + suffix, field.mask + "q" * len(suffix))
 
 
-_AWK_FUNCTIONS = frozenset(
-    "length substr index split gsub sub match tolower toupper sprintf int sqrt exp log sin cos atan2 rand srand if while for "
-    "print printf return function and or not in gensub asort asorti strftime systime".split()
+_AWK_FUNCTIONS = names(
+    "length substr index split gsub sub match tolower toupper sprintf int sqrt exp log sin cos atan2 rand srand "
+    "if while for print printf return function and or not in gensub asort asorti strftime systime"
 )
 _AWK_BAD = re.compile(
     r"[|@`]|>|<\s*\"|\b(?:system|getline|ENVIRON|ARGV|ARGC|PROCINFO|SYMTAB|FUNCTAB|close|fflush|nextfile)\b"
@@ -145,7 +149,8 @@ def _harmless_awk(program: str) -> bool:
 _JQ_ROW = Row(
     name="jq",
     flags="rcnsSMCajer",
-    longs="--raw-output --compact-output --null-input --slurp --sort-keys --monochrome-output --color-output --ascii-output "
+    longs="--raw-output --compact-output --null-input --slurp --sort-keys --monochrome-output --color-output "
+    "--ascii-output "
     "--join-output --exit-status --raw-input --tab",
     texts="--indent",
     first=True,
@@ -173,7 +178,7 @@ def jq(argv: list[Field]) -> Finding:
 
 
 _TAR_FLAGS = frozenset("tvzjJa")
-_TAR_LONGS = frozenset("--list --verbose --gzip --bzip2 --xz --zstd".split())
+_TAR_LONGS = names("--list --verbose --gzip --bzip2 --xz --zstd")
 
 
 def tar(argv: list[Field]) -> Finding:
@@ -205,7 +210,8 @@ _COPY_ROWS = {
     "cp": Row(
         name="cp",
         flags="rRafnpvuidPT",
-        longs="--recursive --archive --force --no-clobber --verbose --update --interactive --no-dereference --no-target-directory",
+        longs="--recursive --archive --force --no-clobber --verbose --update --interactive --no-dereference "
+        "--no-target-directory",
         texts="t --target-directory",
         maybe="--preserve --update",
         trees="r R a --recursive --archive",
@@ -289,10 +295,9 @@ def command(argv: list[Field]) -> Finding:
 
 
 def test(argv: list[Field]) -> Finding:
-    """`test`: looks at files and compares; `-v` evaluates a subscript."""
-    if any(field.text in ("-v", "-R", "-o") for field in argv) or any(
-        not field.known for field in argv if field.mask[:1] in ("s", "x")
-    ):
+    """`test`: looks at files and compares; `-v` evaluates a subscript, an unknown word could be one."""
+    unknown = any(not field.known for field in argv if field.mask[:1] in ("s", "x"))
+    if unknown or any(field.text in ("-v", "-R", "-o") for field in argv):
         return Finding(why="a test that may evaluate what it is given")
     return Finding()
 
@@ -301,6 +306,25 @@ def ulimit(argv: Sequence[Field]) -> Finding:
     """ulimit, shown and not set."""
     shown = all(re.fullmatch(r"-[aSHcdflmnpstuv]+", field.text) for field in argv)
     return Finding() if shown else Finding(why="ulimit that sets a limit")
+
+
+def export(argv: list[Field]) -> Finding:
+    """export of variables that may precede a command as well, with values that hold no path."""
+    for field in argv:
+        name, equals, value = field.text.partition("=")
+        if not (field.known and equals and SAFE_VARIABLES.fullmatch(name) and SAFE_VALUE.fullmatch(value)):
+            return Finding(
+                why=f"exporting {name or 'all variables'} may change what other commands do".replace("\ufffd", "…")
+            )
+    return Finding() if argv else Finding(why="it prints every variable")
+
+
+def set_(argv: list[Field]) -> Finding:
+    """set, for the options that scripts begin with."""
+    plain = all(
+        field.known and re.fullmatch(r"[-+][eux]*o?|pipefail|errexit|nounset|xtrace", field.text) for field in argv
+    )
+    return Finding() if argv and plain else Finding(why="set with more than -e, -u, -x, -o pipefail")
 
 
 INSPECTORS: dict[str, Inspector] = {
@@ -319,5 +343,7 @@ INSPECTORS: dict[str, Inspector] = {
     "command": command,
     "test": test,
     "ulimit": ulimit,
+    "export": export,
+    "set": set_,
 }
 EXAMPLES = (_SED_ROW, _AWK_ROW, _JQ_ROW, *_COPY_ROWS.values())

@@ -7,13 +7,13 @@ import shlex
 from workbench.permissions.rules import EDITING
 from workbench.permissions.seen import commands
 from workbench.permissions.types import Call, Policy, Reads, Runs, Writes
-from workbench.permissions.words import UNKNOWN
+from workbench.permissions.words import UNKNOWN, names
 from workbench.permissions.wrappers import RUNNERS, SHELLS, base
 
 # Programs whose second word says what they do.
-_SUBCOMMANDS = frozenset(
-    "git npm pnpm yarn uv pip pip3 cargo docker kubectl make just go poetry conda mamba hatch dvc mlflow wandb huggingface-cli hf "
-    "terraform helm gh aws gcloud az systemctl apt apt-get brew tox nox".split()
+_SUBCOMMANDS = names(
+    "git npm pnpm yarn uv pip pip3 cargo docker kubectl make just go poetry conda mamba hatch dvc mlflow wandb "
+    "huggingface-cli hf terraform helm gh aws gcloud az systemctl apt apt-get brew tox nox"
 )
 
 

@@ -7,10 +7,9 @@ import shlex
 import msgspec
 
 from workbench.permissions.git import inspect_git
-from workbench.permissions.commands import BY_NAME, VERSION_OPTIONS, VERSIONS
 from workbench.permissions.options import Finding, Operand, inspect
 from workbench.permissions.paths import HARMLESS_DEVICES, Places
-from workbench.permissions.shell import Unreadable
+from workbench.permissions.reach import Folders, Reach, Touch
 from workbench.permissions.special import INSPECTORS
 from workbench.permissions.syntax import (
     AndOr,
@@ -26,18 +25,19 @@ from workbench.permissions.syntax import (
     Simple,
     Sub,
     Test,
+    UnreadableError,
     Var,
     Word,
 )
-from workbench.permissions.words import UNKNOWN, Field, braces, literal, tilde
+from workbench.permissions.tables import BY_NAME, VERSION_OPTIONS, VERSIONS
+from workbench.permissions.words import UNKNOWN, Field, braces, tilde
 from workbench.permissions.wrappers import SAFE_VALUE, SAFE_VARIABLES, must_spell, unwrap
 
 _MOST_PIECES = 300
 _MOST_TURNS = 40
-_MOST_MATCHES = 500
-_MOST_BELOW = 2000
 _NAME = re.compile(
-    r"[a-z_][a-z0-9_]*|[A-Z][A-Z0-9]?|(?:FILE|DIR|OUT|SRC|DST|NAME|COUNT|TOTAL|RESULT|LINE|START|END|STEP|RUN|ROOT|DATA|LOG|BASE|MODEL|EPOCHS?)S?"
+    r"[a-z_][a-z0-9_]*|[A-Z][A-Z0-9]?|(?:FILE|DIR|OUT|SRC|DST|NAME|COUNT|TOTAL|RESULT|LINE|START|END|STEP|RUN"
+    r"|ROOT|DATA|LOG|BASE|MODEL|EPOCHS?)S?"
 )
 _PROXIES = re.compile(r"(?:http|https|ftp|all|no|rsync)_proxy|_")
 _SECRET_NAME = re.compile(
@@ -45,17 +45,8 @@ _SECRET_NAME = re.compile(
 )
 _TRUSTED_FOLDERS = ("/bin/", "/usr/bin/", "/usr/local/bin/", "/sbin/", "/usr/sbin/")
 
-Folders = frozenset[str]
-
-
-class Touch(msgspec.Struct, frozen=True):
-    """A path that a command uses, from the folder it would be in. `redirect`: by the shell, whatever the command."""
-
-    path: str
-    cwd: str
-    use: str  # read, write
-    tree: bool = False
-    redirect: bool = False
+# Claude Code passes file commands behind these alone.
+_BEFORE_EDITS = frozenset(("timeout", "nice", "nohup"))
 
 
 class Piece(msgspec.Struct, frozen=True, kw_only=True):
@@ -73,13 +64,13 @@ class Piece(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Survey:
-    """One reading of one command. `refused`: why no rule can lift the question, if there is such a reason."""
+    """One reading of one command."""
 
     def __init__(self, places: Places, cwd: str) -> None:
         self.places = places
         self.start = cwd
         self.pieces: list[Piece] = []
-        self.refused: list[str] = []
+        self.reach = Reach(places)
         self.names: dict[str, Field] = {}
         self.maybe = 0
         self.writes = False
@@ -90,15 +81,10 @@ class Survey:
         ok, failed = self.node(block, frozenset((self.start,)))
         self.end = ok | failed
 
-    def refuse(self, why: str) -> None:
-        """The command cannot be judged here, for this reason."""
-        if why not in self.refused:
-            self.refused.append(why)
-
     def node(self, node: Node, folders: Folders) -> tuple[Folders, Folders]:
         """Walks NODE from FOLDERS; returns where the shell may be if it succeeds, and if it fails."""
         if len(self.pieces) > _MOST_PIECES:
-            raise Unreadable("it has too many commands")
+            raise UnreadableError("it has too many commands")
         if isinstance(node, Simple):
             return self.simple(node, folders)
         if isinstance(node, AndOr):
@@ -132,7 +118,7 @@ class Survey:
         for block in node.blocks:
             ok, failed = self.node(block, everywhere)
             if node.loop and not ok | failed <= everywhere:
-                raise Unreadable("it changes the folder within a loop")
+                raise UnreadableError("it changes the folder within a loop")
             everywhere |= ok | failed
         self.maybe -= 1
         return everywhere, everywhere
@@ -168,15 +154,15 @@ class Survey:
         if len(values) > _MOST_TURNS:
             values = [Field(UNKNOWN, "s")] if all(value.known and value.text.isdigit() for value in values) else values
         if len(values) > _MOST_TURNS:
-            raise Unreadable("a loop with too many turns")
+            raise UnreadableError("a loop with too many turns")
         if not _assignable(node.name):
-            raise Unreadable(f"it sets {node.name}")
+            raise UnreadableError(f"it sets {node.name}")
         self.maybe += 1
         for value in values:
             self.names[node.name] = value
             ok, failed = self.node(node.body, folders)
             if not ok | failed <= folders:
-                raise Unreadable("it changes the folder within a loop")
+                raise UnreadableError("it changes the folder within a loop")
         self.maybe -= 1
         self.names[node.name] = Field(UNKNOWN, "s")
         return folders, folders
@@ -195,7 +181,7 @@ class Survey:
             return []
         expanded = braces(field)
         if expanded is None:
-            raise Unreadable("braces that are not a simple list")
+            raise UnreadableError("braces that are not a simple list")
         return [tilde(one, self.places.home) for one in expanded]
 
     def part(self, part: Lit | Var | Sub | Digits, folders: Folders) -> tuple[str, str]:
@@ -217,7 +203,7 @@ class Survey:
         if name in self.names:
             value = self.names[name]
             if not part.quoted and re.search(r"\s", value.text):
-                raise Unreadable(f"${name} holds blanks and is not quoted")
+                raise UnreadableError(f"${name} holds blanks and is not quoted")
             active = "a" if not part.quoted else "q"
             return value.text, "".join(
                 kind if kind in "sx" else ("a" if char in "*?[" and "a" in (kind, active) else "q")
@@ -239,7 +225,7 @@ class Survey:
         if not argv:
             return self.assignment(node, assigned, touches, folders)
         if not argv[0].known or argv[0].globbed:
-            raise Unreadable("the name of a command is not written out")
+            raise UnreadableError("the name of a command is not written out")
         piece, core = self.piece(node, argv, assigned, touches, folders)
         self.pieces.append(piece)
         self.writes = self.writes or any(touch.use == "write" for touch in piece.touches) or not piece.kind
@@ -275,7 +261,8 @@ class Survey:
         folders: Folders,
     ) -> tuple[Piece, list[Field]]:
         """A command as it will be judged, and its words without wrappers."""
-        unsafe = next((name for name, value in assigned if not _harmless_setting(name, value)), "")
+        own = ("IFS",) if argv[0].text == "read" else ()  # `IFS= read` holds for that read alone
+        unsafe = next((name for name, value in assigned if name not in own and not _harmless_setting(name, value)), "")
         core, piped, levels = argv, False, [argv]
         while (inner := unwrap(core)) is not None and not unsafe:
             core, piped = inner[0], piped or inner[1]
@@ -287,9 +274,11 @@ class Survey:
             forms += [(node.text, "")] if len(levels) == 1 and not must_spell(core) and not assigned else []
         if unsafe:
             found = Finding(why=f"the variable {unsafe} before it may change what it runs")
-        else:
-            found = self.known(core, piped, folders)
-        more = tuple(touch for operand in found.operands for touch in self.touches(operand, core, folders))
+        elif (found := self.known(core, piped, folders)).edits and not {
+            level[0].text for level in levels[:-1]
+        } <= _BEFORE_EDITS:
+            found = Finding(why=f"`{argv[0].text}` before a command that changes files")
+        more = tuple(touch for operand in found.operands for touch in self.reach.touches(operand, core, folders))
         kind = "" if found.why else ("edits" if found.edits else "reads")
         return (
             Piece(
@@ -332,13 +321,13 @@ class Survey:
         rest = [field for field in rest if field.text not in ("-P", "-L", "--")]
         if len(rest) != 1 or not rest[0].known or rest[0].globbed or rest[0].text.startswith(("-", "+")):
             if rest and not rest[0].known:
-                self.refuse("it changes to a folder that is not written out")
+                self.reach.refuse("it changes to a folder that is not written out")
             return Finding(why="a change to a folder that is not written out")
         return Finding(operands=(Operand(rest[0], "read"),))
 
     def moved(self, argv: list[Field], folders: Folders) -> Folders:
         """The folders after `cd`."""
-        target = [field for field in argv[1:] if field.text not in ("-P", "-L", "--")][0].text
+        target = next(field for field in argv[1:] if field.text not in ("-P", "-L", "--")).text
         return frozenset(posixpath.normpath(posixpath.join(folder, target)) for folder in folders)
 
     def redirects(self, redirects: tuple[Redirect, ...], folders: Folders) -> tuple[Touch, ...]:
@@ -351,93 +340,13 @@ class Survey:
             if redirect.op == "<<<":
                 continue
             if len(fields) != 1 or not fields[0].known or fields[0].globbed or not fields[0].text:
-                raise Unreadable("the target of a redirect is not written out")
+                raise UnreadableError("the target of a redirect is not written out")
             path = fields[0].text
             if path in HARMLESS_DEVICES:
                 continue
             use = "read" if redirect.op == "<" else "write"
             touches.extend(Touch(path, folder, use, redirect=True) for folder in sorted(folders))
         return tuple(touches)
-
-    # Paths
-
-    def touches(self, operand: Operand, argv: list[Field], folders: Folders) -> list[Touch]:
-        """The paths that OPERAND stands for, globs expanded; what lands in a folder has the name of its source."""
-        field = operand.field
-        if not field.known:
-            if field.text.strip(UNKNOWN + "/*.") == "" or operand.use != "read":
-                self.refuse(f"which path {argv[0].text} would use is not written out")
-            else:
-                self.refuse(f"which file {argv[0].text} would read is not written out")
-            return []
-        if field.text == "-" and operand.use == "read":
-            return []
-        out = []
-        for folder in sorted(folders):
-            for path in self.matches(field, folder):
-                if operand.use == "into":
-                    out += self.landing(path, folder, argv)
-                else:
-                    out.append(Touch(path, folder, operand.use, operand.tree))
-        return out
-
-    def matches(self, field: Field, folder: str) -> list[str]:
-        """The paths that a word with globs stands for: those there are, or the word itself."""
-        if not field.globbed:
-            return [field.text]
-        found = [("/" if field.text.startswith("/") else "")]
-        for at, part in enumerate(_split(field)):
-            step: list[str] = []
-            for start in found:
-                step += self.step(start, part, folder, first=at == 0)
-            found = step
-            if len(found) > _MOST_MATCHES:
-                raise Unreadable("a glob that matches too many files")
-        return found or [field.text]
-
-    def step(self, start: str, part: Field, folder: str, first: bool) -> list[str]:
-        if not part.globbed:
-            path = start + part.text
-            return [path + "/"] if not part.text or self.exists(path, folder) else []
-        names = self.places.world.listdir(posixpath.join(folder, start))
-        if names is None:
-            return []
-        pattern = re.compile(part.pattern)
-        dots = part.text.startswith(".")
-        return [f"{start}{name}/" for name in names if pattern.fullmatch(name) and (dots or not name.startswith("."))]
-
-    def exists(self, path: str, folder: str) -> bool:
-        return self.places.stat(posixpath.normpath(posixpath.join(folder, path))) is not None
-
-    def landing(self, target: str, folder: str, argv: list[Field]) -> list[Touch]:
-        """Where cp and mv write: the target, or below it under the sources' own names; and what a copied tree holds."""
-        located = self.places.locate(target, folder)
-        into = located.stat is not None and located.stat.kind == "dir"
-        touches = [] if into else [Touch(target, folder, "write")]
-        sources = [path for field in argv[1:] if not field.text.startswith("-") for path in self.matches(field, folder)]
-        for source in sources:
-            name = posixpath.basename(source.rstrip("/"))
-            if into and name not in ("", ".", ".."):
-                touches.append(Touch(f"{target}/{name}", folder, "write"))
-            origin = self.places.locate(source, folder)
-            if origin.stat is not None and origin.stat.kind == "dir" and source != target:
-                touches += [Touch(f"{target}/{below}", folder, "write") for below in self.below(origin.real)]
-        return touches
-
-    def below(self, folder: str) -> list[str]:
-        """The paths in FOLDER, relative to it."""
-        found, todo = [], [""]
-        while todo:
-            here = todo.pop()
-            for name in self.places.world.listdir(f"{folder}/{here}") or ():
-                path = f"{here}/{name}" if here else name
-                found.append(path)
-                status = self.places.stat(f"{folder}/{path}")
-                if status is not None and status.kind == "dir":
-                    todo.append(path)
-            if len(found) > _MOST_BELOW:
-                raise Unreadable("it copies more files than can be looked at")
-        return found
 
 
 def _form(argv: list[Field]) -> str:
@@ -446,18 +355,8 @@ def _form(argv: list[Field]) -> str:
 
 def _plain(text: str, quoted: bool) -> tuple[str, str]:
     if not quoted and re.search(r"[\s*?\[]", text):
-        raise Unreadable("a folder's name with blanks or globs is not quoted")
+        raise UnreadableError("a folder's name with blanks or globs is not quoted")
     return text, "q" * len(text)
-
-
-def _split(field: Field) -> list[Field]:
-    """FIELD cut at its slashes."""
-    parts, start = [], 0
-    for at, char in enumerate(field.text + "/"):
-        if char == "/":
-            parts.append(Field(field.text[start:at], field.mask[start:at]))
-            start = at + 1
-    return [part for part in parts if part.text]
 
 
 def _is_pwd(body: Block) -> bool:

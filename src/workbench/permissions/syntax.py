@@ -3,7 +3,20 @@
 `shell.py` makes these from text; `survey.py` walks them.
 """
 
+import re
+
 import msgspec
+
+# Control characters, C1, and what is not seen or turns the reading direction (Unicode Cf, tags, variation selectors).
+INVISIBLE = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\xad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u2028-\u202f"
+    "\u205f-\u206f\u2800\u3000\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffb\ud800-\udfff"
+    "\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff]"
+)
+
+
+class UnreadableError(Exception):
+    """The command cannot be read with certainty; the message says what stands in the way."""
 
 
 class Lit(msgspec.Struct, frozen=True):

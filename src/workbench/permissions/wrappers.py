@@ -3,27 +3,33 @@
 import re
 from collections.abc import Iterator
 
-from workbench.permissions.words import Field
+from workbench.permissions.words import Field, names
 
 _DURATION = re.compile(r"\d+(?:\.\d+)?[smhd]?")
 # Variables that may precede a command without changing what it runs or reads; their values hold no path.
 SAFE_VARIABLES = re.compile(
-    r"LANG|LANGUAGE|LC_[A-Z]+|NO_COLOR|FORCE_COLOR|CLICOLOR|CLICOLOR_FORCE|COLORTERM|TERM|TZ|COLUMNS|LINES|CI|SEED|RANDOM_SEED"
-    r"|PYTHONUNBUFFERED|PYTHONDONTWRITEBYTECODE|PYTHONHASHSEED|PYTHONIOENCODING|PYTHONUTF8|CUDA_VISIBLE_DEVICES|CUDA_LAUNCH_BLOCKING"
-    r"|CUDA_DEVICE_ORDER|OMP_NUM_THREADS|MKL_NUM_THREADS|OPENBLAS_NUM_THREADS|NUMEXPR_NUM_THREADS|TOKENIZERS_PARALLELISM"
-    r"|TF_CPP_MIN_LOG_LEVEL|TORCH_NUM_THREADS|WANDB_MODE|WANDB_DISABLED|WANDB_SILENT|HF_HUB_OFFLINE|TRANSFORMERS_OFFLINE"
-    r"|HF_DATASETS_OFFLINE|TRANSFORMERS_VERBOSITY|NCCL_DEBUG|RUST_BACKTRACE|RUST_LOG|DEBIAN_FRONTEND|XLA_PYTHON_CLIENT_PREALLOCATE"
+    r"LANG|LANGUAGE|LC_[A-Z]+|NO_COLOR|FORCE_COLOR|CLICOLOR|CLICOLOR_FORCE|COLORTERM|TERM|TZ|COLUMNS|LINES|CI"
+    r"|SEED|RANDOM_SEED"
+    r"|PYTHONUNBUFFERED|PYTHONDONTWRITEBYTECODE|PYTHONHASHSEED|PYTHONIOENCODING|PYTHONUTF8|CUDA_VISIBLE_DEVICES"
+    r"|CUDA_LAUNCH_BLOCKING"
+    r"|CUDA_DEVICE_ORDER|OMP_NUM_THREADS|MKL_NUM_THREADS|OPENBLAS_NUM_THREADS|NUMEXPR_NUM_THREADS"
+    r"|TOKENIZERS_PARALLELISM"
+    r"|TF_CPP_MIN_LOG_LEVEL|TORCH_NUM_THREADS|WANDB_MODE|WANDB_DISABLED|WANDB_SILENT|HF_HUB_OFFLINE"
+    r"|TRANSFORMERS_OFFLINE"
+    r"|HF_DATASETS_OFFLINE|TRANSFORMERS_VERBOSITY|NCCL_DEBUG|RUST_BACKTRACE|RUST_LOG|DEBIAN_FRONTEND"
+    r"|XLA_PYTHON_CLIENT_PREALLOCATE"
     r"|JAX_PLATFORMS|GIT_OPTIONAL_LOCKS|WORLD_SIZE|RANK|LOCAL_RANK|MASTER_PORT"
 )
 SAFE_VALUE = re.compile(r"[\w.,:@%+=-]*|[A-Z][A-Za-z]+/[A-Z][A-Za-z_]+")
 # Everything that runs what it is given. An allow rule for such a name does not cover what it runs.
-RUNNERS = frozenset(
-    "env sudo doas su watch xargs parallel setsid ionice chrt taskset flock strace ltrace gdb script chroot unshare nsenter "
-    "systemd-run runuser pkexec bwrap firejail proot fakeroot exec eval coproc trap busybox toybox nohup nice timeout time stdbuf "
-    "command builtin noglob ssh expect entr tmux screen numactl perf valgrind unbuffer rlwrap torsocks proxychains "
-    "caffeinate start-stop-daemon daemonize at batch npx bunx uvx pipx rtx mise direnv cmd dtach abduco".split()
+RUNNERS = names(
+    "env sudo doas su watch xargs parallel setsid ionice chrt taskset flock strace ltrace gdb script chroot "
+    "unshare nsenter systemd-run runuser pkexec bwrap firejail proot fakeroot exec eval coproc trap busybox "
+    "toybox nohup nice timeout time stdbuf command builtin noglob ssh expect entr tmux screen numactl perf "
+    "valgrind unbuffer rlwrap torsocks proxychains caffeinate start-stop-daemon daemonize at batch npx bunx uvx "
+    "pipx rtx mise direnv cmd dtach abduco"
 )
-SHELLS = frozenset("bash sh zsh dash ksh mksh fish ash csh tcsh rbash".split())
+SHELLS = names("bash sh zsh dash ksh mksh fish ash csh tcsh rbash")
 _SCRIPTED = SHELLS | frozenset(
     ("eval", "su", "watch", "trap", "script", "ssh", "coproc", "env", "parallel", "at", "tmux", "screen", "busybox")
 )
@@ -124,17 +130,19 @@ def must_spell(argv: list[Field]) -> str | None:
     return None
 
 
-_AGENTS = frozenset(
-    "claude codex gemini opencode aider goose cursor-agent amp crush qwen kimi copilot droid auggie openhands plandex cline roo "
-    "continue cn mini mini-swe-agent swe-agent sweagent gptme interpreter open-interpreter forge codebuff kiro kiro-cli tabnine "
-    "vibe mistral-vibe devin warp-agent junie letta grok kilocode kilo pi hermes".split()
+_AGENTS = names(
+    "claude codex gemini opencode aider goose cursor-agent amp crush qwen kimi copilot droid auggie openhands "
+    "plandex cline roo continue cn mini mini-swe-agent swe-agent sweagent gptme interpreter open-interpreter "
+    "forge codebuff kiro kiro-cli tabnine vibe mistral-vibe devin warp-agent junie letta grok kilocode kilo pi "
+    "hermes"
 )
 _PACKAGES = re.compile(
-    r"(?:@anthropic-ai/claude-code|@openai/codex|@google/gemini-cli|opencode-ai|@sourcegraph/amp|@qwen-code/qwen-code|aider-chat"
+    r"(?:@anthropic-ai/claude-code|@openai/codex|@google/gemini-cli|opencode-ai|@sourcegraph/amp"
+    r"|@qwen-code/qwen-code|aider-chat"
     r"|@charmland/crush|@github/copilot|claude-code|mlwb)(?:@.*)?"
 )
-_FETCHERS = frozenset("npx bunx uvx pipx pnpm npm yarn bun uv dlx".split())
-_MODULES = frozenset("aider workbench workbench.cli interpreter minisweagent sweagent openhands gptme".split())
+_FETCHERS = names("npx bunx uvx pipx pnpm npm yarn bun uv dlx")
+_MODULES = names("aider workbench workbench.cli interpreter minisweagent sweagent openhands gptme")
 _HARMLESS_ARGUMENTS = frozenset(("--version", "-V", "--help", "-h", "version", "help"))
 _MLWB_HARMLESS = frozenset(
     ("exp", "gpu", "doctor", "agents", "permissions", "sessions", "--version", "--help", "-V", "-h", "help")

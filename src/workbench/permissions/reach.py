@@ -1,0 +1,138 @@
+"""From the operands of a command to the paths that they stand for."""
+
+import posixpath
+import re
+
+import msgspec
+
+from workbench.permissions.options import Operand
+from workbench.permissions.paths import PathError, Places
+from workbench.permissions.syntax import UnreadableError
+from workbench.permissions.words import UNKNOWN, Field
+
+_MOST_MATCHES = 500
+_MOST_BELOW = 2000
+
+Folders = frozenset[str]
+
+
+class Touch(msgspec.Struct, frozen=True):
+    """A path that a command uses, from the folder it would be in. `redirect`: by the shell, whatever the command.
+
+    `use`: read, write, or see (its name and kind, not what is in it). `tree`: with all that lies below.
+    """
+
+    path: str
+    cwd: str
+    use: str
+    tree: bool = False
+    redirect: bool = False
+
+
+class Reach:
+    """Expands operands in a world. `refused`: why no rule can lift the question, if there is such a reason."""
+
+    def __init__(self, places: Places) -> None:
+        self.places = places
+        self.refused: list[str] = []
+
+    def refuse(self, why: str) -> None:
+        """The command cannot be judged here, for this reason."""
+        if why not in self.refused:
+            self.refused.append(why)
+
+    def touches(self, operand: Operand, argv: list[Field], folders: Folders) -> list[Touch]:
+        """The paths that OPERAND stands for, globs expanded; what lands in a folder has the name of its source."""
+        field = operand.field
+        if not field.known:
+            if field.text.strip(UNKNOWN + "/*.") == "" or operand.use != "read":
+                self.refuse(f"which path {argv[0].text} would use is not written out")
+            else:
+                self.refuse(f"which file {argv[0].text} would read is not written out")
+            return []
+        if field.text == "-" and operand.use == "read":
+            return []
+        out = []
+        for folder in sorted(folders):
+            for path in self.matches(field, folder):
+                if operand.use == "into":
+                    out += self.landing(path, folder, argv)
+                else:
+                    out.append(Touch(path, folder, operand.use, operand.tree))
+        return out
+
+    def matches(self, field: Field, folder: str) -> list[str]:
+        """The paths that a word with globs stands for: those there are, or the word itself."""
+        if not field.globbed:
+            return [field.text]
+        found = [("/" if field.text.startswith("/") else "")]
+        for at, part in enumerate(_split(field)):
+            step: list[str] = []
+            for start in found:
+                step += self.step(start, part, folder, first=at == 0)
+            found = step
+            if len(found) > _MOST_MATCHES:
+                raise UnreadableError("a glob that matches too many files")
+        return [path for path in found if not self.circular(path, folder)] or [field.text]
+
+    def circular(self, path: str, folder: str) -> bool:
+        """Whether PATH is a link in a circle: nobody can open it."""
+        try:
+            self.places.locate(path, folder)
+        except PathError:
+            return True
+        return False
+
+    def step(self, start: str, part: Field, folder: str, first: bool) -> list[str]:
+        if not part.globbed:
+            path = start + part.text
+            return [path + "/"] if not part.text or self.exists(path, folder) else []
+        names = self.places.world.listdir(posixpath.join(folder, start))
+        if names is None:
+            return []
+        pattern = re.compile(part.pattern)
+        dots = part.text.startswith(".")
+        return [f"{start}{name}/" for name in names if pattern.fullmatch(name) and (dots or not name.startswith("."))]
+
+    def exists(self, path: str, folder: str) -> bool:
+        return self.places.stat(posixpath.normpath(posixpath.join(folder, path))) is not None
+
+    def landing(self, target: str, folder: str, argv: list[Field]) -> list[Touch]:
+        """Where cp and mv write: the target, or below it under the sources' own names; and what a copied tree holds."""
+        located = self.places.locate(target, folder)
+        into = located.stat is not None and located.stat.kind == "dir"
+        touches = [] if into else [Touch(target, folder, "write")]
+        sources = [path for field in argv[1:] if not field.text.startswith("-") for path in self.matches(field, folder)]
+        for source in sources:
+            name = posixpath.basename(source.rstrip("/"))
+            if into and name not in ("", ".", ".."):
+                touches.append(Touch(f"{target}/{name}", folder, "write"))
+            origin = self.places.locate(source, folder)
+            if origin.stat is not None and origin.stat.kind == "dir" and source != target:
+                touches += [Touch(f"{target}/{below}", folder, "write") for below in self.below(origin.real)]
+        return touches
+
+    def below(self, folder: str) -> list[str]:
+        """The paths in FOLDER, relative to it."""
+        found, todo = [], [""]
+        while todo:
+            here = todo.pop()
+            for name in self.places.world.listdir(f"{folder}/{here}") or ():
+                path = f"{here}/{name}" if here else name
+                found.append(path)
+                status = self.places.stat(f"{folder}/{path}")
+                if status is not None and status.kind == "dir":
+                    todo.append(path)
+            if len(found) > _MOST_BELOW:
+                raise UnreadableError("it copies more files than can be looked at")
+        return found
+
+
+def _split(field: Field) -> list[Field]:
+    """FIELD cut at its slashes."""
+    parts, start = [], 0
+    for at, char in enumerate(field.text + "/"):
+        if char == "/":
+            parts.append(Field(field.text[start:at], field.mask[start:at]))
+            start = at + 1
+    return [part for part in parts if part.text]
