@@ -111,6 +111,11 @@ def test_binary_output_is_not_poured_out(shell):
     assert text.startswith("[binary output, 5,000 bytes")
 
 
+def test_zeros_are_binary_and_null_separated_names_are_not(shell):
+    assert "binary output" in shell.says("head -c 5000 /dev/zero")
+    assert shell.says(r"printf 'one\0two\0'") == "one\ufffdtwo\ufffd"
+
+
 def test_a_stray_byte_does_not_make_text_binary(shell):
     assert shell.says(r"printf 'caf\xe9 and tea, \xc3\xa9t\xc3\xa9\n\0'") == "caf\ufffd and tea, été\n\ufffd"
 

@@ -14,13 +14,14 @@ from workbench.sandbox import status
 from workbench.sandbox.types import Ended
 from workbench.tools.base import Context, Outcome, text_content
 from workbench.tools.output import Follower, View, shorten, view
-from workbench.tools.shells import LARGEST, Command, Shells, too_much
+from workbench.tools.shells import Command, Shells
 
 _DEFAULT_MS = 120_000
 _MOST_MS = 600_000
 _TICK_S = 0.1  # between two pieces of progress
 _LARGE = 1 << 18  # bytes; longer outputs are read in a thread
-_SUMMARY = 120
+_NEARLY_FULL = 1 << 16  # bytes
+_SUMMARY = 120  # characters
 
 
 class Input(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -64,7 +65,7 @@ class Bash:
         began = context.now()
         command = await shells.start(given.command, call_id)
         try:
-            why = await _follow(command, progress, timeout_s)
+            why = await _follow(shells, command, progress, timeout_s)
         finally:
             # Also after a good end: what the command left in the background ends with it.
             ended, after = await command.end()
@@ -72,7 +73,7 @@ class Bash:
         whole = seen.text(command.path)
         failed = bool(why) or after.setup_status is None or status.failed(given.command, ended)
         notes = [_setup_note(after.setup_status), shells.environment_note()]
-        notes += [_moved(context, command.cwd, after.cwd), _left_note(ended)]
+        notes += [_moved(context, command.cwd, after.cwd), _left_note(ended), _full_note(context.outputs)]
         notes.append(shells.withheld_note(given.command, whole if failed else ""))
         notes.append(why or ("" if ended.exit_code == 0 else status.words(ended)))
         return _outcome(command, seen, ended, notes, failed=failed, took_s=context.now() - began, why=why)
@@ -92,7 +93,7 @@ async def _leave_running(given: Any, shells: Shells, call_id: str) -> Outcome:
     )
 
 
-async def _follow(command: Command, progress: Callable[[str], None], timeout_s: float) -> str:
+async def _follow(shells: Shells, command: Command, progress: Callable[[str], None], timeout_s: float) -> str:
     """Until the command ends by itself (empty), or has to be ended: then why."""
     loop = asyncio.get_running_loop()
     deadline = loop.time() + timeout_s
@@ -105,8 +106,8 @@ async def _follow(command: Command, progress: Callable[[str], None], timeout_s: 
                 return ""
             if text := follower.gained():
                 progress(text)
-            if follower.size() > LARGEST:
-                return f"The command was ended: {too_much()}"
+            if follower.size() > shells.largest:
+                return f"The command was ended: {shells.too_much()}"
             if loop.time() >= deadline:
                 return (
                     f"The command was ended after its time limit of {timeout_s:g} s. Give a longer `timeout` "
@@ -164,6 +165,14 @@ def _left_note(ended: Ended) -> str:
     many = f"{ended.swept} processes that it left in the background were"
     one = "a process that it left in the background was"
     return f"{one if ended.swept == 1 else many} ended; what shall go on needs run_in_background"
+
+
+def _full_note(outputs: Path) -> str:
+    """The command's own word on it could not be written either."""
+    disk = os.statvfs(outputs)
+    if disk.f_bavail * disk.f_frsize >= _NEARLY_FULL:
+        return ""
+    return f"No space left on the disk that holds {outputs}: the output may be cut off"
 
 
 def _moved(context: Context, start: Path, end: Path | None) -> str:

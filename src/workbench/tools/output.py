@@ -130,7 +130,7 @@ def _settled(line: str) -> str:
 def _is_binary(data: bytes) -> bool:
     """Whether the beginning of DATA is no text: more than a third cannot be shown."""
     text = data[:_SNIFFED].decode("utf-8", "ignore")
-    shown = sum(char.isprintable() or char in "\t\n\r\b\x1b\0" for char in text)
+    shown = sum(char.isprintable() or char in "\t\n\r\b\x1b" for char in text)
     return 3 * shown < 2 * len(data[:_SNIFFED].decode("utf-8", "replace"))
 
 

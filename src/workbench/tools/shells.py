@@ -68,9 +68,13 @@ class Shell:
 
 
 class Shells:
-    """All commands of one session. `Shells.of(context)` is the session's own."""
+    """All commands of one session. `Shells.of(context)` is the session's own.
+
+    `largest` is how many bytes of output a command may write before it is ended.
+    """
 
     def __init__(self, context: Context) -> None:
+        self.largest = LARGEST
         self._context = context
         self._shells: dict[str, Shell] = {}
         self._named: set[str] = set()
@@ -160,14 +164,18 @@ class Shells:
         waiting = asyncio.ensure_future(shell.command.running.wait())
         while not waiting.done():
             await asyncio.wait([waiting], timeout=_LOOK_S)
-            if shell.command.size() > LARGEST:
-                shell.why = too_much()
+            if shell.command.size() > self.largest:
+                shell.why = self.too_much()
                 break
         shell.ended, _ = await shell.command.end()
         waiting.cancel()
         self._context.emit(ShellFinished(shell_id=shell.id, exit_code=shell.ended.exit_code, signal=shell.ended.signal))
 
-    # --- words that are said once ---
+    # --- words ---
+
+    def too_much(self) -> str:
+        """Why a command with endless output was ended."""
+        return f"its output passed {self.largest:,} bytes"
 
     def environment_note(self) -> str:
         """Which Python environment commands use, where that is new; a person is told as well."""
@@ -209,11 +217,6 @@ class Shells:
         )
         self._context.emit(Notice(level="info", text=text, about="withheld"))
         return text
-
-
-def too_much() -> str:
-    """Why a command with endless output was ended."""
-    return f"its output passed {LARGEST >> 30} GB"
 
 
 def _fresh(folder: Path, call_id: str) -> Path:
