@@ -24,6 +24,9 @@ HELP = """usage: mlwb VERB …
 def main(argv: list[str] | None = None) -> int:
     """Runs the verb named by ARGV (default: the process's own arguments); returns the exit status."""
     args = sys.argv[1:] if argv is None else argv
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):  # a terminal that cannot show a character gets its number
+            stream.reconfigure(errors="backslashreplace")
     if args and args[0] in ("--version", "-V"):
         print(f"mlwb {__version__}")
         return 0

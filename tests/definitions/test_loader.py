@@ -261,9 +261,9 @@ def test_known_fields_that_nothing_acts_on_are_said_and_kept_and_the_status_stay
         )
     )
     assert one.status == "ok"
-    assert {problem.field for problem in one.problems} == {"skills", "initialPrompt", "isolation"}
+    assert {problem.field for problem in one.problems} == {"skills", "isolation"}
     assert one.initial_prompt == "Go"
-    assert one.extra == {"skills": ["a"], "initialPrompt": "Go", "isolation": "worktree", "since": "2026-01-02"}
+    assert one.extra == {"skills": ["a"], "isolation": "worktree", "since": "2026-01-02"}
 
 
 def test_a_field_spelt_otherwise_is_pointed_out():

@@ -14,6 +14,7 @@ ACTED_ON = (
     "disallowedTools",
     "model",
     "permissionMode",
+    "initialPrompt",
     "thinking-level",
     "thinking-tokens",
     "effort",
@@ -22,7 +23,7 @@ ACTED_ON = (
     "category",
 )
 # Fields of the format that nothing acts on yet: said aloud, so that nobody relies on one.
-NOT_YET = ("initialPrompt", "skills", "mcpServers", "hooks", "memory", "background", "isolation")
+NOT_YET = ("skills", "mcpServers", "hooks", "memory", "background", "isolation")
 KNOWN = (*ACTED_ON, *NOT_YET)
 
 LEVELS = ("think", "megathink", "ultrathink")

@@ -93,8 +93,8 @@ class ModeChanged(Event, frozen=True, kw_only=True):
 class PromptSubmitted(Event, frozen=True, kw_only=True):
     """Words for the model. `content` holds the API's blocks when there is more than text.
 
-    origin: task, person, answer (to a question), memory (the workspace's CLAUDE.md and AGENTS.md), and what the
-    session hands back by itself: check, schema, limit (an answer cut at the output limit)
+    origin: task, person, answer (to a question), definition (its initialPrompt), memory (the workspace's CLAUDE.md
+    and AGENTS.md), and what the session hands back by itself: check, schema, limit (an answer cut at its limit)
     """
 
     text: str

@@ -7,6 +7,7 @@ import msgspec
 
 from workbench import places
 from workbench.definitions import discovery
+from workbench.definitions.grants import deny_rules
 from workbench.definitions.types import Definition
 from workbench.models.base import ModelInfo, Thinking
 from workbench.models.catalogue import Catalogue
@@ -59,7 +60,7 @@ def plan(task: Task, options: Options) -> Plan:
         raise StartError("error_agent_definition", f"{definition.path}: {why}")
     info = _model(task, definition, settings)
     mode = _mode(task, definition, settings, options)
-    deny = tuple(entry for entry in definition.disallowed_tools if "(" in entry)
+    deny = deny_rules(definition)
     thinking = Thinking(level=definition.thinking_level, tokens=definition.thinking_tokens, effort=definition.effort)
     caps = task.caps
     if caps.max_turns is None and definition.max_turns is not None:

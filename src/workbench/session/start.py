@@ -173,6 +173,8 @@ def _first_events(session: Session, made: Plan, prefix: str) -> None:
         session.notice("warning", note, "memory")
     if found.text:
         session.emit(e.PromptSubmitted(text=found.text, origin="memory", by="workspace"))
+    if definition.initial_prompt:
+        session.emit(e.PromptSubmitted(text=definition.initial_prompt, origin="definition", by=definition.name))
     if made.task.brief:
         session.emit(e.PromptSubmitted(text=f"<brief>\n{made.task.brief}\n</brief>", origin="person", by=user_name()))
     now = reminder(session.clock(), branch, commit, made.workspace)
