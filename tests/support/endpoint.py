@@ -79,6 +79,7 @@ class Received:
     raw: bytes
     at: float
     status: int = 0
+    answering: threading.Event = field(default_factory=threading.Event)  # set once an answer has begun
     gone_at: float | None = None
     gone: threading.Event = field(default_factory=threading.Event)
 
@@ -108,11 +109,21 @@ class Endpoint:
         self.key = key
         self.models = None if models is None else set(models)
         self.received: list[Received] = []
+        self.connections = 0
         self.url = ""
         self._position = self._failures = self._answers = 0
         self._loop = asyncio.new_event_loop()
+        self._news = threading.Condition()
         self._ready = threading.Event()
         self._thread = threading.Thread(target=self._serve, daemon=True)
+
+    def wait_for(self, count: int, timeout_s: float = 10) -> Received:
+        """Waits until the COUNT-th request for an answer is being answered, and gives it."""
+        with self._news:
+            assert self._news.wait_for(lambda: len(self.requests) >= count, timeout_s), f"no request {count} came"
+        received = self.requests[count - 1]
+        assert received.answering.wait(timeout_s), f"request {count} is not being answered"
+        return received
 
     @property
     def requests(self) -> list[Received]:
@@ -145,10 +156,18 @@ class Endpoint:
         await asyncio.gather(*others, return_exceptions=True)
 
     async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.connections += 1
         try:
             while received := await _receive(reader):
-                self.received.append(received)
-                await _Exchange(self, received, reader, writer).answer()
+                with self._news:
+                    self.received.append(received)
+                    self._news.notify_all()
+                try:
+                    await _Exchange(self, received, reader, writer).answer()
+                except ConnectionError:
+                    received.gone_at = time.monotonic()
+                    received.gone.set()
+                    raise
         except (asyncio.IncompleteReadError, asyncio.CancelledError, ConnectionError):
             pass  # the client left, or the endpoint closes
         finally:
@@ -234,6 +253,7 @@ class _Exchange:
 
     async def stream(self, chosen: Turn, answer: dict[str, Any]) -> None:
         self.received.status = 200
+        self.received.answering.set()
         self.writer.write(b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n")
         self.writer.write(b"request-id: req_%d\r\n\r\n" % self.endpoint._answers)
         trouble = chosen.get("fault", {})
@@ -270,8 +290,6 @@ class _Exchange:
         until = time.monotonic() + seconds
         while (left := until - time.monotonic()) > 0:
             if self.reader.at_eof():
-                self.received.gone_at = time.monotonic()
-                self.received.gone.set()
                 raise ConnectionError("the client hung up")
             await asyncio.sleep(min(left, 0.005))
 
@@ -280,6 +298,7 @@ class _Exchange:
 
     async def send(self, status: int, payload: dict[str, Any], headers: dict[str, str] | None = None) -> None:
         self.received.status = status
+        self.received.answering.set()
         data = json.dumps(payload).encode()
         lines = {"content-type": "application/json", "content-length": str(len(data)), **(headers or {})}
         head = f"HTTP/1.1 {status} scripted\r\n" + "".join(f"{name}: {value}\r\n" for name, value in lines.items())

@@ -43,6 +43,7 @@ class _Sdk(NamedTuple):
     timeout: Any
     status_error: Any
     connection_error: type[Exception]
+    credentials_error: type[Exception]
     http_error: type[Exception]
 
 
@@ -77,6 +78,7 @@ def _import() -> None:
             timeout=client.Timeout,
             status_error=errors.APIStatusError,
             connection_error=errors.APIConnectionError,
+            credentials_error=errors.CredentialsError,
             http_error=importlib.import_module("httpx2").HTTPError,
         )
     except Exception as error:
@@ -236,6 +238,8 @@ class AnthropicClient:
             return AttemptError(f"{self.host} cannot be reached: {_words(cause)}")
         if isinstance(error, sdk.http_error):
             return AttemptError(f"the connection to {self.host} broke in mid-answer: {_words(error)}")
+        if isinstance(error, sdk.credentials_error):
+            return ModelError("authentication", f"no credentials for {self.host}: {error}")
         return ModelError("invalid_request", f"the request to {self.host} failed: {type(error).__name__}: {error}")
 
     async def _ready(self) -> Any:
@@ -252,7 +256,8 @@ class AnthropicClient:
         except ModelError as error:
             self._failed = error
         except Exception as error:
-            self._failed = ModelError("invalid_request", f"the model client cannot be set up: {error}")
+            kind = "authentication" if isinstance(error, _loaded().credentials_error) else "invalid_request"
+            self._failed = ModelError(kind, f"the model client cannot be set up: {error}")
 
     def _made(self) -> Any:
         if self._base_url and not self._base_url.startswith(("http://", "https://")):
@@ -301,8 +306,12 @@ def encode_body(request: Request) -> bytes:
         parts += [b',"system":', system]
     if request.tools not in (b"", b"[]"):
         parts += [b',"tools":', request.tools]
-    parts += [b',"messages":[', b",".join(request.messages), b"]}"]
-    return b"".join(parts)
+    parts.append(b',"messages":[')
+    for message in request.messages:  # one copy of a history of megabytes, not two
+        parts += (message, b",")
+    if request.messages:
+        parts.pop()
+    return b"".join([*parts, b"]}"])
 
 
 async def _drain(chunks: AsyncIterator[bytes]) -> None:

@@ -1,6 +1,6 @@
 """What the loop asks of a model, whoever answers: the SDK, a recording, a test."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from typing import Any, Protocol
 
 import msgspec
@@ -116,7 +116,7 @@ class ModelError(Exception):
 class ModelClient(Protocol):
     """Streams one answer. Cancelling the iteration closes the connection."""
 
-    def stream(self, request: Request) -> AsyncIterator[Piece | Retry | Answer]:
+    def stream(self, request: Request) -> AsyncGenerator[Piece | Retry | Answer, None]:
         """Pieces as they come, then one Answer as the last item. Raises ModelError."""
 
     async def close(self) -> None:
