@@ -5,6 +5,7 @@ client gave. Only answers are recorded, so no key and no prompt is in it; paths 
 """
 
 import asyncio
+import contextlib
 import os
 import re
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Mapping
@@ -72,13 +73,14 @@ class Recorder:
         """What the inner client gives. Raises what it raises."""
         ended = False
         try:
-            async for item in self._inner.stream(request):
-                if isinstance(item, Answer):
-                    ended = True
-                    self._write(self._recorded(item))
-                elif isinstance(item, Retry):
-                    self._write(Line(retry=item))
-                yield item
+            async with contextlib.aclosing(self._inner.stream(request)) as items:
+                async for item in items:
+                    if isinstance(item, Answer):
+                        ended = True
+                        self._write(self._recorded(item))
+                    elif isinstance(item, Retry):
+                        self._write(Line(retry=item))
+                    yield item
         except ModelError as error:
             ended = True
             self._write(Line(error=RecordedError(kind=error.kind, message=str(error))))
