@@ -259,6 +259,13 @@ def test_a_file_that_a_command_made_and_a_tool_edited_is_created(place):
     assert place.diff("made.txt")[0] == "--- /dev/null"
 
 
+def test_what_is_kept_is_for_its_owner_alone(place):
+    place.changes.note_before(place.workspace / "train.py")
+    kept = {path.name: path.stat().st_mode & 0o777 for path in place.folder.rglob("*")}
+    assert {"baseline.msgpack", "before.msgpack", "blobs"} <= set(kept)
+    assert set(kept.values()) == {0o600, 0o700}
+
+
 def test_a_torn_note_is_left_out(place):
     place.changes.note_before(place.workspace / "out/junk")
     (place.workspace / "out/junk").write_text("x\n")
@@ -366,7 +373,7 @@ def test_a_session_without_a_baseline_says_so(bench):
 
 
 def test_a_baseline_that_cannot_be_kept_is_said_aloud(bench):
-    (bench.folder / ".baseline.msgpack").mkdir()
+    (bench.folder / "baseline.msgpack").mkdir()
     bench.begin()
     bench.write("b.py", "b\n")
     assert bench.told() == [("b.py", "created", 1, 0)]
@@ -375,8 +382,8 @@ def test_a_baseline_that_cannot_be_kept_is_said_aloud(bench):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("repository", [True, False])
-def test_twenty_thousand_files(bench, repository):
-    for folder in range(200):
+def test_five_thousand_files(bench, repository):
+    for folder in range(50):
         (bench.workspace / f"d{folder}").mkdir()
         for name in range(100):
             (bench.workspace / f"d{folder}" / f"f{name}.py").write_text("x\n")
@@ -391,7 +398,7 @@ def test_twenty_thousand_files(bench, repository):
     bench.write("d7/f7.py", "y\n")
     bench.write("d7/model.pt", "ignored\n")
     assert bench.told() == [("d7/f7.py", "modified", 1, 1)]
-    assert time.process_time() - started < 20
+    assert time.process_time() - started < 5
 
 
 @pytest.mark.parametrize(

@@ -6,12 +6,13 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import textwrap
 from pathlib import Path
 
 import pytest
 
-from support.sample_events import SESSION, clock, session_events, started, write_journal
+from support.sample_events import SESSION, answer, call, clock, session_events, started, text, write_journal
 from workbench.protocol import events as e
 from workbench.session.journal import (
     EVENTS,
@@ -51,10 +52,20 @@ def test_files_are_for_their_owner_alone(tmp_path):
     assert modes == {SESSION: 0o700, EVENTS: 0o600, "lock": 0o600}
 
 
-def test_cut_at_every_byte_the_journal_opens_with_its_whole_lines(tmp_path):
-    written = write_journal(tmp_path / "whole", session_events())
-    data = (tmp_path / "whole" / EVENTS).read_bytes()
-    folder = tmp_path / SESSION
+@pytest.fixture
+def memory(tmp_path):
+    """A folder where syncing thousands of times costs nothing, if there is one."""
+    shared = Path("/dev/shm")
+    place = shared if os.access(shared, os.W_OK) else tmp_path
+    with tempfile.TemporaryDirectory(dir=place) as folder:
+        yield Path(folder)
+
+
+def test_cut_at_every_byte_the_journal_opens_with_its_whole_lines(memory):
+    events = [started(), e.RequestStarted(turn=1, model="m"), answer(1, text("naïve")), *call("toolu_1", "ls")]
+    written = write_journal(memory / "whole", events)
+    data = (memory / "whole" / EVENTS).read_bytes()
+    folder = memory / SESSION
     folder.mkdir()
     first = data.index(b"\n") + 1
     for size in range(len(data) + 1):

@@ -74,7 +74,7 @@ def paged(pages, before, n):
     return found
 
 
-@settings(deadline=None, max_examples=150, suppress_health_check=[HealthCheck.too_slow])
+@settings(deadline=None, max_examples=100, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(EVENTS, max_size=60), st.integers(1, 12), st.integers(1, 9))
 def test_pages_and_state_are_one_transcript(events, kept, n):
     with tempfile.TemporaryDirectory() as scratch:

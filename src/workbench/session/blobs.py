@@ -1,10 +1,10 @@
 """Content-addressed files: what is too large for a line of the journal. A blob's id is the SHA-256 of its bytes."""
 
 import hashlib
-import os
 import re
-import secrets
 from pathlib import Path
+
+from workbench.session.files import write_whole
 
 _ID = re.compile(r"[0-9a-f]{64}")
 
@@ -28,18 +28,9 @@ class Blobs:
         path = self._path(blob)
         if path.exists() and path.stat().st_size == len(data):
             return blob
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        temporary = path.with_name(f".{blob[:8]}.{secrets.token_hex(6)}")
-        try:
-            with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-                file.write(data)
-                file.flush()
-                if sync:
-                    os.fsync(file.fileno())
-            temporary.replace(path)
-        except BaseException:
-            temporary.unlink(missing_ok=True)
-            raise
+        for folder in (self.folder, path.parent):
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        write_whole(path, data, sync=sync)
         return blob
 
     def get(self, blob: str, offset: int = 0, size: int | None = None) -> bytes:

@@ -20,6 +20,7 @@ import msgspec
 from workbench.protocol.result import FileChange
 from workbench.session.blobs import BlobError, Blobs
 from workbench.session.diffs import TEXT_LIMIT, count, lines_of, unified
+from workbench.session.files import write_whole
 from workbench.session.scan import MAX_FILES, Scan, Sign, content_of, git, git_object, sign_of
 
 BASELINE = "baseline.msgpack"
@@ -116,7 +117,8 @@ class Changes:
                 content = content_of(real, NOTED_LIMIT)
                 entry = Entry(sign, "" if content is None else self._blobs.put(content))
             line = msgspec.msgpack.encode((real, entry))
-            with (self._folder / NOTED).open("ab") as file:
+            fd = os.open(self._folder / NOTED, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            with os.fdopen(fd, "ab") as file:
                 file.write(len(line).to_bytes(4, "big") + line)
             self._noted[real] = entry
 
@@ -133,9 +135,7 @@ class Changes:
     def _take(self, baseline: Baseline) -> None:
         try:
             self._fill(baseline)
-            temporary = self._folder / f".{BASELINE}"
-            temporary.write_bytes(msgspec.msgpack.encode(baseline))
-            temporary.replace(self._folder / BASELINE)
+            write_whole(self._folder / BASELINE, msgspec.msgpack.encode(baseline), sync=True)
         except OSError as error:
             self._note(f"a resume of this session cannot tell what changed before it: {error}")
         finally:

@@ -11,6 +11,7 @@ import msgspec
 
 from workbench import places
 from workbench.protocol.codec import encode
+from workbench.session.files import write_whole
 from workbench.session.journal import EVENTS, JournalError, Reader, SessionBusyError, is_live, take_lock
 
 SUMMARY = "summary.json"
@@ -189,10 +190,8 @@ def _kept(folder: Path, size: int) -> _Kept:
 
 def _keep(folder: Path, kept: _Kept) -> None:
     """Writes the summary down; where that is not possible the next look reads the lines again."""
-    temporary = folder / f".{SUMMARY}.{os.getpid()}"
     with contextlib.suppress(OSError):
-        temporary.write_bytes(encode(kept))
-        temporary.replace(folder / SUMMARY)
+        write_whole(folder / SUMMARY, encode(kept))
 
 
 def _read_on(path: Path, kept: _Kept) -> None:

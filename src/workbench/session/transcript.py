@@ -70,8 +70,10 @@ class _Writer:
         if isinstance(event, e.CallDecided):
             self._calls[event.call_id] = event
         elif isinstance(event, e.CallFinished):
-            yield self._call(self._calls.pop(event.call_id, None), event)
-            yield from _diffs(event.display)
+            decided = self._calls.pop(event.call_id, None)
+            if event.tool != "TodoWrite" or event.status != "ok":  # the list that it left stands there already
+                yield self._call(decided, event)
+                yield from _diffs(event.display)
         elif isinstance(event, e.AnswerCompleted):
             yield f"## Turn {event.turn}"
             yield from self._answer(event)
