@@ -89,7 +89,7 @@ def inspect_git(argv: list[Field], config: Mapping[str, str]) -> Finding:
         return found
     if key := names_program(config):
         return Finding(why=f"this repository's own configuration sets {key}, which may run a program or look elsewhere")
-    return Finding(operands=tuple(_paths(found)))
+    return Finding(operands=(Operand(literal("."), "see"), *_paths(found)))
 
 
 def _gets(arguments: list[Field]) -> bool:
@@ -112,7 +112,7 @@ def _paths(found: Finding) -> list[Operand]:
     paths = []
     for operand in found.operands:
         text = operand.field.text
-        head, colon, tail = text.partition(":")
+        _, colon, tail = text.partition(":")
         if colon and not text.startswith(":"):
             paths.append(Operand(literal(tail.removeprefix("./") or "."), "read"))
         else:

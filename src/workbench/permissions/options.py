@@ -14,7 +14,7 @@ class Operand(msgspec.Struct, frozen=True):
     """A path that a command uses. `tree`: with all that lies below."""
 
     field: Field
-    use: str  # read, see (its name and kind, not what is in it), write, into (a folder or a name to write)
+    use: str  # read, see (its name and kind, not what is in it), name (a link not followed), write, into (a folder or a name to write)
     tree: bool = False
 
 
@@ -35,13 +35,13 @@ Inspector = Callable[[list[Field]], Finding]
 class Row(msgspec.Struct, frozen=True, kw_only=True):
     """A command and its harmless options.
 
-    `flags`: single letters without a value. `longs`: long options without a value. `texts`, `reads`: options with a value
-    (`k`, `--key`), which is text or a file that is read. `maybe`: long options whose value, after `=`, may be missing.
-    `operands`: what the rest is: read, see, write, text, none. `first`: the first operand is text (a pattern) unless one of
-    `patterns` is given. `most`: at most so many operands. `here`: without operands it reads the current folder.
-    `trees`: flags with which it goes below folders (`*`: always). `digits`: `-40` is a number. `globs`: unquoted globs
-    may stand among operands. `rest`: what operands must look like. `required`: one of these options must be given.
-    `match`, `not_match`: examples, tried by a test.
+    `flags`: letters without a value. `longs`: long options without one. `texts`, `reads`: options with a value (`k`,
+    `--key`), which is text or a file that is read. `maybe`: long options whose value, after `=`, may be missing.
+    `operands`: what the rest is: read, see, name, write, text, none. `first`: the first operand is text (a pattern) unless
+    one of `patterns` is given. `least`, `most`: how many operands. `here`: without any it reads the current folder.
+    `trees`: options with which it goes below folders (`*`: always). `digits`: `-40` is a number. `globs`: unquoted
+    globs may stand among operands. `rest`: what operands must look like. `required`: one of these must be given.
+    `edits`: it changes files. `match`, `not_match`: examples, tried by a test.
     """
 
     name: str
@@ -93,10 +93,10 @@ def inspect(row: Row, argv: list[Field]) -> Finding:
         return Finding(why=why)
     tree = row.trees == "*" or bool(names & set(row.trees.split()))
     paths = [Operand(value, "read") for name, value in given.options if value is not None and name in row.reads.split()]
-    if row.operands in ("read", "see", "write"):
+    if row.operands in ("read", "see", "name", "write"):
         paths += [Operand(field, row.operands, tree) for field in operands]
-    if row.here and not operands:
-        paths.append(Operand(literal("."), "see" if row.operands == "see" else "read", tree))
+    if (row.here or tree) and not operands:
+        paths.append(Operand(literal("."), row.operands if row.operands in ("see", "name") else "read", tree))
     return Finding(operands=tuple(paths), edits=row.edits)
 
 

@@ -6,13 +6,14 @@ from typing import Literal
 
 import msgspec
 
-from workbench.permissions.syntax import INVISIBLE
+from workbench.permissions.syntax import INVISIBLE, UnreadableError
 from workbench.permissions.types import Stat, World
 from workbench.permissions.words import names
 
 _LONGEST = 4096
 _LONGEST_NAME = 255
 _MOST_LINKS = 40
+_MOST_BELOW = 2000
 LARGEST_READ = 1 << 30  # bytes; beyond it a file is looked at in parts, through Bash
 
 # Folders whose content configures what runs, for whom or with which rights. Compared without regard to case.
@@ -67,8 +68,8 @@ _PROC = re.compile(
     r"|auxv)(?:/|\Z)"
 )
 _PROC_FILES = frozenset(("/proc/kcore", "/proc/kmsg", "/proc/kpagecount", "/proc/sysrq-trigger", "/proc/kallsyms"))
+_MEMORY_FILES = "/dev/shm/"  # noqa: S108  # named as a place, not used as one
 HARMLESS_DEVICES = frozenset(("/dev/null", "/dev/stdout", "/dev/stderr"))
-_DEVICE_FOLDERS = ("/dev/", "/sys/")
 
 
 class PathError(Exception):
@@ -76,7 +77,7 @@ class PathError(Exception):
 
 
 class Located(msgspec.Struct, frozen=True):
-    """Where a path leads. `ends`: absolute paths it goes by, from the one written to the one reached, links followed."""
+    """Where a path leads. `ends`: the absolute paths it goes by, from the one written to the one reached by links."""
 
     given: str
     ends: tuple[str, ...]
@@ -103,20 +104,35 @@ class Places:
             self._stats[path] = self.world.lstat(path)
         return self._stats[path]
 
-    def locate(self, given: str, cwd: str) -> Located:
-        """GIVEN as seen from CWD, every link followed as the kernel would. Raises PathError."""
+    def below(self, folder: str) -> list[str]:
+        """The paths in FOLDER, relative to it. Raises UnreadableError where they are too many."""
+        found, todo = [], [""]
+        while todo:
+            here = todo.pop()
+            for name in self.world.listdir(f"{folder}/{here}") or ():
+                path = f"{here}/{name}" if here else name
+                found.append(path)
+                status = self.stat(f"{folder}/{path}")
+                if status is not None and status.kind == "dir":
+                    todo.append(path)
+            if len(found) > _MOST_BELOW:
+                raise UnreadableError("it uses more files than can be looked at")
+        return found
+
+    def locate(self, given: str, cwd: str, *, last: bool = True) -> Located:
+        """GIVEN as seen from CWD, every link followed as the kernel would; LAST: the last one too. Raises PathError."""
         path = self.home + given[1:] if given == "~" or given.startswith("~/") else given
         path = path if path.startswith("/") else f"{cwd}/{path}"
         _check(path)
         found = INVISIBLE.search(given) or re.search(r"[\t\n]", given)
         odd = f"its name holds the control or invisible character U+{ord(found[0]):04X}" if found else ""
         ends = [posixpath.normpath("/" + path.lstrip("/"))]
-        real = self._follow(path, ends)
+        real = self._follow(path, ends, last)
         if real != ends[-1]:
             ends.append(real)
         return Located(given, tuple(ends), self.stat(real), odd)
 
-    def _follow(self, path: str, ends: list[str]) -> str:
+    def _follow(self, path: str, ends: list[str], last: bool) -> str:
         """The real path; each place that a link stands for on the way is added to ENDS."""
         todo = path.split("/")[::-1]
         real, links = "", 0
@@ -129,7 +145,8 @@ class Places:
                 continue
             here = f"{real}/{part}"
             status = self.stat(here)
-            target = self.world.readlink(here) if status is not None and status.kind == "link" else None
+            followed = status is not None and status.kind == "link" and (last or bool(todo))
+            target = self.world.readlink(here) if followed else None
             if target is None:
                 real = here
                 continue
@@ -211,7 +228,7 @@ def unreadable(located: Located) -> str | None:
     for end in located.ends:
         if _PROC.match(end) or end in _PROC_FILES:
             return f"{end} is a process's own memory or descriptors"
-        if end.startswith("/dev/") and not end.startswith("/dev/shm/") and end != "/dev/null":
+        if end.startswith("/dev/") and not end.startswith(_MEMORY_FILES) and end != "/dev/null":
             return f"{end} is a device"
     kind = located.stat.kind if located.stat else "file"
     if kind in ("fifo", "socket", "device") and located.real != "/dev/null":

@@ -6,12 +6,11 @@ import re
 import msgspec
 
 from workbench.permissions.options import Operand
-from workbench.permissions.paths import PathError, Places
+from workbench.permissions.paths import PathError, Places, within
 from workbench.permissions.syntax import UnreadableError
 from workbench.permissions.words import UNKNOWN, Field
 
 _MOST_MATCHES = 500
-_MOST_BELOW = 2000
 
 Folders = frozenset[str]
 
@@ -19,7 +18,7 @@ Folders = frozenset[str]
 class Touch(msgspec.Struct, frozen=True):
     """A path that a command uses, from the folder it would be in. `redirect`: by the shell, whatever the command.
 
-    `use`: read, write, or see (its name and kind, not what is in it). `tree`: with all that lies below.
+    `use`: read, write, see (its name and kind, not what is in it), name (the same, a link not followed). `tree`: with all that lies below.
     """
 
     path: str
@@ -35,6 +34,7 @@ class Reach:
     def __init__(self, places: Places) -> None:
         self.places = places
         self.refused: list[str] = []
+        self.made: list[str] = []  # what an earlier part of the command moves or copies links to
 
     def refuse(self, why: str) -> None:
         """The command cannot be judged here, for this reason."""
@@ -59,6 +59,10 @@ class Reach:
                     out += self.landing(path, folder, argv)
                 else:
                     out.append(Touch(path, folder, operand.use, operand.tree))
+        for touch in out:
+            place = posixpath.normpath(posixpath.join(touch.cwd, touch.path))
+            if operand.use == "read" and any(within(place, made) for made in self.made):
+                self.refuse(f"{touch.path} is made by the same command, and may be a link by then")
         return out
 
     def matches(self, field: Field, folder: str) -> list[str]:
@@ -73,15 +77,18 @@ class Reach:
             found = step
             if len(found) > _MOST_MATCHES:
                 raise UnreadableError("a glob that matches too many files")
-        return [path for path in found if not self.circular(path, folder)] or [field.text]
+        if field.mask[0] == "a" and any(path.startswith("-") for path in found):
+            self.refuse("a glob matches a name that begins with a dash and would be taken for an option")
+        only_folders = field.text.endswith("/")
+        return [path for path in found if self.there(path, folder, only_folders)] or [field.text]
 
-    def circular(self, path: str, folder: str) -> bool:
-        """Whether PATH is a link in a circle: nobody can open it."""
+    def there(self, path: str, folder: str, only_folders: bool) -> bool:
+        """Whether a match can be opened: not a link in a circle, and a folder where the glob ends in a slash."""
         try:
-            self.places.locate(path, folder)
+            located = self.places.locate(path, folder)
         except PathError:
-            return True
-        return False
+            return False
+        return not only_folders or (located.stat is not None and located.stat.kind == "dir")
 
     def step(self, start: str, part: Field, folder: str, first: bool) -> list[str]:
         if not part.globbed:
@@ -90,12 +97,17 @@ class Reach:
         names = self.places.world.listdir(posixpath.join(folder, start))
         if names is None:
             return []
-        pattern = re.compile(part.pattern)
+        if re.search(r"\[[:.=]", part.text):
+            raise UnreadableError("a glob with a named class of characters")
+        try:
+            pattern = re.compile(part.pattern, re.IGNORECASE)  # some locales order letters without regard to case
+        except re.error:
+            raise UnreadableError("an odd glob") from None
         dots = part.text.startswith(".")
         return [f"{start}{name}/" for name in names if pattern.fullmatch(name) and (dots or not name.startswith("."))]
 
     def exists(self, path: str, folder: str) -> bool:
-        return self.places.stat(posixpath.normpath(posixpath.join(folder, path))) is not None
+        return self.there(path, folder, only_folders=False) and self.places.locate(path, folder).stat is not None
 
     def landing(self, target: str, folder: str, argv: list[Field]) -> list[Touch]:
         """Where cp and mv write: the target, or below it under the sources' own names; and what a copied tree holds."""
@@ -108,24 +120,11 @@ class Reach:
             if into and name not in ("", ".", ".."):
                 touches.append(Touch(f"{target}/{name}", folder, "write"))
             origin = self.places.locate(source, folder)
+            if len(origin.ends) > 1 or (origin.stat is not None and origin.stat.kind == "dir"):
+                self.made.append(posixpath.normpath(posixpath.join(folder, target)))
             if origin.stat is not None and origin.stat.kind == "dir" and source != target:
-                touches += [Touch(f"{target}/{below}", folder, "write") for below in self.below(origin.real)]
+                touches += [Touch(f"{target}/{below}", folder, "write") for below in self.places.below(origin.real)]
         return touches
-
-    def below(self, folder: str) -> list[str]:
-        """The paths in FOLDER, relative to it."""
-        found, todo = [], [""]
-        while todo:
-            here = todo.pop()
-            for name in self.places.world.listdir(f"{folder}/{here}") or ():
-                path = f"{here}/{name}" if here else name
-                found.append(path)
-                status = self.places.stat(f"{folder}/{path}")
-                if status is not None and status.kind == "dir":
-                    todo.append(path)
-            if len(found) > _MOST_BELOW:
-                raise UnreadableError("it copies more files than can be looked at")
-        return found
 
 
 def _split(field: Field) -> list[Field]:

@@ -23,7 +23,7 @@ _LETTERS = {"n": "\n", "t": "\t", "r": "\r", "a": "\a", "b": "\b", "e": "\x1b", 
 
 @lru_cache(maxsize=4096)
 def commands(text: str, depth: int = 0) -> tuple[tuple[str, ...], ...]:
-    """The argument lists of all commands in TEXT: in branches, substitutions, functions, behind wrappers, in `-c` texts."""
+    """The argument lists of all commands in TEXT: in branches, substitutions, functions, wrappers, `-c` texts."""
     found: dict[tuple[str, ...], None] = {}
     for argv in _written(text):
         for inner in inner_names(argv):

@@ -1,7 +1,8 @@
 """Reads a shell command strictly: what tree-sitter and bash might take differently is refused, not guessed.
 
-tree-sitter-bash silently disagrees with bash in places (a newline and a backslash inside what it calls one word, control
-characters as blanks, backticks in here-docs), so node kinds are a whitelist and the text between nodes is looked at too.
+tree-sitter-bash silently disagrees with bash in places (a newline and a backslash inside what it calls one word,
+control characters as blanks, backticks in here-docs), so node kinds are a whitelist and the text between nodes is
+looked at too: see `reader.py`.
 """
 
 from functools import cache, lru_cache

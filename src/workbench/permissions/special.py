@@ -30,7 +30,7 @@ def find(argv: list[Field]) -> Finding:
         text = field.text
         if not field.known:
             return Finding(why="a part of find's expression is not known")
-        if not started and text in ("-H", "-P"):
+        if not started and text == "-P":
             continue
         if not started and text[:1] not in ("-", "(", "!"):
             operands.append(Operand(field, "see"))
@@ -135,7 +135,7 @@ def awk(argv: list[Field]) -> Finding:
 
 
 def _harmless_awk(program: str) -> bool:
-    """No output but print's, no commands, no other input. A `>` counts only where it surely compares (a pattern or if)."""
+    """Only print's output, no commands, no other input. A `>` passes where it compares: in a pattern or an if."""
     bare = _AWK_STRING.sub('""', program)
     if "print" not in bare.split("{")[0]:
         head, brace, rest = bare.partition("{")

@@ -33,7 +33,7 @@ from workbench.permissions.tables import BY_NAME, VERSION_OPTIONS, VERSIONS
 from workbench.permissions.words import UNKNOWN, Field, braces, tilde
 from workbench.permissions.wrappers import SAFE_VALUE, SAFE_VARIABLES, must_spell, unwrap
 
-_MOST_PIECES = 300
+_MOST_STEPS = 2000
 _MOST_TURNS = 40
 _NAME = re.compile(
     r"[a-z_][a-z0-9_]*|[A-Z][A-Z0-9]?|(?:FILE|DIR|OUT|SRC|DST|NAME|COUNT|TOTAL|RESULT|LINE|START|END|STEP|RUN"
@@ -72,25 +72,25 @@ class Survey:
         self.pieces: list[Piece] = []
         self.reach = Reach(places)
         self.names: dict[str, Field] = {}
-        self.maybe = 0
+        self.maybe = 0  # how many branches deep
+        self.steps = 0
         self.writes = False
-        self.end: Folders = frozenset()
 
     def run(self, block: Block) -> None:
         """Walks the whole command."""
-        ok, failed = self.node(block, frozenset((self.start,)))
-        self.end = ok | failed
+        self.node(block, frozenset((self.start,)))
 
     def node(self, node: Node, folders: Folders) -> tuple[Folders, Folders]:
         """Walks NODE from FOLDERS; returns where the shell may be if it succeeds, and if it fails."""
-        if len(self.pieces) > _MOST_PIECES:
+        self.steps += 1
+        if self.steps > _MOST_STEPS:
             raise UnreadableError("it has too many commands")
         if isinstance(node, Simple):
             return self.simple(node, folders)
         if isinstance(node, AndOr):
             ok, failed = self.node(node.left, folders)
             self.maybe += 1
-            after, broken = self.node(node.right, ok if node.op == "&&" else failed)
+            after, broken = self.node(node.right, ok if node.op == "&&" else failed or folders)
             self.maybe -= 1
             return (after, failed | broken) if node.op == "&&" else (ok | after, broken)
         if isinstance(node, Block):
@@ -109,7 +109,7 @@ class Survey:
             return folders, folders
         if isinstance(node, Redirected):
             touches = self.redirects(node.redirects, folders)
-            self.pieces.append(Piece(text="a redirect", argv=(), kind="reads", touches=touches))
+            self.add(Piece(text="a redirect", argv=(), kind="reads", touches=touches))
             return self.node(node.body, folders)
         if isinstance(node, For):
             return self.loop(node, folders)
@@ -132,15 +132,8 @@ class Survey:
         ok, failed = folders, folders
         for item in block.items:
             ok, failed = self.node(item, folders)
-            folders = ok if self.certain(item, ok) else ok | failed
+            folders = ok | failed
         return ok, failed
-
-    def certain(self, item: Node, after: Folders) -> bool:
-        """Whether ITEM is a `cd` that surely worked: the folder is there, and nothing before it could have removed it."""
-        if not isinstance(item, Simple) or not item.text.startswith("cd ") or self.writes:
-            return False
-        stats = [self.places.stat(folder) for folder in after]
-        return all(status is not None and status.kind == "dir" for status in stats)
 
     def apart(self, node: Node, folders: Folders) -> None:
         """NODE in a shell of its own."""
@@ -227,11 +220,16 @@ class Survey:
         if not argv[0].known or argv[0].globbed:
             raise UnreadableError("the name of a command is not written out")
         piece, core = self.piece(node, argv, assigned, touches, folders)
+        self.add(piece)
+        if core[0].text in ("cd", "pushd") and piece.kind:
+            after = self.moved(core, folders)
+            return after, frozenset() if self.certain(after) else folders
+        return folders, folders
+
+    def add(self, piece: Piece) -> None:
+        """One more piece; from now on the world may differ from what is looked up."""
         self.pieces.append(piece)
         self.writes = self.writes or any(touch.use == "write" for touch in piece.touches) or not piece.kind
-        if core[0].text in ("cd", "pushd") and piece.kind:
-            return self.moved(core, folders), folders
-        return folders, folders
 
     def value(self, word: Word, folders: Folders) -> Field:
         """The value of an assignment: not split, no braces."""
@@ -246,10 +244,10 @@ class Survey:
         for name, value in assigned:
             if not _assignable(name):
                 why = f"setting {name} may change what other commands do"
-                self.pieces.append(Piece(text=node.text, argv=(), forms=((node.text, None),), why=why))
+                self.add(Piece(text=node.text, argv=(), forms=((node.text, None),), why=why))
             self.names[name] = Field(UNKNOWN, "x" if "x" in value.mask else "s") if self.maybe else value
         if touches:
-            self.pieces.append(Piece(text=node.text, argv=(), kind="reads", touches=touches))
+            self.add(Piece(text=node.text, argv=(), kind="reads", touches=touches))
         return folders, folders
 
     def piece(
@@ -295,6 +293,8 @@ class Survey:
     def known(self, argv: list[Field], piped: bool, folders: Folders) -> Finding:
         """What the tables know of ARGV. PIPED: more operands come from standard input."""
         name = argv[0].text
+        if self.writes and any(field.globbed for field in argv):
+            return Finding(why="a glob after a change of files: what it will match is not known yet")
         if name.startswith(_TRUSTED_FOLDERS):
             name = posixpath.basename(name)
         rest = argv[1:]
@@ -329,6 +329,11 @@ class Survey:
         """The folders after `cd`."""
         target = next(field for field in argv[1:] if field.text not in ("-P", "-L", "--")).text
         return frozenset(posixpath.normpath(posixpath.join(folder, target)) for folder in folders)
+
+    def certain(self, folders: Folders) -> bool:
+        """Whether changing to FOLDERS surely works: they are there, and nothing before could have removed them."""
+        stats = [self.places.stat(folder) for folder in folders]
+        return not self.writes and all(status is not None and status.kind == "dir" for status in stats)
 
     def redirects(self, redirects: tuple[Redirect, ...], folders: Folders) -> tuple[Touch, ...]:
         """The files that the shell itself opens."""

@@ -18,8 +18,8 @@ def names(text: str) -> frozenset[str]:
 class Field(msgspec.Struct, frozen=True):
     """One argument. `mask` has a letter for each character of `text`:
 
-    q stands for itself; a does too, and was unquoted (a glob, if it is one); s stands for text not known here that gives
-    nothing away; x for text not known here that may be a secret. Unknown text is one UNKNOWN character.
+    q stands for itself; a does too, and was unquoted (a glob, if it is one); s stands for text not known here that
+    gives nothing away; x for text not known here that may be a secret. Unknown text is one UNKNOWN character.
     """
 
     text: str

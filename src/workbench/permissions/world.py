@@ -32,7 +32,7 @@ class RealWorld:
     def lstat(self, path: str) -> Stat | None:
         """The file at PATH itself, or None."""
         try:
-            found = os.lstat(path)  # noqa: PTH116  # pathlib is several times slower, and this is the hot path
+            found = os.lstat(path)  # pathlib is several times slower, and this is the hot path
         except (OSError, ValueError):
             return None
         return Stat(

@@ -5,7 +5,19 @@ from collections.abc import Iterator
 
 from workbench.permissions.words import Field, names
 
-_DURATION = re.compile(r"\d+(?:\.\d+)?[smhd]?")
+_NO_OPTION = re.compile(r"(?!)")
+# Wrapper -> its options, those with a value in the next word, and what must stand before the command.
+_SEEN_THROUGH: dict[str, tuple[re.Pattern[str], tuple[str, ...], re.Pattern[str] | None]] = {
+    "timeout": (
+        re.compile(r"--foreground|--preserve-status|-v|--verbose|--(?:kill-after|signal)=\w+"),
+        ("-k", "-s"),
+        re.compile(r"\d+(?:\.\d+)?[smhd]?"),
+    ),
+    "nice": (re.compile(r"-n?-?\d+|--adjustment=-?\d+"), ("-n",), None),
+    "stdbuf": (re.compile(r"-[ioe](?:[0L]|\d+[KMG]?)"), ("-i", "-o", "-e"), None),
+    "time": (re.compile("-p"), (), None),
+    **dict.fromkeys(("nohup", "command", "builtin", "noglob", "xargs"), (_NO_OPTION, (), None)),
+}
 # Variables that may precede a command without changing what it runs or reads; their values hold no path.
 SAFE_VARIABLES = re.compile(
     r"LANG|LANGUAGE|LC_[A-Z]+|NO_COLOR|FORCE_COLOR|CLICOLOR|CLICOLOR_FORCE|COLORTERM|TERM|TZ|COLUMNS|LINES|CI"
@@ -34,7 +46,8 @@ _SCRIPTED = SHELLS | frozenset(
     ("eval", "su", "watch", "trap", "script", "ssh", "coproc", "env", "parallel", "at", "tmux", "screen", "busybox")
 )
 _FIND_RUNS = frozenset(("-exec", "-execdir", "-ok", "-okdir"))
-_MOST_SUFFIXES = 12
+_MOST_SUFFIXES = 200
+_MOST_OPTIONS = 12
 
 
 def base(name: str) -> str:
@@ -47,54 +60,43 @@ def unwrap(argv: list[Field]) -> tuple[list[Field], bool] | None:
 
     Claude Code's list: timeout, time, nice, nohup, stdbuf, command, builtin, noglob, and xargs without flags.
     """
-    name = argv[0].text if argv else ""
-    texts = [field.text for field in argv]
+    name, texts = argv[0].text, [field.text for field in argv]
+    if name not in _SEEN_THROUGH:
+        return None
+    options, valued, own = _SEEN_THROUGH[name]
     at = 1
-    if name == "timeout":
-        while at < len(argv) and texts[at].startswith("-"):
-            if texts[at] in ("--foreground", "--preserve-status", "-v", "--verbose") or re.fullmatch(
-                r"--(?:kill-after|signal)=\w+", texts[at]
-            ):
-                at += 1
-            elif texts[at] in ("-k", "-s") and at + 1 < len(argv) and re.fullmatch(r"\w+", texts[at + 1]):
-                at += 2
-            else:
-                return None
-        if at >= len(argv) or not _DURATION.fullmatch(texts[at]):
-            return None
-        at += 1
-    elif name == "nice":
-        if at < len(argv) and texts[at] == "-n":
+    while at < len(argv) and texts[at].startswith("-"):
+        if options.fullmatch(texts[at]):
+            at += 1
+        elif texts[at] in valued and at + 1 < len(argv) and re.fullmatch(r"-?\w+", texts[at + 1]):
             at += 2
-        elif at < len(argv) and re.fullmatch(r"-n?-?\d+|--adjustment=-?\d+", texts[at]):
-            at += 1
-    elif name == "stdbuf":
-        while at < len(argv) and re.fullmatch(r"-[ioe][0L]|-[ioe]\d+[KMG]?", texts[at]):
-            at += 1
-    elif name == "time":
-        at += at < len(argv) and texts[at] == "-p"
-    elif name not in ("nohup", "command", "builtin", "noglob", "xargs"):
+        else:
+            return None
+    if own and not (at < len(argv) and own.fullmatch(texts[at])):
         return None
-    inner = argv[at:]
-    if not inner or inner[0].text.startswith("-") or not inner[0].known:
-        return None
-    return inner, name == "xargs"
+    inner = argv[at + (own is not None) :]
+    return (inner, name == "xargs") if inner and inner[0].known and not inner[0].text.startswith("-") else None
 
 
 def inner_names(argv: list[str]) -> Iterator[list[str]]:
     """ARGV and everything that it may run in turn, generously: for deny rules, which must see through any spelling."""
-    yield argv
-    if not argv:
-        return
-    name = base(argv[0])
-    if name in RUNNERS or name in SHELLS:
-        for at in range(1, min(len(argv), _MOST_SUFFIXES)):
-            if not argv[at].startswith("-") and "=" not in argv[at]:
-                yield from inner_names(argv[at:]) if base(argv[at]) in RUNNERS | SHELLS else [argv[at:]]
-    if name == "find":
-        for at, word in enumerate(argv):
-            if word in _FIND_RUNS:
-                yield from inner_names(argv[at + 1 :])
+    starts, todo = {0}, [0]
+    while todo and len(starts) < _MOST_SUFFIXES:
+        at = todo.pop()
+        name = base(argv[at]) if argv else ""
+        if name in RUNNERS or name in SHELLS:
+            found = [here for here in range(at + 1, min(len(argv), at + _MOST_OPTIONS)) if _may_be_command(argv[here])]
+        elif name == "find":
+            found = [here + 1 for here in range(at, len(argv) - 1) if argv[here] in _FIND_RUNS]
+        else:
+            continue
+        todo += [here for here in found if here not in starts]
+        starts |= set(found)
+    yield from (argv[at:] for at in sorted(starts))
+
+
+def _may_be_command(word: str) -> bool:
+    return not word.startswith("-") and "=" not in word
 
 
 def scripts(argv: list[str]) -> list[str]:

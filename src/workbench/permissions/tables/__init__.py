@@ -1,8 +1,9 @@
 """Commands that are known to be harmless, and with which options. Data: a row a command, each with examples.
 
 What a row does not name asks. So an option that runs a program, writes a file or reads a list of files (`sort -o`,
-`--compress-program`, `--files0-from`) needs no mention. Sources: the manuals of GNU coreutils, findutils, grep, diffutils,
-util-linux, procps and ripgrep. Programs with a grammar of their own (find, sed, awk, tar, …) are in `special.py`.
+`--compress-program`, `--files0-from`) needs no mention. Sources: the manuals of GNU coreutils, findutils, grep,
+diffutils, util-linux, procps and ripgrep.
+Programs with a grammar of their own (find, sed, awk, tar, …) are in `special.py`.
 """
 
 from workbench.permissions.options import Row

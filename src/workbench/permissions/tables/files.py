@@ -25,12 +25,12 @@ ROWS: tuple[Row, ...] = (
     ),
     Row(
         name="stat",
-        operands="see",
-        flags="Lft",
-        longs="--dereference --file-system --terse",
+        operands="name",
+        flags="ft",
+        longs="--file-system --terse",
         texts="c --format --printf",
         match=("stat -c %s a.txt",),
-        not_match=("stat --odd a",),
+        not_match=("stat -L a",),
     ),
     Row(
         name="file",
@@ -42,14 +42,14 @@ ROWS: tuple[Row, ...] = (
     ),
     Row(
         name="du",
-        operands="see",
-        flags="0abchHklmsSx",
+        operands="name",
+        flags="0abchklmsSx",
         longs="--all --apparent-size --bytes --total --human-readable --summarize --separate-dirs "
         "--one-file-system --si",
         texts="d B --max-depth --block-size --exclude --threshold",
         here=True,
         match=("du -sh .", "du -h --max-depth=1"),
-        not_match=("du --files0-from=x", "du -L .", "du -X list"),
+        not_match=("du --files0-from=x", "du -L .", "du -H x", "du -X list"),
     ),
     Row(
         name="df",
@@ -82,7 +82,7 @@ ROWS: tuple[Row, ...] = (
     ),
     Row(
         name="readlink",
-        operands="see",
+        operands="name",
         flags="efmnqsvz",
         longs="--canonicalize",
         match=("readlink -f a.txt",),

@@ -1,0 +1,100 @@
+"""All that a call would do, as far as it can be seen: its paths and its commands."""
+
+import msgspec
+
+from workbench.permissions import seen
+from workbench.permissions.paths import Located, PathError, Places
+from workbench.permissions.reach import Touch
+from workbench.permissions.shell import read
+from workbench.permissions.survey import Piece, Survey
+from workbench.permissions.syntax import UnreadableError
+from workbench.permissions.types import Call, Reads, Runs
+from workbench.permissions.words import UNKNOWN
+
+# Beyond it, in characters, deny rules could not be held against all of a command.
+LONGEST = 100_000
+
+
+class Spot(msgspec.Struct, frozen=True):
+    """A path that the call uses, looked up. `tool`: whose rules are about it. `command`: it comes from a command."""
+
+    located: Located
+    use: str
+    tool: str
+    tree: bool = False
+    redirect: bool = False
+    command: bool = False
+
+
+class Sight:
+    """A call, looked at. `refused`: why no allow rule lifts the question, where that is so.
+
+    `pieces`: the simple commands, each with its paths; `seen`: every argument list that the text may hold.
+    """
+
+    def __init__(self, call: Call, places: Places, cwd: str) -> None:
+        self.places, self.cwd, self.tool = places, cwd, call.tool
+        self.spots: list[Spot] = []
+        self.pieces: list[tuple[Piece, list[Spot]]] = []
+        self.commands: list[str] = []
+        self.seen: tuple[tuple[str, ...], ...] = ()
+        self.refused: list[str] = []
+        for need in call.needs:
+            if isinstance(need, Runs):
+                self.commands.append(need.command)
+                self._look_at(need.command)
+            else:
+                use = "read" if isinstance(need, Reads) else "write"
+                self.spots.append(Spot(places.locate(need.path, cwd), use, call.tool))
+
+    def _look_at(self, command: str) -> None:
+        """Reads a command twice: generously for deny rules, strictly for what may be allowed."""
+        if len(command) > LONGEST:
+            self.refused.append(f"the command is longer than {LONGEST:,} characters")
+            return
+        survey = Survey(self.places, self.cwd)
+        try:
+            self.seen += seen.commands(command)
+            survey.run(read(command))
+            self.refused += survey.reach.refused
+        except (UnreadableError, PathError) as error:
+            self.refused.append(f"the command cannot be read: {error}")
+        except RecursionError:
+            self.refused.append("the command cannot be read: it is nested too deeply")
+        for piece in survey.pieces:
+            spots = [spot for touch in piece.touches if (spot := self.spot(touch)) is not None]
+            self.pieces.append((piece, spots))
+            self.spots += spots
+
+    def spot(self, touch: Touch) -> Spot | None:
+        """A path of a command, looked up."""
+        try:
+            located = self.places.locate(touch.path, touch.cwd, last=touch.use != "name")
+        except PathError as error:
+            self.refused.append(f"{touch.path[:80]!r}: {error}")
+            return None
+        tool = "Edit" if touch.use == "write" else "Read"
+        return Spot(located, touch.use, tool, touch.tree, touch.redirect, command=True)
+
+    def strange(self) -> list[Spot]:
+        """Words of commands that no table knows, as the paths that they may be."""
+        unknown = [piece.argv for piece, _ in self.pieces if piece.argv and not piece.kind]
+        words = {word for argv in (unknown if not self.refused else [*unknown, *self.seen]) for word in argv[1:]}
+        paths = {part for word in words for part in (word, *(word.rpartition(sign)[2] for sign in "=@:"))}
+        spots = []
+        for path in sorted(paths):
+            if path and UNKNOWN not in path:
+                try:
+                    spots.append(Spot(self.places.locate(path, self.cwd), "read", "Read", command=True))
+                except PathError:
+                    continue  # no file has such a name
+        return spots
+
+    def written(self) -> set[str]:
+        """All that a deny or ask rule may match in the commands."""
+        found = {form for argv in self.seen for form in seen.forms(argv)} | set(self.commands)
+        for piece, _ in self.pieces:
+            found |= {form for form, _ in piece.forms}
+            if piece.argv:
+                found |= seen.forms(piece.argv)
+        return found
