@@ -8,7 +8,7 @@ MAX_FILE = 64_000
 MAX_TOTAL = 128_000
 MAX_DEPTH = 5
 # Claude Code's import: @path at the start of a word, outside code.
-_IMPORT = re.compile(r"(?<![\w`/@.])@((?:\./|\.\./|~/|/)?[\w][\w./ -]*?\.?[\w-]+)(?=[\s,;:)]|[.](?:\s|$)|$)")
+_IMPORT = re.compile(r"(?<![\w@.])@([^\s@,;:()\[\]]*[\w-])")
 _CODE = re.compile(r"```.*?```|~~~.*?~~~|`[^`\n]*`", re.DOTALL)
 
 

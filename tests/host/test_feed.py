@@ -1,0 +1,103 @@
+"""The stream to a client: every journalled envelope once and in order, deltas while there is room, and an end."""
+
+import asyncio
+
+from workbench.host.hub import QUEUE, Feed
+from workbench.protocol.events import Envelope, Notice, SessionEnded, TextDelta
+from workbench.protocol.result import Result
+
+END = SessionEnded(result=Result(subtype="success", is_error=False, session_id="s-1"))
+
+
+def journalled(seq: int) -> Envelope:
+    return Envelope(seq=seq, session="s-1", at=0.0, event=Notice(level="info", text=str(seq)))
+
+
+def delta() -> Envelope:
+    return Envelope(seq=0, session="s-1", at=0.0, event=TextDelta(turn=1, index=0, text="x"))
+
+
+def ended(seq: int) -> Envelope:
+    return Envelope(seq=seq, session="s-1", at=0.0, event=END)
+
+
+class Log:
+    """Stands for the journal: what was appended can be read again."""
+
+    def __init__(self) -> None:
+        self.envelopes: list[Envelope] = []
+        self.feed: Feed | None = None
+
+    def read(self, after: int):
+        return iter([one for one in self.envelopes if one.seq > after])
+
+    def append(self, envelope: Envelope, *, write: bool = True) -> None:
+        if envelope.seq and write:
+            self.envelopes.append(envelope)
+        if self.feed:
+            self.feed.push(envelope)
+
+
+async def collect(feed: Feed) -> list[Envelope]:
+    return [envelope async for envelope in feed.envelopes()]
+
+
+def test_a_late_client_gets_what_came_before_and_nothing_twice():
+    log = Log()
+    for seq in range(1, 6):
+        log.append(journalled(seq))
+    log.feed = Feed(log.read, after=2)
+    log.append(journalled(6))
+    log.append(ended(7))
+    assert [one.seq for one in asyncio.run(collect(log.feed))] == [3, 4, 5, 6, 7]
+
+
+def test_a_client_that_lags_loses_deltas_and_no_journalled_event():
+    log = Log()
+    log.feed = Feed(log.read)
+    last = 0
+    for _ in range(3 * QUEUE):
+        last += 1
+        log.append(journalled(last))
+        log.append(delta())
+    log.append(ended(last + 1))
+    seen = asyncio.run(collect(log.feed))
+    assert [one.seq for one in seen if one.seq] == list(range(1, last + 2))
+    assert sum(1 for one in seen if not one.seq) <= QUEUE
+
+
+def test_a_client_that_keeps_up_gets_the_deltas_in_their_place():
+    log = Log()
+    log.feed = Feed(log.read)
+
+    async def both():
+        watching = asyncio.create_task(collect(log.feed))
+        for envelope in (journalled(1), delta(), journalled(2), delta(), ended(3)):
+            log.append(envelope)
+            await asyncio.sleep(0)
+        return await watching
+
+    assert [one.seq for one in asyncio.run(both())] == [1, 0, 2, 0, 3]
+
+
+def test_an_end_that_could_not_be_journalled_is_told_all_the_same():
+    log = Log()
+    log.feed = Feed(log.read)
+    for seq in range(1, 2 * QUEUE):
+        log.append(journalled(seq))
+    log.append(ended(2 * QUEUE), write=False)
+    seen = asyncio.run(asyncio.wait_for(collect(log.feed), 5))
+    assert isinstance(seen[-1].event, SessionEnded) and len(seen) == 2 * QUEUE
+
+
+def test_a_closed_feed_ends():
+    log = Log()
+    log.feed = Feed(log.read)
+
+    async def close_while_waiting():
+        watching = asyncio.create_task(collect(log.feed))
+        await asyncio.sleep(0)
+        log.feed.close()
+        return await asyncio.wait_for(watching, 5)
+
+    assert asyncio.run(close_while_waiting()) == []
