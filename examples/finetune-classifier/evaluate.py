@@ -1,7 +1,7 @@
 """Accuracy on held-out images of both scanners.
 
-    python3 evaluate.py base.pt     # a model as it is
-    python3 evaluate.py --check     # trains finetune.py with fresh seeds; exit 0 if the bar is reached
+python3 evaluate.py base.pt     # a model as it is
+python3 evaluate.py --check     # trains finetune.py with fresh seeds; exit 0 if the bar is reached
 """
 
 import statistics
@@ -39,7 +39,9 @@ def check():
             out = Path(folder) / f"{seed}.pt"
             done = subprocess.run([sys.executable, "finetune.py", "--seed", str(seed), "--out", out], timeout=240)
             if done.returncode or not out.exists():
-                print(f"FAIL  finetune.py --seed {seed} --out FILE: exit {done.returncode}, FILE written: {out.exists()}")
+                print(
+                    f"FAIL  finetune.py --seed {seed} --out FILE: exit {done.returncode}, FILE written: {out.exists()}"
+                )
                 return 1
             results.append(accuracies(out))
     failed = 0
@@ -47,7 +49,10 @@ def check():
         values = [result[domain] for result in results]
         good = min(values) >= bar
         failed += not good
-        print(f"{'ok  ' if good else 'FAIL'}  {domain}: mean {statistics.mean(values):.3f}, worst {min(values):.3f}, bar {bar}")
+        print(
+            f"{'ok  ' if good else 'FAIL'}  {domain}: mean {statistics.mean(values):.3f}, "
+            f"worst {min(values):.3f}, bar {bar}"
+        )
     return 1 if failed else 0
 
 

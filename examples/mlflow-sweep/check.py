@@ -56,14 +56,18 @@ def main():
     assert winner, "the parent's tag best_run_id names none of its trials"
     means = {key: sum(seeds.values()) / len(seeds) for key, seeds in full.items()}
     top = max(means.values())
-    assert means.get(configuration(winner), 0) >= top - 1e-9, "best_run_id is not of the configuration with the best mean"
+    assert means.get(configuration(winner), 0) >= top - 1e-9, (
+        "best_run_id is not of the configuration with the best mean"
+    )
     print(f"ok    best_run_id is of the configuration with the best mean over seeds, {top:.4f}")
 
     version = client.get_model_version_by_alias("digits", "champion")
     assert version.run_id == best, "the registered model's alias `champion` is not the best run's model"
     model = mlflow.sklearn.load_model("models:/digits@champion")
     validated, tested = model.score(*data.validation()), model.score(*data.held_out())
-    assert abs(validated - winner.data.metrics["val_accuracy"]) < 1e-6, "the champion does not score what its run logged"
+    assert abs(validated - winner.data.metrics["val_accuracy"]) < 1e-6, (
+        "the champion does not score what its run logged"
+    )
     assert tested >= BAR, f"held-out accuracy {tested:.4f}; at least {BAR}"
     print(f"ok    the registered champion scores what its run logged; held-out accuracy {tested:.4f}")
 

@@ -30,5 +30,10 @@ if __name__ == "__main__":
     parser.add_argument("--alpha", type=float, default=1e-4)
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
-    train(args.rate, args.hidden, args.alpha, args.seed,
-          on_epoch=lambda epoch, loss, accuracy: print(f"epoch {epoch}: loss {loss:.4f}, val accuracy {accuracy:.4f}"))
+    train(
+        args.rate,
+        args.hidden,
+        args.alpha,
+        args.seed,
+        on_epoch=lambda epoch, loss, accuracy: print(f"epoch {epoch}: loss {loss:.4f}, val accuracy {accuracy:.4f}"),
+    )

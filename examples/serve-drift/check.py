@@ -77,7 +77,7 @@ def refuses(service):
 
 
 def tells_drift():
-    """Healthy traffic raises no alarm; each kind of shift does, within one window, and the alarm ends with its cause."""
+    """Healthy traffic raises no alarm; each kind of shift does, within one window; the alarm ends with its cause."""
     images, _ = data.traffic()
     for kind in data.SHIFTS:
         with served() as port, closing(Service(port)) as service:
@@ -95,7 +95,7 @@ def tells_drift():
 
 
 def holds_load(port, seconds=3):
-    """p95 of single predictions from CLIENTS at once, measured here, against what load_test.py says of the same service."""
+    """p95 of single predictions from CLIENTS at once, measured here, against what load_test.py says of it."""
     images, _ = data.traffic()
     times, until = [], time.monotonic() + seconds
 
@@ -121,7 +121,9 @@ def holds_load(port, seconds=3):
     told = json.loads(Path("load.json").read_text())
     assert told["errors"] == 0 and told["requests"] > 20 * CLIENTS, f"load.json: {told}"
     assert told["p50_ms"] <= told["p95_ms"], f"load.json: {told}"
-    assert p95 / 3 <= told["p95_ms"] <= 3 * p95, f"load.json says p95 {told['p95_ms']:.1f} ms, measured here {p95:.1f} ms"
+    assert p95 / 3 <= told["p95_ms"] <= 3 * p95, (
+        f"load.json says p95 {told['p95_ms']:.1f} ms, measured here {p95:.1f} ms"
+    )
     return f"p95 {p95:.1f} ms with {CLIENTS} clients; load_test.py agrees"
 
 
@@ -133,7 +135,15 @@ def main():
                 print("ok   ", refuses(service))
             print("ok   ", holds_load(port))
         print("ok   ", tells_drift())
-    except (AssertionError, OSError, KeyError, TypeError, ValueError, subprocess.SubprocessError, http.client.HTTPException) as error:
+    except (
+        AssertionError,
+        OSError,
+        KeyError,
+        TypeError,
+        ValueError,
+        subprocess.SubprocessError,
+        http.client.HTTPException,
+    ) as error:
         print(f"FAIL  {type(error).__name__}: {error}")
         return 1
     return 0

@@ -35,7 +35,9 @@ def made_by_this_code():
     """Training once more with train.py as it is now gives the same loss as the first of the fixed runs."""
     with tempfile.TemporaryDirectory() as folder:
         subprocess.run([sys.executable, "train.py", "--seed", "0", "--out", folder], check=True, capture_output=True)
-        again, told = (json.loads((run / "summary.json").read_text()) for run in (pathlib.Path(folder), group("fixed")[0]))
+        again, told = (
+            json.loads((run / "summary.json").read_text()) for run in (pathlib.Path(folder), group("fixed")[0])
+        )
     return math.isclose(again["val_loss"], told["val_loss"], abs_tol=1e-4)
 
 

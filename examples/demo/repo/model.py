@@ -12,7 +12,9 @@ class Net:
         self.layers = []  # (weights: one row an output, biases)
         for inputs, outputs in zip(sizes, sizes[1:]):
             scale = 1 / math.sqrt(inputs)
-            self.layers.append(([[rng.gauss(0, scale) for _ in range(inputs)] for _ in range(outputs)], [0.0] * outputs))
+            self.layers.append(
+                ([[rng.gauss(0, scale) for _ in range(inputs)] for _ in range(outputs)], [0.0] * outputs)
+            )
         self.zero_grad()
 
     def zero_grad(self):

@@ -49,8 +49,8 @@ def render(before, after):
     both = [spread([group[seed] for seed in seeds]) for group in (old, new)]
     lines += [f"| mean ± sd | {both[0]} | {both[1]} | {middle:+.4f} |", ""]
     lines += [
-        f"Validation loss of {after} is {verdict(middle - reach, middle + reach)}: paired difference {middle:+.4f} nats,",
-        f"95% interval {middle - reach:+.4f} to {middle + reach:+.4f} (Student's t, {len(seeds)} seeds).",
+        f"Validation loss of {after} is {verdict(middle - reach, middle + reach)}:",
+        f"paired difference {middle:+.4f} nats, 95% interval {middle - reach:+.4f} to {middle + reach:+.4f} (Student's t, {len(seeds)} seeds).",
         "",
         f"Held-out accuracy: {spread(held_out[before], 3)} with {before}, {spread(held_out[after], 3)} with {after}.",
         "",

@@ -94,8 +94,10 @@ def main():
     (args.out / "config.json").write_text(json.dumps(config, indent=2) + "\n")
     (args.out / "weights.json").write_text(json.dumps(net.state()))
     (args.out / "summary.json").write_text(json.dumps(summary, indent=2) + "\n")
-    print(f"{args.out}: train loss {summary['train_loss']:.4f}, val loss {summary['val_loss']:.4f}, "
-          f"val accuracy {summary['val_accuracy']:.3f}, {summary['seconds']:.1f} s")
+    print(
+        f"{args.out}: train loss {summary['train_loss']:.4f}, val loss {summary['val_loss']:.4f}, "
+        f"val accuracy {summary['val_accuracy']:.3f}, {summary['seconds']:.1f} s"
+    )
 
 
 if __name__ == "__main__":

@@ -90,8 +90,9 @@ def _scratch(wanted: Path | None) -> Path:
             if any(place.iterdir()):
                 raise _UnusableError(f"{place} is not empty; --dir takes a new or an empty folder")
         place = place.resolve()
-        shutil.copytree(_source() / "repo", place, dirs_exist_ok=True, ignore=shutil.ignore_patterns("__pycache__"))
-        shutil.copy(_source() / "task.md", place)
+        for file in (*(_source() / "repo").iterdir(), _source() / "task.md"):
+            if file.is_file():
+                shutil.copyfile(file, place / file.name)  # without its mode: an installed file may be read-only
     except OSError as error:
         raise _UnusableError(f"no scratch repository: {error.strerror}: {error.filename}") from error
     _commit(place)
