@@ -152,7 +152,8 @@ def _play(scratch: Path, given: Namespace) -> tuple[int, Result | None, str]:
 @contextmanager
 def _forwarding(process: "subprocess.Popen[str]") -> Iterator[None]:
     """Signals go to the session, which ends properly by itself; it never outlives the demo."""
-    before = {number: signal.signal(number, lambda n, _: process.send_signal(n)) for number in _PASSED_ON}
+    heard = [number for number in _PASSED_ON if signal.getsignal(number) is not signal.SIG_IGN]
+    before = {number: signal.signal(number, lambda n, _: process.send_signal(n)) for number in heard}
     try:
         yield
     finally:
