@@ -127,8 +127,8 @@ class AnswerCompleted(Event, frozen=True, kw_only=True):
     """One whole model answer. `content` are the API's blocks as received; when large they lie in `blob` instead.
 
     `broken` maps a tool call's id to why its input could not be read; such a call is never run.
-    `cost_usd` is None when the model's price is not known. `calls` counts its calls; `text` are its words where the content
-    lies in a blob, so that a reader need not open it.
+    `cost_usd` is None when the model's price is not known. `calls` counts its calls; `text` are its words where the
+    content lies in a blob, so that a reader need not open it.
     """
 
     turn: int

@@ -110,7 +110,7 @@ def _finish(session: Session, call_id: str, tool: str, status: str, outcome: Out
     content, blob = tuple(outcome.content), None
     encoded = msgspec.json.encode(content)
     if len(encoded) > LINE_LIMIT:
-        content, blob = (), session.blobs.put(encoded)
+        content, blob = (), session.blobs.put(encoded, sync=True)
     session.emit(
         e.CallFinished(
             call_id=call_id,

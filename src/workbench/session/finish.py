@@ -1,17 +1,16 @@
 """The end of the work: is the agent's answer accepted, and what the result says."""
 
 import contextlib
-import os
 import traceback
-from pathlib import Path
 
 import msgspec
 
 from workbench.protocol import events as e
 from workbench.protocol.result import EXIT_CODES, FileChange, Result
-from workbench.session import checks, questions, summary
+from workbench.session import checks, questions, store, summary
 from workbench.session.core import Session
 from workbench.session.end import EndSession
+from workbench.session.files import write_whole
 from workbench.session.journal import JournalError
 
 SCHEMA_ATTEMPTS = 2
@@ -78,7 +77,7 @@ def save_locks(session: Session) -> None:
         for pattern in checks.unmatched(session.task.locked, session.context.workspace):
             session.notice("warning", f"locked: {pattern} names no file", "locked")
         digests = checks.lock_digests(session.task.locked, session.context.workspace)
-        _write(session.folder / LOCKED, msgspec.json.encode(digests))
+        write_whole(session.folder / LOCKED, msgspec.json.encode(digests))
 
 
 def _locks(session: Session) -> dict[str, str]:
@@ -98,9 +97,10 @@ async def conclude(session: Session, ending: EndSession | None) -> None:
             for note in session.changes.notes:
                 session.notice("warning", note, "changes")
             session.emit(e.SessionEnded(result=result), sync=True)
-            _write(session.folder / "result.json", msgspec.json.encode(result))
+            write_whole(session.folder / "result.json", msgspec.json.encode(result), sync=True)
             text = summary.markdown(result, session.state, session.task, session.folder)
-            _write(session.folder / "summary.md", text.encode())
+            write_whole(session.folder / "summary.md", text.encode())
+            store.summary(session.folder)  # kept there: listings stay quick
             return
     except (JournalError, OSError) as error:
         result.errors.append(f"the end could not be written to {session.folder}: {error}")
@@ -138,12 +138,3 @@ def log_crash(session: Session, error: BaseException) -> None:
     """Keeps the traceback of an internal error where a bug report finds it; never on the screen."""
     with contextlib.suppress(OSError), (session.folder / "host.log").open("a") as log:
         log.write("".join(traceback.format_exception(error)) + "\n")
-
-
-def _write(path: Path, data: bytes) -> None:
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    with temporary.open("wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)

@@ -140,7 +140,7 @@ def _journal_answer(session: Session, turn: int, answer: Answer) -> e.AnswerComp
     content: tuple[dict[str, Any], ...] = tuple(answer.content)
     encoded, blob = msgspec.json.encode(content), None
     if len(encoded) > LINE_LIMIT:
-        content, blob = (), session.blobs.put(encoded)
+        content, blob = (), session.blobs.put(encoded, sync=True)
     words = answer_text(answer.content) if blob else ""
     event = e.AnswerCompleted(
         turn=turn,

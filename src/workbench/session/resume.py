@@ -13,7 +13,7 @@ from workbench.protocol import events as e
 from workbench.protocol.names import Mode
 from workbench.protocol.task import Caps
 from workbench.session import questions, store
-from workbench.session.blobs import Blobs
+from workbench.session.blobs import BlobError, Blobs
 from workbench.session.changes import Changes
 from workbench.session.core import Session
 from workbench.session.end import StartError
@@ -34,17 +34,31 @@ def resume(
         journal = Journal.open(folder, clock)
     except (store.StoreError, JournalError) as error:
         raise StartError("error_usage", str(error)) from None
-    history = list(journal.read())
-    if not history or not isinstance(first := history[0].event, e.SessionStarted):
+    try:
+        return _taken_up(journal, caps, answer, options, clock)
+    except (JournalError, BlobError, OSError, msgspec.DecodeError) as error:
+        journal.close()
+        raise StartError("error_usage", f"session {journal.session} cannot be resumed: {error}") from None
+    except StartError:
+        journal.close()
+        raise
+
+
+def _taken_up(
+    journal: Journal, caps: Caps, answer: str | None, options: Options, clock: Callable[[], float]
+) -> Session:
+    history, folder = list(journal.read()), journal.folder
+    first = history[0].event
+    if not isinstance(first, e.SessionStarted):
         raise StartError("error_usage", f"{folder} holds no session that began")
     blobs = Blobs(folder / "blobs")
     frame = msgspec.json.decode(blobs.get(first.prefix), type=Frame)
-    workspace = Path(first.workspace)
+    workspace, roots = Path(first.workspace), tuple(map(Path, first.roots))
     if not workspace.is_dir():
         raise StartError("error_usage", f"the workspace {workspace} of session {journal.session} is gone")
     settings = settings_of(workspace)
     mode = next((x.event.mode for x in reversed(history) if isinstance(x.event, e.ModeChanged)), first.mode)
-    policy = policy_of(first.task, settings, first.grants, frame.deny, mode, workspace, tuple(map(Path, first.roots)))
+    policy = policy_of(first.task, settings, first.grants, frame.deny, mode, workspace, roots)
     info = Catalogue.load(settings.models).find(first.model)
     changes = Changes.load(workspace, folder, blobs)
     session = assemble(journal, blobs, first.task, frame, settings, info, policy, changes, options, clock)

@@ -52,7 +52,7 @@ def create(task: Task, options: Options, clock: Callable[[], float] = time.time)
 
 def _begun(journal: Journal, made: Plan, options: Options, clock: Callable[[], float]) -> Session:
     frame, blobs = _frame(made), Blobs(journal.folder / "blobs")
-    prefix = blobs.put(msgspec.json.encode(frame))
+    prefix = blobs.put(msgspec.json.encode(frame), sync=True)
     changes = Changes.begin(made.workspace, made.roots, blobs, journal.folder)
     session = assemble(journal, blobs, made.task, frame, made.settings, made.info, made.policy, changes, options, clock)
     _first_events(session, made, prefix)
