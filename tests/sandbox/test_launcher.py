@@ -7,7 +7,6 @@ import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import pytest
 
@@ -16,6 +15,8 @@ from workbench.sandbox.launcher import PlainLauncher
 from workbench.sandbox.types import Ended, Spec
 
 PYTHON = sys.executable
+# Where a Python that a test starts finds this project and what helps its tests.
+IMPORTS = ":".join(filter(None, sys.path))
 DOUBLE_FORK = (
     "import os,sys,time\n"
     "if os.fork(): os._exit(0)\n"
@@ -314,7 +315,7 @@ def test_old_kernels_and_narrow_containers(tmp_path, fault):
         "    print((await short.wait()).exit_code, (await short.end()).exit_code)\n"
         "asyncio.run(whole())\n"
     )
-    env = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])}
+    env = {**os.environ, "PYTHONPATH": IMPORTS}
     script = tmp_path / "script.py"
     script.write_text(code)
     done = subprocess.run(
@@ -349,7 +350,7 @@ def test_a_command_of_a_command_ends_with_both(tmp_path):
     )
     script = tmp_path / "script.py"
     script.write_text(code)
-    env = {**PLAIN, "PYTHONPATH": str(Path(__file__).parents[1])}
+    env = {**PLAIN, "PYTHONPATH": IMPORTS}
 
     async def whole():
         running, output = await start(tmp_path, f"trap '' TERM; {PYTHON} {script}", env)

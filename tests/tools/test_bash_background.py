@@ -56,7 +56,7 @@ def test_output_since_last_time(tmp_path):
         path = Path(shell.events[0].path)
         await eventually(lambda: path.read_text() == "one\n")
         first = await shell.atext("BashOutput", bash_id="bash_1")
-        assert first.startswith("[bash_1 runs since ")
+        assert first.startswith("[bash_1 running for ")
         assert first.endswith("]\none")
         assert "(no new output)" in await shell.atext("BashOutput", bash_id="bash_1")
         (shell.workspace / "go").touch()
@@ -86,7 +86,7 @@ def test_waiting_has_an_end_of_its_own(tmp_path):
         began = time.monotonic()
         text = await shell.atext("BashOutput", bash_id="bash_1", block=True, timeout=200)
         assert 0.2 <= time.monotonic() - began < 10
-        assert "runs since" in text
+        assert "running for" in text
 
     on(tmp_path, script)
 

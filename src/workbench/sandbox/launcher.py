@@ -137,6 +137,7 @@ class PlainRunning:
         self._tree.reap()
         self._see_exit()
         if not self._exited.done():  # stuck in the kernel: it will be init's
+            self._drop_handle()
             self._exited.set_result(Ended(signal=signal.SIGKILL))
         elif self.pid not in stuck:
             self._process.wait()
@@ -164,13 +165,15 @@ class PlainRunning:
             found = ended_as(self.pid)
         except ChildProcessError:  # someone else reaped it; its status is lost
             found = (None, None)
-        if found is None:
-            return
+        if found is not None:
+            self._drop_handle()
+            self._exited.set_result(Ended(exit_code=found[0], signal=found[1]))
+
+    def _drop_handle(self) -> None:
         if self._handle is not None:
             self._loop.remove_reader(self._handle)
             os.close(self._handle)
             self._handle = None
-        self._exited.set_result(Ended(exit_code=found[0], signal=found[1]))
 
 
 def _pauses() -> Iterator[float]:

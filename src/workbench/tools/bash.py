@@ -28,9 +28,7 @@ class Input(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     """What to run."""
 
     command: str
-    timeout: Annotated[int, msgspec.Meta(ge=1, description="Milliseconds; default 120000, at most 600000")] | None = (
-        None
-    )
+    timeout: Annotated[int, msgspec.Meta(ge=1, description="In ms; default 120000, at most 600000")] | None = None
     description: Annotated[str, msgspec.Meta(description="What it does, in 5-10 words")] | None = None
     run_in_background: bool | None = None
 

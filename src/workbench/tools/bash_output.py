@@ -75,9 +75,9 @@ class BashOutput:
 
 
 def words(shell: Shell, now: float) -> str:
-    """How SHELL stands: `runs since 12 s`, `exit code 0`."""
+    """How SHELL stands: `running for 12 s`, `exit code 0`."""
     if shell.ended is None:
-        return f"runs since {max(0.0, now - shell.started):.0f} s"
+        return f"running for {max(0.0, now - shell.started):.0f} s"
     return status.words(shell.ended) + (f": {shell.why}" if shell.why else "")
 
 

@@ -91,19 +91,22 @@ class Shells:
 
     # --- starting ---
 
-    async def start(self, command: str, call_id: str) -> Command:
-        """Starts COMMAND in the session's working directory, set up as the settings say. Raises ToolError."""
+    async def start(self, command: str, call_id: str, cwd: Path | None = None) -> Command:
+        """Starts COMMAND in CWD (default: the session's working directory), set up as the settings say.
+
+        Raises ToolError. Whoever starts it calls its `end`.
+        """
         if not command.strip():
             raise ToolError("The command is empty.")
         context = self._context
-        if not context.cwd.is_dir():
+        if cwd is None and not context.cwd.is_dir():
             gone, context.cwd = context.cwd, context.workspace
             # The gate judged the command for another folder: it has to be judged again.
             raise ToolError(f"{gone} is gone, so the command was not run. The working directory is now {context.cwd}.")
         context.outputs.mkdir(mode=0o700, parents=True, exist_ok=True)
-        path = _fresh(context.outputs, call_id)
         scratch = Path(tempfile.mkdtemp(prefix=".shell-", dir=context.outputs))
-        cwd = context.cwd
+        path = _fresh(context.outputs, call_id)
+        cwd = context.cwd if cwd is None else cwd
         try:
             setup = str(context.extras.get("shell_setup") or "")
             env = context.launcher.environment()
