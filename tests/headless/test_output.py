@@ -167,8 +167,9 @@ def at_terminal(place: Place, env: dict[str, str], *args: str) -> tuple[int, str
 
 
 def test_a_terminal_gets_progress_and_nothing_that_moves_it(place: Place) -> None:
-    look = turn(use("LS", path=str(place.repo) + "/\x1b]0;owned\x07"))
-    with place.endpoint([look, say("It is \x1b]0;title\x07 0.5.\nDone.")]) as (_, env):
+    odd = turn(use("LS", path=str(place.repo) + "/\x1b]0;owned\x07"))
+    look = turn(use("LS", path=str(place.repo)))
+    with place.endpoint([odd, look, say("It is \x1b]0;title\x07 0.5.\nDone.")]) as (_, env):
         code, seen = at_terminal(place, env, place.task("x"))
     assert code == 0
     assert "turn 1 · " in seen

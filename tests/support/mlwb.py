@@ -21,7 +21,7 @@ from support.endpoint import Endpoint, Received
 MLWB = [sys.executable, "-c", "import sys; from workbench.cli import main; sys.exit(main())"]
 KEY = "sk-ant-test"
 # Failing endpoints are given up soon: the tests wait for no one.
-QUICK = "retries: {max_requests: 2, max_s: 2}\n"
+QUICK = "retries: {maxRequests: 2, maxS: 2}\n"
 
 
 @dataclass

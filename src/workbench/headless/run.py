@@ -82,24 +82,26 @@ class Run:
         if asked.resume is not None:
             self._recall()
         teller = telling.Teller(self.console)
-        following = asyncio.create_task(self._follow(client, asked.partial, teller))
-        helpers = [asyncio.create_task(signals.steer(client, following)), asyncio.create_task(_redraw(client, teller))]
+        working = asyncio.create_task(self._work(client, asked.partial, teller))
+        helpers = [asyncio.create_task(signals.steer(client, working)), asyncio.create_task(_redraw(client, teller))]
         try:
-            result = await following
+            result = await working
         except asyncio.CancelledError:
-            result = None
+            what = "was not read to its end" if client.state.end else "did not end in time; it can be resumed"
+            return await self._failed(signals.subtype, f"session {self.session} {what}", told=False)
         finally:
             for helper in helpers:
                 helper.cancel()
             self.console.clear()
             await client.close()
-        if result is None and signals.reason is not None:
-            return await self._failed(signals.subtype, f"session {self.session} did not end in time; it can be resumed")
         if result is None:
             return await self._failed("error_during_execution", f"session {self.session} ended without a result")
-        return await self._end(result)
+        for line in telling.closing(result, places.sessions() / result.session_id):
+            self.console.say(line)
+        return await self._leave(result)
 
-    async def _follow(self, client: Client, partial: bool, teller: telling.Teller) -> Result | None:
+    async def _work(self, client: Client, partial: bool, teller: telling.Teller) -> Result | None:
+        """Follows the session and puts out what is wanted of it, up to its result; None where it had none."""
         result = None
         async for envelope in client.events():
             if isinstance(envelope.event, SessionEnded):
@@ -111,6 +113,9 @@ class Run:
             if told and not await self._write(codec.encode(envelope) + b"\n"):
                 # Nobody reads what this session does: it stops where it can be resumed.
                 await client.send(Stop(id="lost", reason="signal", by="standard output"))
+        if result is not None and self.lost is None:
+            self.console.clear()
+            await self._write(self._shown(result))
         return result
 
     def _recall(self) -> None:
@@ -120,22 +125,14 @@ class Run:
         if isinstance(event, SessionStarted):
             self.workspace, self.notify = event.workspace, event.task.notify or ""
 
-    async def _end(self, result: Result) -> int:
-        """The result on standard output, the last lines on standard error, the task's own command."""
-        if self.lost is None:
-            await self._write(self._shown(result))
-        for line in telling.closing(result, places.sessions() / result.session_id):
-            self.console.say(line)
-        return await self._leave(result)
-
-    async def _failed(self, subtype: str, message: str) -> int:
-        """An end without a session's own result: one line, and in JSON a result object all the same."""
+    async def _failed(self, subtype: str, message: str, told: bool = True) -> int:
+        """An end without a session's own result: one line, and in JSON a result object all the same, if TOLD."""
         line = " ".join(message.split())
         result = Result(
             subtype=subtype, is_error=True, session_id=self.session, errors=[line], exit_code=EXIT_CODES[subtype]
         )
         self.console.say(line)
-        if self.format != "text" and self.lost is None:
+        if told and self.format != "text" and self.lost is None:
             await self._write(self._shown(result))
         return await self._leave(result)
 

@@ -1,6 +1,7 @@
 """Signals, turned into what a session is asked to do."""
 
 import asyncio
+import contextlib
 import os
 import signal
 from collections import Counter
@@ -15,6 +16,8 @@ from workbench.protocol.result import EXIT_CODES
 SUBTYPES = {"signal": "error_retryable", "interrupt": "error_interrupted", "terminate": "error_terminated"}
 GRACE_S = {"signal": 25.0, "interrupt": 10.0, "terminate": 5.0}
 _AGAIN_S = 2.0
+_UNREAD_S = 1.0
+_LOOK_S = 0.2
 _CAUGHT = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1)
 
 
@@ -63,15 +66,22 @@ class Signals:
         if self._loop is not None and self._wake is not None:
             self._loop.call_soon_threadsafe(self._wake.set)
 
-    async def steer(self, client: Client, following: "asyncio.Task[Any]") -> None:
-        """Passes each signal on to the session, and ends FOLLOWING when the session takes too long to end."""
-        self._loop, self._wake = asyncio.get_running_loop(), asyncio.Event()
-        deadline: asyncio.TimerHandle | None = None
+    async def steer(self, client: Client, working: "asyncio.Task[Any]") -> None:
+        """Passes each signal on to the session, and ends WORKING when it takes too long, whoever holds it up."""
+        loop = self._loop = asyncio.get_running_loop()
+        wake = self._wake = asyncio.Event()
+        told, until = 0, 0.0
         while True:
-            if self.reason is not None:
-                await client.send(Stop(id=f"stop-{self._counts.total()}", reason=self.reason, by="signal"))
-                if deadline is not None:
-                    deadline.cancel()
-                deadline = self._loop.call_later(self.grace_s, following.cancel)
-            await self._wake.wait()
-            self._wake.clear()
+            if self.reason is not None and self._counts.total() > told:
+                told = self._counts.total()
+                await client.send(Stop(id=f"stop-{told}", reason=self.reason, by="signal"))
+                until = loop.time() + self.grace_s
+            if told and client.state.end is not None:
+                # The session has ended; all that is left is to wait for someone to read its output.
+                until = min(until, loop.time() + _UNREAD_S)
+            if told and loop.time() >= until:
+                working.cancel()
+                return
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(wake.wait(), _LOOK_S if told else None)
+            wake.clear()
