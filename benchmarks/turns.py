@@ -78,7 +78,7 @@ def per_turn(at: list[int], first: int, last: int) -> float:
 
 async def main() -> None:
     """One long session; the early and the late turns of it."""
-    notes = "".join(f"line {n}: the loss went down a little further\n" for n in range(40))
+    notes = "the loss went down a little further\n"
     with scratch({"task.md": "Read the notes.\n", "notes.txt": notes}) as (work, env):
         at, bodies, peak = await turns(work, env, TURNS)
         sdk = await sdk_call(env, bodies[500]) * 1e3
