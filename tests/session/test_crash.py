@@ -1,7 +1,9 @@
 """SIGKILL of the process that owns a session, at many moments: a resume loses nothing and runs nothing twice."""
 
+import contextlib
 import json
 import time
+from pathlib import Path
 
 import pytest
 
@@ -28,6 +30,33 @@ def next_call(body):
 def events(place):
     journals = list((place.home / ".local/state/mlwb/sessions").glob("s-*/events.jsonl"))
     return journals[0].read_bytes().splitlines() if journals else []
+
+
+def test_what_a_killed_session_left_running_is_ended_by_its_resume(tmp_path):
+    place = Place(tmp_path)
+    command = "echo begun > begun; setsid sleep 1234.5 & sleep 1234.5; touch made"
+    with place.endpoint([turn(use("Bash", command=command)), say("seen")]) as (_, env):
+        with place.started("run", place.task(TASK), env=env) as process:
+            deadline = time.monotonic() + 30
+            while not (place.repo / "begun").exists() and time.monotonic() < deadline:
+                time.sleep(0.005)
+            process.kill()
+            process.wait()
+        session = json.loads(events(place)[0])["session"]
+        assert sleepers(session)
+        done = place.mlwb("run", "--resume", session, "--output-format", "json", env=env)
+    assert done.code == 0 and "still ran and were ended" in done.stderr
+    assert not sleepers(session) and not (place.repo / "made").exists()
+
+
+def sleepers(session):
+    """Processes that carry the session's variable."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/environ"):
+        with contextlib.suppress(OSError):
+            if f"MLWB_SESSION={session}".encode() in path.read_bytes():
+                found.append(path)
+    return found
 
 
 @pytest.mark.slow

@@ -34,8 +34,11 @@ def bash() -> str:
 class PlainLauncher:
     """Starts commands as they are: scrubbed environment, a session of their own, no input, no terminal."""
 
-    def __init__(self, env: Mapping[str, str], keep: Iterable[str] = ()) -> None:
+    def __init__(
+        self, env: Mapping[str, str], keep: Iterable[str] = (), extra: Mapping[str, str] | None = None
+    ) -> None:
         self._environment, self._withheld = scrub(env, keep)
+        self._environment |= extra or {}
 
     def environment(self) -> dict[str, str]:
         """The scrubbed environment that commands get; a copy."""

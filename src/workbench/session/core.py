@@ -61,6 +61,7 @@ class Session:
         self.verified = False  # checks ran after the last answer, and all passed
         self.structured: Any = None
         self.compact_now = False
+        self.resumed = False  # taken up from a journal, and nothing was done yet
         self.began_after = 0  # seq of the last event before this start or resume
         self._worker: asyncio.Task[None] | None = None
         self._waiting: list[e.PromptSubmitted] = []

@@ -8,6 +8,7 @@ import msgspec
 
 from workbench.models.base import Answer, ModelError, Piece, Request, Retry
 from workbench.protocol import events as e
+from workbench.sandbox.leftovers import end_leftovers
 from workbench.session import budget, calls, compaction, finish
 from workbench.session.core import LINE_LIMIT, Session
 from workbench.session.end import EndSession
@@ -60,10 +61,18 @@ async def _until_done(session: Session) -> None:
         session.take_waiting()
         if session.messages.open:
             calls.close_open(session, "interrupted", "The session ended before this call had a result.")
+        await _sweep(session)
         if session.messages.wants_answer:
             await _turn(session)
         elif not session.take_waiting() and await finish.accepted(session):
             return
+
+
+async def _sweep(session: Session) -> None:
+    """What commands of a killed host still run is ended before the model can start them a second time."""
+    if session.resumed and (count := await end_leftovers(session.id)):
+        session.notice("warning", f"{count} process(es) of the interrupted session still ran and were ended", "resume")
+    session.resumed = False
 
 
 async def _turn(session: Session) -> None:

@@ -64,7 +64,8 @@ def _taken_up(
     session = assemble(journal, blobs, first.task, frame, settings, info, policy, changes, options, clock)
     for envelope in history:
         session.fold(envelope)
-    session.began_after = history[-1].seq
+    session.began_after, session.resumed = history[-1].seq, True
+    session.context.extras["shells_started"] = sum(isinstance(x.event, e.ShellStarted) for x in history)
     _resumed_events(session, mode, caps, answer)
     return session
 

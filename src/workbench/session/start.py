@@ -16,6 +16,7 @@ from workbench.permissions.world import RealWorld
 from workbench.protocol import events as e
 from workbench.protocol.task import Task
 from workbench.protocol.version import PROTOCOL
+from workbench.sandbox import leftovers
 from workbench.sandbox.launcher import PlainLauncher
 from workbench.session import finish, memory, store
 from workbench.session.blobs import Blobs
@@ -93,7 +94,7 @@ def assemble(
     outputs = journal.folder / "outputs"
     outputs.mkdir(mode=0o700, exist_ok=True)
     policy = msgspec.structs.replace(policy, scratch=(str(outputs),))
-    launcher = PlainLauncher(options.env, settings.shell.env)
+    launcher = PlainLauncher(options.env, settings.shell.env, {leftovers.VARIABLE: journal.session})
     sessions: list[Session] = []
     context = Context(
         workspace=Path(policy.workspace),
