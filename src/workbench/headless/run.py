@@ -9,7 +9,7 @@ from workbench import places
 from workbench.headless import flags, preflight, telling
 from workbench.headless.notify import notify
 from workbench.headless.signals import Signals
-from workbench.headless.streams import Console, Stdout, mend
+from workbench.headless.streams import Console, Stdout
 from workbench.host import local
 from workbench.host.client import Client
 from workbench.protocol import codec
@@ -21,11 +21,13 @@ from workbench.protocol.visible import visible
 BROKEN_PIPE = 141  # as a shell says it of a program that SIGPIPE ended
 
 
-def run(args: Sequence[str]) -> int:
-    """Carries out `mlwb run ARGS` and returns the exit code. Never asks anything, never raises."""
-    opened = mend()
+def run(args: Sequence[str], stdout_open: bool = True) -> int:
+    """Carries out `mlwb run ARGS` and returns the exit code. Never asks anything, never raises.
+
+    STDOUT_OPEN is what `streams.mend` said before anything else was done.
+    """
     console = Console()
-    if not opened:
+    if not stdout_open:
         console.say("standard output is closed, so there is nowhere to put the answer; nothing was started")
         return EXIT_CODES["error_during_execution"]
     one = Run(flags.wanted_format(args), console)
