@@ -102,10 +102,11 @@ def test_what_will_not_pass_is_told_at_once(status: int, message: str, kind: str
     assert words in str(asked.failed)
 
 
-def test_a_server_that_is_none_of_the_kind_is_told_by_its_address() -> None:
+def test_an_address_with_a_path_too_many_is_told() -> None:
     with Endpoint() as endpoint:
         asked = ask(endpoint.url + "/v1")
-    assert asked.failed.kind == "unknown_model" or "ANTHROPIC_BASE_URL" in str(asked.failed)
+    assert asked.retries == []
+    assert "Check ANTHROPIC_BASE_URL" in str(asked.failed)
 
 
 @pytest.mark.parametrize(
@@ -162,8 +163,23 @@ def test_a_port_where_nobody_listens_is_told_with_its_address() -> None:
         asked = ask(f"http://{address}")
     assert asked.failed.kind == "unavailable"
     assert address in str(asked.failed)
+    assert "Connection refused" in str(asked.failed)
     assert len(asked.retries) == 5
     assert "sk-test" not in str(asked.failed) + "".join(retry.reason for retry in asked.retries)
+
+
+def test_a_service_that_says_nothing_is_told_with_the_time() -> None:
+    with Endpoint(after=say(TEXT, delay=30)) as endpoint:
+        asked = ask(endpoint, read_s=0.2, max_requests=2)
+    assert "has been silent for 0.2 s" in str(asked.failed)
+
+
+def test_a_web_page_is_not_taken_for_an_answer() -> None:
+    with Endpoint([{"page": "<html>Please log in</html>"}]) as endpoint:
+        asked = ask(endpoint)
+        assert len(endpoint.requests) == 1
+    assert asked.failed.kind == "invalid_request"
+    assert "text/html" in str(asked.failed)
 
 
 def test_a_wait_between_attempts_can_be_cancelled() -> None:
@@ -219,10 +235,12 @@ def test_a_key_with_a_line_end_around_it_works_and_one_with_a_gap_is_refused() -
     assert "sk 1" not in str(failed)
 
 
-def test_an_address_without_a_scheme_is_told() -> None:
-    failed = ask("localhost:8000").failed
-    assert failed.kind == "invalid_request"
-    assert "http://" in str(failed)
+@pytest.mark.parametrize("address", ["localhost:8000", "http://", "http://127.0.0.1:99999", "ftp://host", "//host"])
+def test_what_is_no_address_is_told(address: str) -> None:
+    asked = ask(address)
+    assert asked.failed.kind == "invalid_request"
+    assert "ANTHROPIC_BASE_URL" in str(asked.failed)
+    assert asked.retries == []
 
 
 def test_a_name_and_password_in_the_address_are_not_shown() -> None:

@@ -14,10 +14,10 @@ import anthropic
 found = {name: sorted(dir(sys.modules[name])) for name in ('anthropic', 'anthropic.types', 'anthropic.types.beta')}
 for package in ('anthropic.types', 'anthropic.types.beta', 'anthropic.resources', 'anthropic.lib.streaming'):
     module = importlib.import_module(package)
-    for name in dir(module):
+    for name in (name for name in dir(module) if not name.startswith('__')):
         value = getattr(module, name)
-        kind = types.ModuleType if isinstance(value, types.ModuleType) else type(value)
-        found[f'{package}.{name}'] = f'{getattr(value, "__module__", "")} {kind.__name__}'
+        home = 'module' if isinstance(value, types.ModuleType) else getattr(value, '__module__', '')
+        found[f'{package}.{name}'] = f'{home} {getattr(value, "__name__", value)!r}'
 print(json.dumps(found))
 """
 

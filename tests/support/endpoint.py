@@ -11,6 +11,7 @@ A turn is a dict, or a function from the request's body to one:
     usage        overrides of the counted tokens
     delay        seconds before anything is answered
     chunk, pace  characters a delta (24); seconds between deltas (0)
+    page         a web page in place of an answer
     events       raw event dicts (or bytes, sent as they are) in place of those made from the content
     fault        one of
                    {"status": 529, "headers": {}, "message": "…"}   an error answer; `times` on the turn repeats it
@@ -243,6 +244,8 @@ class _Exchange:
             return await self.fail(400, why)
         chosen = self.endpoint.next_turn(body)
         await self.wait(chosen.get("delay", 0))
+        if "page" in chosen:
+            return await self.send_bytes(200, chosen["page"].encode(), {"content-type": "text/html; charset=utf-8"})
         trouble = chosen.get("fault", {})
         if "status" in trouble:
             return await self.fail(trouble["status"], trouble.get("message", "scripted"), trouble.get("headers", {}))
@@ -297,10 +300,13 @@ class _Exchange:
         await self.send(status, _error(ERROR_KINDS.get(status, "api_error"), message), headers)
 
     async def send(self, status: int, payload: dict[str, Any], headers: dict[str, str] | None = None) -> None:
+        kind = {"content-type": "application/json"}
+        await self.send_bytes(status, json.dumps(payload).encode(), {**kind, **(headers or {})})
+
+    async def send_bytes(self, status: int, data: bytes, headers: dict[str, str]) -> None:
         self.received.status = status
         self.received.answering.set()
-        data = json.dumps(payload).encode()
-        lines = {"content-type": "application/json", "content-length": str(len(data)), **(headers or {})}
+        lines = {**headers, "content-length": str(len(data))}
         head = f"HTTP/1.1 {status} scripted\r\n" + "".join(f"{name}: {value}\r\n" for name, value in lines.items())
         self.writer.write(head.encode() + b"\r\n" + data)
         await self.writer.drain()

@@ -8,6 +8,7 @@ each of them visible.
 
 import asyncio
 import contextlib
+import gc
 import os
 import random as _random
 import threading
@@ -62,27 +63,38 @@ def begin_import() -> None:
 
 
 def _import() -> None:
+    """Imports the SDK. No garbage is collected meanwhile: a sixth of the time goes into looking through new classes."""
     global _imported
+    collecting = gc.isenabled()
+    gc.disable()
     try:
-        import importlib
-
-        from workbench.models.lean import import_lean
-
-        if os.environ.get("ANTHROPIC_LOG"):
-            importlib.import_module("anthropic")  # its `__init__` sets that logging up
-        client = import_lean("anthropic", "_client")
-        errors = import_lean("anthropic", "_exceptions")
-        _imported = _Sdk(
-            client=client.AsyncAnthropic,
-            stream=client.AsyncStream,
-            timeout=client.Timeout,
-            status_error=errors.APIStatusError,
-            connection_error=errors.APIConnectionError,
-            credentials_error=errors.CredentialsError,
-            http_error=importlib.import_module("httpx2").HTTPError,
-        )
+        _imported = _take_from_sdk()
     except Exception as error:
         _imported = error
+    finally:
+        gc.freeze()  # what was imported stays: no collection need ever look through it again
+        if collecting:
+            gc.enable()
+
+
+def _take_from_sdk() -> _Sdk:
+    import importlib
+
+    from workbench.models.lean import import_lean
+
+    if os.environ.get("ANTHROPIC_LOG"):
+        importlib.import_module("anthropic")  # its `__init__` sets that logging up
+    client = import_lean("anthropic", "_client")
+    errors = import_lean("anthropic", "_exceptions")
+    return _Sdk(
+        client=client.AsyncAnthropic,
+        stream=client.AsyncStream,
+        timeout=client.Timeout,
+        status_error=errors.APIStatusError,
+        connection_error=errors.APIConnectionError,
+        credentials_error=errors.CredentialsError,
+        http_error=importlib.import_module("httpx2").HTTPError,
+    )
 
 
 def _loaded() -> _Sdk:
@@ -203,6 +215,11 @@ class AnthropicClient:
             stream=True,
             stream_cls=_loaded().stream[object],
         )
+        kind = stream.response.headers.get("content-type", "").partition(";")[0]
+        if kind in ("text/html", "application/json"):
+            await stream.response.aclose()
+            told = f"{self.host} answers with {kind} and not with a stream of events. Check ANTHROPIC_BASE_URL"
+            raise ModelError("invalid_request", told)
         return stream.response
 
     async def _knows(self, model: str) -> bool | None:
@@ -235,12 +252,20 @@ class AnthropicClient:
             return from_event(error.kind, str(error), self.host, model)
         if isinstance(error, sdk.connection_error):
             cause = error.__cause__ or error
-            return AttemptError(f"{self.host} cannot be reached: {_words(cause)}")
+            return AttemptError(self._silence(cause) or f"{self.host} cannot be reached: {_words(cause)}")
         if isinstance(error, sdk.http_error):
-            return AttemptError(f"the connection to {self.host} broke in mid-answer: {_words(error)}")
+            broke = f"the connection to {self.host} broke in mid-answer: {_words(error)}"
+            return AttemptError(self._silence(error) or broke)
         if isinstance(error, sdk.credentials_error):
             return ModelError("authentication", f"no credentials for {self.host}: {error}")
         return ModelError("invalid_request", f"the request to {self.host} failed: {type(error).__name__}: {error}")
+
+    def _silence(self, error: BaseException) -> str:
+        """Words for the time limits of a connection; "" for any other error."""
+        kind = type(error).__name__
+        if kind == "ConnectTimeout":
+            return f"{self.host} cannot be reached: no connection within {self._connect_s:g} s"
+        return f"{self.host} has been silent for {self._read_s:g} s" if kind == "ReadTimeout" else ""
 
     async def _ready(self) -> Any:
         if self._client is None:
@@ -260,8 +285,8 @@ class AnthropicClient:
             self._failed = ModelError(kind, f"the model client cannot be set up: {error}")
 
     def _made(self) -> Any:
-        if self._base_url and not self._base_url.startswith(("http://", "https://")):
-            wrong = f"ANTHROPIC_BASE_URL is {self._base_url!r}: it must begin with http:// or https://"
+        if self._base_url and not _is_address(self._base_url):
+            wrong = f"ANTHROPIC_BASE_URL is {self.host!r}: it must be an address such as http://127.0.0.1:8000"
             raise ModelError("invalid_request", wrong)
         key = self._secret("ANTHROPIC_API_KEY")
         token = None if key else self._secret("ANTHROPIC_AUTH_TOKEN")
@@ -332,10 +357,23 @@ def _final(meaning: AttemptError | ModelError) -> ModelError:
 
 
 def _words(error: BaseException) -> str:
-    """What went wrong on the wire: the innermost words, for the outer ones often say nothing."""
-    while (inner := error.__cause__ or error.__context__) is not None and not isinstance(inner, asyncio.CancelledError):
-        error = inner
-    return str(error) or type(error).__name__
+    """What went wrong on the wire: the system's own words where it has some, else those of the HTTP library."""
+    inner: BaseException | None = error
+    while inner is not None:
+        if isinstance(inner, OSError) and inner.errno:
+            return os.strerror(inner.errno) if inner.errno > 0 else str(inner.strerror)
+        inner = inner.__cause__ or inner.__context__
+    return str(error).rstrip(".") or type(error).__name__
+
+
+def _is_address(base_url: str) -> bool:
+    from urllib.parse import urlsplit
+
+    try:
+        parts = urlsplit(base_url)
+        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # a port that is none
+        return False
 
 
 def _host(base_url: str) -> str:

@@ -109,10 +109,11 @@ def _final(status: int, kind: str, words: str, host: str, model: str) -> ModelEr
     says = f"{host} answers {status}: {words or 'without a word why'}"
     if status in (401, 403):
         return ModelError("authentication", f"{says}. Check ANTHROPIC_API_KEY (or ANTHROPIC_AUTH_TOKEN)")
-    if status == 404 and kind:
-        return ModelError("unknown_model", f"{host} does not know the model {model}: {words}")
     if status == 404:
-        return ModelError("invalid_request", f"{says}. Check ANTHROPIC_BASE_URL: `/v1/messages` is added to it")
+        address = "" if "model" in words.lower() else ". Check ANTHROPIC_BASE_URL: `/v1/messages` is added to it"
+        if kind:
+            return ModelError("unknown_model", f"{host} does not know the model {model}: {words}{address}")
+        return ModelError("invalid_request", f"{says}{address}")
     if status == 413 or (status == 400 and _TOO_LONG.search(f"{kind} {words}")):
         return ModelError("too_long", says)
     return ModelError("refused" if status == 402 else "invalid_request", says)
