@@ -201,7 +201,8 @@ class _Judge:
         for word in piece.argv[1:]:
             head, _, last = word.rpartition("/")
             folder = head or ("/" if word.startswith("/") else ".")
-            if last == "*" and self.places.locate(folder, self.cwd).real in (*guarded, "/"):
+            places = {self.places.locate(folder, touch.cwd).real for touch in piece.touches} if last == "*" else set()
+            if places & {*guarded, "/"}:
                 return f"`{_short(piece.text)}` would remove all that lies in {folder}"
         return None
 

@@ -72,7 +72,7 @@ def inspect_git(argv: list[Field], config: Mapping[str, str]) -> Finding:
         return Finding()
     if rest[0].text == "-C" and len(rest) > 2 and rest[1].text == ".":
         rest = rest[2:]
-    if rest[0].text in ("--version", "version"):
+    if rest[0].text == "--version":
         return Finding()
     row, used = _subcommand(rest)
     if row is None:

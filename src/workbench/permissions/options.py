@@ -14,19 +14,21 @@ class Operand(msgspec.Struct, frozen=True):
     """A path that a command uses. `tree`: with all that lies below."""
 
     field: Field
-    use: str  # read, see (its name and kind, not what is in it), name (a link not followed), write, into (a folder or a name to write)
+    use: str  # see `reach.Touch`; also into: a folder to put things in, or a name to write
     tree: bool = False
 
 
 class Finding(msgspec.Struct, frozen=True, kw_only=True):
     """What is known of a command: the paths it uses, and whether it only reads or also edits files.
 
-    `why` says what was not understood; then the command is not known to be harmless.
+    `why` says what was not understood; then the command is not known to be harmless. `unknown`: which path or option
+    it would get is not written out, and no rule can tell either.
     """
 
     operands: tuple[Operand, ...] = ()
     edits: bool = False
     why: str = ""
+    unknown: bool = False
 
 
 Inspector = Callable[[list[Field]], Finding]
@@ -37,8 +39,8 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
 
     `flags`: letters without a value. `longs`: long options without one. `texts`, `reads`: options with a value (`k`,
     `--key`), which is text or a file that is read. `maybe`: long options whose value, after `=`, may be missing.
-    `operands`: what the rest is: read, see, name, write, text, none. `first`: the first operand is text (a pattern) unless
-    one of `patterns` is given. `least`, `most`: how many operands. `here`: without any it reads the current folder.
+    `operands`: what the rest is: read, see, name, write, text, none. `first`: the first operand is text (a pattern)
+    unless one of `patterns` is given. `least`, `most`: how many operands. `here`: without any it reads the current folder.
     `trees`: options with which it goes below folders (`*`: always). `digits`: `-40` is a number. `globs`: unquoted
     globs may stand among operands. `rest`: what operands must look like. `required`: one of these must be given.
     `edits`: it changes files. `match`, `not_match`: examples, tried by a test.
@@ -72,13 +74,14 @@ class Given(msgspec.Struct):
     options: list[tuple[str, Field | None]]
     operands: list[Field]
     why: str = ""
+    unknown: bool = False
 
 
 def inspect(row: Row, argv: list[Field]) -> Finding:
     """What ARGV (without the command's name) does by ROW."""
     given = sort(row, argv)
     if given.why:
-        return Finding(why=given.why)
+        return Finding(why=given.why, unknown=given.unknown)
     names = {name for name, _ in given.options}
     operands = given.operands
     if row.first and not names & set(row.patterns.split()):
@@ -122,7 +125,8 @@ def sort(row: Row, argv: list[Field]) -> Given:
             break
         if text[:1] != "-" or text == "-" or (field.globbed and field.mask[0] == "a" and text[0] in "*?["):
             if not field.known and field.mask[0] in "sx" and row.operands != "text":
-                given.why = f"an operand of {row.name} is not known: {_shown(field)}"
+                given.why = f"what {row.name} would get for {_shown(field)} is not written out"
+                given.unknown = True
             given.operands.append(field)
         elif row.digits and _NUMBER.match(text):
             continue

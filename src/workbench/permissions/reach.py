@@ -18,7 +18,8 @@ Folders = frozenset[str]
 class Touch(msgspec.Struct, frozen=True):
     """A path that a command uses, from the folder it would be in. `redirect`: by the shell, whatever the command.
 
-    `use`: read, write, see (its name and kind, not what is in it), name (the same, a link not followed). `tree`: with all that lies below.
+    `use`: read, write, see (its name and kind, not what is in it), name (the same, a link not followed). `tree`: with
+    all that lies below.
     """
 
     path: str

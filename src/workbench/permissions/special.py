@@ -29,7 +29,7 @@ def find(argv: list[Field]) -> Finding:
     for field in rest:
         text = field.text
         if not field.known:
-            return Finding(why="a part of find's expression is not known")
+            return Finding(why="a part of find's expression is not written out", unknown=True)
         if not started and text == "-P":
             continue
         if not started and text[:1] not in ("-", "(", "!"):

@@ -269,13 +269,15 @@ class Survey:
         if not unsafe:
             forms += [(_form(level), _form(level[: len(level) - len(core) + 1])) for level in levels[:-1]]
             forms.append((_form(core), must_spell(core)))
-            forms += [(node.text, "")] if len(levels) == 1 and not must_spell(core) and not assigned else []
+            forms += [(node.text, "")] if len(levels) == 1 and must_spell(core) == "" and not assigned else []
         if unsafe:
             found = Finding(why=f"the variable {unsafe} before it may change what it runs")
         elif (found := self.known(core, piped, folders)).edits and not {
             level[0].text for level in levels[:-1]
         } <= _BEFORE_EDITS:
             found = Finding(why=f"`{argv[0].text}` before a command that changes files")
+        if found.unknown:
+            self.reach.refuse(found.why)
         more = tuple(touch for operand in found.operands for touch in self.reach.touches(operand, core, folders))
         kind = "" if found.why else ("edits" if found.edits else "reads")
         return (

@@ -136,7 +136,11 @@ def parse_git_config(text: str) -> dict[str, str]:
                 line = line[found.end() :].strip()
                 continue
             setting = _SETTING.fullmatch(line)
-            key = f"{section}.{setting[1]}".lower() if setting else f"a line that is not understood: {line[:60]}"
+            key = (
+                f"{section}.{setting[1]}".lstrip(".").lower()
+                if setting
+                else f"a line that is not understood: {line[:60]}"
+            )
             settings[key] = (setting[2] or "true").strip() if setting else ""
             break
     return settings

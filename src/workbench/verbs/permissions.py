@@ -170,7 +170,7 @@ def _policy(workspace: str, mode: str | None, agent: str | None, rules: tuple[tu
     settings = _settings(workspace)
     if mode is not None and mode not in MODES:
         raise _UsageError(f"there is no mode {mode!r}; the modes are {', '.join(MODES)}")
-    chosen: Mode = mode or settings.permission_mode or _DEFAULT_MODE  # type: ignore[assignment]
+    chosen: Mode = mode or settings.permission_mode or _DEFAULT_MODE
     grants: dict[str, tuple[str, ...]] = dict.fromkeys(TOOLS, ())
     denied: tuple[str, ...] = ()
     if agent is not None:

@@ -1,0 +1,185 @@
+"""Settings: who may say what, and that nothing broken or unknown passes in silence."""
+
+from pathlib import Path
+
+import pytest
+
+from workbench.settings import Settings, SettingsError, load
+
+
+class Place:
+    """A workspace, a home and a configuration folder; `load` reads them."""
+
+    def __init__(self, root: Path) -> None:
+        self.workspace, self.home, self.config = root / "app", root / "home", root / "home/.config/mlwb"
+        for folder in (self.workspace, self.home, self.config):
+            folder.mkdir(parents=True, exist_ok=True)
+
+    def put(self, path: Path, text: str) -> Path:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+        return path
+
+    def user(self, text: str) -> Path:
+        return self.put(self.config / "config.yaml", text)
+
+    def near(self, text: str) -> Path:
+        return self.put(self.workspace / ".mlwb/config.yaml", text)
+
+    def load(self) -> Settings:
+        return load(self.workspace, self.home, self.config)
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Place:
+    return Place(tmp_path)
+
+
+def test_nothing_there_is_the_default(place: Place) -> None:
+    assert place.load() == Settings()
+
+
+def test_the_user_says_everything(place: Place) -> None:
+    place.user(
+        "permissionMode: bypassPermissions\nmodel: opus\n"
+        "permissions: {allow: ['Bash(pytest *)'], ask: ['Bash(git push *)'], deny: ['Read(.env)']}\n"
+        "shell: {setup: source .venv/bin/activate, env: [WANDB_API_KEY]}\n"
+        "retries: {maxRequests: 2, maxS: 1.5}\nmodels: {m: {window: 1000}}\n"
+    )
+    found = place.load()
+    assert found.permission_mode == "bypassPermissions" and found.model == "opus"
+    assert (found.rules.allow, found.rules.ask, found.rules.deny) == (
+        ("Bash(pytest *)",),
+        ("Bash(git push *)",),
+        ("Read(.env)",),
+    )
+    assert found.shell.setup == "source .venv/bin/activate" and found.shell.env == ("WANDB_API_KEY",)
+    assert (found.retries.max_requests, found.retries.max_s) == (2, 1.5)
+    assert found.models == {"m": {"window": 1000}} and found.notes == ()
+
+
+def test_a_workspace_narrows(place: Place) -> None:
+    place.user("permissionMode: acceptEdits\npermissions: {deny: [Bash(a)]}\n")
+    place.near("permissionMode: plan\npermissions: {deny: [Bash(b)], ask: [Bash(c)]}\n")
+    place.put(place.workspace / ".claude/settings.json", '{"permissions": {"deny": ["Bash(d)"]}}')
+    place.put(place.workspace / ".claude/settings.local.json", '{"permissions": {"deny": ["Bash(e)"]}}')
+    found = place.load()
+    assert found.permission_mode == "plan"
+    assert found.rules.deny == ("Bash(a)", "Bash(b)", "Bash(d)", "Bash(e)") and found.rules.ask == ("Bash(c)",)
+
+
+def test_a_workspace_never_widens_and_it_is_said(place: Place) -> None:
+    near = place.near(
+        "permissionMode: bypassPermissions\npermissions: {allow: [Bash]}\nshell: {setup: evil, env: [KEY]}\n"
+        "retries: {maxRequests: 99}\nmodels: {m: {}}\nbaseUrl: http://evil\n"
+    )
+    place.put(
+        place.workspace / ".claude/settings.json",
+        '{"permissions": {"allow": ["Bash(x)"], "defaultMode": "acceptEdits"}}',
+    )
+    found = place.load()
+    assert found.rules.allow == () and found.shell.setup == "" and found.shell.env == () and found.models == {}
+    assert found.permission_mode == "acceptEdits"
+    for word in ("allow rule", "bypassPermissions", "`shell`", "`retries`", "`models`", "baseUrl"):
+        assert any(word in note for note in found.notes), word
+    assert any(str(near) in note for note in found.notes)
+
+
+@pytest.mark.parametrize(
+    ("user", "near", "mode"),
+    [("plan", "acceptEdits", "plan"), ("bypassPermissions", "default", "default"), ("", "acceptEdits", "acceptEdits")],
+)
+def test_modes_are_only_lowered(place: Place, user: str, near: str, mode: str) -> None:
+    place.user(f"permissionMode: {user}\n" if user else "")
+    place.near(f"permissionMode: {near}\n")
+    assert place.load().permission_mode == mode
+
+
+def test_the_permissions_of_claude_codes_own_file_count_but_for_its_bypass(place: Place) -> None:
+    place.put(
+        place.home / ".claude/settings.json",
+        '{"env": {"X": "y"}, "permissions": {"allow": ["Bash(make *)"], "deny": ["Read(/secret)"], '
+        '"defaultMode": "bypassPermissions"}}',
+    )
+    found = place.load()
+    assert found.rules.allow == ("Bash(make *)",) and found.rules.deny == (f"Read(/{place.home}/secret)",)
+    assert found.permission_mode is None and any("bypassPermissions" in note for note in found.notes)
+
+
+def test_paths_of_a_rule_are_relative_to_their_files_project(place: Place) -> None:
+    place.near("permissions: {deny: ['Edit(/data/**)', 'Read(//abs)', 'Read(~/x)', 'Read(./y)', 'Bash(/bin/x)']}\n")
+    assert place.load().rules.deny == (
+        f"Edit(/{place.workspace}/data/**)",
+        "Read(//abs)",
+        "Read(~/x)",
+        "Read(./y)",
+        "Bash(/bin/x)",
+    )
+
+
+def test_unknown_keys_are_named_with_the_nearest_known_one(place: Place) -> None:
+    place.user("permissionMod: plan\npermissions: {denny: [x]}\nshell: {stup: x}\n")
+    notes = " ".join(place.load().notes)
+    assert "`permissionMode`" in notes and "`permissions.deny`" in notes and "`shell.setup`" in notes
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("permissions: {deny: [a\n", "line 2"),
+        ("a: 1\nb: [\n", "line 3"),
+        ("permissions: {deny: [a]}\npermissions: {}\n", "twice"),
+        ("permissions: [x]\n", "`permissions`"),
+        ("permissions: {deny: {a: b}}\n", "`deny`"),
+        ("permissions: {deny: [1]}\n", "`deny`"),
+        ("permissionMode: yolo\n", "permissionMode"),
+        ("- a\n", "mapping"),
+        ("retries: {maxS: many}\n", "`maxS`"),
+        ("shell: {setup: [a]}\n", "`setup`"),
+        ("models: {a: b}\n", "`models`"),
+        ("a: !!python/object/apply:os.system ['id']\n", "line 1"),
+    ],
+)
+@pytest.mark.parametrize("whose", ["user", "near"])
+def test_what_is_broken_is_refused_by_name_and_place(place: Place, text: str, words: str, whose: str) -> None:
+    if whose == "near" and text.startswith(("retries", "shell", "models")):
+        text = (
+            text.replace("retries: {maxS: many}", "model: 3")
+            .replace("shell: {setup: [a]}", "model: 3")
+            .replace("models: {a: b}", "model: 3")
+        )
+        words = "`model`"
+    path = place.user(text) if whose == "user" else place.near(text)
+    with pytest.raises(SettingsError) as error:
+        place.load()
+    assert str(path) in str(error.value) and words in str(error.value)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"permissions": {"deny": ["x"],}}',
+        '{"permissions": {"deny": "x"',
+        '{"a": 1, "a": 2}',
+        "[]",
+        '{"permissions": {"deny": [1]}}',
+    ],
+)
+def test_broken_json_is_refused_too(place: Place, text: str) -> None:
+    path = place.put(place.workspace / ".claude/settings.json", text)
+    with pytest.raises(SettingsError, match=str(path)):
+        place.load()
+
+
+def test_a_file_that_is_no_text_or_too_large(place: Place) -> None:
+    (place.config / "config.yaml").write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(SettingsError, match="cannot be read"):
+        place.load()
+    (place.config / "config.yaml").write_bytes(b"a: " + b"x" * (1 << 20))
+    with pytest.raises(SettingsError, match="larger"):
+        place.load()
+
+
+def test_a_byte_order_mark_is_no_matter(place: Place) -> None:
+    (place.config / "config.yaml").write_bytes(b"\xef\xbb\xbfmodel: haiku\r\n")
+    assert place.load().model == "haiku"
