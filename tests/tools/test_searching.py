@@ -203,26 +203,46 @@ def test_a_named_pipe_is_never_waited_for(session, tmp_path, engine, monkeypatch
     assert "named pipe" in session.error("Grep", pattern="needle", path="pipe")
 
 
-@pytest.mark.parametrize("engine", ["re", *("rg" for _ in range("rg" in ENGINES))])
-def test_cancelling_ends_the_process(session, tmp_path, engine, monkeypatch):
-    lay(tmp_path, {f"f{n}": "a" * 200_000 for n in range(200)})
-    monkeypatch.setattr(search, "engine", lambda: engine)
+def cancelled(session, **given):
+    """Starts a search that has no end, cancels it once its process is there, and gives that process's id."""
     children = Path(f"/proc/{os.getpid()}/task/{os.getpid()}/children")
 
     async def scenario():
-        # Python's re needs for ever here; ripgrep needs a while.
-        call = asyncio.create_task(session.acall("Grep", pattern=r"(a|aa)+$(b|c)", output_mode="content"))
-        while not (started := children.read_text().split()):  # noqa: ASYNC110 - the kernel knows, no event of ours
+        call = asyncio.create_task(session.acall("Grep", **given))
+        while not (started := children.read_text().split()):
+            assert not call.done(), call.result()
             await asyncio.sleep(0.005)
         call.cancel()
         with pytest.raises(asyncio.CancelledError):
             await call
-        return started
+        return started[0]
 
+    return asyncio.run(scenario())
+
+
+def test_cancelling_ends_the_worker_even_in_an_endless_match(session, tmp_path, monkeypatch):
+    lay(tmp_path, {"f": "a" * 200_000})
+    monkeypatch.setattr(search, "engine", lambda: "re")
     began = time.perf_counter()
-    (child,) = asyncio.run(scenario())
-    assert not os.path.exists(f"/proc/{child}")
+    child = cancelled(session, pattern=r"(a|aa)+$(b|c)", output_mode="content")
+    assert not Path(f"/proc/{child}").exists()
     assert time.perf_counter() - began < 5
+
+
+def test_cancelling_ends_rg_however_much_it_has_to_say(session, tmp_path, monkeypatch):
+    (tmp_path / "rg").write_text("#!/bin/sh\nexec yes ./a\n")
+    (tmp_path / "rg").chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    child = cancelled(session, pattern="x")
+    assert not Path(f"/proc/{child}").exists()
+
+
+def test_too_much_output_ends_the_search_and_is_said(session, tmp_path, monkeypatch):
+    endless = "import sys\nwhile True: sys.stdout.write('./a\\0' + '1:' + 'x' * 5000 + '\\n')"
+    (tmp_path / "rg").write_text(f"#!{sys.executable}\n{endless}\n")
+    (tmp_path / "rg").chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    assert "ended early and is not complete" in session.text("Grep", pattern="x", output_mode="content")
 
 
 def test_the_worker_imports_nothing_from_the_searched_folder(session, tmp_path, monkeypatch):

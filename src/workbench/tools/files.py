@@ -11,6 +11,7 @@ import hashlib
 import os
 import secrets
 import stat
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -22,6 +23,8 @@ from workbench.tools.ledger import Seen
 WHOLE = 10_000_000  # bytes: files up to this size are read whole and may be edited
 _READ = os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_NOFOLLOW | os.O_CLOEXEC
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+
+_swapping = threading.Lock()  # between two edits of one file at once, the check must see the other's result
 
 _REASONS = {
     errno.ENOSPC: "there is no space left on the device",
@@ -200,8 +203,9 @@ def _swap(folder: int, path: Path, data: bytes, shown: str, old: os.stat_result 
         if old is None:
             _place_new(folder, name, path.name, shown)
         else:
-            _check_same(folder, path.name, old, shown)
-            os.rename(name, path.name, src_dir_fd=folder, dst_dir_fd=folder)
+            with _swapping:
+                _check_same(folder, path.name, old, shown)
+                os.rename(name, path.name, src_dir_fd=folder, dst_dir_fd=folder)
     except BaseException:
         with contextlib.suppress(OSError):
             os.unlink(name, dir_fd=folder)

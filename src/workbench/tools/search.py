@@ -9,7 +9,7 @@ import os
 import re
 import shutil
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal
@@ -30,7 +30,7 @@ _START = """import sys
 sys.path.insert(0, sys.argv.pop(1))
 from workbench.tools.search_worker import main
 sys.exit(main())"""
-_CONTENT = re.compile(rb"([^\0\n]+)\0(\d+)([:-])([^\n]*)\n?")
+_LINE = re.compile(rb"(\d+)([:-])(.*)", re.DOTALL)
 _COUNTS = re.compile(rb"([^\0\n]+)\0(\d+)\n")
 
 
@@ -174,28 +174,47 @@ def _counts(printed: bytes, name: Callable[[str], str | None]) -> Answer:
 
 
 def _content(query: Query, printed: bytes, name: Callable[[str], str | None]) -> Answer:
-    lines: dict[bytes, list[tuple[int, bytes, bytes]]] = {}
-    for path, number, sign, text in _CONTENT.findall(printed):
-        lines.setdefault(path, []).append((int(number), sign, text))
+    lines: dict[bytes, list[bytes]] = {}
+    for line in printed.split(b"\n"):
+        path, nul, rest = line.partition(b"\0")
+        if nul:  # else it is ripgrep's mark between groups, or its word about a binary file
+            lines.setdefault(path, []).append(rest)
     shown = sorted((label, path) for path in lines if (label := name(os.fsdecode(path[2:]))) is not None)
-    rows: list[tuple[str, int, str, bytes] | None] = []
+    rows: list[tuple[str, bytes]] = []
+    matches = 0
     for label, path in shown:
-        last = None
-        for number, sign, text in lines[path]:
-            if (query.before or query.after) and rows and number - 1 != last:
-                rows.append(None)
-            rows.append(("" if query.file else label, number, sign.decode(), text))
-            last = number
-    matches = sum(1 for row in rows if row and row[2] == ":")
+        found, label = lines[path], "" if query.file else label
+        if query.before or query.after:
+            groups = list(_with_gaps(found))
+            matches += sum(sign == b":" for _, sign, _ in groups)
+            rows += [("", b"")] * bool(rows)
+            rows += [(label, number + sign + text) if number else ("", b"") for number, sign, text in groups]
+        else:
+            matches += len(found)
+            rows += [(label, rest) for rest in found]
     return Answer(rows=rows, show=partial(_line, query.numbers), files=len(shown), matches=matches)
 
 
-def _line(numbers: bool, row: tuple[str, int, str, bytes] | None) -> str:
-    """A row as ripgrep prints it; None is the gap between two groups."""
-    if row is None:
+def _with_gaps(found: list[bytes]) -> Iterator[tuple[bytes, bytes, bytes]]:
+    """The lines of one file, taken apart, with an empty one wherever line numbers jump."""
+    last = None
+    for rest in found:
+        parts = _LINE.fullmatch(rest)
+        assert parts
+        if last is not None and int(parts[1]) != last + 1:
+            yield b"", b"", b""
+        last = int(parts[1])
+        yield parts[1], parts[2], parts[3]
+
+
+def _line(numbers: bool, row: tuple[str, bytes]) -> str:
+    """A row as ripgrep prints it; an empty one is the gap between two groups."""
+    label, rest = row
+    parts = _LINE.fullmatch(rest)
+    if parts is None:
         return "--"
-    label, number, sign, raw = row
-    text = raw.decode("utf-8", "replace").removesuffix("\r").replace("\0", "␀")
+    number, sign = parts[1].decode(), parts[2].decode()
+    text = parts[3].decode("utf-8", "replace").removesuffix("\r").replace("\0", "␀")
     if len(text) > _COLUMNS:
         text = text[:_COLUMNS] + "… [cut]"
-    return f"{label + sign if label else ''}{f'{number}{sign}' if numbers else ''}{text}"
+    return f"{label + sign if label else ''}{number + sign if numbers else ''}{text}"

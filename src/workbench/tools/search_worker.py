@@ -3,7 +3,7 @@
 A process of its own because neither Python's `re` nor the package python-ripgrep can be interrupted. Where that package
 is there (Python < 3.13) it matches, else `re` does. Standard library alone, but for that package.
 """
-# ruff: noqa: PTH109, PTH123
+# ruff: noqa: PTH109
 # Plain strings: a Path for each file would cost more than the rest of the search.
 
 import json
@@ -18,7 +18,8 @@ from workbench.tools.globs import GlobError, expression
 from workbench.tools.walk import Overrides, walk
 
 _SNIFFED = 65_536  # bytes: a NUL among them makes a file binary
-_BATCH = 256  # files given to python-ripgrep at a time
+_CHUNK = 1 << 20
+_BATCH = 2048  # files given to python-ripgrep at a time
 _MATCH, _CONTEXT = "\0", "\1"  # separators that python-ripgrep is told to print
 
 # ripgrep's types (`rg --type-list`), those that the work at hand meets.
@@ -195,11 +196,7 @@ def _bytes(row: str) -> bytes:
 
 def _load(path: str) -> str | None:
     """The file's text, without what follows a late NUL; None for one that is binary or cannot be read."""
-    try:
-        with open(path, "rb") as file:
-            data = file.read()
-    except OSError:
-        return None
+    data = _read(path)
     if data.startswith((b"\xff\xfe", b"\xfe\xff")):
         return data.decode("utf-16", "replace")
     data = data.removeprefix(b"\xef\xbb\xbf")
@@ -207,6 +204,23 @@ def _load(path: str) -> str | None:
     if 0 <= nul < _SNIFFED:
         return None
     return (data if nul < 0 else data[:nul]).decode("utf-8", "surrogateescape")
+
+
+def _read(path: str) -> bytes:
+    """The file's bytes; none where it cannot be read."""
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError:
+        return b""
+    try:
+        parts = [os.read(fd, _CHUNK)]
+        while len(parts[-1]) == _CHUNK:
+            parts.append(os.read(fd, _CHUNK))
+        return b"".join(parts)
+    except OSError:
+        return b""
+    finally:
+        os.close(fd)
 
 
 def _to_python(pattern: str) -> str:
@@ -262,10 +276,7 @@ def _parsed(printed: str) -> tuple[str, list[Line]] | None:
 
 def _is_utf8(path: str) -> bool:
     try:
-        with open(path, "rb") as file:
-            file.read().decode()
+        _read(path).decode()
     except UnicodeDecodeError:
         return False
-    except OSError:
-        return True  # nothing to search
     return path.isascii() or os.fsencode(path).decode("utf-8", "ignore") == path
