@@ -178,16 +178,16 @@ class AnthropicClient:
 
     async def _attempt(self, body: bytes, model: str, assembly: Assembly) -> AsyncGenerator[Piece | Answer, None]:
         """One request. Raises AttemptError where another may help, else ModelError."""
+        client = await self._ready()
         started = self._clock()
         first: float | None = None
-        client = await self._ready()
         try:
             response = await self._send(client, body)
             try:
                 events, chunks = Events(), response.aiter_bytes()
                 async for chunk in chunks:
                     for data in events.feed(chunk):
-                        piece = assembly.take(data)
+                        piece = None if assembly.whole else assembly.take(data)
                         if piece is not None:
                             first = first or self._clock()
                             yield piece

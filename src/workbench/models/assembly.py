@@ -89,8 +89,6 @@ class Assembly:
         try:
             event = _decoder.decode(data)
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            if data == b"[DONE]":  # how some servers end a stream, after the API's own end
-                return None
             raise StreamError(f"an event of the stream is not valid JSON ({error})") from error
         match event.type:
             case "content_block_delta":
