@@ -102,6 +102,7 @@ def test_durations(written: str, seconds: float) -> None:
         ("agent: 3", "the name of an agent"),
         ("outputSchema: [1]", "a JSON schema"),
         ("outputSchema: {type: strnig}", "not a valid JSON schema"),
+        ("outputSchema: {pattern: '('}", "not a valid JSON schema"),
         ("outputSchema: {$ref: '#/$defs/none'}", "names nothing within it"),
         ("outputSchema: {$ref: 'http://127.0.0.1:9/x'}", "names nothing within it"),
     ],

@@ -1,6 +1,7 @@
 """`mlwb run`: from the command line to the exit code."""
 
 import asyncio
+import contextlib
 import os
 import traceback
 from collections.abc import Sequence
@@ -50,14 +51,18 @@ class Run:
         self.session = ""
         self.notify = ""
         self.workspace = ""
+        self.answered = False  # the result is on standard output
         self.lost: OSError | None = None  # why nothing more can be written to standard output
 
     async def carry_out(self, args: Sequence[str], signals: Signals) -> int:
         """The whole run; every expected failure ends as a result object and an exit code."""
         try:
             asked = flags.read(args)
+            places.sessions()
         except flags.UsageError as error:
             return await self._failed("error_usage", str(error))
+        except RuntimeError:  # a container with a user that nobody knows
+            return await self._failed("error_usage", "there is no home folder to keep sessions in; set HOME")
         self.session = asked.resume or ""
         if asked.task is not None and not asked.check:
             self.notify, self.workspace = asked.task.notify or "", asked.task.workspace
@@ -89,8 +94,8 @@ class Run:
         try:
             result = await working
         except asyncio.CancelledError:
-            what = "was not read to its end" if client.state.end else "did not end in time; it can be resumed"
-            return await self._failed(signals.subtype, f"session {self.session} {what}", told=False)
+            what = "was not read to its end" if self.stdout.stalled else "did not end in time; it can be resumed"
+            return await self._failed(signals.subtype, f"session {self.session} {what}")
         finally:
             for helper in helpers:
                 helper.cancel()
@@ -117,7 +122,7 @@ class Run:
                 await client.send(Stop(id="lost", reason="signal", by="standard output"))
         if result is not None and self.lost is None:
             self.console.clear()
-            await self._write(self._shown(result))
+            await self._answer(result)
         return result
 
     def _recall(self) -> None:
@@ -127,16 +132,20 @@ class Run:
         if isinstance(event, SessionStarted):
             self.workspace, self.notify = event.workspace, event.task.notify or ""
 
-    async def _failed(self, subtype: str, message: str, told: bool = True) -> int:
-        """An end without a session's own result: one line, and in JSON a result object all the same, if TOLD."""
+    async def _failed(self, subtype: str, message: str) -> int:
+        """An end without a session's own result: one line, and in JSON a result object all the same."""
         line = " ".join(message.split())
         result = Result(
             subtype=subtype, is_error=True, session_id=self.session, errors=[line], exit_code=EXIT_CODES[subtype]
         )
         self.console.say(line)
-        if told and self.format != "text" and self.lost is None:
-            await self._write(self._shown(result))
+        if self.format != "text" and self.lost is None and not self.answered and not self.stdout.stalled:
+            await self._answer(result)
         return await self._leave(result)
+
+    async def _answer(self, result: Result) -> None:
+        self.answered = True  # though it may be cut short: nothing comes after it
+        await self._write(self._shown(result))
 
     async def _leave(self, result: Result) -> int:
         if self.notify:
@@ -156,15 +165,13 @@ class Run:
 
     async def crashed(self, error: Exception) -> int:
         """An error nobody expected: its traceback goes into a log, one line to the person."""
-        folder = places.sessions() / self.session if self.session else places.state()
-        log = folder / "host.log"
-        try:
+        where = "no log could be written"
+        with contextlib.suppress(OSError, RuntimeError):
+            folder = places.sessions() / self.session if self.session else places.state()
             folder.mkdir(parents=True, exist_ok=True)
-            with log.open("a") as file:
+            with (folder / "host.log").open("a") as file:
                 file.write("".join(traceback.format_exception(error)) + "\n")
-            where = f"see {log}"
-        except OSError:
-            where = f"{log} could not be written"
+            where = f"see {file.name}"
         self.notify = ""
         return await self._failed("error_during_execution", f"internal error: {error!r}; {where}")
 

@@ -36,13 +36,16 @@ class Stdout:
 
     def __init__(self) -> None:
         self.terminal = os.isatty(self.fd)
+        self.stalled = False  # it waits for its reader, or was given up while it did
 
     async def write(self, data: bytes) -> None:
         """Writes all of DATA; raises OSError (BrokenPipeError where the reader has gone)."""
         view = memoryview(data)
         while view:
-            if not _ready(self.fd):
+            self.stalled = not _ready(self.fd)
+            if self.stalled:
                 await self._writable()
+                self.stalled = False
             view = view[os.write(self.fd, view[:_PIECE]) :]
 
     async def _writable(self) -> None:
