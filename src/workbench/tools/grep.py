@@ -24,7 +24,9 @@ _Count = Annotated[int, msgspec.Meta(ge=0)]
 class Input(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What to look for, where, and how to show it; the names are ripgrep's."""
 
-    pattern: Annotated[str, msgspec.Meta(min_length=1, description="Regular expression, ripgrep's syntax")]
+    pattern: Annotated[
+        str, msgspec.Meta(min_length=1, description="Regular expression (ripgrep's: write \\{ for a brace)")
+    ]
     path: Annotated[str, msgspec.Meta(description="File or folder; default: working directory")] | None = None
     glob: Annotated[str, msgspec.Meta(description="Only these files: '*.py', '*.{ts,tsx}'")] | None = None
     type: Annotated[str, msgspec.Meta(description="Only files of this kind: py, js, rust, yaml, …")] | None = None

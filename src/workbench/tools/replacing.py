@@ -77,7 +77,8 @@ def _find_lines(lines: list[str], wanted: list[str], fold: Callable[[str], str])
     if not any(want):
         return None
     have = [fold(line) for line in lines]
-    return next((at for at in range(len(have) - len(want) + 1) if have[at : at + len(want)] == want), None)
+    starts = (at for at, line in enumerate(have) if line == want[0])
+    return next((at for at in starts if have[at : at + len(want)] == want), None)
 
 
 def _plain(line: str) -> str:
