@@ -5,6 +5,7 @@ anything that names a program or an address do not.
 """
 
 import difflib
+import functools
 import json
 import re
 from pathlib import Path
@@ -43,9 +44,13 @@ class Retries(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
-    """What holds for a session in one workspace. `notes` are words for the person (what was ignored, and why)."""
+    """What holds for a session in one workspace. `notes` are words for the person (what was ignored, and why).
+
+    `permission_mode` is what holds where no flag names a mode; `ceiling`, the workspace's own, lowers a flag's too.
+    """
 
     permission_mode: Mode | None = None
+    ceiling: Mode | None = None
     rules: Rules = Rules()
     model: str | None = None
     shell: Shell = Shell()
@@ -69,15 +74,14 @@ def load(workspace: Path, home: Path, config: Path) -> Settings:
         _File(workspace / ".claude" / "settings.local.json", workspace, notes),
     ]
     near = [file for file in near if file.path not in (own.path, other.path)]
-    mode = own.mode() or _no_bypass(other)
-    for file in near:
-        mode = _narrowed(mode, file)
+    mode, ceiling = own.mode() or _no_bypass(other), _ceiling(near)
     mine, theirs = (own, other), (own, other, *near)
     for file in near:
         file.mention_ignored()
     own_shell, own_retries = own.part("shell", _SHELL), own.part("retries", _RETRIES)
     return Settings(
-        permission_mode=mode,
+        permission_mode=lower(mode or "acceptEdits", ceiling) if ceiling else mode,
+        ceiling=ceiling,
         rules=Rules(
             allow=_joined(file.rules("allow") for file in mine),
             ask=_joined(file.rules("ask") for file in theirs),
@@ -109,15 +113,16 @@ def _no_bypass(file: "_File") -> Mode | None:
     return mode
 
 
-def _narrowed(mode: Mode | None, file: "_File") -> Mode | None:
-    """MODE, or the lower one that a workspace's FILE names."""
-    wanted = file.mode()
-    if wanted is None:
-        return mode
-    if wanted == "bypassPermissions":
-        file.note("its mode bypassPermissions is ignored: a workspace never raises the mode")
-        return mode
-    return lower(mode or "acceptEdits", wanted)
+def _ceiling(near: list["_File"]) -> Mode | None:
+    """The lowest mode that the workspace's files name; bypassPermissions lowers nothing."""
+    named: list[Mode] = []
+    for file in near:
+        mode = file.mode()
+        if mode == "bypassPermissions":
+            file.note("its mode bypassPermissions is ignored: a workspace never raises the mode")
+        elif mode is not None:
+            named.append(mode)
+    return functools.reduce(lower, named) if named else None
 
 
 class _File:

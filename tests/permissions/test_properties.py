@@ -11,9 +11,9 @@ from support.gate import Gate
 from workbench.permissions.types import Verdict
 
 PIECES = r"""
-ls echo cat evil ; && || | & \\ ' " ` $( ) ( { } $ # << <<'E' E a d -n < > $x x= if then fi for do done while ! [[ ]] [ ]
-case esac ;; $(( )) ${ <( $' = ~ * ? |& >& 2> eval time cd true printf \\x '' "" in function f() coproc <<- <<< -exec xargs
-env
+ls echo cat evil ; && || | & \\ ' " ` $( ) ( { } $ # << <<'E' E a d -n < > $x x= if then fi for do done while ! [[ ]]
+[ ] case esac ;; $(( )) ${ <( $' = ~ * ? |& >& 2> eval time cd true printf \\x '' "" in function f() coproc <<-
+<<< -exec xargs env
 """.split()  # noqa: SIM905
 BLANKS = [" ", " ", " ", "\n", "\t", "\\\n", "", "\nE\n"]
 commands = st.lists(st.tuples(st.sampled_from(PIECES), st.sampled_from(BLANKS)), min_size=1, max_size=14).map(

@@ -12,14 +12,9 @@ import pytest
 
 def check(root: Path, *words: str, given: str = "") -> subprocess.CompletedProcess[str]:
     home = {"HOME": str(root / "home"), "XDG_CONFIG_HOME": str(root / "home/.config"), "PATH": os.environ["PATH"]}
-    line = [sys.executable, "-m", "workbench.cli", "permissions", "check", *words]
-    if not _runs_as_module():
-        line[1:3] = ["-c", "import sys; from workbench.cli import main; sys.exit(main(sys.argv[1:]))"]
+    program = "import sys; from workbench.cli import main; sys.exit(main(sys.argv[1:]))"
+    line = [sys.executable, "-c", program, "permissions", "check", *words]
     return subprocess.run(line, cwd=root / "app", env=home, input=given, capture_output=True, text=True, timeout=60)
-
-
-def _runs_as_module() -> bool:
-    return False
 
 
 def batch(root: Path, *lines: Any) -> list[dict[str, Any]]:
@@ -94,6 +89,14 @@ def test_the_workspace_and_the_user_have_their_say(tmp_path: Path) -> None:
         tmp_path, *({"tool": "Bash", "input": {"command": command}} for command in ("ls", "make", "pytest -q"))
     )
     assert [row["verdict"] for row in rows] == ["deny", "ask", "allow"]
+
+
+def test_a_workspace_lowers_the_mode_of_a_flag(tmp_path: Path) -> None:
+    (tmp_path / "app/.mlwb").mkdir(parents=True)
+    (tmp_path / "app/.mlwb/config.yaml").write_text("permissionMode: default\n")
+    for mode, verdict in (("acceptEdits", "ask"), ("bypassPermissions", "ask"), ("dontAsk", "deny")):
+        row = {"tool": "Write", "input": {"file_path": "x", "content": ""}, "mode": mode}
+        assert batch(tmp_path, row)[0]["verdict"] == verdict
 
 
 def test_as_an_agent(tmp_path: Path) -> None:

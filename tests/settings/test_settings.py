@@ -93,6 +93,7 @@ def test_modes_are_only_lowered(place: Place, user: str, near: str, mode: str) -
     place.user(f"permissionMode: {user}\n" if user else "")
     place.near(f"permissionMode: {near}\n")
     assert place.load().permission_mode == mode
+    assert place.load().ceiling == near
 
 
 def test_the_permissions_of_claude_codes_own_file_count_but_for_its_bypass(place: Place) -> None:

@@ -40,7 +40,7 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     `flags`: letters without a value. `longs`: long options without one. `texts`, `reads`: options with a value (`k`,
     `--key`), which is text or a file that is read. `maybe`: long options whose value, after `=`, may be missing.
     `operands`: what the rest is: read, see, name, write, text, none. `first`: the first operand is text (a pattern)
-    unless one of `patterns` is given. `least`, `most`: how many operands. `here`: without any it reads the current folder.
+    unless one of `patterns` is given. `least`, `most`: how many operands. `here`: without any it reads its folder.
     `trees`: options with which it goes below folders (`*`: always). `digits`: `-40` is a number. `globs`: unquoted
     globs may stand among operands. `rest`: what operands must look like. `required`: one of these must be given.
     `edits`: it changes files. `match`, `not_match`: examples, tried by a test.

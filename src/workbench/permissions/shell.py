@@ -35,28 +35,44 @@ def read(command: str) -> Block:
         raise UnreadableError(f"it is longer than {LONGEST:,} characters")
     if found := INVISIBLE.search(command):
         raise UnreadableError(f"it holds the control or invisible character U+{ord(found[0]):04X}")
-    joined = _join_lines(command)
-    root = tree(joined)
+    lines = _lines(command)
+    try:
+        return _parse("\n".join(lines))
+    except UnreadableError:
+        if len(lines) < 2 or "\\" in command:
+            raise
+    # The grammar at times runs a pipeline into the next line. Lines that are whole by themselves are read one by one,
+    # but not next to a backslash: there the two disagree, and someone may have meant them to.
+    return Block(tuple(_parse(line) for line in lines if line.strip()))
+
+
+def _parse(text: str) -> Block:
+    root = tree(text)
     if root.has_error:
         raise UnreadableError("its syntax is not understood")
-    return Reader(joined.encode()).program(root)
+    return Reader(text.encode()).program(root)
 
 
-def _join_lines(command: str) -> str:
-    """COMMAND with backslash-newline taken out where bash does so too: outside single quotes, comments, here-docs."""
-    if "\\\n" not in command or "<<" in command or "#" in command:
-        return command
-    out, quote, at = [], "", 0
+def _lines(command: str) -> list[str]:
+    """COMMAND cut at the line breaks that end a line for bash: not those in quotes or after a backslash.
+
+    One piece where that is not sure: with here-docs, comments or substitutions.
+    """
+    if "\n" not in command or any(sign in command for sign in ("<<", "#", "$(", "`", "$'")):
+        return [command]
+    lines, quote, at = [""], "", 0
     while at < len(command):
         char = command[at]
+        taken = char
         if char == "\\" and quote != "'":
             pair = command[at : at + 2]
-            if pair != "\\\n":
-                out.append(pair)
-            at += 2
-            continue
-        if char in "'\"" and quote in ("", char):
+            taken = "" if pair == "\\\n" else pair
+            at += 1
+        elif char in "'\"" and quote in ("", char):
             quote = "" if quote else char
-        out.append(char)
+        elif char == "\n" and not quote:
+            lines.append("")
+            taken = ""
+        lines[-1] += taken
         at += 1
-    return "".join(out)
+    return lines

@@ -171,6 +171,7 @@ def _policy(workspace: str, mode: str | None, agent: str | None, rules: tuple[tu
     if mode is not None and mode not in MODES:
         raise _UsageError(f"there is no mode {mode!r}; the modes are {', '.join(MODES)}")
     chosen: Mode = mode or settings.permission_mode or _DEFAULT_MODE
+    chosen = lower(chosen, settings.ceiling) if settings.ceiling else chosen
     grants: dict[str, tuple[str, ...]] = dict.fromkeys(TOOLS, ())
     denied: tuple[str, ...] = ()
     if agent is not None:
