@@ -29,11 +29,15 @@ _LINGER_S = 0.5  # for the end of a stream behind its last event, so that the co
 
 
 class Check(NamedTuple):
-    """What a look at the endpoint found. `ok` is None where it answers and cannot tell about the model."""
+    """What a look at the endpoint found. `ok` is None where it answers and cannot tell about the model.
+
+    `kind` is that of the ModelError that a request would end with.
+    """
 
     ok: bool | None
     detail: str
     fix: str
+    kind: str = ""
 
 
 class _Sdk(NamedTuple):
@@ -161,13 +165,12 @@ class AnthropicClient:
             known = await self._knows(info.id)
         except ModelError as error:
             fix = {"authentication": "set ANTHROPIC_API_KEY to a key that this endpoint takes"}
-            return Check(False, str(error), fix.get(error.kind, "check ANTHROPIC_BASE_URL and the network"))
+            return Check(False, str(error), fix.get(error.kind, "check ANTHROPIC_BASE_URL and the network"), error.kind)
         if known is None:
             return Check(None, f"{self.host} answers; it does not tell which models it has", "")
         if not known:
-            return Check(
-                False, f"{self.host} takes the key and does not know the model {info.id}", "name another model"
-            )
+            said = f"{self.host} takes the key and does not know the model {info.id}"
+            return Check(False, said, "name another model", "unknown_model")
         return Check(True, f"{self.host} takes the key and knows {info.id}", "")
 
     async def close(self) -> None:

@@ -164,6 +164,11 @@ def _answer(state: SessionState, envelope: e.Envelope, event: e.AnswerCompleted)
     state.ttft_ms = event.ttft_ms if state.ttft_ms is None else state.ttft_ms
 
 
+def _retried(state: SessionState, envelope: e.Envelope, event: e.RequestRetried) -> None:
+    if event.usage is not None:
+        _spend(state, event.usage, event.cost_usd)
+
+
 def _compacted(state: SessionState, envelope: e.Envelope, event: e.Compacted) -> None:
     _spend(state, event.usage, event.cost_usd)
     state.context_tokens = 0
@@ -277,6 +282,7 @@ _STEPS: dict[type, Callable[[SessionState, e.Envelope, Any], None]] = {
     e.ModeChanged: _mode,
     e.RequestStarted: _request,
     e.AnswerCompleted: _answer,
+    e.RequestRetried: _retried,
     e.Compacted: _compacted,
     e.CallDecided: _decided,
     e.CallStarted: _call_started,

@@ -1,5 +1,12 @@
 """The ways a session ends other than by finishing."""
 
+# kind of ModelError -> subtype of the result
+MODEL_ERRORS = {
+    "authentication": "error_authentication",
+    "unknown_model": "error_usage",
+    "unavailable": "error_retryable",
+}
+
 
 class EndSession(Exception):  # noqa: N818 - it is not always an error
     """The session ends here, with this subtype of the result and these words."""

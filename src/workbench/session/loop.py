@@ -7,22 +7,17 @@ from typing import Any
 import msgspec
 
 from workbench.models.base import Answer, ModelError, Piece, Request, Retry
+from workbench.models.catalogue import Catalogue
 from workbench.protocol import events as e
 from workbench.sandbox.leftovers import end_leftovers
 from workbench.session import budget, calls, compaction, finish
 from workbench.session.core import LINE_LIMIT, Session
-from workbench.session.end import EndSession
+from workbench.session.end import MODEL_ERRORS, EndSession
 from workbench.session.journal import JournalError
 from workbench.session.tally import answer_text
 
 CUT_LIMIT = 3
 STOPS = {"signal": "error_retryable", "interrupt": "error_interrupted", "terminate": "error_terminated"}
-# kind of ModelError -> subtype of the result
-MODEL_ERRORS = {
-    "authentication": "error_authentication",
-    "unknown_model": "error_usage",
-    "unavailable": "error_retryable",
-}
 
 
 async def work(session: Session) -> None:
@@ -47,13 +42,20 @@ async def _bounded(session: Session) -> EndSession | None:
     except EndSession as end:
         return end
     except ModelError as error:
-        return EndSession(MODEL_ERRORS.get(error.kind, "error_during_execution"), str(error))
+        return EndSession(MODEL_ERRORS.get(error.kind, "error_during_execution"), _words(session, error))
     except TimeoutError:
         return EndSession("error_max_budget", f"the time limit of {session.caps.timeout_s:g} s is reached (timeout)")
     except asyncio.CancelledError:
         reason = session.stopping or "terminate"
         return EndSession(STOPS.get(reason, "error_interrupted"), f"stopped by {reason}")
     return None
+
+
+def _words(session: Session, error: ModelError) -> str:
+    if error.kind != "unknown_model":
+        return str(error)
+    near = Catalogue.load({}).nearest(session.info.id)
+    return f"{error}; " + (f"did you mean {near}?" if near else "`mlwb run --model` names another one")
 
 
 async def _until_done(session: Session) -> None:

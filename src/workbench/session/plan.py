@@ -10,7 +10,7 @@ from workbench.definitions import discovery
 from workbench.definitions.grants import deny_rules
 from workbench.definitions.types import Definition
 from workbench.models.base import ModelInfo, Thinking
-from workbench.models.catalogue import Catalogue
+from workbench.models.catalogue import Catalogue, CatalogueError
 from workbench.permissions.rules import RuleError, parse_rule
 from workbench.permissions.types import Policy
 from workbench.protocol.names import Mode, lower
@@ -59,6 +59,8 @@ def plan(task: Task, options: Options) -> Plan:
     if (why := discovery.startable(definition)) is not None:
         raise StartError("error_agent_definition", f"{definition.path}: {why}")
     info = _model(task, definition, settings)
+    if options.replay is not None:  # recorded answers cost nothing
+        info = msgspec.structs.replace(info, input=0.0, output=0.0, long_over=None)
     mode = _mode(task, definition, settings, options)
     deny = deny_rules(definition)
     thinking = Thinking(level=definition.thinking_level, tokens=definition.thinking_tokens, effort=definition.effort)
@@ -102,7 +104,7 @@ def settings_of(workspace: Path) -> Settings:
 
 
 def _model(task: Task, definition: Definition, settings: Settings) -> ModelInfo:
-    catalogue = Catalogue.load(settings.models)
+    catalogue = catalogue_of(settings)
     info = catalogue.find(task.model or definition.model or settings.model or "sonnet")
     caps = task.caps
     if caps.max_usd is not None and info.input is None and caps.max_tokens is None:
@@ -111,6 +113,14 @@ def _model(task: Task, definition: Definition, settings: Settings) -> ModelInfo:
             f"maxUsd cannot hold: the price of {info.id} is not known. Give maxTokens, or the price in the settings.",
         )
     return info
+
+
+def catalogue_of(settings: Settings) -> Catalogue:
+    """The models, as SETTINGS correct them. Raises StartError."""
+    try:
+        return Catalogue.load(settings.models)
+    except CatalogueError as error:
+        raise StartError("error_usage", f"settings: {error}") from None
 
 
 def _mode(task: Task, definition: Definition, settings: Settings, options: Options) -> Mode:

@@ -8,7 +8,7 @@ import msgspec
 from workbench.permissions.types import Runs
 from workbench.permissions.world import RealWorld
 from workbench.protocol.task import Task
-from workbench.session.end import StartError
+from workbench.session.end import MODEL_ERRORS, StartError
 from workbench.session.gate import Gate
 from workbench.session.plan import Options, Plan, plan
 
@@ -57,10 +57,11 @@ async def _endpoint(made: Plan, options: Options) -> Finding:
 
     client = AnthropicClient(env=options.env)
     try:
-        ok, detail, fix = await client.check(made.info)
+        ok, detail, fix, kind = await client.check(made.info)
     finally:
         await client.close()
-    return Finding(name="endpoint", ok=ok, detail=detail, fix=fix, subtype="error_authentication")
+    subtype = MODEL_ERRORS.get(kind, "error_during_execution")
+    return Finding(name="endpoint", ok=ok, detail=detail, fix=fix, subtype=subtype)
 
 
 def _budget(made: Plan) -> Finding:

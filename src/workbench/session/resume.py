@@ -8,7 +8,7 @@ from pathlib import Path
 
 import msgspec
 
-from workbench.models.catalogue import Catalogue
+from workbench.models.base import ModelError
 from workbench.protocol import events as e
 from workbench.protocol.names import Mode
 from workbench.protocol.task import Caps
@@ -20,7 +20,7 @@ from workbench.session.end import StartError
 from workbench.session.head import git_head
 from workbench.session.identity import boot_id, user_name
 from workbench.session.journal import Journal, JournalError
-from workbench.session.plan import Options, policy_of, settings_of
+from workbench.session.plan import Options, catalogue_of, policy_of, settings_of
 from workbench.session.prompt import Frame, reminder
 from workbench.session.start import assemble
 
@@ -39,6 +39,9 @@ def resume(
     except (JournalError, BlobError, OSError, msgspec.DecodeError) as error:
         journal.close()
         raise StartError("error_usage", f"session {journal.session} cannot be resumed: {error}") from None
+    except ModelError as error:
+        journal.close()
+        raise StartError("error_usage", str(error)) from None
     except StartError:
         journal.close()
         raise
@@ -59,7 +62,7 @@ def _taken_up(
     settings = settings_of(workspace)
     mode = next((x.event.mode for x in reversed(history) if isinstance(x.event, e.ModeChanged)), first.mode)
     policy = policy_of(first.task, settings, first.grants, frame.deny, mode, workspace, roots)
-    info = Catalogue.load(settings.models).find(first.model)
+    info = catalogue_of(settings).find(first.model)
     changes = Changes.load(workspace, folder, blobs)
     session = assemble(journal, blobs, first.task, frame, settings, info, policy, changes, options, clock)
     for envelope in history:

@@ -10,7 +10,7 @@ from pathlib import Path
 import msgspec
 
 from workbench import __version__, places
-from workbench.models.base import ModelClient, ModelInfo
+from workbench.models.base import ModelClient, ModelError, ModelInfo
 from workbench.permissions.types import Policy
 from workbench.permissions.world import RealWorld
 from workbench.protocol import events as e
@@ -46,9 +46,16 @@ def create(task: Task, options: Options, clock: Callable[[], float] = time.time)
     try:
         return _begun(journal, made, options, clock)
     except (JournalError, OSError) as error:
-        journal.close()
-        shutil.rmtree(folder, ignore_errors=True)
+        _undo(journal)
         raise StartError("error_during_execution", f"no session can be kept in {folder}: {error}") from None
+    except ModelError as error:  # a recording that cannot be read or written
+        _undo(journal)
+        raise StartError("error_usage", str(error)) from None
+
+
+def _undo(journal: Journal) -> None:
+    journal.close()
+    shutil.rmtree(journal.folder, ignore_errors=True)
 
 
 def _begun(journal: Journal, made: Plan, options: Options, clock: Callable[[], float]) -> Session:
