@@ -4,6 +4,7 @@ import json
 import os
 import select
 import signal
+import socket
 import subprocess
 import time
 from collections.abc import Callable
@@ -156,3 +157,31 @@ def test_nohup_is_kept(place: Place) -> None:
                 assert process.returncode == 0
         finally:
             signal.signal(signal.SIGHUP, before)
+
+
+def test_a_signal_while_notify_runs(place: Place) -> None:
+    task = f"---\nnotify: 'echo $$ > {place.repo}/pid; sleep 300'\n---\nx"
+    with (
+        place.endpoint([say("hi")]) as (_, env),
+        place.started("run", place.task(task), env=env) as process,
+    ):
+        pid = place.repo / "pid"
+        until(lambda: pid.exists() and pid.read_text().strip() != "")
+        process.send_signal(signal.SIGINT)
+        assert process.communicate(timeout=15)[0] == b"hi\n"
+        assert process.returncode == 0, "the session had ended before"
+        until(lambda: not running(int(pid.read_text())), 5)
+
+
+def test_a_signal_while_a_check_waits_for_the_endpoint(place: Place) -> None:
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        silent.listen()
+        env = place.env(ANTHROPIC_BASE_URL=f"http://127.0.0.1:{silent.getsockname()[1]}", ANTHROPIC_API_KEY="k")
+        with place.started("run", place.task("x"), "--check", env=env) as process:
+            silent.settimeout(30)
+            connection, _ = silent.accept()
+            process.send_signal(signal.SIGINT)
+            process.communicate(timeout=15)
+            assert process.returncode == 130
+            connection.close()

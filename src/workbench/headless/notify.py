@@ -35,8 +35,9 @@ async def notify(command: str, workspace: str, result: Result, console: Console)
         code = await asyncio.wait_for(process.wait(), LIMIT_S)
     except TimeoutError:
         console.say(f"notify ran longer than {LIMIT_S:g} s and was ended: {command}")
-        os.killpg(process.pid, signal.SIGKILL)
-        await process.wait()
         return
+    finally:
+        if process.returncode is None:
+            os.killpg(process.pid, signal.SIGKILL)
     if code:
         console.say(f"notify exited with {code}: {command}")

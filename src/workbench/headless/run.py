@@ -31,10 +31,10 @@ def run(args: Sequence[str], stdout_open: bool = True) -> int:
     if not stdout_open:
         console.say("standard output is closed, so there is nowhere to put the answer; nothing was started")
         return EXIT_CODES["error_during_execution"]
-    one = Run(flags.wanted_format(args), console)
     with Signals() as signals:
+        one = Run(flags.wanted_format(args), console, signals)
         try:
-            return asyncio.run(one.carry_out(args, signals))
+            return asyncio.run(one.carry_out(args))
         except SystemExit as end:  # --help
             return end.code if isinstance(end.code, int) else 0
         except Exception as error:
@@ -44,9 +44,10 @@ def run(args: Sequence[str], stdout_open: bool = True) -> int:
 class Run:
     """One call of `mlwb run`."""
 
-    def __init__(self, output_format: str, console: Console) -> None:
+    def __init__(self, output_format: str, console: Console, signals: Signals) -> None:
         self.format = output_format
         self.console = console
+        self.signals = signals
         self.stdout = Stdout()
         self.session = ""
         self.notify = ""
@@ -54,7 +55,7 @@ class Run:
         self.answered = False  # the result is on standard output
         self.lost: OSError | None = None  # why nothing more can be written to standard output
 
-    async def carry_out(self, args: Sequence[str], signals: Signals) -> int:
+    async def carry_out(self, args: Sequence[str]) -> int:
         """The whole run; every expected failure ends as a result object and an exit code."""
         try:
             asked = flags.read(args)
@@ -70,32 +71,35 @@ class Run:
             env=dict(os.environ), record=asked.record, replay=asked.replay, allow_bypass=asked.allow_bypass,
             trust_workspace=asked.trust_workspace,
         )  # fmt: skip
-        if signals.reason is not None:
-            return await self._failed(signals.subtype, "stopped before a session began")
+        if self.signals.reason is not None:
+            return await self._failed(self.signals.subtype, "stopped before a session began")
         try:
             if asked.check and asked.task is not None:
-                return await self._check(await local.preflight(asked.task, options))
+                return await self._check(await self.signals.unless(local.preflight(asked.task, options)))
             if asked.task is not None:
                 client = await local.start(asked.task, options)
             else:
                 client = await local.resume(self.session, asked.caps, asked.answer, options)
         except local.StartError as error:
             return await self._failed(error.subtype, error.message)
-        return await self._attend(client, asked, signals)
+        return await self._attend(client, asked)
 
-    async def _attend(self, client: Client, asked: flags.Asked, signals: Signals) -> int:
+    async def _attend(self, client: Client, asked: flags.Asked) -> int:
         """From the session's first event to the last word about it."""
         self.session = client.session
         if asked.resume is not None:
             self._recall()
         teller = telling.Teller(self.console)
         working = asyncio.create_task(self._work(client, asked.partial, teller))
-        helpers = [asyncio.create_task(signals.steer(client, working)), asyncio.create_task(_redraw(client, teller))]
+        helpers = [
+            asyncio.create_task(self.signals.steer(client, working)),
+            asyncio.create_task(_redraw(client, teller)),
+        ]
         try:
             result = await working
         except asyncio.CancelledError:
             what = "was not read to its end" if self.stdout.stalled else "did not end in time; it can be resumed"
-            return await self._failed(signals.subtype, f"session {self.session} {what}")
+            return await self._failed(self.signals.subtype, f"session {self.session} {what}")
         finally:
             for helper in helpers:
                 helper.cancel()
@@ -149,7 +153,7 @@ class Run:
 
     async def _leave(self, result: Result) -> int:
         if self.notify:
-            await notify(self.notify, self.workspace, result, self.console)
+            await self.signals.unless(notify(self.notify, self.workspace, result, self.console))
         if self.lost is None:
             return result.exit_code
         if isinstance(self.lost, BrokenPipeError):
@@ -157,7 +161,9 @@ class Run:
         self.console.say(f"the answer could not be written to standard output: {self.lost.strerror}")
         return EXIT_CODES["error_during_execution"]
 
-    async def _check(self, findings: Sequence[local.Finding]) -> int:
+    async def _check(self, findings: Sequence[local.Finding] | None) -> int:
+        if findings is None:
+            return await self._failed(self.signals.subtype, "stopped before everything was looked at")
         await self._write(preflight.as_table(findings) if self.format == "text" else preflight.as_json(findings))
         if self.lost is not None:
             return BROKEN_PIPE if isinstance(self.lost, BrokenPipeError) else EXIT_CODES["error_during_execution"]

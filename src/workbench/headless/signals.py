@@ -5,12 +5,15 @@ import contextlib
 import os
 import signal
 from collections import Counter
+from collections.abc import Callable, Coroutine
 from types import FrameType
-from typing import Any
+from typing import Any, TypeVar
 
 from workbench.host.client import Client
 from workbench.protocol.commands import Stop
 from workbench.protocol.result import EXIT_CODES
+
+T = TypeVar("T")
 
 # reason of `Stop` -> how the run ends, and how many seconds the session has for it
 SUBTYPES = {"signal": "error_retryable", "interrupt": "error_interrupted", "terminate": "error_terminated"}
@@ -34,7 +37,7 @@ class Signals:
         self._counts: Counter[int] = Counter()
         self._before: dict[int, Any] = {}
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._wake: asyncio.Event | None = None
+        self._react: Callable[[], object] = lambda: None
 
     def __enter__(self) -> "Signals":
         for number in _CAUGHT:
@@ -63,13 +66,22 @@ class Signals:
             self.reason, self.grace_s = "signal", GRACE_S["signal"]
         if count > 2 and number in (signal.SIGINT, signal.SIGTERM):
             os._exit(EXIT_CODES[self.subtype])
-        if self._loop is not None and self._wake is not None:
-            self._loop.call_soon_threadsafe(self._wake.set)
+        if self._loop is not None:
+            self._loop.call_soon_threadsafe(self._react)
+
+    async def unless(self, work: Coroutine[Any, Any, T]) -> T | None:
+        """Carries WORK out, and gives it up at the next signal (None)."""
+        task = asyncio.create_task(work)
+        self._loop, self._react = asyncio.get_running_loop(), task.cancel
+        try:
+            return await task
+        except asyncio.CancelledError:
+            return None
 
     async def steer(self, client: Client, working: "asyncio.Task[Any]") -> None:
         """Passes each signal on to the session, and ends WORKING when it takes too long, whoever holds it up."""
-        loop = self._loop = asyncio.get_running_loop()
-        wake = self._wake = asyncio.Event()
+        loop, wake = asyncio.get_running_loop(), asyncio.Event()
+        self._loop, self._react = loop, wake.set
         told, until = 0, 0.0
         while True:
             if self.reason is not None and self._counts.total() > told:
