@@ -7,6 +7,7 @@ import sys
 import time
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from support.tool_calls import Session
@@ -289,6 +290,19 @@ def test_ignore_rules_are_read_as_ripgrep_reads_them(tmp_path, start):
     command = ["rg", "--no-config", "--files", "--hidden", "--no-require-git", "--no-ignore-global", *hidden, "./"]
     listed = subprocess.run(command, cwd=base, stdin=subprocess.DEVNULL, capture_output=True, encoding="utf-8").stdout
     assert sorted(walk(str(base))) == sorted(line.removeprefix("./") for line in listed.splitlines())
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_names_that_are_no_utf8_can_be_shown(session, tmp_path, engine, monkeypatch):
+    name = os.fsencode(tmp_path) + b"/caf\xe9.txt"
+    with open(name, "wb") as file:
+        file.write(b"needle\n")
+    assert ask(session, engine, monkeypatch, pattern="needle") == r"caf\udce9.txt"
+    assert ask(session, engine, monkeypatch, pattern="needle", output_mode="count").startswith(r"caf\udce9.txt:1")
+    for tool, given in (("Glob", {"pattern": "*"}), ("LS", {})):
+        outcome = session.call(tool, **given)
+        assert b"udce9.txt" in msgspec.json.encode(outcome)
+    assert "udce9.txt" in session.error("Read", file_path="cafe.txt")
 
 
 # --- Glob and LS ---------------------------------------------------------------------------------------------

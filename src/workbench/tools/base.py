@@ -17,6 +17,9 @@ from workbench.tools.ledger import FileLedger
 class ToolError(Exception):
     """The call cannot be done; the message is for the model: what happened, and what to do instead."""
 
+    def __init__(self, message: str) -> None:
+        super().__init__(encodable(message))
+
 
 class Outcome(msgspec.Struct, kw_only=True):
     """What a call gave: API content blocks for the model, display blocks and one line for people.
@@ -34,7 +37,12 @@ class Outcome(msgspec.Struct, kw_only=True):
 
 def text_content(text: str) -> list[dict[str, Any]]:
     """TEXT as API content."""
-    return [{"type": "text", "text": text}]
+    return [{"type": "text", "text": encodable(text)}]
+
+
+def encodable(text: str) -> str:
+    """TEXT as it can be written to JSON: bytes of file names that are no UTF-8 become visible escapes."""
+    return text if text.isascii() else text.encode(errors="backslashreplace").decode()
 
 
 def absolute(path: str, cwd: str) -> str:

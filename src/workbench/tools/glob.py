@@ -11,7 +11,7 @@ import msgspec
 from workbench.permissions.types import Need, Reads
 from workbench.protocol.blocks import Listing
 from workbench.tools import files
-from workbench.tools.base import Context, Outcome, ToolError, absolute, text_content
+from workbench.tools.base import Context, Outcome, ToolError, absolute, encodable, text_content
 from workbench.tools.globs import GlobError, expression, split_base
 from workbench.tools.search import modified
 from workbench.tools.threads import stoppable
@@ -61,7 +61,7 @@ def _found(context: Context, base: Path, pattern: str, stop: threading.Event) ->
     if (readable := context.readable) is not None:
         paths = (path for path in paths if readable(f"{base}/{path}"))
     dated = sorted((-modified(f"{base}/{path}"), prefix + path) for path in paths)
-    rows = [path for _, path in dated[:_SHOWN]]
+    rows = [encodable(path) for _, path in dated[:_SHOWN]]
     total = len(dated)
     notes = [f"[the newest {_SHOWN} of {total}; a narrower pattern shows the others]"] if total > _SHOWN else []
     none = "No files match (those that .gitignore names were left out)."

@@ -9,7 +9,7 @@ import msgspec
 from workbench.permissions.types import Need, Reads
 from workbench.protocol.blocks import Listing
 from workbench.tools import files, search
-from workbench.tools.base import Context, Outcome, ToolError, absolute, text_content
+from workbench.tools.base import Context, Outcome, ToolError, absolute, encodable, text_content
 from workbench.tools.globs import words
 from workbench.tools.ignore import Scope
 from workbench.tools.text import looks_binary, marked
@@ -118,7 +118,7 @@ def _outcome(given: Any, answer: search.Answer, cut: bool) -> Outcome:
     skipped = given.offset or 0
     wanted = answer.rows[skipped : skipped + given.head_limit if given.head_limit else None]
     rows, room = [], _PAGE
-    for row in map(answer.show, wanted):
+    for row in map(encodable, map(answer.show, wanted)):
         room -= len(row) + 1
         if room < 0:
             break

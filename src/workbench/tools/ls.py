@@ -13,13 +13,14 @@ import msgspec
 from workbench.permissions.types import Need, Reads
 from workbench.protocol.blocks import Listing
 from workbench.tools import files
-from workbench.tools.base import Context, Outcome, ToolError, absolute, text_content
+from workbench.tools.base import Context, Outcome, ToolError, absolute, encodable, text_content
 from workbench.tools.globs import GlobError
 from workbench.tools.ignore import VCS, Scope
 from workbench.tools.threads import stoppable
 from workbench.tools.walk import Overrides
 
 _ENTRIES = 1000
+_PAGE = 40_000  # characters of one answer
 _LISTED = 200  # rows that travel with the event
 _CLOSED = frozenset((*VCS, "__pycache__", "node_modules", ".venv"))
 
@@ -78,16 +79,21 @@ def _listed(given: Any, context: Context, stop: threading.Event) -> Outcome:
         return concealed or bool(left_out.verdict(path, name, folder))
 
     tree, count, closed = _gather(str(base), unwanted, stop)
-    rows = [f"{base}/".replace("//", "/"), *_rows(tree, "  ")]
-    if count > _ENTRIES:
-        rows.append(f"[{_ENTRIES} entries of more; list a folder below, or use Glob]")
+    rows = [f"{base}/".replace("//", "/")]
+    room = _PAGE
+    for row in map(encodable, _rows(tree, "  ")):
+        room -= len(row) + 1
+        if room < 0:
+            break
+        rows.append(row)
+    if count > _ENTRIES or room < 0:
+        rows.append(f"[{len(rows) - 1} entries of more; list a folder below, or use Glob]")
     if closed:
         rows.append("[… marks folders that were not opened: ignored by git, or beyond the limit]")
-    summary = f"{min(count, _ENTRIES)} entries"
     return Outcome(
         content=text_content("\n".join(rows) if count else f"{shown} is an empty folder."),
         display=[Listing(lines=tuple(rows[:_LISTED]), total=len(rows))],
-        summary=summary,
+        summary=f"{min(count, _ENTRIES)} entries",
     )
 
 
