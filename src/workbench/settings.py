@@ -5,7 +5,6 @@ anything that names a program or an address do not.
 """
 
 import difflib
-import functools
 import json
 import re
 from pathlib import Path
@@ -115,14 +114,14 @@ def _no_bypass(file: "_File") -> Mode | None:
 
 def _ceiling(near: list["_File"]) -> Mode | None:
     """The lowest mode that the workspace's files name; bypassPermissions lowers nothing."""
-    named: list[Mode] = []
+    ceiling: Mode | None = None
     for file in near:
         mode = file.mode()
         if mode == "bypassPermissions":
             file.note("its mode bypassPermissions is ignored: a workspace never raises the mode")
         elif mode is not None:
-            named.append(mode)
-    return functools.reduce(lower, named) if named else None
+            ceiling = lower(ceiling or mode, mode)
+    return ceiling
 
 
 class _File:

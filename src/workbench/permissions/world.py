@@ -128,8 +128,10 @@ def parse_git_config(text: str) -> dict[str, str]:
     """
     settings: dict[str, str] = {}
     section = ""
-    for raw in re.sub(r"\\\n", " ", text).splitlines():
+    for raw in text.split("\n"):
         line = raw.strip()
+        if line.endswith("\\"):  # it may go on in the next line, which then is no setting, or no section, of its own
+            settings[f"a line that is not understood: {line[:60]}"] = ""
         while line and line[0] not in "#;":
             if found := _SECTION.match(line):
                 section = found[1] + (f".{found[2]}" if found[2] is not None else "")
