@@ -46,7 +46,7 @@ def test_offset_and_limit_choose_lines_and_say_how_to_go_on(session, tmp_path):
 def test_past_the_end_and_empty_are_said(session, tmp_path):
     (tmp_path / "a").write_text("one\n")
     (tmp_path / "empty").touch()
-    assert session.text("Read", file_path="a", offset=9) == "a has 1 lines; line 9 is past its end."
+    assert session.text("Read", file_path="a", offset=9) == "a has 1 line; line 9 is past its end."
     assert session.text("Read", file_path="empty") == "empty is empty."
 
 

@@ -15,7 +15,7 @@ from workbench.protocol.blocks import Text as Shown
 from workbench.tools import files, images, kinds, notebook
 from workbench.tools.base import Context, Outcome, ToolError, absolute, text_content
 from workbench.tools.ledger import Seen
-from workbench.tools.text import Text, decode, lines_of, looks_binary, marked, numbered
+from workbench.tools.text import Text, decode, lines_of, looks_binary, marked, numbered, shorten
 from workbench.tools.threads import stoppable
 
 _LINES = 2000  # shown where no limit is given
@@ -102,7 +102,7 @@ class Page(msgspec.Struct, frozen=True):
             rows.append(f"[lines {self.start}-{last} of {whole}: the end]")
         if self.note:
             rows.append(f"[{self.note}]")
-        text = "\n".join(self.lines[: last - self.start + 1])
+        text = "\n".join(map(shorten, self.lines[: last - self.start + 1]))
         blob = context.put_blob(text.encode(errors="surrogatepass")) if len(text) > _INLINE else None
         return Outcome(
             content=text_content("\n".join(rows)),
@@ -118,7 +118,8 @@ def _text(given: Any, context: Context, source: files.Source, shown: str) -> Out
     lines = lines_of(text.shown)
     start, limit = max(given.offset or 1, 1), given.limit or _LINES
     if start > len(lines):
-        words = f"{shown} has {len(lines)} lines; line {start} is past its end." if lines else f"{shown} is empty."
+        count = f"{len(lines)} line{'s' * (len(lines) != 1)}"
+        words = f"{shown} has {count}; line {start} is past its end." if lines else f"{shown} is empty."
         return Outcome(content=text_content(words), display=[Shown(text=words)], summary=words)
     end = start - 1 + limit
     page = Page(start, lines[start - 1 : end], end < len(lines), text.note)
