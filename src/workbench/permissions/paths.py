@@ -109,7 +109,10 @@ class Places:
         found, todo = [], [""]
         while todo:
             here = todo.pop()
-            for name in self.world.listdir(f"{folder}/{here}") or ():
+            names = self.world.listdir(f"{folder}/{here}")
+            if names is None and (here or (self.stat(folder) or Stat(kind="none")).kind == "dir"):
+                raise UnreadableError("it uses a folder that cannot be looked through")
+            for name in names or ():
                 path = f"{here}/{name}" if here else name
                 found.append(path)
                 status = self.stat(f"{folder}/{path}")

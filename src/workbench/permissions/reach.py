@@ -8,7 +8,7 @@ import msgspec
 from workbench.permissions.options import Operand
 from workbench.permissions.paths import PathError, Places, within
 from workbench.permissions.syntax import UnreadableError
-from workbench.permissions.words import UNKNOWN, Field
+from workbench.permissions.words import Field
 
 _MOST_MATCHES = 500
 
@@ -46,10 +46,7 @@ class Reach:
         """The paths that OPERAND stands for, globs expanded; what lands in a folder has the name of its source."""
         field = operand.field
         if not field.known:
-            if field.text.strip(UNKNOWN + "/*.") == "" or operand.use != "read":
-                self.refuse(f"which path {argv[0].text} would use is not written out")
-            else:
-                self.refuse(f"which file {argv[0].text} would read is not written out")
+            self.refuse(f"which path {argv[0].text} would use is not written out")
             return []
         if field.text == "-" and operand.use == "read":
             return []
@@ -71,11 +68,8 @@ class Reach:
         if not field.globbed:
             return [field.text]
         found = [("/" if field.text.startswith("/") else "")]
-        for at, part in enumerate(_split(field)):
-            step: list[str] = []
-            for start in found:
-                step += self.step(start, part, folder, first=at == 0)
-            found = step
+        for part in _split(field):
+            found = [path for start in found for path in self.step(start, part, folder)]
             if len(found) > _MOST_MATCHES:
                 raise UnreadableError("a glob that matches too many files")
         if field.mask[0] == "a" and any(path.startswith("-") for path in found):
@@ -91,13 +85,16 @@ class Reach:
             return False
         return not only_folders or (located.stat is not None and located.stat.kind == "dir")
 
-    def step(self, start: str, part: Field, folder: str, first: bool) -> list[str]:
+    def step(self, start: str, part: Field, folder: str) -> list[str]:
+        """What follows the path START by one component."""
         if not part.globbed:
             path = start + part.text
             return [path + "/"] if not part.text or self.exists(path, folder) else []
+        if not self.there(start or ".", folder, only_folders=True):
+            return []
         names = self.places.world.listdir(posixpath.join(folder, start))
         if names is None:
-            return []
+            raise UnreadableError("a glob in a folder that cannot be looked through")
         if re.search(r"\[[:.=]", part.text):
             raise UnreadableError("a glob with a named class of characters")
         try:
@@ -108,6 +105,7 @@ class Reach:
         return [f"{start}{name}/" for name in names if pattern.fullmatch(name) and (dots or not name.startswith("."))]
 
     def exists(self, path: str, folder: str) -> bool:
+        """Whether something is at PATH, links followed."""
         return self.there(path, folder, only_folders=False) and self.places.locate(path, folder).stat is not None
 
     def landing(self, target: str, folder: str, argv: list[Field]) -> list[Touch]:
@@ -117,13 +115,15 @@ class Reach:
         touches = [] if into else [Touch(target, folder, "write")]
         sources = [path for field in argv[1:] if not field.text.startswith("-") for path in self.matches(field, folder)]
         for source in sources:
+            if source == target:
+                continue
             name = posixpath.basename(source.rstrip("/"))
             if into and name not in ("", ".", ".."):
                 touches.append(Touch(f"{target}/{name}", folder, "write"))
             origin = self.places.locate(source, folder)
             if len(origin.ends) > 1 or (origin.stat is not None and origin.stat.kind == "dir"):
                 self.made.append(posixpath.normpath(posixpath.join(folder, target)))
-            if origin.stat is not None and origin.stat.kind == "dir" and source != target:
+            if origin.stat is not None and origin.stat.kind == "dir":
                 touches += [Touch(f"{target}/{below}", folder, "write") for below in self.places.below(origin.real)]
         return touches
 
