@@ -1,5 +1,7 @@
 """What a client may ask of a session. Each command has an id of the client's choosing and gets one `Ack`."""
 
+from typing import Any
+
 import msgspec
 
 from workbench.protocol.names import Mode
@@ -16,10 +18,11 @@ class Command(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag
 
 
 class SubmitPrompt(Command, frozen=True, kw_only=True):
-    """Words for the agent; queued while it works."""
+    """Words for the agent; queued while it works. `content` holds API blocks when there is more than text (images)."""
 
     text: str
     by: str
+    content: tuple[dict[str, Any], ...] = ()
 
 
 class Interrupt(Command, frozen=True, kw_only=True):
@@ -66,12 +69,78 @@ class Rename(Command, frozen=True, kw_only=True):
     by: str
 
 
+class Rewind(Command, frozen=True, kw_only=True):
+    """Go back to before the prompt whose event is `seq`: the talk, the files, or both."""
+
+    seq: int
+    talk: bool = True
+    files: bool = True
+    by: str
+
+
+class UndoRewind(Command, frozen=True, kw_only=True):
+    """Take the last rewind back, as long as nothing was asked since."""
+
+    by: str
+
+
+class RevertHunks(Command, frozen=True, kw_only=True):
+    """Undo changes of one file: the hunks named by their digest, all of the file where none is named."""
+
+    path: str
+    since: str = "start"
+    hunks: tuple[str, ...] = ()
+    by: str
+
+
+class StageHunks(Command, frozen=True, kw_only=True):
+    """Put changes of one file into git's index: the hunks named by their digest, all of the file where none is."""
+
+    path: str
+    hunks: tuple[str, ...] = ()
+    by: str
+
+
+class RunShell(Command, frozen=True, kw_only=True):
+    """A command of the person, in the person's own shell, without the gate. Its output is shown, not sent on."""
+
+    command: str
+    by: str
+
+
+class Fork(Command, frozen=True, kw_only=True):
+    """A new session that begins with this one's talk up to before the prompt `seq` (0: all of it).
+
+    With `agent` another agent takes over, with `brief` as its first words instead of the talk. `Ack.value` is its id.
+    """
+
+    seq: int = 0
+    agent: str | None = None
+    brief: str | None = None
+    by: str
+
+
 class Ack(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What became of a command. `error` says why it was refused."""
 
     id: str
     ok: bool
     error: str = ""
+    value: str = ""
 
 
-AnyCommand = SubmitPrompt | Interrupt | Stop | Approve | SetMode | Compact | Rename
+AnyCommand = (
+    SubmitPrompt
+    | Interrupt
+    | Stop
+    | Approve
+    | SetMode
+    | Compact
+    | Rename
+    | Rewind
+    | UndoRewind
+    | RevertHunks
+    | StageHunks
+    | RunShell
+    | Fork
+)

@@ -282,6 +282,53 @@ class Notice(Event, frozen=True, kw_only=True):
     about: str = ""
 
 
+class SnapshotTaken(Event, frozen=True, kw_only=True):
+    """The workspace's files as they were before `turn` (or before a rewind). `snapshot` names a git tree of its own."""
+
+    snapshot: str
+    turn: int
+    reason: str  # prompt, answer, rewind
+
+
+class Rewound(Event, frozen=True, kw_only=True):
+    """The session went back to before the prompt of event `seq`; `before` is the snapshot that undoes it.
+
+    With `undone` this takes back the rewind of event `undone`.
+    """
+
+    seq: int
+    talk: bool
+    files: bool
+    by: str
+    before: str | None = None
+    undone: int = 0
+
+
+class HunksReverted(Event, frozen=True, kw_only=True):
+    """A person took changes of a file back."""
+
+    path: str
+    hunks: int
+    by: str
+
+
+class ShellRan(Event, frozen=True, kw_only=True):
+    """A person's own command ran; `output` is its end, the whole lies in the file `path`."""
+
+    command: str
+    output: str
+    exit_code: int | None
+    by: str
+    path: str = ""
+
+
+class Idle(Event, frozen=True, kw_only=True):
+    """An interactive session waits for a person. reason: done, interrupted, or the subtype of what went wrong."""
+
+    reason: str
+    message: str = ""
+
+
 class RunLinked(Event, frozen=True, kw_only=True):
     """An experiment run belongs to this session."""
 
@@ -364,6 +411,11 @@ JournalEvent = (
     | QuestionsAsked
     | Notice
     | RunLinked
+    | SnapshotTaken
+    | Rewound
+    | HunksReverted
+    | ShellRan
+    | Idle
     | Unknown
 )
 EphemeralEvent = TextDelta | ThinkingDelta | CallDelta | CallProgress | Tick

@@ -2,6 +2,7 @@
 
 import msgspec
 
+from workbench.protocol.result import FileChange
 from workbench.protocol.state import Item
 
 
@@ -37,11 +38,25 @@ class BlobPage(Query, frozen=True, kw_only=True):
 
 
 class DiffPage(Query, frozen=True, kw_only=True):
-    """The change of one file since the session began, as a unified diff, from line `offset`."""
+    """The change of one file, as a unified diff, from line `offset`. since: start, turn (the last prompt), head."""
 
     path: str
     offset: int = 0
     lines: int = 2000
+    since: str = "start"
+
+
+class ChangedFiles(Query, frozen=True, kw_only=True):
+    """Which files differ, whoever changed them. since: start, turn, head, or `rewind:SEQ` for what that would undo."""
+
+    since: str = "start"
+
+
+class FindFiles(Query, frozen=True, kw_only=True):
+    """Files of the workspace whose path matches `pattern` fuzzily, the best first; ignored ones are left out."""
+
+    pattern: str
+    n: int = 50
 
 
 class SeriesPage(Query, frozen=True, kw_only=True):
@@ -75,11 +90,25 @@ class Diff(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag=_tag
     total: int
 
 
+class Changes(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag=_tag):
+    """Answer to `ChangedFiles`, by path; `notes` say what cannot be told."""
+
+    files: tuple[FileChange, ...]
+    notes: tuple[str, ...] = ()
+
+
+class Paths(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag=_tag):
+    """Answer to `FindFiles`; `total` counts all files that match."""
+
+    paths: tuple[str, ...]
+    total: int
+
+
 class Series(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag=_tag):
     """Answer to `SeriesPage`: (step, value) pairs; a value is None where the run logged NaN."""
 
     points: tuple[tuple[float, float | None], ...]
 
 
-AnyQuery = ItemsBefore | ItemText | BlobPage | DiffPage | SeriesPage
-AnyPage = Items | Blob | Diff | Series
+AnyQuery = ItemsBefore | ItemText | BlobPage | DiffPage | ChangedFiles | FindFiles | SeriesPage
+AnyPage = Items | Blob | Diff | Changes | Paths | Series

@@ -42,7 +42,9 @@ class Pages:
             return self._blob(query)
         if isinstance(query, q.DiffPage):
             return await self._diff(query)
-        return await self._series(query) if self._series else q.Series(points=())
+        if isinstance(query, q.SeriesPage):
+            return await self._series(query) if self._series else q.Series(points=())
+        raise NotImplementedError(type(query).__name__)
 
     def items(self, before: int, n: int) -> q.Items:
         """The N newest items whose id is lower than BEFORE (0: all), complete as of now, oldest first."""

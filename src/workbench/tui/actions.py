@@ -1,0 +1,76 @@
+"""Every action, declared once: bindings, palette, footer, help screen and docs are made from this table.
+
+Only chords that tmux and a plain SSH terminal can send: no function key, no alt, no shift+enter as the only way.
+"""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Action:
+    """`id` is what the keymap of a user names. `on`: app, or the id of the view that carries it out while focused.
+
+    `footer`: shown in the footer when it works here. `slash`: the command at the prompt that does the same.
+    """
+
+    id: str
+    title: str
+    keys: tuple[str, ...]
+    on: str = "app"
+    group: str = "general"
+    footer: bool = False
+    slash: str | None = None
+
+
+ACTIONS: tuple[Action, ...] = (
+    Action("quit", "quit", ("ctrl+q",), footer=True, slash="quit"),
+    Action("palette", "all commands", ("ctrl+p",), footer=True),
+    Action("help", "keys and help", ("question_mark", "ctrl+g"), footer=True, slash="help"),
+    Action("stop", "stop what runs / close", ("escape",), group="agent"),
+    Action("next_view", "next pane", ("tab",), group="panes"),
+    Action("previous_view", "previous pane", ("shift+tab",), group="panes"),
+    Action("talk", "the talk", ("1",), group="panes"),
+    Action("diff", "diff pane", ("2",), group="panes", slash="diff"),
+    Action("runs", "runs pane", ("3",), group="panes", slash="runs"),
+    Action("gpu", "GPU pane", ("4",), group="panes", slash="gpu"),
+    Action("todo", "to-do and files", ("5",), group="panes", slash="todo"),
+    Action("prompt", "to the prompt", ("i", "slash"), group="panes"),
+    Action("zoom", "one pane, whole screen", ("z",), group="panes"),
+    Action("sessions", "sessions", ("ctrl+o",), group="session", slash="resume"),
+    Action("rename", "rename the session", (), group="session", slash="rename"),
+    Action("fork", "fork the session", (), group="session", slash="fork"),
+    Action("handoff", "hand over to another agent", (), group="session", slash="handoff"),
+    Action("agent", "choose an agent", (), group="session", slash="agent"),
+    Action("model", "choose a model", (), group="session", slash="model"),
+    Action("mode", "lower the mode", (), group="session", slash="mode"),
+    Action("compact", "shorten the history", (), group="session", slash="compact"),
+    Action("rewind", "rewind", ("ctrl+r",), group="session", slash="rewind"),
+    Action("undo_rewind", "undo the rewind", (), group="session", slash="undo"),
+    Action("export", "export the session", (), group="session", slash="export"),
+    Action("cost", "what it cost", (), group="session", slash="cost"),
+    Action("permissions", "rules and denials", (), group="session", slash="permissions"),
+    Action("theme", "theme", (), group="general", slash="theme"),
+    Action("motion", "reduced motion on or off", (), group="general"),
+    Action("search", "search the talk", ("ctrl+f",), on="talk", group="talk"),
+    Action("copy", "copy", ("y",), on="talk", group="talk", footer=True),
+    Action("open_card", "open or close", ("enter",), on="talk", group="talk", footer=True),
+    Action("edit_block", "open in $EDITOR", ("e",), on="talk", group="talk"),
+    Action("to_end", "follow the end", ("end", "G"), on="talk", group="talk"),
+    Action("thinking", "show thinking", ("t",), on="talk", group="talk"),
+    Action("diff_since", "since start / turn / HEAD", ("s",), on="diff", group="diff", footer=True),
+    Action("diff_side", "unified / side by side", ("u",), on="diff", group="diff"),
+    Action("diff_next", "next hunk", ("n", "right_square_bracket"), on="diff", group="diff"),
+    Action("diff_previous", "previous hunk", ("p", "left_square_bracket"), on="diff", group="diff"),
+    Action("diff_accept", "accept hunk", ("a",), on="diff", group="diff", footer=True),
+    Action("diff_revert", "revert hunk", ("x",), on="diff", group="diff", footer=True),
+    Action("diff_revert_file", "revert file", ("X",), on="diff", group="diff"),
+    Action("diff_stage", "stage hunk", ("+",), on="diff", group="diff"),
+    Action("diff_comment", "comment on hunk", ("c",), on="diff", group="diff", footer=True),
+    Action("diff_send", "send comments to the agent", ("C",), on="diff", group="diff"),
+    Action("diff_open", "open in $EDITOR", ("e",), on="diff", group="diff"),
+)
+
+
+def on(view: str) -> tuple[Action, ...]:
+    """The actions that VIEW carries out."""
+    return tuple(action for action in ACTIONS if action.on == view)

@@ -1,0 +1,1 @@
+"""Whole screens that cover the workbench for a while."""
