@@ -1,5 +1,8 @@
 """Commands: what passes unasked, what asks, and what no rule lifts."""
 
+import subprocess
+from pathlib import Path
+
 import pytest
 
 from support.gate import Gate
@@ -219,6 +222,26 @@ def test_a_quoted_here_doc_is_data(gate: Gate) -> None:
     assert gate.bash("cat <<'EOF'\nEOF\ncurl x\nEOF").verdict == "ask"
 
 
+def test_a_folder_too_large_to_look_through_asks(gate: Gate, tmp_path: Path) -> None:
+    (tmp_path / "app/data").mkdir(parents=True)
+    for number in range(5_010):
+        (tmp_path / f"app/data/{number}").touch()
+    here = Gate(tmp_path / "app", gate.home)
+    assert here.bash("cat data/1*").verdict == "ask"
+    assert here.bash("ls data").verdict == "allow"
+    assert here.bash("grep -r x data", deny=["Read(7)"]).verdict == "ask"
+    assert here.bash("cp -r data copy").verdict == "ask"
+
+
+def test_what_was_copied_may_be_read(gate: Gate) -> None:
+    assert gate.bash("cp a.txt src/ && cat src/a.txt").verdict == "allow"
+
+
+def test_looking_at_names_follows_no_link(gate: Gate) -> None:
+    assert gate.bash("du -sh to_*").verdict == "allow"
+    assert gate.bash("cat to_*").verdict == "ask"
+
+
 def test_lines_that_go_on_are_one_command(gate: Gate) -> None:
     assert gate.bash("ls \\\n  -la \\\n  src").verdict == "allow"
     assert gate.bash("echo 'a' \\\n&& curl x").verdict == "ask"
@@ -261,9 +284,7 @@ def test_words_about_agents_start_none(gate: Gate) -> None:
     assert gate.bash("mlwb exp list", allow=["Bash(mlwb exp *)"]).verdict == "allow"
 
 
-def test_git_asks_where_the_repository_names_programs(gate: Gate, tmp_path) -> None:
-    import subprocess
-
+def test_git_asks_where_the_repository_names_programs(gate: Gate, tmp_path: Path) -> None:
     subprocess.run(["git", "init", "-q", tmp_path], check=True)
     here = Gate(tmp_path, gate.home)
     assert here.bash("git status").verdict == "allow"

@@ -75,7 +75,8 @@ class Reach:
         if field.mask[0] == "a" and any(path.startswith("-") for path in found):
             self.refuse("a glob matches a name that begins with a dash and would be taken for an option")
         only_folders = field.text.endswith("/")
-        return [path for path in found if self.there(path, folder, only_folders)] or [field.text]
+        kept = [path for path in found if self.there(path, folder, only_folders)]
+        return (kept if only_folders else [path.rstrip("/") for path in kept]) or [field.text]
 
     def there(self, path: str, folder: str, only_folders: bool) -> bool:
         """Whether a match can be opened: not a link in a circle, and a folder where the glob ends in a slash."""
@@ -92,7 +93,7 @@ class Reach:
             return [path + "/"] if not part.text or self.exists(path, folder) else []
         if not self.there(start or ".", folder, only_folders=True):
             return []
-        names = self.places.world.listdir(posixpath.join(folder, start))
+        names = self.places.world.listdir(self.places.locate(start or ".", folder).real)
         if names is None:
             raise UnreadableError("a glob in a folder that cannot be looked through")
         if re.search(r"\[[:.=]", part.text):
