@@ -214,15 +214,19 @@ def _folded(part: str) -> str:
 
 def secret(located: Located, home: str) -> str | None:
     """Why reading it would give away a secret, or None."""
-    for end in located.ends:
-        parts = [_folded(part) for part in end.split("/") if part]
-        name = parts[-1] if parts else ""
-        if any(part in _SECRET_FOLDERS for part in parts) and not name.endswith(".pub"):
-            return f"{end} is where credentials are kept"
-        if name in _SECRET_FILES or (_SECRET_NAMES.fullmatch(name) and not _HARMLESS_ENV.fullmatch(name)):
-            return f"{end} looks like a file of secrets"
-        if home and within(end, home) and any(within(end, f"{home}/{place}") for place in _SECRET_PLACES):
-            return f"{end} is where credentials are kept"
+    return next((why for end in located.ends if (why := secret_path(end, home))), None)
+
+
+def secret_path(path: str, home: str) -> str | None:
+    """The same for a PATH without links, by its name alone."""
+    parts = [_folded(part) for part in path.split("/") if part]
+    name = parts[-1] if parts else ""
+    if any(part in _SECRET_FOLDERS for part in parts) and not name.endswith(".pub"):
+        return f"{path} is where credentials are kept"
+    if name in _SECRET_FILES or (_SECRET_NAMES.fullmatch(name) and not _HARMLESS_ENV.fullmatch(name)):
+        return f"{path} looks like a file of secrets"
+    if home and within(path, home) and any(within(path, f"{home}/{place}") for place in _SECRET_PLACES):
+        return f"{path} is where credentials are kept"
     return None
 
 

@@ -127,6 +127,8 @@ def _mode(task: Task, definition: Definition, settings: Settings, options: Optio
     mode = task.permission_mode or settings.permission_mode or "acceptEdits"
     if task.permission_mode == "bypassPermissions" and not options.allow_bypass:
         raise StartError("error_usage", "bypassPermissions needs the flag --permission-mode bypassPermissions")
+    if settings.ceiling:
+        mode = lower(mode, settings.ceiling)
     return lower(mode, definition.permission_mode) if definition.permission_mode else mode
 
 

@@ -113,6 +113,8 @@ def assemble(
         now=clock,
     )
     context.extras["shell_setup"] = settings.shell.setup
+    gate = Gate(policy, RealWorld())
+    context.readable, context.searchable = gate.may_name, gate.may_search
     session = Session(
         journal=journal,
         blobs=blobs,
@@ -120,7 +122,7 @@ def assemble(
         frame=frame,
         model=_client(options, settings, policy.workspace),
         info=info,
-        gate=Gate(policy, RealWorld()),
+        gate=gate,
         context=context,
         changes=changes,
         grants=dict(policy.grants),

@@ -81,8 +81,9 @@ class Context:
         self.emit = emit  # journalled event (ShellStarted, Notice, …) -> the session
         self.now = now
         self.todos: tuple[Todo, ...] = ()
-        # Whether a file may be named and searched when its folder is (a deny rule may say no); None: every one may.
+        # Whether a file may be named, and what it holds be shown, when its folder is looked through; None: always.
         self.readable: Callable[[str], bool] | None = None
+        self.searchable: Callable[[str], bool] | None = None
         self.extras: dict[str, Any] = {}  # per-tool state of the session (background shells)
         self.closers: list[Callable[[], Awaitable[None]]] = []
 

@@ -19,7 +19,7 @@ def split_base(pattern: str) -> tuple[str, str]:
     """
     parts = pattern.split("/")
     plain = next((at for at, part in enumerate(parts) if _MAGIC & set(part)), len(parts) - 1)
-    if ".." in parts[plain:]:
+    if ".." in re.split(r"[/{},]", "/".join(parts[plain:])):
         raise GlobError(f"`..` after a wildcard has no one meaning in {pattern!r}; put the folder into `path`.")
     base = "/".join(parts[:plain])
     return (base or "/") if pattern.startswith("/") else base, "/".join(parts[plain:])

@@ -94,9 +94,9 @@ class Grep:
 
 def _namer(context: Context, folder: Path) -> Callable[[str], str | None]:
     prefix = context.prefix(folder)
-    if (readable := context.readable) is None:
+    if (searchable := context.searchable or context.readable) is None:
         return lambda path: prefix + path
-    return lambda path: prefix + path if readable(f"{folder}/{path}") else None
+    return lambda path: prefix + path if searchable(f"{folder}/{path}") else None
 
 
 def _lines(own: int | None, both: int | None) -> int:
