@@ -109,7 +109,7 @@ def test_a_resume_takes_caps_and_an_answer(folder: Path) -> None:
         (["--resume", "x", "task.md"], "leave out task.md"),
         (["--resume", "../x"], "takes the id of a session"),
         (["--resume", "x", "--model", "haiku"], "--model cannot be changed by --resume"),
-        (["--resume", "x", "--permission-mode", "bypassPermissions"], "--permission-mode cannot be changed"),
+        (["--resume", "x", "--deny", "Bash"], "--deny cannot be changed"),
         (["--resume", "x", "--check"], "--check cannot"),
         (["--resume", "x", "--answer", " "], "--answer is empty"),
         (["task.md", "--answer", "yes"], "mlwb run --resume ID --answer TEXT"),

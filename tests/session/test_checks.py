@@ -18,11 +18,16 @@ from workbench.session.checks import (
     structured,
     unmatched,
 )
+from workbench.tools.base import Context
 
 
 def check(command: str, folder: Path, timeout_s: float = 30.0) -> CheckResult:
     launcher = PlainLauncher({"PATH": os.environ["PATH"], "ANTHROPIC_API_KEY": "secret"})
-    return asyncio.run(run_check(command, folder, launcher, folder / "outputs", timeout_s))
+    context = Context(
+        workspace=folder, roots=(folder,), outputs=folder.with_name(f"{folder.name}-outputs"), launcher=launcher,
+        put_blob=lambda data: "", emit=lambda event: None, now=time.time,
+    )  # fmt: skip
+    return asyncio.run(run_check(command, context, timeout_s))
 
 
 # --- checks ------------------------------------------------------------------------------------------------
@@ -42,7 +47,7 @@ def test_a_check_has_no_secret_and_no_input(tmp_path: Path) -> None:
 
 
 def test_a_check_that_cannot_be_started_says_so(tmp_path: Path) -> None:
-    result = asyncio.run(run_check("true", tmp_path / "gone", PlainLauncher({}), tmp_path / "outputs", 5))
+    result = check("true", tmp_path / "gone", 5)
     assert result.exit_code == 126
     assert "could not be started" in result.output
     assert check("echo a\0b", tmp_path).exit_code == 126
@@ -85,7 +90,10 @@ def test_long_output_keeps_its_end_and_names_the_file(tmp_path: Path) -> None:
 def test_two_checks_keep_two_outputs(tmp_path: Path) -> None:
     check("echo one", tmp_path)
     check("echo two", tmp_path)
-    assert sorted(path.read_text() for path in (tmp_path / "outputs").iterdir()) == ["one\n", "two\n"]
+    assert sorted(path.read_text() for path in tmp_path.with_name(f"{tmp_path.name}-outputs").iterdir()) == [
+        "one\n",
+        "two\n",
+    ]
 
 
 # --- locks -------------------------------------------------------------------------------------------------

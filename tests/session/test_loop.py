@@ -147,3 +147,24 @@ def test_a_question_ends_the_session_and_its_answer_goes_on(workspace):
         again = resume(ran.result.session_id, endpoint, answer="no, 10 at most", max_turns=2)
     assert "no, 10 at most" in next(texts(endpoint.requests[1].body["messages"][-1]))
     assert again.result.exit_code == 6 and again.result.num_turns == 2
+
+
+def test_grep_shows_nothing_of_a_secret_and_names_what_it_may(workspace):
+    (workspace / ".env").write_text("TOKEN=needle\n")
+    (workspace / "a.py").write_text("needle\n")
+    with Endpoint([turn(use("Grep", pattern="needle", output_mode="content")), say("ok")]) as endpoint:
+        run(workspace, endpoint)
+    [found] = texts(endpoint.requests[1].body["messages"][-1])
+    assert "a.py" in found and "TOKEN" not in found
+
+
+def test_a_resume_may_raise_the_mode_up_to_what_the_definition_names(workspace):
+    agents = workspace / ".mlwb/agents"
+    agents.mkdir(parents=True)
+    (agents / "a.md").write_text("---\nname: careful\ndescription: d\npermissionMode: default\n---\nHi.\n")
+    with Endpoint([say("one"), say("two")]) as endpoint:
+        first = run(workspace, endpoint, agent="careful", permission_mode="plan")
+        again = resume(first.result.session_id, endpoint, mode="acceptEdits")
+    [started] = first.events(e.SessionStarted)
+    [resumed] = again.events(e.SessionResumed)
+    assert (started.mode, resumed.mode) == ("plan", "default")

@@ -55,9 +55,9 @@ def run(workspace: Path, endpoint: Endpoint, prompt: str = "Go.", *, steer: Stee
     return asyncio.run(_follow(local.start(made, _options(endpoint)), steer))
 
 
-def resume(session: str, endpoint: Endpoint, answer: str | None = None, **caps: Any) -> Ran:
+def resume(session: str, endpoint: Endpoint, answer: str | None = None, mode: Any = None, **caps: Any) -> Ran:
     """Takes a session up again, to its next end."""
-    return asyncio.run(_follow(local.resume(session, Caps(**caps), answer, _options(endpoint)), None))
+    return asyncio.run(_follow(local.resume(session, Caps(**caps), answer, _options(endpoint), mode), None))
 
 
 def _options(endpoint: Endpoint) -> local.Options:

@@ -18,8 +18,6 @@ from workbench.tools.walk import walk
 ENGINES = ["re"]
 if shutil.which("rg"):
     ENGINES.append("rg")
-if sys.version_info < (3, 13):
-    ENGINES.append("python-ripgrep")
 
 
 def lay(root, files):

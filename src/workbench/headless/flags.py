@@ -11,6 +11,7 @@ import msgspec
 
 from workbench.headless import taskfile
 from workbench.headless.keys import KEYS, NotTakenError
+from workbench.protocol.names import Mode
 from workbench.protocol.task import Caps, Rules, Task
 
 FORMATS = ("text", "json", "stream-json")
@@ -34,6 +35,7 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
 
     task: Task | None = None
     resume: str | None = None
+    mode: Mode | None = None  # of a resume
     caps: Caps = Caps()
     answer: str | None = None
     format: str = "text"
@@ -84,7 +86,7 @@ def read(args: Sequence[str]) -> Asked:
         task=task, resume=given.resume, caps=_caps(values), answer=given.answer, format=given.output_format,
         partial=given.include_partial_messages, check=given.check, record=_path(given.record),
         replay=_existing(given.replay), allow_bypass=values.get("permissionMode") == "bypassPermissions",
-        trust_workspace=given.trust_workspace,
+        trust_workspace=given.trust_workspace, mode=values.get("permissionMode"),
     )  # fmt: skip
 
 
@@ -126,12 +128,12 @@ def _resumable(given: Namespace, values: dict[str, Any]) -> None:
         raise UsageError(f"--resume goes on with the session's own task; leave out {given.task[0]}")
     if not re.fullmatch(r"[\w.-]+", given.resume):
         raise UsageError(f"--resume takes the id of a session, not {given.resume!r}; `mlwb sessions list` shows them")
-    kept = [key.flag for key in KEYS if key.name in values and key.name not in _CAPS]
+    kept = [key.flag for key in KEYS if key.name in values and key.name not in (*_CAPS, "permissionMode")]
     kept += [
         flag for flag, on in (("--add-dir", given.add_dir), ("--brief", given.brief), ("--check", given.check)) if on
     ]
     if kept:
-        raise UsageError(f"{kept[0]} cannot be changed by --resume; a resume takes caps (--max-turns …) and --answer")
+        raise UsageError(f"{kept[0]} cannot be changed by --resume: only caps, --permission-mode, --answer")
     if given.answer is not None and not given.answer.strip():
         raise UsageError("--answer is empty; say what is decided")
 

@@ -79,7 +79,7 @@ class Run:
             if asked.task is not None:
                 client = await local.start(asked.task, options)
             else:
-                client = await local.resume(self.session, asked.caps, asked.answer, options)
+                client = await local.resume(self.session, asked.caps, asked.answer, options, asked.mode)
         except local.StartError as error:
             return await self._failed(error.subtype, error.message)
         return await self._attend(client, asked)

@@ -6,6 +6,7 @@ from workbench.host.client import Client
 from workbench.host.hub import Feed
 from workbench.protocol.commands import Ack, AnyCommand, Compact, Rename, SetMode, Stop, SubmitPrompt
 from workbench.protocol.events import Envelope, PromptSubmitted, Renamed
+from workbench.protocol.names import Mode
 from workbench.protocol.queries import AnyPage, AnyQuery
 from workbench.protocol.state import SessionState
 from workbench.protocol.task import Caps, Task
@@ -86,9 +87,9 @@ async def start(task: Task, options: Options) -> Client:
     return client
 
 
-async def resume(session: str, caps: Caps, answer: str | None, options: Options) -> Client:
-    """An old session at work again. Raises StartError."""
-    resumed = resuming.resume(session, caps, answer, options)
+async def resume(session: str, caps: Caps, answer: str | None, options: Options, mode: Mode | None = None) -> Client:
+    """An old session at work again, in another MODE if one is given. Raises StartError."""
+    resumed = resuming.resume(session, caps, answer, options, mode)
     client = LocalClient(resumed, after=resumed.began_after)
     resumed.start(loop.work)
     return client

@@ -177,6 +177,7 @@ class CallDecided(Event, frozen=True, kw_only=True):
     rule: str | None = None
     reason: str = ""
     by: str | None = None
+    lifted_by: str | None = None  # the allow rule that would let a denied call pass
 
 
 class CallStarted(Event, frozen=True, kw_only=True):

@@ -25,12 +25,13 @@ EXIT_CODES = {
 
 
 class Denial(msgspec.Struct, frozen=True, kw_only=True):
-    """A call that was not run, and why."""
+    """A call that was not run, and why. `allowed_by` is the rule that would let it pass, where one would."""
 
     tool_name: str
     tool_use_id: str
     tool_input: dict[str, Any]
     reason: str
+    allowed_by: str | None = None
 
 
 class CheckResult(msgspec.Struct, frozen=True, kw_only=True):

@@ -140,6 +140,7 @@ def _deny(session: Session, call: dict[str, Any], verdict: Verdict, target: str)
             rule=verdict.rule,
             reason=reason,
             by=NOBODY if asked else None,
+            lifted_by=verdict.lifted_by,
         )
     )
     hint = f" A person could allow it with the rule {verdict.lifted_by}." if asked and verdict.lifted_by else ""

@@ -6,13 +6,14 @@ import glob
 import json
 import os
 import re
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from workbench.protocol.result import CheckResult
-from workbench.sandbox.types import Ended, Launcher, Running, Spec
+from workbench.sandbox.types import Ended
+from workbench.tools.base import Context, ToolError
+from workbench.tools.shells import Command, Shells
 
 KEPT_OUTPUT = 8_000  # bytes of a check's output that a result carries; the file has the rest
 TIMED_OUT = 124  # as timeout(1) says it
@@ -26,32 +27,27 @@ _FENCE = re.compile(r"^ {0,3}(`{3,}|~{3,})[ \t]*([^\n`]*)\n(.*?)^ {0,3}\1[ \t]*$
 # --- checks ------------------------------------------------------------------------------------------------
 
 
-async def run_check(command: str, cwd: Path, launcher: Launcher, outputs: Path, timeout_s: float) -> CheckResult:
-    """Runs one check and says how it ended; whatever it started is ended with it.
+async def run_check(command: str, context: Context, timeout_s: float) -> CheckResult:
+    """Runs one check in the workspace, set up as the agent's own commands are; whatever it started is ended with it.
 
-    OUTPUTS is the folder that keeps the whole output. Exit code 124: it ran longer than TIMEOUT_S; 126: it could not
-    be started; 128 + n: signal n ended it.
+    Exit code 124: it ran longer than TIMEOUT_S; 126: it could not be started; 128 + n: signal n ended it.
     """
-    outputs.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix="check-", suffix=".log", dir=outputs)
-    os.close(handle)
-    output = Path(name)
     try:
-        running = await launcher.start(Spec(command=command, cwd=cwd, output=output, env=launcher.environment()))
-    except (OSError, ValueError) as error:  # ValueError: a NUL in the command
+        running = await Shells.of(context).start(command, "check", cwd=context.workspace)
+    except ToolError as error:
         return CheckResult(command=command, exit_code=126, output=f"the check could not be started: {error}")
     code, words = await _ended(running, timeout_s)
-    return CheckResult(command=command, exit_code=code, output=_tail(output) + words)
+    return CheckResult(command=command, exit_code=code, output=_tail(running.path) + words)
 
 
-async def _ended(running: Running, timeout_s: float) -> tuple[int, str]:
+async def _ended(started: Command, timeout_s: float) -> tuple[int, str]:
     try:
-        ended = await asyncio.wait_for(running.wait(), timeout_s)
+        ended = await asyncio.wait_for(started.running.wait(), timeout_s)
     except TimeoutError:
         return TIMED_OUT, f"\n(the check ran longer than {timeout_s:g} s and was ended)"
     finally:
         # Also after a good end: a server that the check left behind would outlive the session.
-        await asyncio.shield(running.end())
+        await asyncio.shield(started.end())
     return _code(ended), ""
 
 

@@ -40,9 +40,7 @@ async def _checks_pass(session: Session) -> bool:
     locks, results = _locks(session), []
     checks.drop_bytecode(locks, session.context.workspace)
     for command in task.checks:
-        result = await checks.run_check(
-            command, session.context.workspace, session.context.launcher, session.context.outputs, CHECK_TIMEOUT_S
-        )
+        result = await checks.run_check(command, session.context, CHECK_TIMEOUT_S)
         session.emit(e.CheckFinished(check=result, attempt=attempt))
         results.append(result)
     broken = checks.broken_locks(locks, task.locked, session.context.workspace)

@@ -46,6 +46,7 @@ class Frame(msgspec.Struct, frozen=True, kw_only=True):
     tools: list[dict[str, Any]]
     thinking: Thinking | None = None
     deny: tuple[str, ...] = ()  # scopes that the definition takes away again, as deny rules
+    ceiling: Mode | None = None  # the mode that the definition names: no flag raises a session above it
 
 
 def system_prompt(

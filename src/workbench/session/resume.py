@@ -10,7 +10,7 @@ import msgspec
 
 from workbench.models.base import ModelError
 from workbench.protocol import events as e
-from workbench.protocol.names import Mode
+from workbench.protocol.names import Mode, lower
 from workbench.protocol.task import Caps
 from workbench.session import questions, store
 from workbench.session.blobs import BlobError, Blobs
@@ -26,16 +26,21 @@ from workbench.session.start import assemble
 
 
 def resume(
-    session_id: str, caps: Caps, answer: str | None, options: Options, clock: Callable[[], float] = time.time
+    session_id: str,
+    caps: Caps,
+    answer: str | None,
+    options: Options,
+    mode: Mode | None = None,
+    clock: Callable[[], float] = time.time,
 ) -> Session:
-    """Takes an old session up where it stood. Caps that are given replace the old ones. Raises StartError."""
+    """Takes an old session up where it stood; CAPS and MODE replace its own where given. Raises StartError."""
     try:
         folder = store.find(session_id)
         journal = Journal.open(folder, clock)
     except (store.StoreError, JournalError) as error:
         raise StartError("error_usage", str(error)) from None
     try:
-        return _taken_up(journal, caps, answer, options, clock)
+        return _taken_up(journal, caps, answer, options, mode, clock)
     except (JournalError, BlobError, OSError, msgspec.DecodeError) as error:
         journal.close()
         raise StartError("error_usage", f"session {journal.session} cannot be resumed: {error}") from None
@@ -48,7 +53,12 @@ def resume(
 
 
 def _taken_up(
-    journal: Journal, caps: Caps, answer: str | None, options: Options, clock: Callable[[], float]
+    journal: Journal,
+    caps: Caps,
+    answer: str | None,
+    options: Options,
+    chosen: Mode | None,
+    clock: Callable[[], float],
 ) -> Session:
     history, folder = list(journal.read()), journal.folder
     first = history[0].event
@@ -60,7 +70,9 @@ def _taken_up(
     if not workspace.is_dir():
         raise StartError("error_usage", f"the workspace {workspace} of session {journal.session} is gone")
     settings = settings_of(workspace)
-    mode = next((x.event.mode for x in reversed(history) if isinstance(x.event, e.ModeChanged)), first.mode)
+    mode = chosen or _mode_of(history, first)
+    for ceiling in (frame.ceiling, settings.ceiling):
+        mode = lower(mode, ceiling) if ceiling else mode
     policy = policy_of(first.task, settings, first.grants, frame.deny, mode, workspace, roots)
     info = catalogue_of(settings).find(first.model)
     changes = Changes.load(workspace, folder, blobs)
@@ -71,6 +83,14 @@ def _taken_up(
     session.context.extras["shells_started"] = sum(isinstance(x.event, e.ShellStarted) for x in history)
     _resumed_events(session, mode, caps, answer)
     return session
+
+
+def _mode_of(history: list[e.Envelope], first: e.SessionStarted) -> Mode:
+    """The mode that held when the session last stood."""
+    for envelope in reversed(history):
+        if isinstance(envelope.event, e.ModeChanged | e.SessionResumed):
+            return envelope.event.mode
+    return first.mode
 
 
 def _resumed_events(session: Session, mode: Mode, caps: Caps, answer: str | None) -> None:

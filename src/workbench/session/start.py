@@ -82,6 +82,7 @@ def _frame(made: Plan) -> Frame:
         tools=registry.specs(definition.grants),
         thinking=made.thinking,
         deny=made.deny,
+        ceiling=definition.permission_mode,
     )
 
 
@@ -101,7 +102,7 @@ def assemble(
     outputs = journal.folder / "outputs"
     outputs.mkdir(mode=0o700, exist_ok=True)
     policy = msgspec.structs.replace(policy, scratch=(str(outputs),))
-    launcher = PlainLauncher(options.env, settings.shell.env, {leftovers.VARIABLE: journal.session})
+    launcher = PlainLauncher(options.env, settings.shell.env, {leftovers.VARIABLE: journal.session} | _cards(task.gpus))
     sessions: list[Session] = []
     context = Context(
         workspace=Path(policy.workspace),
@@ -130,6 +131,13 @@ def assemble(
     )
     sessions.append(session)
     return session
+
+
+def _cards(gpus: str | None) -> dict[str, str]:
+    """The cards that commands see: `none`, a list of indices or UUIDs; all that the user has where nothing is said."""
+    if gpus in (None, "", "all", "auto"):
+        return {}
+    return {"CUDA_VISIBLE_DEVICES": "" if gpus == "none" else str(gpus)}
 
 
 def _client(options: Options, settings: Settings, workspace: str) -> ModelClient:

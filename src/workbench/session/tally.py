@@ -41,7 +41,11 @@ class Tally:
         elif isinstance(event, e.CallDecided):
             if event.verdict == "deny":
                 denial = Denial(
-                    tool_name=event.tool, tool_use_id=event.call_id, tool_input=event.input, reason=event.reason
+                    tool_name=event.tool,
+                    tool_use_id=event.call_id,
+                    tool_input=event.input,
+                    reason=event.reason,
+                    allowed_by=event.lifted_by,
                 )
                 self.denials = [*self.denials[-KEPT:], denial]
                 self.blocked = self.blocked or event.by == NOBODY

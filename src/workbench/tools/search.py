@@ -1,4 +1,4 @@
-"""Searching file contents: one question, three engines, one answer.
+"""Searching file contents: one question, two engines, one answer.
 
 ripgrep where it is installed, else a worker process that answers in ripgrep's place (`search_worker`). Both run as
 processes: they can be ended at any moment, and nothing of theirs holds the event loop.
@@ -19,7 +19,7 @@ import msgspec
 from workbench.tools.base import ToolError
 from workbench.tools.ignore import VCS
 
-Engine = Literal["rg", "python-ripgrep", "re"]
+Engine = Literal["rg", "re"]
 Mode = Literal["files_with_matches", "content", "count"]
 
 _GATHERED = 64_000_000  # bytes of an engine's output; beyond that the search is ended
@@ -48,7 +48,6 @@ class Query(msgspec.Struct, frozen=True, kw_only=True):
     after: int = 0
     numbers: bool = True
     unignored: bool = False  # the folder is itself ignored: what lies in it is searched all the same
-    plain: bool = False  # the worker shall use Python's `re`, even where python-ripgrep is installed
 
 
 class Answer(msgspec.Struct, kw_only=True):
@@ -62,9 +61,7 @@ class Answer(msgspec.Struct, kw_only=True):
 
 def engine() -> Engine:
     """The engine that a search uses here."""
-    if shutil.which("rg"):
-        return "rg"
-    return "python-ripgrep" if sys.version_info < (3, 13) else "re"
+    return "rg" if shutil.which("rg") else "re"
 
 
 async def run(query: Query, folder: Path, using: Engine | None = None) -> tuple[bytes, bool]:
@@ -75,7 +72,7 @@ async def run(query: Query, folder: Path, using: Engine | None = None) -> tuple[
     chosen = using or engine()
     try:
         process = await asyncio.create_subprocess_exec(
-            *(_ripgrep(query) if chosen == "rg" else _worker(query, chosen)),
+            *(_ripgrep(query) if chosen == "rg" else _worker(query)),
             cwd=folder,
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,
@@ -129,10 +126,10 @@ def _ripgrep(query: Query) -> list[str]:
     return [*command, f"--regexp={query.pattern}", "--", f"./{query.file}"]
 
 
-def _worker(query: Query, chosen: Engine) -> list[str]:
+def _worker(query: Query) -> list[str]:
     """The worker in a bare interpreter (-I): nothing that lies in the searched folder is ever imported."""
     root = str(Path(__file__).parents[2])
-    request = msgspec.json.encode(msgspec.structs.replace(query, plain=chosen == "re"))
+    request = msgspec.json.encode(query)
     return [sys.executable, "-I", "-c", _START, root, request.decode()]
 
 

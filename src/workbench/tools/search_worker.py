@@ -1,7 +1,6 @@
 """A small ripgrep for machines without one: the same answers, printed in the same form, by a process that can be ended.
 
-A process of its own because neither Python's `re` nor the package python-ripgrep can be interrupted. Where that package
-is there (Python < 3.13) it matches, else `re` does. Standard library alone, but for that package.
+A process of its own because Python's `re` cannot be interrupted. Standard library alone.
 """
 # ruff: noqa: PTH109
 # Plain strings: a Path for each file would cost more than the rest of the search.
@@ -11,7 +10,6 @@ import os
 import re
 import sys
 from collections.abc import Iterable, Iterator
-from itertools import islice
 from typing import Any, NamedTuple
 
 from workbench.tools.globs import GlobError, expression
@@ -19,8 +17,6 @@ from workbench.tools.walk import Overrides, walk
 
 _SNIFFED = 65_536  # bytes: a NUL among them makes a file binary
 _CHUNK = 1 << 20
-_BATCH = 2048  # files given to python-ripgrep at a time
-_MATCH, _CONTEXT = "\0", "\1"  # separators that python-ripgrep is told to print
 
 # ripgrep's types (`rg --type-list`), those that the work at hand meets.
 TYPES = {
@@ -83,7 +79,7 @@ def main() -> int:
     """Answers the request in argv[1], a JSON object with the fields of `search.Query`, on the current folder."""
     request = json.loads(sys.argv[1])
     try:
-        found = _search(request, _files(request))
+        found = _Matcher(request).search(_files(request))
         out = sys.stdout.buffer
         for path, lines, count in found:
             name = os.fsencode(path)
@@ -110,17 +106,6 @@ def _files(request: dict[str, Any]) -> Iterable[str]:
         raise ValueError(f"unrecognized file type: {kind}")
     kinds = re.compile(expression(TYPES[kind]), re.DOTALL).fullmatch if kind else None
     return walk(os.getcwd(), overrides=Overrides(request["globs"]), kinds=kinds)
-
-
-def _search(request: dict[str, Any], files: Iterable[str]) -> Iterator[tuple[str, list[Line], int]]:
-    own = _Matcher(request)
-    if request["plain"]:
-        return own.search(files)
-    try:
-        import python_ripgrep
-    except ImportError:
-        return own.search(files)
-    return _by_package(python_ripgrep.search, request, files, own)
 
 
 class _Matcher:
@@ -230,53 +215,3 @@ def _to_python(pattern: str) -> str:
     if unknown := re.search(r"(?<!\\)\\[pP]\{?\w+\}?|\[\[:\^?\w+:\]", pattern):
         raise ValueError(f"{unknown[0]} is understood by ripgrep alone, which is not installed here")
     return pattern
-
-
-def _by_package(
-    search: Any, request: dict[str, Any], files: Iterable[str], own: _Matcher
-) -> Iterator[tuple[str, list[Line], int]]:
-    flags = "i" * request["ignore_case"] + "s" * request["multiline"]
-    pattern = f"(?{flags}){request['pattern']}" if flags else request["pattern"]
-    rest = iter(files)
-    while batch := list(islice(rest, _BATCH)):
-        named = [path for path in batch if path.isascii() or os.fsencode(path).decode("utf-8", "ignore") == path]
-        printed = search(
-            [pattern],
-            paths=[*named, os.devnull],  # never one alone: then no path would be printed
-            before_context=request["before"],
-            after_context=request["after"],
-            heading=False,
-            line_number=True,
-            multiline=request["multiline"],
-            separator_field_match=_MATCH,
-            separator_field_context=_CONTEXT,
-        )
-        hits = dict(parsed for text in printed if (parsed := _parsed(text)))
-        # It says nothing of a file when a line to print is not UTF-8; such files are searched by `re`.
-        again = [path for path in batch if path not in hits and not _is_utf8(path)]
-        if request["mode"] == "count" and request["multiline"]:  # it prints lines, and matches are counted
-            again, hits = [*again, *hits], {}
-        for path, lines in hits.items():
-            yield path, lines, sum(line.matches for line in lines)
-        if again and not own.error:
-            yield from own.search(again)
-
-
-_PRINTED = re.compile(r"(?P<path>[^\0\1\n]+)(?P<kind>[\0\1])(?P<number>\d+)[\0\1](?P<text>.*)", re.DOTALL)
-
-
-def _parsed(printed: str) -> tuple[str, list[Line]] | None:
-    """What python-ripgrep printed of one file; None for its word about a binary one."""
-    rows = [row for text in printed.split("\n") if (row := _PRINTED.fullmatch(text))]
-    if not rows:
-        return None
-    lines = [Line(int(row["number"]), row["kind"] == _MATCH, row["text"].encode()) for row in rows]
-    return rows[0]["path"], lines
-
-
-def _is_utf8(path: str) -> bool:
-    try:
-        _read(path).decode()
-    except UnicodeDecodeError:
-        return False
-    return path.isascii() or os.fsencode(path).decode("utf-8", "ignore") == path
