@@ -6,6 +6,7 @@ anything that names a program or an address do not.
 
 import difflib
 import json
+import os
 import re
 from pathlib import Path
 from typing import Any, get_args
@@ -15,6 +16,7 @@ import msgspec
 from workbench.protocol.names import MODES, Mode, lower
 from workbench.protocol.task import Rules
 
+ALLOWED = "allowed.jsonl"
 _LARGEST = 1 << 20
 _KEYS = ("permissionMode", "permissions", "model", "shell", "retries", "models")
 _PERMISSIONS = ("allow", "ask", "deny", "defaultMode")
@@ -82,7 +84,7 @@ def load(workspace: Path, home: Path, config: Path) -> Settings:
         permission_mode=lower(mode or "acceptEdits", ceiling) if ceiling else mode,
         ceiling=ceiling,
         rules=Rules(
-            allow=_joined(file.rules("allow") for file in mine),
+            allow=_joined([*(file.rules("allow") for file in mine), _remembered(workspace, config)]),
             ask=_joined(file.rules("ask") for file in theirs),
             deny=_joined(file.rules("deny") for file in theirs),
         ),
@@ -95,6 +97,34 @@ def load(workspace: Path, home: Path, config: Path) -> Settings:
         models=own.models(),
         notes=tuple(dict.fromkeys(notes)),
     )
+
+
+def remember(rule: str, workspace: str, config: Path) -> None:
+    """Keeps an allow rule that a person gave for one workspace, in CONFIG/allowed.jsonl. Raises OSError."""
+    config.mkdir(parents=True, exist_ok=True)
+    line = msgspec.json.encode({"workspace": workspace, "allow": rule}) + b"\n"
+    descriptor = os.open(config / ALLOWED, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        os.write(descriptor, line)
+    finally:
+        os.close(descriptor)
+
+
+def _remembered(workspace: Path, config: Path) -> tuple[str, ...]:
+    """The rules that a person gave for WORKSPACE. A line that cannot be read allows nothing."""
+    try:
+        lines = (config / ALLOWED).read_bytes().splitlines()
+    except OSError:
+        return ()
+    found = []
+    for line in lines:
+        try:
+            entry = msgspec.json.decode(line, type=dict[str, str])
+        except msgspec.DecodeError:
+            continue
+        if entry.get("workspace") == str(workspace) and "allow" in entry:
+            found.append(entry["allow"])
+    return tuple(found)
 
 
 def _joined(lists: Any) -> tuple[str, ...]:

@@ -1,26 +1,60 @@
 """A session owned by this process, and a client of it: what `mlwb run`, the demo and tests stand on."""
 
+import asyncio
 from collections.abc import AsyncIterator
+from pathlib import Path
 
+from workbench import places
+from workbench.definitions import discovery
+from workbench.definitions.types import Definition
 from workbench.host.client import Client
 from workbench.host.hub import Feed
-from workbench.protocol.commands import Ack, AnyCommand, Compact, Rename, SetMode, Stop, SubmitPrompt
-from workbench.protocol.events import Envelope, PromptSubmitted, Renamed
+from workbench.models.base import ModelInfo
+from workbench.models.catalogue import Catalogue
+from workbench.protocol.commands import (
+    Ack,
+    AnyCommand,
+    Approve,
+    Compact,
+    Interrupt,
+    Rename,
+    RunShell,
+    SetMode,
+    Stop,
+    SubmitPrompt,
+)
+from workbench.protocol.events import Envelope, Renamed
 from workbench.protocol.names import Mode
 from workbench.protocol.queries import AnyPage, AnyQuery
 from workbench.protocol.state import SessionState
 from workbench.protocol.task import Caps, Task
-from workbench.session import loop
+from workbench.session import attended, loop, store
 from workbench.session import resume as resuming
 from workbench.session import start as starting
+from workbench.session.approvals import Approvals
 from workbench.session.core import Session
 from workbench.session.end import StartError
+from workbench.session.journal import JournalError
 from workbench.session.pages import Pages
 from workbench.session.plan import Options
 from workbench.session.preflight import Finding
 from workbench.session.preflight import preflight as _preflight
+from workbench.session.store import SessionSummary
 
-__all__ = ["Finding", "LocalClient", "Options", "StartError", "begin_imports", "preflight", "resume", "start"]
+__all__ = [
+    "Finding",
+    "LocalClient",
+    "Options",
+    "SessionSummary",
+    "StartError",
+    "begin_imports",
+    "list_agents",
+    "list_models",
+    "list_sessions",
+    "preflight",
+    "resume",
+    "start",
+]
 
 
 def begin_imports() -> None:
@@ -38,6 +72,10 @@ class LocalClient:
         self._session = session
         self._feed = Feed(lambda seq: session.journal.read(seq), after)
         self._pages = Pages(session.journal, session.blobs, session.changes)
+        self._approvals = Approvals(session) if session.task.interactive else None
+        self._shells: set[asyncio.Task[None]] = set()
+        if self._approvals is not None:
+            session.ask = self._approvals.ask
         session.listeners.append(self._feed.push)
 
     @property
@@ -47,21 +85,36 @@ class LocalClient:
 
     async def send(self, command: AnyCommand) -> Ack:
         """Carries COMMAND out, or says why not."""
+        try:
+            error = await self._carry_out(command)
+        except (JournalError, OSError) as failure:
+            error = str(failure)
+        return Ack(id=command.id, ok=not error, error=error)
+
+    async def _carry_out(self, command: AnyCommand) -> str:
+        """Why COMMAND was refused; empty where it was not."""
         session = self._session
-        if isinstance(command, Stop):
-            session.stop(command.reason)
-        elif isinstance(command, SubmitPrompt):
-            session.submit(PromptSubmitted(text=command.text, origin="person", by=command.by))
-        elif isinstance(command, SetMode):
-            if not session.lower_mode(command.mode, command.by):
-                return Ack(id=command.id, ok=False, error="a running session's mode can only be lowered")
-        elif isinstance(command, Rename):
-            session.emit(Renamed(title=command.title))
-        elif isinstance(command, Compact):
-            session.compact_now = True
-        else:
-            return Ack(id=command.id, ok=False, error="this session asks no one and is not interactive")
-        return Ack(id=command.id, ok=True)
+        match command:
+            case Stop(reason=reason):
+                session.stop(reason)
+            case SubmitPrompt():
+                session.submit(command)
+            case Interrupt():
+                session.interrupt()
+            case SetMode(mode=mode, by=by):
+                return "" if session.lower_mode(mode, by) else "a running session's mode can only be lowered"
+            case Rename(title=title):
+                session.emit(Renamed(title=title))
+            case Compact():
+                session.compact_now = True
+            case Approve():
+                return self._approvals.resolve(command) if self._approvals else "this session asks nobody"
+            case RunShell() if session.task.interactive:
+                self._shells.add(task := asyncio.create_task(attended.run_shell(session, command)))
+                task.add_done_callback(self._shells.discard)
+            case _:
+                return f"this session does not take {type(command).__name__}"
+        return ""
 
     def events(self) -> AsyncIterator[Envelope]:
         """Envelopes until the session ends."""
@@ -83,7 +136,7 @@ async def start(task: Task, options: Options) -> Client:
     """A new session at work on TASK. Raises StartError."""
     session = starting.create(task, options)
     client = LocalClient(session)
-    session.start(loop.work)
+    session.start(attended.work if task.interactive else loop.work)
     return client
 
 
@@ -91,10 +144,27 @@ async def resume(session: str, caps: Caps, answer: str | None, options: Options,
     """An old session at work again, in another MODE if one is given. Raises StartError."""
     resumed = resuming.resume(session, caps, answer, options, mode)
     client = LocalClient(resumed, after=resumed.began_after)
-    resumed.start(loop.work)
+    resumed.start(attended.work if resumed.task.interactive else loop.work)
     return client
 
 
 async def preflight(task: Task, options: Options) -> list[Finding]:
     """What would stand in TASK's way, found without spending a token."""
     return await _preflight(task, options)
+
+
+def list_sessions() -> list[SessionSummary]:
+    """The sessions of this user, the newest first. Blocks."""
+    return store.list_sessions()
+
+
+def list_agents(workspace: Path) -> list[Definition]:
+    """The agents that a session in WORKSPACE can be started with, by name. Blocks."""
+    found = discovery.discover(workspace, Path.home(), places.config())
+    nearest = [row.definition for row in found if row.shadowed_by is None]
+    return sorted((one for one in nearest if discovery.startable(one) is None), key=lambda one: one.name)
+
+
+def list_models() -> list[ModelInfo]:
+    """The models of the catalogue, without the settings' corrections."""
+    return list(Catalogue.load({}).rows.values())

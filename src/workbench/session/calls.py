@@ -6,12 +6,14 @@ from typing import Any
 
 import msgspec
 
+from workbench import places
 from workbench.permissions.types import Need, Runs, Verdict, Writes
 from workbench.protocol import events as e
 from workbench.protocol.names import ORCHESTRATION, canonical
 from workbench.session.core import LINE_LIMIT, Session
 from workbench.session.end import EndSession
 from workbench.session.tally import NOBODY
+from workbench.settings import remember
 from workbench.tools import registry
 from workbench.tools.base import Outcome, Tool, ToolError, text_content
 
@@ -58,7 +60,12 @@ async def _one(session: Session, turn: int, call: dict[str, Any]) -> None:
         return _answer_error(session, call, str(error))
     needs = tool.needs(given, str(session.context.cwd))
     verdict = session.gate.judge(name, needs, str(session.context.cwd))
-    if verdict.verdict != "allow":
+    by = None
+    if verdict.verdict == "ask" and session.ask is not None:
+        by = await _asked(session, call, tool, given, needs, verdict)
+        if by is None:
+            return None
+    elif verdict.verdict != "allow":
         return _deny(session, call, verdict, tool.target(given))
     session.emit(
         e.CallDecided(
@@ -69,10 +76,40 @@ async def _one(session: Session, turn: int, call: dict[str, Any]) -> None:
             verdict="allow",
             rule=verdict.rule,
             reason=verdict.reason,
+            by=by,
         )
     )
     await _run(session, turn, call, tool, given, needs)
     return None
+
+
+async def _asked(
+    session: Session, call: dict[str, Any], tool: Tool, given: Any, needs: tuple[Need, ...], verdict: Verdict
+) -> str | None:
+    """Who approved the call; None where it was refused, which is answered here."""
+    assert session.ask is not None
+    session.emit(
+        e.CallDecided(
+            call_id=call["id"],
+            tool=tool.name,
+            input=_bounded(call["input"]),
+            target=tool.target(given),
+            verdict="ask",
+            rule=verdict.rule,
+            reason=verdict.reason,
+        )
+    )
+    answer = await session.ask(call, tool.name, given, needs, verdict)
+    if answer.decision == "no":
+        said = f": {answer.reason}" if answer.reason else ""
+        refused = Verdict(verdict="deny", rule=verdict.rule, reason=f"refused by {answer.by}{said}")
+        _deny(session, call, refused, tool.target(given))
+        return None
+    if answer.decision in ("session", "always") and answer.rule:
+        session.gate.allow(answer.rule)
+        if answer.decision == "always":
+            remember(answer.rule, session.gate.policy.workspace, places.config())
+    return answer.by
 
 
 async def _run(

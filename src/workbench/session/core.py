@@ -1,27 +1,33 @@
 """A session at work: its journal and the folds of it, and what its rooms need. `loop.py` makes it move."""
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from workbench.models.base import ModelClient, ModelInfo
+from workbench.permissions.types import Need, Verdict
 from workbench.protocol import events as e
+from workbench.protocol.commands import Approve, SubmitPrompt
 from workbench.protocol.fold import apply
 from workbench.protocol.names import Mode
 from workbench.protocol.state import SessionState
 from workbench.protocol.task import Caps, Task
 from workbench.session.blobs import Blobs
 from workbench.session.changes import Changes
+from workbench.session.end import EndSession
 from workbench.session.gate import Gate
+from workbench.session.head import git_head
 from workbench.session.journal import Journal, JournalError
 from workbench.session.messages import Messages
-from workbench.session.prompt import Frame
+from workbench.session.prompt import Frame, reminder
 from workbench.session.tally import Tally
 from workbench.tools.base import Context
 
+# Asks a person about a call: (call, tool, decoded input, needs, verdict) -> the answer.
+Asker = Callable[[dict[str, Any], str, Any, tuple[Need, ...], Verdict], Awaitable[Approve]]
 # Larger things lie in blobs, so that a journal line stays short and a client's queue small.
 LINE_LIMIT = 32_768
 
@@ -64,7 +70,10 @@ class Session:
         self.resumed = False  # taken up from a journal, and nothing was done yet
         self.began_after = 0  # seq of the last event before this start or resume
         self._worker: asyncio.Task[None] | None = None
-        self._waiting: list[e.PromptSubmitted] = []
+        self.acting: asyncio.Task[EndSession | None] | None = None
+        self.ask: Asker | None = None  # a person to ask; None where there is nobody
+        self._waiting: list[SubmitPrompt] = []
+        self._prompted = asyncio.Event()
 
     # --- events ---
 
@@ -109,16 +118,41 @@ class Session:
         if self._worker is not None and not self._worker.done():
             self._worker.cancel()
 
-    def submit(self, prompt: e.PromptSubmitted) -> None:
-        """Queues words for the model; they go with the next request."""
-        self._waiting.append(prompt)
+    def interrupt(self) -> None:
+        """Ends what the agent does now. The session stays."""
+        if self.acting is not None:
+            self.acting.cancel()
+
+    def submit(self, command: SubmitPrompt) -> None:
+        """Queues words for the model; they go with the next request, with what holds at that moment."""
+        self._waiting.append(command)
+        self._prompted.set()
+
+    async def prompted(self) -> None:
+        """Until something was said that the model has not heard."""
+        while not self._waiting:
+            self._prompted.clear()
+            await self._prompted.wait()
 
     def take_waiting(self) -> bool:
         """Journals queued prompts; tells whether there were any."""
         waiting, self._waiting = self._waiting, []
-        for prompt in waiting:
-            self.emit(prompt)
+        for words in waiting:
+            first = words is waiting[0]
+            self.emit(
+                e.PromptSubmitted(
+                    text=words.text,
+                    origin="person",
+                    by=words.by,
+                    content=words.content,
+                    reminder=self._now() if first else "",
+                )
+            )
         return bool(waiting)
+
+    def _now(self) -> str:
+        branch, commit = git_head(self.context.workspace)
+        return reminder(self.clock(), branch, commit, self.context.cwd)
 
     def lower_mode(self, mode: Mode, by: str) -> bool:
         """Lowers the mode; False where MODE is not narrower."""

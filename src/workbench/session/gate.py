@@ -4,6 +4,7 @@ import msgspec
 
 from workbench.permissions.decide import decide
 from workbench.permissions.paths import secret_path
+from workbench.permissions.rules import RuleError, parse_rule
 from workbench.permissions.types import Call, Need, Policy, Reads, Verdict, World
 from workbench.protocol.names import Mode, lower
 
@@ -32,6 +33,20 @@ class Gate:
     def may_search(self, path: str) -> bool:
         """Whether such a tool may show what the file at PATH holds: it is no secret either."""
         return secret_path(path, self.policy.home) is None and self.may_name(path)
+
+    def refuse_rule(self, rule: str | None) -> str:
+        """Why RULE cannot be saved; empty where it can."""
+        try:
+            parse_rule(rule or "")
+        except RuleError as error:
+            return f"the rule {rule!r} cannot be read: {error}"
+        return ""
+
+    def allow(self, rule: str) -> None:
+        """Adds an allow rule that a person gave for this session."""
+        rules = self.policy.rules
+        rules = msgspec.structs.replace(rules, allow=(*rules.allow, rule))
+        self.policy = msgspec.structs.replace(self.policy, rules=rules)
 
     def lower_mode(self, mode: Mode) -> Mode:
         """Narrows the mode to MODE, if it is narrower; returns the mode that holds."""

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+from collections.abc import Coroutine
 from typing import Any
 
 import msgspec
@@ -21,9 +22,14 @@ STOPS = {"signal": "error_retryable", "interrupt": "error_interrupted", "termina
 
 
 async def work(session: Session) -> None:
-    """Runs the session to its end. Whatever happens, it ends with a result that says so."""
+    """Runs a session without a person to its end."""
+    await concluded(session, _bounded(session))
+
+
+async def concluded(session: Session, working: Coroutine[Any, Any, EndSession | None]) -> None:
+    """Waits for WORKING and ends the session. Whatever happens, it ends with a result that says so."""
     try:
-        ending = await _bounded(session)
+        ending = await working
     except JournalError as error:
         session.broken = error
         ending = EndSession("error_during_execution", str(error))
@@ -38,39 +44,50 @@ async def _bounded(session: Session) -> EndSession | None:
     limit = budget.seconds_left(session.state, session.caps)
     try:
         async with asyncio.timeout(limit):
-            await _until_done(session)
+            await sweep(session)
+            while True:
+                await until_answered(session)
+                if not session.take_waiting() and await finish.accepted(session):
+                    return None
     except EndSession as end:
         return end
     except ModelError as error:
-        return EndSession(MODEL_ERRORS.get(error.kind, "error_during_execution"), _words(session, error))
+        return EndSession(subtype_of(error), words_of(session, error))
     except TimeoutError:
         return EndSession("error_max_budget", f"the time limit of {session.caps.timeout_s:g} s is reached (timeout)")
     except asyncio.CancelledError:
-        reason = session.stopping or "terminate"
-        return EndSession(STOPS.get(reason, "error_interrupted"), f"stopped by {reason}")
-    return None
+        return stopped(session)
 
 
-def _words(session: Session, error: ModelError) -> str:
+def stopped(session: Session) -> EndSession:
+    """The end that a stop gives."""
+    reason = session.stopping or "terminate"
+    return EndSession(STOPS.get(reason, "error_interrupted"), f"stopped by {reason}")
+
+
+def subtype_of(error: ModelError) -> str:
+    """What a run ends with for this error."""
+    return MODEL_ERRORS.get(error.kind, "error_during_execution")
+
+
+def words_of(session: Session, error: ModelError) -> str:
+    """ERROR for the person, with the nearest model's name where that may be what was meant."""
     if error.kind != "unknown_model":
         return str(error)
     near = Catalogue.load({}).nearest(session.info.id)
     return f"{error}; " + (f"did you mean {near}?" if near else "`mlwb run --model` names another one")
 
 
-async def _until_done(session: Session) -> None:
-    while True:
+async def until_answered(session: Session) -> None:
+    """Turn after turn, until the agent has answered everything that was said to it."""
+    session.take_waiting()
+    calls.close_open(session, "interrupted", "The session ended before this call had a result.")
+    while session.messages.wants_answer:
+        await _turn(session)
         session.take_waiting()
-        if session.messages.open:
-            calls.close_open(session, "interrupted", "The session ended before this call had a result.")
-        await _sweep(session)
-        if session.messages.wants_answer:
-            await _turn(session)
-        elif not session.take_waiting() and await finish.accepted(session):
-            return
 
 
-async def _sweep(session: Session) -> None:
+async def sweep(session: Session) -> None:
     """What commands of a killed host still run is ended before the model can start them a second time."""
     if session.resumed and (count := await end_leftovers(session.id)):
         session.notice("warning", f"{count} process(es) of the interrupted session still ran and were ended", "resume")

@@ -196,7 +196,9 @@ def _first_events(session: Session, made: Plan, prefix: str) -> None:
     if made.task.brief:
         session.emit(e.PromptSubmitted(text=f"<brief>\n{made.task.brief}\n</brief>", origin="person", by=user_name()))
     now = reminder(session.clock(), branch, commit, made.workspace)
-    session.emit(e.PromptSubmitted(text=made.task.prompt, origin="task", by=user_name(), reminder=now), sync=True)
+    if made.task.prompt.strip():
+        session.emit(e.PromptSubmitted(text=made.task.prompt, origin="task", by=user_name(), reminder=now), sync=True)
+    session.journal.sync()
     finish.save_locks(session)
 
 

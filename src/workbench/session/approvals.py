@@ -1,0 +1,97 @@
+"""Asking a person about a call. An approval is state of the session: the first answer wins, and it has a name on it."""
+
+import asyncio
+import hashlib
+import secrets
+from typing import Any
+
+import msgspec
+
+from workbench.permissions.suggest import suggest_rule
+from workbench.permissions.types import Call, Need, Verdict
+from workbench.protocol import events as e
+from workbench.protocol.blocks import DisplayBlock
+from workbench.protocol.commands import Approve
+from workbench.session.core import Session
+from workbench.tools import diffs
+from workbench.tools.base import Context
+
+DECISIONS = ("once", "session", "always", "no")
+
+
+class Approvals:
+    """The open requests of one session."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._open: dict[str, tuple[str, asyncio.Future[Approve]]] = {}
+
+    async def ask(self, call: dict[str, Any], tool: str, given: Any, needs: tuple[Need, ...], why: Verdict) -> Approve:
+        """A person's answer about CALL. Cancelling (an interrupt) resolves the request as gone."""
+        session, context = self._session, self._session.context
+        request_id = f"a-{secrets.token_hex(4)}"
+        digest = hashlib.sha256(msgspec.json.encode([request_id, call["id"], tool, call["input"]])).hexdigest()
+        answer: asyncio.Future[Approve] = asyncio.get_running_loop().create_future()
+        self._open[request_id] = digest, answer
+        session.emit(
+            e.ApprovalRequested(
+                request_id=request_id,
+                call_id=call["id"],
+                tool=tool,
+                input=call["input"],
+                rule=why.rule,
+                reason=why.reason,
+                digest=digest,
+                suggestion=suggest_rule(Call(tool=tool, needs=needs, cwd=str(context.cwd)), session.gate.policy),
+                display=await asyncio.to_thread(preview, tool, given, context),
+            ),
+            sync=True,
+        )
+        try:
+            given_answer = await answer
+        except asyncio.CancelledError:
+            self._open.pop(request_id, None)
+            session.emit(e.ApprovalResolved(request_id=request_id, decision="gone", by=""), sync=True)
+            raise
+        return given_answer
+
+    def resolve(self, command: Approve) -> str:
+        """Takes an answer; says why not, or nothing where it was taken. Bound to what was shown by the digest."""
+        found = self._open.get(command.request_id)
+        if found is None:
+            return "this request was answered already, or its call is gone"
+        digest, answer = found
+        if not secrets.compare_digest(digest, command.digest):
+            return "the answer does not belong to the call that was shown"
+        if command.decision not in DECISIONS:
+            return f"a decision is one of {', '.join(DECISIONS)}"
+        if command.decision in ("session", "always") and (why := self._session.gate.refuse_rule(command.rule)):
+            return why
+        del self._open[command.request_id]
+        self._session.emit(
+            e.ApprovalResolved(
+                request_id=command.request_id,
+                decision=command.decision,
+                by=command.by,
+                rule=command.rule,
+                reason=command.reason,
+            ),
+            sync=True,
+        )
+        answer.set_result(command)
+        return ""
+
+
+def preview(tool: str, given: Any, context: Context) -> tuple[DisplayBlock, ...]:
+    """What an edit would change, as a diff; nothing for other tools. Blocks."""
+    if tool not in ("Write", "Edit", "MultiEdit"):
+        return ()
+    path = context.absolute(given.file_path)
+    try:
+        before = path.read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        before = ""
+    after = given.content if tool == "Write" else before
+    for one in [] if tool == "Write" else getattr(given, "edits", [given]):
+        after = after.replace(one.old_string, one.new_string, -1 if one.replace_all else 1)
+    return (diffs.block(context.shown(path), diffs.compare(before, after), context.put_blob, created=not before),)

@@ -1,0 +1,88 @@
+"""A session with a person at it: it works on what is asked, then waits; an interrupt ends the work, not the session."""
+
+import asyncio
+import os
+import shlex
+
+from workbench.models.base import ModelError
+from workbench.protocol import events as e
+from workbench.protocol.commands import RunShell
+from workbench.sandbox.launcher import PlainLauncher
+from workbench.sandbox.types import Spec
+from workbench.session import calls, loop, questions
+from workbench.session.core import Session
+from workbench.session.end import EndSession
+from workbench.session.journal import JournalError
+
+SHOWN_OUTPUT = 8_000
+# What ends a session even with a person at it.
+FINAL = ("error_system_boundary",)
+
+
+async def work(session: Session) -> None:
+    """Serves the person until the session is stopped, or crosses the system boundary."""
+    await loop.concluded(session, _serve(session))
+
+
+async def _serve(session: Session) -> EndSession | None:
+    try:
+        await loop.sweep(session)
+        while True:
+            await session.prompted()
+            session.acting = asyncio.create_task(_act(session))
+            end = await session.acting
+            if end is not None:
+                return end
+    except asyncio.CancelledError:
+        if session.acting is not None:
+            session.acting.cancel()
+            await asyncio.gather(session.acting, return_exceptions=True)
+        return loop.stopped(session)
+
+
+async def _act(session: Session) -> EndSession | None:
+    """From a prompt to the end of the agent's work on it. Returns the end of the session, if this is one."""
+    reason, message = "done", ""
+    try:
+        await loop.until_answered(session)
+        if asked := questions.parse(session.tally.final_text):
+            session.emit(e.QuestionsAsked(questions=asked), sync=True)
+            reason = "question"
+    except asyncio.CancelledError:
+        if session.stopping:
+            raise
+        reason = "interrupted"
+    except EndSession as end:
+        if end.subtype in FINAL:
+            return end
+        reason, message = end.subtype, str(end)
+    except ModelError as error:
+        reason, message = loop.subtype_of(error), loop.words_of(session, error)
+    except JournalError:
+        raise
+    calls.close_open(session, "cancelled", "This call was not run: the person stopped the work before it.")
+    session.emit(e.Idle(reason=reason, message=message), sync=True)
+    return None
+
+
+async def run_shell(session: Session, command: RunShell) -> None:
+    """A person's own command, in the person's own shell and environment. Its output is shown and kept."""
+    session.context.outputs.mkdir(mode=0o700, parents=True, exist_ok=True)
+    path = session.context.outputs / f"shell-{command.id[-40:].replace('/', '-')}.txt"
+    shell = os.environ.get("SHELL") or "/bin/sh"
+    line = f"exec {shlex.quote(shell)} -c {shlex.quote(command.command)}"
+    launcher = PlainLauncher(os.environ, ("*",))
+    try:
+        running = await launcher.start(
+            Spec(command=line, cwd=session.context.workspace, output=path, env=launcher.environment())
+        )
+        try:
+            ended = await running.wait()
+        finally:
+            await running.end()
+        output, code = path.read_bytes()[-SHOWN_OUTPUT:].decode("utf-8", "replace"), ended.exit_code
+    except (OSError, ValueError) as error:
+        output, code = f"could not be started: {error}", 127
+    session.emit(
+        e.ShellRan(command=command.command, output=output, exit_code=code, by=command.by, path=str(path)), sync=True
+    )

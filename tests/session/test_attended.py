@@ -1,0 +1,174 @@
+"""A session with a person at it: it waits, is steered, asks, and takes one answer, from whoever was shown the call."""
+
+import asyncio
+import json
+
+import pytest
+
+from support.endpoint import Endpoint, say, turn, use
+from support.live import Ran, texts, workspace
+from workbench.host import local, threaded
+from workbench.protocol import events as e
+from workbench.protocol.commands import Approve, Interrupt, RunShell, Stop, SubmitPrompt
+from workbench.protocol.task import Task
+
+__all__ = ["workspace"]
+
+
+def attend(workspace, endpoint, steer, *, host=local, prompt=""):
+    """An interactive session; STEER(client, event) acts on each event until it stops the session."""
+
+    async def whole():
+        env = {"ANTHROPIC_BASE_URL": endpoint.url, "ANTHROPIC_API_KEY": "k", "PATH": "/usr/bin:/bin"}
+        task = Task(prompt=prompt, workspace=str(workspace), interactive=True)
+        client, ran = await host.start(task, local.Options(env=env)), Ran()
+        async for envelope in client.events():
+            ran.envelopes.append(envelope)
+            await steer(client, envelope.event)
+        await client.close()
+        return ran
+
+    return asyncio.run(asyncio.wait_for(whole(), 60))
+
+
+def words(text):
+    return SubmitPrompt(id="p", text=text, by="ana")
+
+
+async def stop(client):
+    await client.send(Stop(id="s", reason="signal", by="ana"))
+
+
+@pytest.mark.parametrize("host", [local, threaded])
+def test_it_answers_waits_and_answers_again(workspace, host):
+    said = []
+
+    async def steer(client, event):
+        if isinstance(event, e.SessionStarted):
+            await client.send(words("one"))
+        if isinstance(event, e.Idle):
+            said.append(event.reason)
+            await (client.send(words("two")) if len(said) == 1 else stop(client))
+
+    with Endpoint([say("first"), say("second")]) as endpoint:
+        ran = attend(workspace, endpoint, steer, host=host)
+    assert said == ["done", "done"] and ran.result.exit_code == 75
+    assert "two" in list(texts(endpoint.requests[1].body["messages"][-1]))
+
+
+def test_an_interrupt_ends_the_command_and_not_the_session(workspace):
+    async def steer(client, event):
+        if isinstance(event, e.SessionStarted):
+            await client.send(words("train"))
+        if isinstance(event, e.ApprovalRequested):
+            await client.send(
+                Approve(id="a", request_id=event.request_id, digest=event.digest, decision="once", by="ana")
+            )
+        if isinstance(event, e.CallProgress) and "begun" in event.text:
+            await client.send(Interrupt(id="i", by="ana"))
+        if isinstance(event, e.Idle):
+            await (client.send(words("go on")) if event.reason == "interrupted" else stop(client))
+
+    turns = [turn(use("Bash", command="echo begun; sleep 99; touch made")), say("gone on")]
+    with Endpoint(turns) as endpoint:
+        ran = attend(workspace, endpoint, steer)
+    assert [x.status for x in ran.events(e.CallFinished)] == ["cancelled"] and not (workspace / "made").exists()
+    results = endpoint.requests[1].body["messages"][-1]["content"]
+    assert results[0]["type"] == "tool_result" and results[1]["text"] == "go on"
+
+
+def test_an_approval_is_bound_to_the_call_that_was_shown_and_taken_once(workspace):
+    acks = []
+
+    async def steer(client, event):
+        if isinstance(event, e.SessionStarted):
+            await client.send(words("go"))
+        if isinstance(event, e.ApprovalRequested):
+            for digest, by in (("0" * 64, "eve"), (event.digest, "ana"), (event.digest, "li")):
+                answer = Approve(id=by, request_id=event.request_id, digest=digest, decision="once", by=by)
+                acks.append(await client.send(answer))
+        if isinstance(event, e.Idle):
+            await stop(client)
+
+    with Endpoint([turn(use("Bash", command="python3 -V; touch made")), say("ok")]) as endpoint:
+        ran = attend(workspace, endpoint, steer)
+    assert [ack.ok for ack in acks] == [False, True, False]
+    assert (workspace / "made").exists()
+    [resolved] = ran.events(e.ApprovalResolved)
+    assert resolved.by == "ana" and ran.events(e.CallDecided)[-1].by == "ana"
+
+
+def test_no_with_a_reason_reaches_the_agent(workspace):
+    async def steer(client, event):
+        if isinstance(event, e.SessionStarted):
+            await client.send(words("go"))
+        if isinstance(event, e.ApprovalRequested):
+            no = Approve(
+                id="n", request_id=event.request_id, digest=event.digest, decision="no", by="ana", reason="use the CPU"
+            )
+            await client.send(no)
+        if isinstance(event, e.Idle):
+            await stop(client)
+
+    with Endpoint([turn(use("Bash", command="python3 train.py")), say("ok")]) as endpoint:
+        attend(workspace, endpoint, steer)
+    assert "refused by ana: use the CPU" in next(texts(endpoint.requests[1].body["messages"][-1]))
+
+
+def test_always_saves_the_rule_for_this_workspace_and_session_does_not(workspace):
+    asked = []
+
+    async def steer(client, event):
+        if isinstance(event, e.SessionStarted):
+            await client.send(words("go"))
+        if isinstance(event, e.ApprovalRequested):
+            asked.append(event)
+            decision = "always" if len(asked) == 1 else "session"
+            await client.send(
+                Approve(
+                    id="a",
+                    request_id=event.request_id,
+                    digest=event.digest,
+                    decision=decision,
+                    by="ana",
+                    rule="Bash(python3 a.py:*)" if len(asked) == 1 else "Bash(python3 b.py)",
+                )
+            )
+        if isinstance(event, e.Idle):
+            await stop(client)
+
+    commands = ["python3 a.py", "python3 a.py --x", "python3 b.py", "python3 b.py"]
+    turns = [turn(use("Bash", f"toolu_{n}", command=command)) for n, command in enumerate(commands)]
+    with Endpoint([*turns, say("ok")]) as endpoint:
+        attend(workspace, endpoint, steer)
+    assert len(asked) == 2
+    saved = (workspace.parent / ".config/mlwb/allowed.jsonl").read_text().splitlines()
+    assert [json.loads(line)["allow"] for line in saved] == ["Bash(python3 a.py:*)"]
+
+
+def test_a_failing_endpoint_is_told_and_the_session_goes_on(workspace):
+    ends = []
+
+    async def steer(client, event):
+        if isinstance(event, e.SessionStarted):
+            await client.send(words("one"))
+        if isinstance(event, e.Idle):
+            ends.append((event.reason, event.message))
+            await (client.send(words("two")) if len(ends) == 1 else stop(client))
+
+    with Endpoint([{"fault": {"status": 401, "headers": {}, "message": "bad key"}}, say("fine")]) as endpoint:
+        attend(workspace, endpoint, steer)
+    assert ends[0][0] == "error_authentication" and ends[1][0] == "done"
+
+
+def test_a_persons_own_command_runs_in_their_shell_and_is_shown(workspace):
+    async def steer(client, event):
+        if isinstance(event, e.SessionStarted):
+            await client.send(RunShell(id="r1", command="echo hello; exit 3", by="ana"))
+        if isinstance(event, e.ShellRan):
+            await stop(client)
+
+    with Endpoint([]) as endpoint:
+        ran = attend(workspace, endpoint, steer)
+    [shell] = ran.events(e.ShellRan)
+    assert (shell.output, shell.exit_code, shell.by) == ("hello\n", 3, "ana") and not endpoint.requests
