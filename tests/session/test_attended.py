@@ -90,7 +90,7 @@ def test_an_approval_is_bound_to_the_call_that_was_shown_and_taken_once(workspac
         if isinstance(event, e.Idle):
             await stop(client)
 
-    with Endpoint([turn(use("Bash", command="python3 -V; touch made")), say("ok")]) as endpoint:
+    with Endpoint([turn(use("Bash", command="python3 -c \"open('made', 'w')\"")), say("ok")]) as endpoint:
         ran = attend(workspace, endpoint, steer)
     assert [ack.ok for ack in acks] == [False, True, False]
     assert (workspace / "made").exists()
