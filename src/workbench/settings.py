@@ -60,8 +60,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     notes: tuple[str, ...] = ()
 
 
-def load(workspace: Path, home: Path, config: Path) -> Settings:
+def load(workspace: Path, home: Path, config: Path, trusted: bool = False) -> Settings:
     """The settings of a session in WORKSPACE: CONFIG/config.yaml, HOME/.claude, and what the workspace narrows.
+
+    With TRUSTED, the user's own word for this run, the workspace's allow rules count, too.
 
     Files that are not there count as empty. Raises SettingsError for one that cannot be read or decoded, the
     workspace's included: a deny rule may stand in it.
@@ -76,9 +78,10 @@ def load(workspace: Path, home: Path, config: Path) -> Settings:
     ]
     near = [file for file in near if file.path not in (own.path, other.path)]
     mode, ceiling = own.mode() or _no_bypass(other), _ceiling(near)
-    mine, theirs = (own, other), (own, other, *near)
+    theirs = (own, other, *near)
+    mine = theirs if trusted else (own, other)
     for file in near:
-        file.mention_ignored()
+        file.mention_ignored(trusted)
     own_shell, own_retries = own.part("shell", _SHELL), own.part("retries", _RETRIES)
     return Settings(
         permission_mode=lower(mode or "acceptEdits", ceiling) if ceiling else mode,
@@ -251,9 +254,10 @@ class _File:
             raise self.fail("models", "a mapping of model ids to their fields")
         return value
 
-    def mention_ignored(self) -> None:
+    def mention_ignored(self, trusted: bool) -> None:
         """Says what of a workspace's file does not count."""
-        if allow := self.texts("allow", self.permissions):
+        allow = () if trusted else self.texts("allow", self.permissions)
+        if allow:
             self.note(
                 f"its {len(allow)} allow rule{'s' * (len(allow) != 1)} are ignored: a workspace may narrow, never widen"
             )

@@ -158,6 +158,17 @@ def test_grep_shows_nothing_of_a_secret_and_names_what_it_may(workspace):
     assert "a.py" in found and "TOKEN" not in found
 
 
+@pytest.mark.parametrize("trusted", [False, True])
+def test_a_workspaces_allow_rules_count_only_by_the_users_word(workspace, trusted):
+    (workspace / ".mlwb").mkdir()
+    (workspace / ".mlwb/config.yaml").write_text("permissions: {allow: ['Bash(python3 a.py)']}\n")
+    (workspace / "a.py").write_text("open('made', 'w')\n")
+    with Endpoint([turn(use("Bash", command="python3 a.py")), say("ok")]) as endpoint:
+        ran = run(workspace, endpoint, trusted=trusted)
+    assert (workspace / "made").exists() == trusted
+    assert any("ignored" in notice.text for notice in ran.events(e.Notice)) != trusted
+
+
 def test_a_resume_may_raise_the_mode_up_to_what_the_definition_names(workspace):
     agents = workspace / ".mlwb/agents"
     agents.mkdir(parents=True)

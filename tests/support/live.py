@@ -47,12 +47,20 @@ def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 Steer = Callable[[Client, Envelope], Awaitable[None]]
 
 
-def run(workspace: Path, endpoint: Endpoint, prompt: str = "Go.", *, steer: Steer | None = None, **task: Any) -> Ran:
+def run(
+    workspace: Path,
+    endpoint: Endpoint,
+    prompt: str = "Go.",
+    *,
+    steer: Steer | None = None,
+    trusted: bool = False,
+    **task: Any,
+) -> Ran:
     """Runs a new session to its end; STEER is called with each envelope."""
     rules = Rules(allow=tuple(task.pop("allow", ())), deny=tuple(task.pop("deny", ())))
     caps = Caps(**task.pop("caps", {}))
     made = Task(prompt=prompt, workspace=str(workspace), rules=rules, caps=caps, **task)
-    return asyncio.run(_follow(local.start(made, _options(endpoint)), steer))
+    return asyncio.run(_follow(local.start(made, _options(endpoint, trusted)), steer))
 
 
 def resume(session: str, endpoint: Endpoint, answer: str | None = None, mode: Any = None, **caps: Any) -> Ran:
@@ -60,9 +68,9 @@ def resume(session: str, endpoint: Endpoint, answer: str | None = None, mode: An
     return asyncio.run(_follow(local.resume(session, Caps(**caps), answer, _options(endpoint), mode), None))
 
 
-def _options(endpoint: Endpoint) -> local.Options:
+def _options(endpoint: Endpoint, trusted: bool = False) -> local.Options:
     env = {**os.environ, "ANTHROPIC_BASE_URL": endpoint.url, "ANTHROPIC_API_KEY": "sk-test"}
-    return local.Options(env=env)
+    return local.Options(env=env, trust_workspace=trusted)
 
 
 async def _follow(starting: Awaitable[Client], steer: Steer | None) -> Ran:

@@ -50,7 +50,7 @@ class Plan(msgspec.Struct, kw_only=True):
 def plan(task: Task, options: Options) -> Plan:
     """Resolves TASK; raises StartError for whatever it names and is not there or not allowed."""
     workspace, roots = _roots(task)
-    settings = settings_of(workspace)
+    settings = settings_of(workspace, options)
     definition = discovery.find(task.agent, workspace, Path.home(), places.config())
     if definition is None:
         near = discovery.nearest(task.agent, workspace, Path.home(), places.config())
@@ -95,10 +95,10 @@ def _roots(task: Task) -> tuple[Path, tuple[Path, ...]]:
     return workspace, tuple(dict.fromkeys(roots))
 
 
-def settings_of(workspace: Path) -> Settings:
+def settings_of(workspace: Path, options: Options) -> Settings:
     """The settings that hold in WORKSPACE; raises StartError."""
     try:
-        return load_settings(workspace, Path.home(), places.config())
+        return load_settings(workspace, Path.home(), places.config(), options.trust_workspace)
     except SettingsError as error:
         raise StartError("error_usage", str(error)) from None
 

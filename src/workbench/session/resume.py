@@ -69,7 +69,7 @@ def _taken_up(
     workspace, roots = Path(first.workspace), tuple(map(Path, first.roots))
     if not workspace.is_dir():
         raise StartError("error_usage", f"the workspace {workspace} of session {journal.session} is gone")
-    settings = settings_of(workspace)
+    settings = settings_of(workspace, options)
     mode = chosen or _mode_of(history, first)
     for ceiling in (frame.ceiling, settings.ceiling):
         mode = lower(mode, ceiling) if ceiling else mode
