@@ -10,6 +10,7 @@ VERBS = {
     "demo": ("demo", "a recorded session against real tools and real training; no key, no network"),
     "sessions": ("sessions", "list, show, export, remove sessions"),
     "agents": ("agents", "list, show and check agent definitions"),
+    "gpu": ("gpu", "the GPUs, who uses them, and the machine beside them"),
     "permissions": ("permissions", "which verdict a tool call would get, and by which rule"),
 }
 
