@@ -1,6 +1,7 @@
-"""Colours as numbers: contrast as WCAG 2.2 defines it, and making a colour readable on a ground."""
+"""Colours as numbers: contrast as WCAG 2.2 defines it, a colour made readable on a ground, and the nearest of a few."""
 
 import colorsys
+from functools import cache
 
 RGB = tuple[int, int, int]
 
@@ -49,6 +50,35 @@ def nearest(colour: str, among: dict[str, str]) -> str:
         return min(apart, 1 - apart)
 
     return min(among, key=distance)
+
+
+@cache
+def in_256(colour: str) -> str:
+    """The colour nearest to COLOUR that every terminal of 256 colours shows alike: the 6x6x6 cube and 24 greys."""
+    at = _oklab(rgb(colour))
+    found = min(_fixed(), key=lambda one: sum((a - b) ** 2 for a, b in zip(one[1], at, strict=True)))
+    return "#{:02x}{:02x}{:02x}".format(*found[0])
+
+
+@cache
+def _fixed() -> list[tuple[RGB, tuple[float, float, float]]]:
+    levels = (0, 95, 135, 175, 215, 255)
+    cube = [(red, green, blue) for red in levels for green in levels for blue in levels]
+    greys = [(level, level, level) for level in range(8, 239, 10)]
+    return [(one, _oklab(one)) for one in cube + greys]
+
+
+def _oklab(colour: RGB) -> tuple[float, float, float]:
+    """COLOUR where distance is difference to the eye: Oklab, Bjorn Ottosson 2020 (public domain)."""
+    red, green, blue = (_linear(part / 255) for part in colour)
+    long = (0.4122214708 * red + 0.5363325363 * green + 0.0514459929 * blue) ** (1 / 3)
+    middle = (0.2119034982 * red + 0.6806995451 * green + 0.1073969566 * blue) ** (1 / 3)
+    short = (0.0883024619 * red + 0.2817188376 * green + 0.6299787005 * blue) ** (1 / 3)
+    return (
+        0.2104542553 * long + 0.7936177850 * middle - 0.0040720468 * short,
+        1.9779984951 * long - 2.4285922050 * middle + 0.4505937099 * short,
+        0.0259040371 * long + 0.7827717662 * middle - 0.8086757660 * short,
+    )
 
 
 def _rgb_of(hue: float, light: float, saturation: float) -> RGB:

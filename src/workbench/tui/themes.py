@@ -41,8 +41,8 @@ SIXTEEN_CODE = {
     "keyword": "ansi_bright_magenta", "string": "ansi_bright_green", "number": "ansi_bright_yellow",
     "comment": "ansi_white", "definition": "ansi_bright_cyan",
 }  # fmt: skip
-_BRIGHT = {
-    "ansi_bright_red": "#ff0000", "ansi_bright_green": "#00ff00", "ansi_bright_yellow": "#ffff00",
+_BRIGHT = {  # no red: that is for what went wrong
+    "ansi_bright_green": "#00ff00", "ansi_bright_yellow": "#ffff00",
     "ansi_bright_cyan": "#00ffff", "ansi_bright_blue": "#5c5cff", "ansi_bright_magenta": "#ff00ff",
     "ansi_bright_white": "#ffffff",
 }  # fmt: skip
@@ -111,7 +111,7 @@ def read(path: Path) -> Look:
         data = yaml.load(text, loader)  # noqa: S506  a safe loader, in C where there is one
     except (yaml.YAMLError, RecursionError) as error:
         mark = getattr(error, "problem_mark", None)
-        where = f"line {mark.line + 1}: " if mark else ""
+        where = f"line {min(mark.line + 1, len(text.splitlines()))}: " if mark else ""
         raise ValueError(f"{where}no YAML: {getattr(error, 'problem', None) or 'it cannot be read'}") from None
     return _look(path.stem, data)
 
@@ -191,6 +191,17 @@ def pace(env: Mapping[str, str], *, reduced_motion: bool = False, low_bandwidth:
     return Pace(frames=4 if slow else 20, motion=not still)
 
 
+def _shown(look: Look, bits: int) -> Look:
+    """LOOK as a terminal of BITS of colour shows it: by its own rounding the grounds of a diff would run together."""
+    if bits < 8:
+        return msgspec.structs.replace(look, dark=True, colors=SIXTEEN, code=SIXTEEN_CODE)
+    if bits > 8:
+        return look
+    colors = {role: colours.in_256(value) for role, value in look.colors.items()}
+    code = {role: colours.in_256(value) for role, value in look.code.items()}
+    return msgspec.structs.replace(look, colors=colors, code=code)
+
+
 def accent(color: str | None, look: Look, bits: int = 24) -> str:
     """The agent's COLOR, a name or #rrggbb, readable on LOOK; the theme's own where COLOR is missing or unknown."""
     named = NAMED.get((color or "").strip().lower(), (color or "").strip())
@@ -198,18 +209,19 @@ def accent(color: str | None, look: Look, bits: int = 24) -> str:
     if bits < 8:
         return colours.nearest(named, _BRIGHT) if known else SIXTEEN["agent"]
     if not known:
-        return look.colors["agent"]
-    return colours.readable(named, [look.colors["background"], look.colors["surface"]], LEAST["agent"])
+        return look.colors["agent"] if bits > 8 else colours.in_256(look.colors["agent"])
+    least = LEAST["agent"] if bits > 8 else 5.5  # rounding to 256 colours takes some of it
+    exact = colours.readable(named, [look.colors["background"], look.colors["surface"]], least)
+    return exact if bits > 8 else colours.in_256(exact)
 
 
 def variables(look: Look, agent: str | None = None, bits: int = 24) -> dict[str, str]:
     """The project's own variables of style sheets (`$muted`, `$added`…), and Textual's where its own are too loud."""
-    few = bits < 8
-    colors = {**(SIXTEEN if few else look.colors), "agent": accent(agent, look, bits)}
-    code = SIXTEEN_CODE if few else look.code
+    shown = _shown(look, bits)
+    colors = {**shown.colors, "agent": accent(agent, look, bits)}
     own = {role: value for role, value in colors.items() if role not in ("background", "surface", "panel")}
-    own |= {f"code-{role}": value for role, value in code.items()}
-    return own | _calm(colors, few)
+    own |= {f"code-{role}": value for role, value in shown.code.items()}
+    return own | _calm(colors, bits < 8)
 
 
 def defaults() -> dict[str, str]:
@@ -226,8 +238,8 @@ def _calm(colors: Mapping[str, str], few: bool) -> dict[str, str]:
         "text-accent": agent, "text-success": colors["success"], "text-warning": colors["warning"],
         "text-error": colors["error"], "foreground-muted": muted, "foreground-disabled": aside,
         "border": agent, "border-blurred": dim,
-        "block-cursor-foreground": ink, "block-cursor-background": chosen,
-        "block-cursor-text-style": "bold reverse" if few else "bold",
+        "block-cursor-foreground": ground if few else ink, "block-cursor-background": muted if few else chosen,
+        "block-cursor-text-style": "bold underline" if few else "bold",
         "block-cursor-blurred-foreground": ink, "block-cursor-blurred-background": chosen,
         "block-hover-background": colors["panel"],
         "input-cursor-background": ink, "input-cursor-foreground": ground,
@@ -253,14 +265,13 @@ def theme_of(look: Look, agent: str | None = None, bits: int = 24) -> "Theme":
     """LOOK as Textual's theme, with the colour of AGENT as accent, in BITS of colour."""
     from textual.theme import Theme
 
-    few = bits < 8
-    colors = SIXTEEN if few else look.colors
-    signal = accent(agent, look, bits)
+    few, shown, signal = bits < 8, _shown(look, bits), accent(agent, look, bits)
+    colors = shown.colors
     return Theme(
         name=look.name, primary=signal, secondary=colors["muted"], accent=signal, success=colors["success"],
         warning=colors["warning"], error=colors["error"], foreground=colors["foreground"],
         background=colors["background"], surface=colors["surface"], panel=colors["panel"],
-        boost=None if few else colors["selected"], dark=few or look.dark, ansi=few,
+        boost=None if few else colors["selected"], dark=shown.dark, ansi=few,
         variables=variables(look, agent, bits),
     )  # fmt: skip
 
