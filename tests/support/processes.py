@@ -9,6 +9,8 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from workbench.sandbox.launcher import PlainLauncher, PlainRunning
 from workbench.sandbox.tree import alive
 from workbench.sandbox.types import Ended, Spec
@@ -35,8 +37,18 @@ def living(needle: str) -> list[int]:
     return found
 
 
+_earlier: set[int] = set()
+
+
+@pytest.fixture(autouse=True)
+def only_own_zombies() -> None:
+    """What an earlier test left to this process (orphans of a process that it killed) is not this test's."""
+    _earlier.clear()
+    _earlier.update(zombies())
+
+
 def zombies() -> set[int]:
-    """Children of this process that have ended and were not reaped."""
+    """Children of this process that have ended since the test began and were not reaped."""
     found = set()
     for name in os.listdir("/proc"):
         if name.isdigit():
@@ -45,7 +57,7 @@ def zombies() -> set[int]:
                 state, parent = stat[stat.rfind(b")") + 2 :].split()[:2]
                 if state == b"Z" and int(parent) == os.getpid():
                     found.add(int(name))
-    return found
+    return found - _earlier
 
 
 async def eventually(true: Callable[[], object], within_s: float = 20.0) -> None:
