@@ -8,6 +8,7 @@ import difflib
 import os
 import re
 from collections.abc import Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -224,6 +225,7 @@ def variables(look: Look, agent: str | None = None, bits: int = 24) -> dict[str,
     return own | _calm(colors, bits < 8)
 
 
+@cache
 def defaults() -> dict[str, str]:
     """The project's variables in the dark theme, for an app that has put on no theme of the project (yet)."""
     return variables(read(resources.folder("themes") / f"{DARK}.yaml"))
