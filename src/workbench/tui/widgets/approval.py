@@ -1,0 +1,313 @@
+"""A call that waits for a person: what would run, where, why it asks, and the keys that answer."""
+
+import time
+from typing import ClassVar
+
+from textual import events, on
+from textual.app import ComposeResult
+from textual.containers import Vertical
+from textual.content import Content
+from textual.message import Message
+from textual.timer import Timer
+from textual.widgets import Static
+
+from workbench.protocol.state import PendingApproval
+from workbench.tui.safe import content, safe
+from workbench.tui.widgets.approval_text import Spelled, command_lines, display_lines, input_lines
+from workbench.tui.widgets.line import Line, Part
+from workbench.tui.widgets.prompt_editor import Editor
+
+_CHOICES = {"y": "once", "s": "this session", "a": "always", "n": "no", "e": "edit first"}
+_FIELDS = {
+    "a": "always allow what this rule names; change it first if it names too much",
+    "n": "no, because … (may be left empty); the agent is told",
+    "e": "no, but run this instead; the agent is told",
+}
+_SCROLLS = {"up": -1, "down": 1, "pageup": -10, "pagedown": 10}
+DECIDED = {
+    "once": "allowed once",
+    "session": "allowed for this session",
+    "always": "always allowed from now on",
+    "no": "refused",
+    "gone": "no longer asked: the call was cancelled",
+}
+
+
+class ApprovalCard(Vertical):
+    """Stands above the prompt, which keeps the focus and passes its keys on while the card is armed.
+
+    Nothing typed on approves: a letter right after the card came, a letter that is no answer, or an answer's letter
+    with another one right behind it goes to the prompt.
+    """
+
+    DEFAULT_CSS = """
+    ApprovalCard {
+        height: auto; border: round $border-dim; border-title-color: $foreground; padding: 0 1; margin: 0;
+        border-title-style: bold; border-subtitle-color: $muted;
+        &.-armed { border: round $agent; }
+        #why { height: auto; color: $muted; margin-top: 1; }
+        Line { margin-top: 1; }
+        #field-label { height: auto; color: $muted; margin-top: 1; display: none; }
+        Editor { display: none; border-left: outer $agent; padding-left: 1; }
+        &.-field #field-label, &.-field Editor { display: block; }
+        &.-field Line { display: none; }
+    }
+    """
+    SETTLE: ClassVar[float] = 0.5  # seconds in which a key was meant for something else
+    HOLD: ClassVar[float] = 0.2  # seconds in which another letter shows that a word is typed
+
+    class Answered(Message):
+        """A person's answer to REQUEST."""
+
+        def __init__(self, request: PendingApproval, decision: str, rule: str | None = None, reason: str = "") -> None:
+            super().__init__()
+            self.request = request
+            self.decision = decision
+            self.rule = rule
+            self.reason = reason
+
+    class Closed(Message):
+        """The field was closed; the prompt may have the focus back."""
+
+    class Wanted(Message):
+        """A click asked that keys answer."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.typed = ""
+        self._where = ""
+        self._here = False
+        self._drawn: str | None = None
+        self.request: PendingApproval | None = None
+        self.armed = False
+        self.told = ""  # why the last answer was not taken
+        self._since = 0.0
+        self._behind_another = False
+        self._held = ""
+        self._holding: Timer | None = None
+        self._field = ""
+
+    def compose(self) -> ComposeResult:
+        """What, where and why, the keys, and a field that opens when it is needed."""
+        yield Spelled()
+        yield Static(id="why")
+        yield Line()
+        yield Static(id="field-label")
+        field = Editor(most=6)
+        field.can_focus = False  # until it opens
+        yield field
+
+    def on_mount(self) -> None:
+        """The field's keys: Enter sends, Esc goes back."""
+        self.query_one(Editor).on_key_first = self._field_key
+        self._drawn = ""
+        self._draw()
+
+    # --- what is asked -------------------------------------------------------------------------------------
+
+    def ask(self, request: PendingApproval | None, where: str = "", place: str = "") -> None:
+        """Shows REQUEST, or none. WHERE: the folder it would run in; PLACE: such as `1 of 3`."""
+        if request is None or self.request is None or request.request_id != self.request.request_id:
+            self._behind_another = self.request is not None and self.armed
+            self.request, self.told = request, ""
+            self._release()
+            self._close()
+            self._since = time.monotonic()
+            self.armed = self.armed and request is not None
+        self._where = where
+        self.border_subtitle = Content(place)
+        self._draw()
+
+    def arm(self, armed: bool, here: bool = True) -> None:
+        """Whether keys answer from now on. HERE: whether the prompt has the focus."""
+        if (armed, here) == (self.armed, self._here):
+            return
+        if armed and not self.armed:
+            self._since, self._behind_another = time.monotonic(), False
+        if not armed:
+            self._release()
+        self.armed, self._here = armed, here
+        self._draw()
+
+    def refused(self, why: str) -> None:
+        """The answer was not taken, for the reason WHY."""
+        self.told = why
+        self._draw()
+
+    def _draw(self) -> None:
+        if self._drawn is None:  # not composed yet
+            return
+        if self.request and self.request.request_id != self._drawn:
+            self._drawn = self.request.request_id
+            self.border_title = Content("allow ") + content(self.request.tool[:60]) + Content("?")
+            self.query_one(Spelled).show(_what(self.request))
+            self.query_one("#why", Static).update(_why(self.request, self._where))
+            self.call_after_refresh(self._draw)  # once it is known how much of it can be seen
+        self.set_class(self.armed or bool(self._field), "-armed")
+        self.query_one(Line).put(self._parts())
+
+    def _parts(self) -> list[Part]:
+        parts = [Part(f"not taken: {self.told}   ", "$error")] if self.told else []
+        if not self.armed:
+            parts.append(Part("tab to answer   " if self._here else "i to answer   ", "$foreground", "tab"))
+        for key, words in self._choices().items():
+            held = key == self._held
+            parts += [Part(key, "bold $agent" if self.armed else "$muted", key),
+                      Part(f" {words}   ", "bold" if held else "$muted", key)]  # fmt: skip
+        if unseen := self.query_one(Spelled).unseen:
+            parts.append(Part(f"↓ {unseen} more lines", "$warning"))
+        return parts
+
+    def _choices(self) -> dict[str, str]:
+        """The answers that this call can have: no rule, no `always`; no command, nothing to edit."""
+        missing = set()
+        if not (self.request and self.request.suggestion):
+            missing.add("a")
+        if not (self.request and isinstance(self.request.input.get("command"), str)):
+            missing.add("e")
+        return {key: words for key, words in _CHOICES.items() if key not in missing}
+
+    # --- keys ----------------------------------------------------------------------------------------------
+
+    def key(self, event: events.Key) -> bool:
+        """Takes a key of the prompt if it answers. When it is a word's beginning, the card is no longer armed.
+
+        `typed` then holds the letters that belong to the prompt, before this key.
+        """
+        self.typed = ""
+        if self._held:
+            return self._second(event)
+        if event.key in _SCROLLS and self.query_one(Spelled).max_scroll_y:
+            self.query_one(Spelled).scroll_relative(y=_SCROLLS[event.key], animate=False)
+            self.call_after_refresh(self._draw)
+            return True
+        character = event.character if event.is_printable else None
+        if character is None or not (character.isalpha() or character in " /@!"):
+            return False
+        settled = time.monotonic() - self._since >= self.SETTLE
+        if settled and character in self._choices():
+            self._hold(character)
+            return True
+        if not settled and self._behind_another:
+            return True  # it was for the request before
+        self.arm(False)
+        return False
+
+    def _hold(self, character: str) -> None:
+        self._held = character
+        self._holding = self.set_timer(self.HOLD, self._decide)
+        self._draw()
+
+    def _second(self, event: events.Key) -> bool:
+        """The key after an answer's: Enter says it is one, a letter that it was none."""
+        if event.key == "enter":
+            self._decide()
+            return True
+        held = self._held
+        self._release()
+        if event.is_printable:
+            self.typed = held
+            self.arm(False)
+        return event.key == "backspace"
+
+    def _release(self) -> None:
+        if self._holding is not None:
+            self._holding.stop()
+        self._held, self._holding = "", None
+
+    def _decide(self) -> None:
+        choice = self._held
+        self._release()
+        self._choose(choice)
+
+    @on(Line.Pressed)
+    def _clicked(self, event: Line.Pressed) -> None:
+        event.stop()
+        if event.action == "tab":
+            self.post_message(self.Wanted())
+        elif time.monotonic() - self._since >= self.SETTLE:
+            self._choose(event.action)
+
+    def _choose(self, choice: str) -> None:
+        if self.request is None:
+            return
+        if choice in _FIELDS:
+            self._open(choice)
+        else:
+            self._answer("once" if choice == "y" else "session")
+
+    def _answer(self, decision: str, rule: str | None = None, reason: str = "") -> None:
+        if self.request is not None:
+            self.post_message(self.Answered(self.request, decision, rule, reason))
+
+    # --- the field -----------------------------------------------------------------------------------------
+
+    @property
+    def editing(self) -> bool:
+        """Whether a rule, a reason or a command is being written."""
+        return bool(self._field)
+
+    def focus_field(self) -> None:
+        """Puts the cursor into the open field."""
+        self.query_one(Editor).focus(scroll_visible=False)
+
+    def _open(self, choice: str) -> None:
+        assert self.request is not None
+        self._field = choice
+        start = {"a": self.request.suggestion or "", "e": str(self.request.input.get("command", ""))}.get(choice, "")
+        editor = self.query_one(Editor)
+        editor.set_text(start)
+        self.query_one("#field-label", Static).update(_FIELDS[choice] + "  (enter sends, esc goes back)")
+        self.add_class("-field")
+        self._draw()
+        editor.can_focus = True
+        editor.focus(scroll_visible=False)
+
+    def _close(self) -> None:
+        if self._field:
+            self._field = ""
+            self.query_one(Editor).can_focus = False
+            self.remove_class("-field")
+            self.post_message(self.Closed())
+
+    def _field_key(self, event: events.Key) -> bool:
+        if event.key == "escape":
+            self._close()
+            self._draw()
+            return True
+        return False
+
+    @on(Editor.Submitted)
+    def _field_sent(self, event: Editor.Submitted) -> None:
+        event.stop()
+        text = self.query_one(Editor).sendable().strip()
+        field = self._field
+        if field in ("a", "e") and not text:
+            return
+        self._close()
+        if field == "a":
+            self._answer("always", rule=text)
+        elif field == "n":
+            self._answer("no", reason=text)
+        elif field == "e":
+            self._answer("no", reason=f"run this instead: {text}")
+
+    @on(Editor.Leaving)
+    def _field_left(self, event: Editor.Leaving) -> None:
+        event.stop()  # a field has no history
+
+
+def _what(request: PendingApproval) -> list[Content]:
+    command = request.input.get("command")
+    if isinstance(command, str):
+        others = {name: value for name, value in request.input.items() if name != "command"}
+        return [*command_lines(command), *input_lines(others)]
+    return display_lines(request.display) or input_lines(request.input) or [Content("nothing more is said of it")]
+
+
+def _why(request: PendingApproval, where: str) -> Content:
+    lines = [f"in    {safe(where)}"] if where else []
+    lines.append(f"why   {safe(request.reason) or 'no rule allows it'}")
+    if request.rule:
+        lines.append(f"rule  {safe(request.rule)}")
+    return Content("\n".join(lines))

@@ -1,0 +1,418 @@
+"""The prompt: what a person says to the agent, and what the agent needs a person for."""
+
+import asyncio
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, ClassVar
+
+from textual import events, on
+from textual.app import ComposeResult
+from textual.containers import Horizontal, Vertical
+from textual.css.query import NoMatches
+from textual.widgets import Static
+
+from workbench import places
+from workbench.protocol import events as e
+from workbench.protocol.commands import Approve, RunShell, SubmitPrompt
+from workbench.protocol.state import PendingApproval, SessionState
+from workbench.tui.safe import content
+from workbench.tui.view import View
+from workbench.tui.widgets import slash
+from workbench.tui.widgets.approval import DECIDED, ApprovalCard
+from workbench.tui.widgets.attachments import Attachments, without_unknown
+from workbench.tui.widgets.completion_source import Completing
+from workbench.tui.widgets.history import Entry, History, Recall
+from workbench.tui.widgets.prompt_editor import Editor
+from workbench.tui.widgets.prompt_sending import Outbox
+from workbench.tui.widgets.question import QuestionCard
+
+_STILL = ("idle", "ended")
+_IDLE_HINTS = "ctrl+j newline"
+_KEPT_PASTES = 32_000  # characters of a prompt's pastes that the history keeps
+
+
+class Prompt(View, Vertical):
+    """An editor, with a card above it for what waits for a person. Constructed without arguments, found as #prompt."""
+
+    DEFAULT_CSS = """
+    Prompt {
+        height: auto;
+        #entry { height: auto; }
+        #mark { width: 3; padding-left: 1; color: $agent; text-style: bold; }
+        #mark.-shell { color: $warning; }
+        #entry Editor { width: 1fr; padding-right: 1; }
+        #queued { height: auto; max-height: 3; padding-left: 3; color: $muted; display: none; }
+        #told { height: auto; max-height: 3; padding-left: 3; color: $muted; display: none; }
+        #told.-error { color: $error; }
+    }
+    """
+    PLACEHOLDER: ClassVar[str] = "ask, or /command, @file, !shell"
+
+    def __init__(self) -> None:
+        super().__init__(id="prompt")
+        self.editor = Editor(placeholder=self.PLACEHOLDER, hints=_IDLE_HINTS)
+        self.completing = Completing(self, self.editor)
+        self.history = History(places.state() / "history.jsonl")
+        self._state = SessionState()
+        self._outbox = Outbox(self)
+        self._whole: dict[str, PendingApproval] = {}  # as asked, before the state cut them
+        self._answered: dict[str, PendingApproval] = {}  # answered here, not yet resolved
+        self._recall: Recall | None = None
+        self._recalled = ""
+        self._draft = Attachments()
+
+    def compose(self) -> ComposeResult:
+        """The list of completions, two lines that show when they have something to say, and the editor."""
+        yield Static(id="queued")
+        yield Static(id="told")
+        yield self.completing.popup
+        with Horizontal(id="entry"):
+            yield Static("›", id="mark")
+            yield self.editor
+
+    def on_mount(self) -> None:
+        """Earlier prompts are read beside the first frame."""
+        self.editor.on_key_first = self._key
+        self.run_worker(asyncio.to_thread(self.history.load), exit_on_error=False)
+
+    # --- for the rest of the screen ------------------------------------------------------------------------
+
+    def focus(self, scroll_visible: bool = True, from_app_focus: bool = False) -> "Prompt":
+        """Puts the cursor where a person goes on: into the open field of a card, or into the editor."""
+        card = self._card(ApprovalCard)
+        if card and card.editing:
+            card.focus_field()
+        else:
+            self.editor.focus(scroll_visible=False)
+        return self
+
+    @property
+    def text(self) -> str:
+        """What is typed and not sent."""
+        return self.editor.text
+
+    def put(self, text: str) -> None:
+        """TEXT in place of what is typed, for a person to go on with: a prompt that was rewound, a reference."""
+        self.editor.set_text(text)
+
+    def tell(self, text: str, error: bool = False) -> None:
+        """One line above the editor, until something is typed."""
+        told = self.query_one("#told", Static)
+        told.display = bool(text)
+        told.set_class(error, "-error")
+        told.update(content(text, newlines=True))
+
+    # --- what the session says -----------------------------------------------------------------------------
+
+    def show_session(self, state: SessionState, news: Sequence[e.Envelope]) -> None:
+        """Cards for what waits, lines for what is queued."""
+        self._state = state
+        self.editor.folder = state.workspace
+        for envelope in news:
+            if react := _REACTIONS.get(type(envelope.event)):
+                react(self, envelope.event)
+        self.editor.set_hints(_IDLE_HINTS if state.phase in _STILL else f"esc stops · {_IDLE_HINTS}")
+        self._show_cards()
+        self._show_queue()
+
+    def _asked(self, event: e.ApprovalRequested) -> None:
+        self._whole[event.request_id] = PendingApproval(
+            request_id=event.request_id, call_id=event.call_id, tool=event.tool, input=event.input,
+            digest=event.digest, rule=event.rule, reason=event.reason, suggestion=event.suggestion,
+            display=event.display,
+        )  # fmt: skip
+
+    def _resolved(self, event: e.ApprovalResolved) -> None:
+        asked = self._whole.pop(event.request_id, None)
+        if self._answered.pop(event.request_id, None) is None:
+            words = DECIDED.get(event.decision, event.decision)
+            by = f" by {event.by}" if event.by and event.decision != "gone" else ""
+            self.tell(f"{asked.tool if asked else 'the call'}: {words}{by}")
+
+    def _submitted(self, event: e.PromptSubmitted) -> None:
+        self._outbox.came_back(event.text)
+
+    def _ended(self, event: e.SessionEnded) -> None:
+        if self._outbox.queued:
+            self._outbox.queued.clear()
+            self.tell("the session ended before it took what was queued; ↑ brings it back")
+
+    def _show_queue(self) -> None:
+        waiting = self._outbox.queued if self._state.phase not in _STILL or not self._state.session else []
+        line = self.query_one("#queued", Static)
+        line.display = bool(waiting)
+        if waiting:
+            shown = [f"queued  {' '.join(text[:500].split())}" for text in waiting[-3:]]
+            room = max(20, self.size.width - 4)
+            line.update(content("\n".join(one if len(one) <= room else f"{one[: room - 1]}…" for one in shown),
+                                newlines=True))  # fmt: skip
+
+    # --- cards ---------------------------------------------------------------------------------------------
+
+    def _card(self, kind: type[Any]) -> Any:
+        """The card of that KIND, if it was ever needed."""
+        with suppress(NoMatches):
+            return self.query_one(kind)
+        return None
+
+    def _show_cards(self) -> None:
+        waiting = [one for one in self._state.approvals.values() if one.request_id not in self._answered]
+        card = self._card(ApprovalCard)
+        if waiting and card is None:
+            card = ApprovalCard()
+            self.mount(card, before="#queued")
+        if card:
+            card.display = bool(waiting)
+            if waiting:
+                first = self._whole.get(waiting[0].request_id, waiting[0])
+                card.ask(first, _short(self._state.workspace), f"1 of {len(waiting)}" if len(waiting) > 1 else "")
+            else:
+                card.ask(None)
+        self._whole = {key: one for key, one in self._whole.items() if key in self._state.approvals}
+        self._arm()
+        self._show_question(bool(waiting))
+
+    def _show_question(self, hidden: bool) -> None:
+        asked = self._state.phase == "idle" and _unanswered(self._state) and not hidden
+        card = self._card(QuestionCard)
+        if asked and card is None:
+            card = QuestionCard()
+            self.mount(card, before="#queued")
+        if card:
+            card.display = asked
+            if asked:
+                card.ask(self._state.questions)
+
+    def _arm(self) -> None:
+        """Keys answer while the editor has the focus and is empty."""
+        card = self._card(ApprovalCard)
+        if card and card.display and not card.editing:
+            card.arm(self.editor.has_focus and self.editor.empty, here=self.editor.has_focus)
+
+    def on_descendant_focus(self) -> None:
+        """The card answers to the keys of the editor."""
+        self._arm()
+
+    def on_descendant_blur(self) -> None:
+        """Keys go elsewhere."""
+        self.completing.close()
+        self._arm()
+
+    @on(ApprovalCard.Closed)
+    def _card_closed(self, event: ApprovalCard.Closed) -> None:
+        event.stop()
+        self.editor.focus(scroll_visible=False)
+        self._arm()
+
+    @on(ApprovalCard.Wanted)
+    def _card_wanted(self, event: ApprovalCard.Wanted) -> None:
+        event.stop()
+        self.editor.focus(scroll_visible=False)
+        self._card(ApprovalCard).arm(True)
+
+    @on(ApprovalCard.Answered)
+    def _approve(self, event: ApprovalCard.Answered) -> None:
+        event.stop()
+        self._answered[event.request.request_id] = event.request
+        self._show_cards()
+        self.run_worker(self._send_answer(event), exit_on_error=False)
+
+    async def _send_answer(self, event: ApprovalCard.Answered) -> None:
+        request = event.request
+        error = await self._outbox.send(
+            lambda id_, by: Approve(
+                id=id_, request_id=request.request_id, digest=request.digest, decision=event.decision, by=by,
+                rule=event.rule, reason=event.reason,
+            )
+        )  # fmt: skip
+        if error and request.request_id in self._answered:
+            del self._answered[request.request_id]
+            self._show_cards()
+            if request.request_id in self._state.approvals:
+                self._card(ApprovalCard).refused(error)
+            else:
+                self.tell(error, error=True)
+
+    @on(QuestionCard.Answered)
+    def _answer_question(self, event: QuestionCard.Answered) -> None:
+        event.stop()
+        self._send_prompt(event.text, event.text, Attachments())
+
+    # --- keys ----------------------------------------------------------------------------------------------
+
+    def _key(self, event: events.Key) -> bool:
+        """What a key of the editor does before it edits: completes, answers a card, clears."""
+        if self.completing.key(event.key):
+            return True
+        card, question = self._card(ApprovalCard), self._card(QuestionCard)
+        if card and card.display:
+            return self._card_key(card, event)
+        if question and question.display and self.editor.empty:
+            return bool(question.key(event))
+        return event.key == "ctrl+c" and self._clear()
+
+    def _card_key(self, card: ApprovalCard, event: events.Key) -> bool:
+        if event.key == "tab" and not card.armed:
+            card.arm(True)
+            return True
+        if not card.armed:
+            return event.key == "ctrl+c" and self._clear()
+        if card.key(event) or event.key == "enter":
+            return True
+        if card.typed:
+            self.editor.write(card.typed)
+        return False
+
+    def _clear(self) -> bool:
+        """Empties the editor, which undo takes back; whether there was something."""
+        if self.editor.empty or self.editor.selected_text:
+            return False
+        self.editor.clear()
+        return True
+
+    @on(Editor.Changed)
+    def _changed(self, event: Editor.Changed) -> None:
+        if event.text_area is not self.editor:
+            return
+        event.stop()
+        text = self.editor.text
+        if self._recall and text != self._recalled:
+            self._recall = None
+        if text:
+            self.tell("")
+        shell = text.startswith("!")
+        mark = self.query_one("#mark", Static)
+        if mark.has_class("-shell") != shell:
+            mark.set_class(shell, "-shell")
+            mark.update("!" if shell else "›")
+        self._arm()
+        self.completing.update(allowed=self._recall is None)
+
+    @on(Editor.SelectionChanged)
+    def _moved(self, event: Editor.SelectionChanged) -> None:
+        if event.text_area is self.editor:
+            self.completing.update(allowed=self._recall is None)
+
+    @on(Editor.Told)
+    def _editor_told(self, event: Editor.Told) -> None:
+        self.tell(event.text, error=True)
+
+    @on(Editor.Leaving)
+    def _leaving(self, event: Editor.Leaving) -> None:
+        """Up and down beyond the text walk through earlier prompts."""
+        if self._recall is None:
+            if not event.up:
+                return
+            self._recall, self._draft = Recall(self.history.entries, self.editor.text), self.editor.attachments
+        entry = self._recall.earlier() if event.up else self._recall.later()
+        if entry is None:
+            return
+        is_draft = entry.text == self._recall.draft
+        attachments = self._draft if is_draft else Attachments(dict(entry.pastes))
+        self.editor.set_text(entry.text if is_draft else without_unknown(entry.text, attachments), attachments)
+        self._recalled = self.editor.text
+        if event.up:
+            self.editor.move_cursor((0, len(self.editor.document[0])))
+
+    # --- sending -------------------------------------------------------------------------------------------
+
+    @on(Editor.Submitted)
+    def _submit(self, event: Editor.Submitted) -> None:
+        event.stop()
+        self.completing.close()
+        typed, text = self.editor.text, self.editor.sendable()
+        if not text.strip():
+            return
+        if typed.startswith("!"):
+            self._run_shell(typed, text[1:].strip())
+        elif command := slash.parse(typed):
+            self._run_slash(typed, *command)
+        else:
+            card = self._card(QuestionCard)
+            if card and card.display:
+                self._remember(typed)
+                self.editor.set_text("")
+                card.answer(text.strip())
+            else:
+                self._send_prompt(typed, text.strip(), self.editor.attachments)
+
+    def _run_slash(self, typed: str, name: str, words: str) -> None:
+        command = slash.find(name)
+        if command is None:
+            self.tell(f"there is no /{name}; the nearest is /{slash.nearest(name).name}", error=True)
+            return
+        do = getattr(self.app, "do", None)
+        if do is None:
+            self.tell(f"/{name} cannot be carried out here", error=True)
+            return
+        self._emptied(typed)
+        do(command.action, words)
+
+    def _run_shell(self, typed: str, command: str) -> None:
+        if command:
+            attachments = self._emptied(typed)
+            self.run_worker(self._send_shell(typed, command, attachments), exit_on_error=False)
+
+    async def _send_shell(self, typed: str, command: str, attachments: Attachments) -> None:
+        if error := await self._outbox.send(lambda id_, by: RunShell(id=id_, command=command, by=by)):
+            self._put_back(typed, attachments, error)
+
+    def _send_prompt(self, typed: str, text: str, attachments: Attachments) -> None:
+        blocks = attachments.content(typed)
+        self._emptied(typed)
+        self.run_worker(self._deliver(typed, text, blocks, attachments), exit_on_error=False)
+
+    async def _deliver(self, typed: str, text: str, blocks: tuple[dict[str, Any], ...], kept: Attachments) -> None:
+        sending = self._outbox.prompt(text, lambda id_, by: SubmitPrompt(id=id_, text=text, by=by, content=blocks))
+        self.call_later(self._show_queue)
+        if error := await sending:
+            self._put_back(typed, kept, error)
+        self._show_queue()
+
+    def _emptied(self, typed: str) -> Attachments:
+        """Empties the editor of TYPED, which is on its way; its attachments, in case it comes back."""
+        attachments = self.editor.attachments
+        self._remember(typed)
+        self.editor.set_text("")
+        self.tell("")
+        return attachments
+
+    def _put_back(self, typed: str, attachments: Attachments, error: str) -> None:
+        if self.editor.empty:
+            self.editor.set_text(typed, attachments)
+        self.call_after_refresh(self.tell, error, True)
+
+    def _remember(self, typed: str) -> None:
+        pastes = {chip: text for chip, text in self.editor.attachments.pastes.items() if chip in typed}
+        if sum(map(len, pastes.values())) > _KEPT_PASTES:
+            pastes = {}
+        entry = Entry(typed, pastes)
+        self._recall = None
+        if self.history.add(entry):
+            self.run_worker(self._save(entry), exit_on_error=False)
+
+    async def _save(self, entry: Entry) -> None:
+        try:
+            await asyncio.to_thread(self.history.save, entry)
+        except OSError as error:
+            self.tell(f"prompts are not kept for other sessions: {error.strerror or error}")
+
+
+_REACTIONS: dict[type, Any] = {
+    e.ApprovalRequested: Prompt._asked,
+    e.ApprovalResolved: Prompt._resolved,
+    e.PromptSubmitted: Prompt._submitted,
+    e.SessionEnded: Prompt._ended,
+}
+
+
+def _unanswered(state: SessionState) -> bool:
+    """Whether the questions of STATE came after the last words to the agent."""
+    newest = next((item.kind for item in reversed(state.items) if item.kind in ("prompt", "question")), "")
+    return bool(state.questions) and newest == "question"
+
+
+def _short(folder: str) -> str:
+    home = str(Path.home())
+    return "~" + folder[len(home) :] if folder == home or folder.startswith(f"{home}/") else folder

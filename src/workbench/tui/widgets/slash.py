@@ -1,0 +1,67 @@
+"""Commands at the prompt: `/name words`, taken from the one table of actions."""
+
+import difflib
+import re
+from dataclasses import dataclass
+
+from workbench.tui.actions import ACTIONS
+
+_COMMAND = re.compile(r"/([\w-]*)(?:\s+(.*))?", re.DOTALL)
+
+
+@dataclass(frozen=True)
+class Slash:
+    """A command's name, what it does in a few words, and the action behind it."""
+
+    name: str
+    title: str
+    action: str
+
+
+COMMANDS: tuple[Slash, ...] = tuple(
+    sorted(
+        (Slash(action.slash, action.title, action.id) for action in ACTIONS if action.slash),
+        key=lambda command: command.name,
+    )
+)
+
+
+def parse(text: str) -> tuple[str, str] | None:
+    """Name and words of the command that TEXT is; None for anything else, `/usr/bin/x` among it."""
+    found = _COMMAND.fullmatch(text.rstrip())
+    return (found[1], (found[2] or "").strip()) if found else None
+
+
+def find(name: str) -> Slash | None:
+    """The command of that name."""
+    return next((command for command in COMMANDS if command.name == name.lower()), None)
+
+
+def nearest(name: str) -> Slash:
+    """The command whose name is most like NAME."""
+    best = matching(name)
+    return best[0] if best else max(COMMANDS, key=lambda c: difflib.SequenceMatcher(None, name, c.name).ratio())
+
+
+def matching(typed: str) -> list[Slash]:
+    """The commands that TYPED may mean, the likeliest first."""
+    scored = [(score(typed, command.name), command) for command in COMMANDS]
+    scored = [(points or _in_title(typed, command), command) for points, command in scored]
+    return [command for points, command in sorted(scored, key=lambda pair: -pair[0]) if points]
+
+
+def score(typed: str, name: str) -> float:
+    """How well TYPED fits NAME: 0 not at all; whole, beginning, part, letters in order, from much to little."""
+    typed, name = typed.casefold(), name.casefold()
+    if typed == name:
+        return 5
+    if name.startswith(typed):
+        return 4 - len(name) / 1000
+    if typed in name:
+        return 3 - name.index(typed) / 1000
+    letters = iter(name)
+    return 2 - len(name) / 1000 if all(letter in letters for letter in typed) else 0
+
+
+def _in_title(typed: str, command: Slash) -> float:
+    return 1 if len(typed) > 2 and typed.casefold() in command.title.casefold() else 0

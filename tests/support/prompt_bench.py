@@ -1,0 +1,110 @@
+"""A prompt alone on a screen, before a client that notes what it is sent."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from typing import Any
+
+from textual.app import App, ComposeResult
+from textual.pilot import Pilot
+from textual.widgets import Static
+
+from workbench.protocol.commands import Ack, AnyCommand
+from workbench.protocol.events import AnyEvent, Envelope
+from workbench.protocol.fold import apply
+from workbench.protocol.queries import AnyPage, AnyQuery, FindFiles, Paths
+from workbench.protocol.state import SessionState
+from workbench.tui.themes import DARK, Looks, defaults
+from workbench.tui.widgets.prompt import Prompt
+
+
+class NotingClient:
+    """Takes every command, unless `refuse` says why not; finds `files` by part of their path."""
+
+    session = "s-1"
+
+    def __init__(self, files: Sequence[str] = ()) -> None:
+        self.state = SessionState()
+        self.files = files
+        self.sent: list[Any] = []
+        self.asked: list[str] = []
+        self.refuse = ""
+        self.answering = asyncio.Event()
+        self.answering.set()
+
+    async def send(self, command: AnyCommand) -> Ack:
+        self.sent.append(command)
+        await self.answering.wait()
+        return Ack(id=command.id, ok=not self.refuse, error=self.refuse)
+
+    async def query(self, query: AnyQuery) -> AnyPage:
+        assert isinstance(query, FindFiles)
+        self.asked.append(query.pattern)
+        await self.answering.wait()
+        found = [path for path in self.files if query.pattern.lower() in path.lower()]
+        return Paths(paths=tuple(found[: query.n]), total=len(found))
+
+    async def events(self) -> AsyncIterator[Envelope]:
+        for envelope in ():
+            yield envelope
+
+    async def close(self) -> None:
+        pass
+
+
+class Bench(App[None]):
+    """The prompt under an empty talk. `happens` folds events and shows them."""
+
+    def __init__(self, client: NotingClient | None = None, theme: str = DARK) -> None:
+        super().__init__()
+        self.client = client
+        self.state = SessionState(workspace="/srv/nanogpt", session="s-1")
+        self.prompt = Prompt()
+        self.done: list[tuple[str, str]] = []
+        self.escapes = 0
+        Looks(env={"COLORTERM": "truecolor"}).wear(self, theme)
+
+    def get_theme_variable_defaults(self) -> dict[str, str]:
+        return defaults()
+
+    def compose(self) -> ComposeResult:
+        talk = Static("talk", id="talk")
+        talk.styles.height = "1fr"
+        talk.can_focus = True
+        yield talk
+        yield self.prompt
+
+    def on_mount(self) -> None:
+        self.prompt.focus()
+
+    def on_key(self, event: Any) -> None:
+        self.escapes += event.key == "escape"
+
+    def do(self, action: str, argument: str = "") -> None:
+        self.done.append((action, argument))
+
+    def happens(self, *events: AnyEvent) -> None:
+        news = []
+        for event in events:
+            envelope = Envelope(seq=self.state.seq + 1, session="s-1", at=1.0, event=event)
+            apply(self.state, envelope)
+            news.append(envelope)
+        self.prompt.show_session(self.state, news)
+
+
+@asynccontextmanager
+async def bench(
+    client: NotingClient | None = None, size: tuple[int, int] = (100, 30), theme: str = DARK
+) -> AsyncIterator[tuple[Bench, Pilot[None]]]:
+    app = Bench(client, theme)
+    async with app.run_test(size=size) as pilot:
+        await pilot.pause()
+        yield app, pilot
+
+
+async def until(pilot: Pilot[None], true: Callable[[], object], seconds: float = 5.0) -> None:
+    """Waits until TRUE holds; an assertion fails when it never does."""
+    deadline = asyncio.get_running_loop().time() + seconds
+    while not true():
+        assert asyncio.get_running_loop().time() < deadline, "it never came about"
+        await pilot.pause(0.01)
