@@ -5,9 +5,10 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Protocol
 
+from workbench.telemetry import words
 from workbench.telemetry.types import NO_DRIVER, Gpu, GpuProcess, Host, Mig, Sample
 
-__all__ = ["NO_DRIVER", "Gpu", "GpuProcess", "Host", "Mig", "Sample", "Telemetry", "telemetry"]
+__all__ = ["NO_DRIVER", "Gpu", "GpuProcess", "Host", "Mig", "Sample", "Telemetry", "telemetry", "words"]
 
 
 class Telemetry(Protocol):

@@ -26,7 +26,7 @@ ACTIONS: tuple[Action, ...] = (
     Action("quit", "quit", ("ctrl+q",), footer=True, slash="quit"),
     Action("palette", "all commands", ("ctrl+p",), footer=True),
     Action("help", "keys and help", ("question_mark", "ctrl+g"), footer=True, slash="help"),
-    Action("stop", "stop what runs / close", ("escape",), group="agent"),
+    Action("stop", "stop the agent / go back; twice: rewind", ("escape",), group="agent"),
     Action("next_view", "next pane", ("tab",), group="panes"),
     Action("previous_view", "previous pane", ("shift+tab",), group="panes"),
     Action("talk", "the talk", ("1",), group="panes"),
@@ -36,6 +36,10 @@ ACTIONS: tuple[Action, ...] = (
     Action("todo", "to-do and files", ("5",), group="panes", slash="todo"),
     Action("prompt", "to the prompt", ("i", "slash"), group="panes"),
     Action("zoom", "one pane, whole screen", ("z",), group="panes"),
+    Action("wider", "panes wider", ("less_than_sign",), group="panes"),
+    Action("narrower", "panes narrower", ("greater_than_sign",), group="panes"),
+    Action("taller", "this pane higher", ("right_curly_bracket",), group="panes"),
+    Action("shorter", "this pane lower", ("left_curly_bracket",), group="panes"),
     Action("sessions", "sessions", ("ctrl+o",), group="session", slash="resume"),
     Action("rename", "rename the session", (), group="session", slash="rename"),
     Action("fork", "fork the session", (), group="session", slash="fork"),
@@ -75,6 +79,7 @@ ACTIONS: tuple[Action, ...] = (
     Action("diff_comment", "comment on hunk", ("c",), on="diff", group="diff", footer=True),
     Action("diff_send", "send comments to the agent", ("C",), on="diff", group="diff"),
     Action("diff_open", "open in $EDITOR", ("e",), on="diff", group="diff"),
+    Action("gpu_details", "details of the cards", ("enter", "d"), on="gpu", group="gpu", footer=True),
 )
 
 
