@@ -11,7 +11,7 @@ import asyncio
 import hashlib
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import Future
 from pathlib import Path
 
@@ -121,6 +121,10 @@ class Changes:
             with os.fdopen(fd, "ab") as file:
                 file.write(len(line).to_bytes(4, "big") + line)
             self._noted[real] = entry
+
+    def noted(self) -> Mapping[bytes, Entry | None]:
+        """The files that tools wrote, as they were before the first time; None where there was none."""
+        return self._noted
 
     async def finish(self) -> list[FileChange]:
         """All changes up to now, by path; a rename is a deletion and a creation. The session may go on meanwhile."""

@@ -1,0 +1,286 @@
+"""Snapshots of a session's files, at each prompt and before an answer writes, so that a rewind can bring them back.
+
+`docs/rewind.md` tells what is kept where, and what is not.
+"""
+
+import asyncio
+import os
+import shutil
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+
+from workbench.protocol import events as e
+from workbench.protocol.result import FileChange
+from workbench.session.blobs import Blobs
+from workbench.session.changes import Changes, shown
+from workbench.session.files import write_whole
+from workbench.session.journal import is_live
+from workbench.session.snapshots_git import STAGE, GitStore
+from workbench.session.snapshots_git import usage as bytes_below
+from workbench.session.snapshots_held import Delta, Held, SnapshotError
+from workbench.session.snapshots_plain import PlainStore
+from workbench.session.snapshots_write import Writer
+
+FOLDER = "snapshots"
+FILE_LIMIT = 10_000_000  # bytes: a larger file is left out
+MAX_BYTES = 2_000_000_000  # of one session's snapshots
+# As long as git keeps what nothing names any more: most contents lie in the user's own repository.
+MAX_AGE_S = 14 * 86_400.0
+_LOOK_EVERY = 50  # snapshots between two looks at how much they take
+
+
+class Record(msgspec.Struct, kw_only=True):
+    """A snapshot as it lies in the session's folder."""
+
+    number: int
+    at: float
+    reason: str
+    turn: int
+    held: Held
+
+
+class Difference(msgspec.Struct, kw_only=True):
+    """What a restore changes, or would change. `notes` say what it cannot bring back."""
+
+    files: tuple[FileChange, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+class Snapshots:
+    """The snapshots of one session. Async functions work in a thread, one at a time."""
+
+    def __init__(
+        self,
+        folder: Path,
+        session: str,
+        roots: tuple[Path, ...],
+        changes: Changes,
+        blobs: Blobs,
+        clock: Callable[[], float],
+        limit: int = FILE_LIMIT,
+        total: int = MAX_BYTES,
+    ) -> None:
+        self._folder, self._session, self._clock, self._total = folder / FOLDER, session, clock, total
+        self._roots = tuple(dict.fromkeys(os.fsencode(os.path.realpath(root)) for root in roots))
+        self._store: GitStore | PlainStore
+        if GitStore.possible():
+            self._store = GitStore(self._folder, session, roots, limit, total)
+        else:
+            self._store = PlainStore(changes, blobs, self._roots)
+        self._last: Record | None = None
+        self._recalled = False
+        self._busy = threading.Lock()
+
+    @property
+    def notes(self) -> list[str]:
+        """Words for the person about what snapshots do not hold. They may become more with each snapshot."""
+        return self._store.notes
+
+    async def take(self, reason: str, turn: int) -> e.SnapshotTaken:
+        """A snapshot of the files as they are; the last one again where nothing changed. Raises SnapshotError.
+
+        reason: prompt, answer, rewind. `turn` is the one that begins.
+        """
+        record = await asyncio.to_thread(self._take, reason, turn)
+        return e.SnapshotTaken(snapshot=self._name(record.number), turn=turn, reason=reason)
+
+    async def preview(self, snapshot: str) -> Difference:
+        """What changed since SNAPSHOT, told from then to now. Raises SnapshotError where it is not there any more."""
+        return await asyncio.to_thread(self._preview, snapshot)
+
+    async def restore(self, snapshot: str) -> Difference:
+        """Makes the files what they were at SNAPSHOT, and tells what that changed. Raises SnapshotError.
+
+        Take a snapshot first: a file that no snapshot holds is neither replaced nor removed.
+        """
+        return await asyncio.to_thread(self._restore, snapshot)
+
+    async def deltas(self, snapshot: str) -> list[Delta]:
+        """What changed since SNAPSHOT, file by file. Raises SnapshotError."""
+        return await asyncio.to_thread(self._since, snapshot)
+
+    async def head(self) -> tuple[list[Delta], list[str]]:
+        """What differs from the commits that are checked out, and roots that are in no repository."""
+        return await asyncio.to_thread(self._head)
+
+    def content(self, oid: str) -> bytes:
+        """A file's content by the id that a delta has of it. Blocks. Raises SnapshotError."""
+        return next(iter(self._store.read([oid])))
+
+    # --- all of it in threads ---
+
+    def _take(self, reason: str, turn: int) -> Record:
+        with self._busy:
+            return self._taken(reason, turn)
+
+    def _taken(self, reason: str, turn: int) -> Record:
+        self._recall()
+        held, last = self._store.now(), self._last
+        if last is not None and _same(last.held, held):
+            return last
+        record = Record(number=last.number + 1 if last else 1, at=self._clock(), reason=reason, turn=turn, held=held)
+        try:
+            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._store.keep(record.number, held)
+            write_whole(self._path(record.number), msgspec.msgpack.encode(record))
+        except OSError as error:
+            raise SnapshotError(f"{self._folder}: a snapshot cannot be kept: {error.strerror or error}") from None
+        self._last = record
+        if record.number % _LOOK_EVERY == 0 and bytes_below(self._folder) > self._total:
+            self._drop_half()
+        return record
+
+    def _recall(self) -> None:
+        if self._recalled:
+            return
+        self._recalled = True
+        if numbers := _numbers(self._folder):
+            self._last = self._read(numbers[-1])
+            self._store.recall(self._last.held)
+
+    def _drop_half(self) -> None:
+        numbers = _numbers(self._folder)[:-1]
+        _forget(self._folder, numbers[: len(numbers) // 2 + 1])
+        self._store.drop(numbers[: len(numbers) // 2 + 1])
+
+    def _preview(self, snapshot: str) -> Difference:
+        with self._busy:
+            then, now = self._read(self._number(snapshot)), self._now()
+            deltas = self._store.compare(then.held, now)
+            return Difference(files=tuple(self._change(one) for one in deltas), notes=self._lost(then, now))
+
+    def _since(self, snapshot: str) -> list[Delta]:
+        with self._busy:
+            return self._store.compare(self._read(self._number(snapshot)).held, self._now())
+
+    def _head(self) -> tuple[list[Delta], list[str]]:
+        if isinstance(self._store, PlainStore):
+            return [], [os.fsdecode(root) for root in self._roots]
+        with self._busy:
+            now = self._now()
+            heads, without = self._store.heads(now)
+            now.trees = tuple(tree for tree in now.trees if any(one.root == tree.root for one in heads.trees))
+            return self._store.compare(heads, now), without
+
+    def _now(self) -> Held:
+        self._recall()
+        return self._store.now()
+
+    def _restore(self, snapshot: str) -> Difference:
+        with self._busy:
+            then, now = self._read(self._number(snapshot)), self._now()
+            deltas = self._store.compare(now, then.held)
+            unheld = {one.path for one in now.left_out}
+            notes = list(self._lost(then, now))
+            wanted = [one for one in deltas if one.path not in unheld]
+            failed: list[tuple[bytes, str]] = []
+            for root in sorted(self._roots, key=len, reverse=True):
+                mine = [one for one in wanted if one.path.startswith(root.rstrip(b"/") + b"/")]
+                wanted = [one for one in wanted if one not in mine]
+                if mine:
+                    failed += self._put_back(root, mine, then.held)
+            bad = {path for path, _ in failed}
+            notes += [f"{self._shown(path)} could not be put back: {why}" for path, why in failed]
+            done = [one for one in deltas if one.path not in bad | unheld]
+            return Difference(files=tuple(self._change(one) for one in done), notes=tuple(notes))
+
+    def _put_back(self, root: bytes, deltas: list[Delta], held: Held) -> list[tuple[bytes, str]]:
+        try:
+            with Writer(root, f"{STAGE}{self._session}", held) as writer:
+                new = [(one, one.new.oid) for one in deltas if one.new]
+                for (delta, _), content in zip(new, self._store.read([oid for _, oid in new]), strict=True):
+                    writer.stage(delta, content)
+                writer.remove([one.path for one in deltas if one.new is None])
+                writer.place()
+                return writer.failed
+        except OSError as error:
+            raise SnapshotError(f"{os.fsdecode(root)}: nothing was put back: {error.strerror or error}") from None
+
+    # --- words and names ---
+
+    def _lost(self, then: Record, now: Held) -> tuple[str, ...]:
+        """What is too large to be kept and yet changed since THEN."""
+        before = {one.path: one for one in then.held.left_out}
+        here = {one.path: one for one in now.left_out}
+        notes = []
+        for path in sorted(before.keys() | here.keys()):
+            if before.get(path) == here.get(path):
+                continue
+            if path in here:
+                word = "changed" if path in before else "came"
+                notes.append(f"{self._shown(path)} ({here[path].size / 1e6:,.0f} MB) {word} since and stays: too large")
+            elif not os.path.lexists(path):
+                notes.append(f"{self._shown(path)} ({before[path].size / 1e6:,.0f} MB) is gone: too large to be kept")
+        return tuple(notes)
+
+    def _change(self, delta: Delta) -> FileChange:
+        kind = "created" if delta.old is None else "deleted" if delta.new is None else "modified"
+        return FileChange(path=self._shown(delta.path), change=kind, added=delta.added, removed=delta.removed)
+
+    def _shown(self, path: bytes) -> str:
+        return shown(path, self._roots[0])
+
+    def _name(self, number: int) -> str:
+        return f"refs/mlwb/{self._session}/{number}"
+
+    def _number(self, snapshot: str) -> int:
+        number = snapshot.rpartition("/")[2]
+        if not snapshot.startswith("refs/mlwb/") or not number.isdecimal():
+            raise SnapshotError(f"{snapshot[:80]!r} names no snapshot")
+        return int(number)
+
+    def _path(self, number: int) -> Path:
+        return self._folder / f"{number}.msgpack"
+
+    def _read(self, number: int) -> Record:
+        try:
+            return msgspec.msgpack.decode(self._path(number).read_bytes(), type=Record)
+        except FileNotFoundError:
+            raise SnapshotError("that snapshot is not kept any more") from None
+        except (OSError, msgspec.DecodeError) as error:
+            raise SnapshotError(f"{self._path(number)} cannot be read: {error}") from None
+
+
+def _same(one: Held, two: Held) -> bool:
+    return (one.trees, one.files, one.left_out, one.modes) == (two.trees, two.files, two.left_out, two.modes)
+
+
+def _numbers(folder: Path) -> list[int]:
+    """The numbers of the snapshots in FOLDER, the oldest first."""
+    return sorted(int(path.stem) for path in folder.glob("*.msgpack") if path.stem.isdecimal())
+
+
+def _forget(folder: Path, numbers: list[int]) -> None:
+    for number in numbers:
+        (folder / f"{number}.msgpack").unlink(missing_ok=True)
+
+
+# --- age and size, of sessions that nobody has open -----------------------------------------------------------
+
+
+def usage(session: Path) -> int:
+    """Bytes that the snapshots of the session in folder SESSION take."""
+    return bytes_below(session / FOLDER)
+
+
+def prune(session: Path, before: float, most: int = MAX_BYTES) -> int:
+    """Gives up the snapshots of SESSION's folder taken before BEFORE (Unix time), all where more than MOST bytes stay.
+
+    Returns the bytes that became free; 0 for a session that is open. Blocks.
+    """
+    folder = session / FOLDER
+    if not folder.is_dir() or is_live(session):
+        return 0
+    bytes_before, numbers = bytes_below(folder), _numbers(folder)
+    old = [number for number in numbers if (folder / f"{number}.msgpack").stat().st_mtime < before]
+    if len(old) < len(numbers):
+        if old:
+            _forget(folder, old)
+            GitStore(folder, session.name, (), 0, 0).drop(old)
+        if bytes_below(folder) <= most:
+            return bytes_before - bytes_below(folder)
+    shutil.rmtree(folder, ignore_errors=True)
+    return bytes_before - bytes_below(folder)

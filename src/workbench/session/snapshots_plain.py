@@ -1,0 +1,95 @@
+"""Snapshots where there is no git: only of files that tools wrote, from the copies that a session keeps of them."""
+
+from collections.abc import Iterable, Iterator
+
+from workbench.session.blobs import BlobError, Blobs
+from workbench.session.changes import NOTED_LIMIT, Changes, Entry
+from workbench.session.diffs import count, lines_of
+from workbench.session.scan import Sign, content_of, sign_of
+from workbench.session.snapshots_held import EXECUTABLE, LINK, PLAIN, Delta, Held, Side, SnapshotError
+
+_WORDS = "there is no git: a rewind brings back only files that the agent's tools wrote, not what commands changed"
+
+
+class PlainStore:
+    """The store of a session on a machine without git."""
+
+    def __init__(self, changes: Changes, blobs: Blobs, roots: tuple[bytes, ...]) -> None:
+        self.notes = [_WORDS]
+        self._changes, self._blobs, self._roots = changes, blobs, roots
+        self._known: dict[bytes, tuple[Sign, Side]] = {}
+
+    def recall(self, held: Held) -> None:
+        """Nothing is remembered but what a snapshot holds."""
+
+    def now(self) -> Held:
+        """The noted files as they are. Raises SnapshotError."""
+        try:
+            return Held(files={path: self._side(path) for path in self._changes.noted() if self._inside(path)})
+        except OSError as error:
+            raise SnapshotError(f"a copy could not be kept: {error.strerror or error}") from None
+
+    def _inside(self, path: bytes) -> bool:
+        return any(path.startswith(root.rstrip(b"/") + b"/") for root in self._roots)
+
+    def _side(self, path: bytes) -> Side | None:
+        sign = sign_of(path)
+        if sign is None:
+            return None
+        known = self._known.get(path)
+        if known is None or known[0] != sign:
+            content = content_of(path, NOTED_LIMIT)
+            if content is None:
+                return None
+            known = self._known[path] = sign, Side(_mode(sign), self._blobs.put(content))
+        return known[1]
+
+    def keep(self, number: int, held: Held) -> None:
+        """Blobs stay as long as the session."""
+
+    def drop(self, numbers: Iterable[int]) -> None:
+        """Blobs stay as long as the session."""
+
+    def compare(self, old: Held, new: Held) -> list[Delta]:
+        """The files that differ, by path."""
+        found = []
+        for path in sorted(self._changes.noted()):
+            if self._inside(path):
+                before, after = self._at(path, old), self._at(path, new)
+                if before != after:
+                    found.append(self._delta(path, before, after))
+        return found
+
+    def _at(self, path: bytes, held: Held) -> Side | None:
+        """The file as HELD has it, else as it was before a tool first wrote it."""
+        if path in held.files:
+            return held.files[path]
+        entry = self._changes.noted().get(path)
+        return _of_entry(entry) if entry else None
+
+    def _delta(self, path: bytes, old: Side | None, new: Side | None) -> Delta:
+        before, after = (lines_of(self._content(side)) for side in (old, new))
+        if before is None or after is None:
+            return Delta(path, old, new)
+        return Delta(path, old, new, *count(before, after))
+
+    def _content(self, side: Side | None) -> bytes:
+        return next(self.read([side.oid])) if side else b""
+
+    def read(self, oids: Iterable[str]) -> Iterator[bytes]:
+        """The contents of OIDS, in their order. Raises SnapshotError."""
+        for oid in oids:
+            try:
+                yield self._blobs.get(oid)
+            except BlobError:
+                raise SnapshotError("the content of a file was too large to be kept, or is gone") from None
+
+
+def _mode(sign: Sign) -> int:
+    if sign.mode & 0o170000 == LINK:
+        return LINK
+    return EXECUTABLE if sign.mode & 0o100 else PLAIN
+
+
+def _of_entry(entry: Entry) -> Side:
+    return Side(_mode(entry.sign), entry.digest)
