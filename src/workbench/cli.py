@@ -14,7 +14,10 @@ VERBS = {
     "permissions": ("permissions", "which verdict a tool call would get, and by which rule"),
 }
 
-HELP = """usage: mlwb VERB …
+HELP = """usage: mlwb [--agent NAME] [--resume ID] [--model M] [--permission-mode MODE] [--add-dir DIR] [--theme NAME]
+       mlwb VERB …
+
+Without a verb: the workbench, on a session in this folder.
 
 {verbs}
 
@@ -31,9 +34,11 @@ def main(argv: list[str] | None = None) -> int:
     if args and args[0] in ("--version", "-V"):
         print(f"mlwb {__version__}")
         return 0
-    if not args or args[0] in ("--help", "-h", "help"):
+    if args and args[0] in ("--help", "-h", "help"):
         print(HELP.format(verbs="\n".join(f"  {name:<12} {line}" for name, (_, line) in VERBS.items())), end="")
         return 0
+    if not args or args[0].startswith("-"):
+        return _dispatch("workbench", args)
     if args[0] not in VERBS:
         return _unknown(args[0])
     return _dispatch(VERBS[args[0]][0], args[1:])

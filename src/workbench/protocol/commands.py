@@ -111,11 +111,13 @@ class RunShell(Command, frozen=True, kw_only=True):
 class Fork(Command, frozen=True, kw_only=True):
     """A new session that begins with this one's talk up to before the prompt `seq` (0: all of it).
 
-    With `agent` another agent takes over, with `brief` as its first words instead of the talk. `Ack.value` is its id.
+    With `agent` another agent takes over, with `brief` as its first words instead of the talk; with `model` another
+    model, which needs a brief as well. `Ack.value` is its id.
     """
 
     seq: int = 0
     agent: str | None = None
+    model: str | None = None
     brief: str | None = None
     by: str
 

@@ -1,0 +1,322 @@
+"""The workbench: a client of one session at a time. It draws first and opens the session when that stands."""
+
+import asyncio
+import os
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, ClassVar, cast
+
+from textual.app import App
+from textual.binding import Binding, BindingType
+from textual.events import Event, InputEvent
+from textual.screen import Screen
+from textual.widget import Widget
+
+from workbench import places
+from workbench.host.client import Client
+from workbench.protocol.commands import AnyCommand, Interrupt, Stop
+from workbench.protocol.events import Envelope
+from workbench.protocol.state import SessionState
+from workbench.tui import prefs
+from workbench.tui.actions import ACTIONS
+from workbench.tui.keys import Keymap
+from workbench.tui.keys import load as load_keys
+from workbench.tui.opening import NotOpenedError, Opener, OpeningClient
+from workbench.tui.presenter import Presenter
+from workbench.tui.safe import safe
+from workbench.tui.screens.main import MainScreen
+from workbench.tui.themes import DARK, Looks, ansi, defaults, pace
+from workbench.tui.view import View
+from workbench.tui.widgets.dock import PANES, load
+from workbench.tui.widgets.footer import STILL
+from workbench.tui.widgets.header import Facts
+
+PARTS: Mapping[str, str | type[Widget]] = {
+    "talk": "workbench.tui.panes.talk:Talk",
+    "prompt": "workbench.tui.widgets.prompt:Prompt",
+    **PANES,
+}
+_TWICE = 0.8  # seconds within which a second Esc opens the rewind
+_AGAIN = 3.0  # seconds within which a second ctrl+q quits though the agent works
+_BY_ID = {action.id: action for action in ACTIONS}
+
+
+class WorkbenchApp(App[int], inherit_bindings=False):
+    """`client` takes commands from the first moment on; `state` is the fold that every view draws."""
+
+    TITLE = "mlwb"
+    ENABLE_COMMAND_PALETTE = False
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("ctrl+q", "quit", "quit", show=False, priority=True, id="quit"),
+        Binding("ctrl+c", "hint", show=False, system=True),
+    ]
+
+    def __init__(
+        self, opener: Opener, parts: Mapping[str, str | type[Widget]] = PARTS, theme: str | None = None
+    ) -> None:
+        super().__init__(ansi_color=ansi(os.environ))
+        self.opener, self.parts = opener, parts
+        self.prefs, self.keymap, self.looks = prefs.load(), Keymap(), Looks()
+        self.pace = pace(os.environ)
+        self.client: Client | None = None
+        self.state = SessionState(agent=opener.agent, workspace=str(opener.workspace))
+        self.panes: dict[str, Any] = {}  # pane id -> Pane, from when their classes are loaded
+        self.facts = Facts(branch=opener.branch(), user=opener.user)
+        self.animation_level = "none"
+        self._presenter: Presenter | None = None
+        self._failed: set[int] = set()
+        self._windows: dict[str, int | None] = {}
+        self._escaped = self._quitting = 0.0
+        self.touched = time.monotonic()  # when the person last did something
+        self.wear(theme or self.prefs.theme or DARK)
+
+    # --- opening -------------------------------------------------------------------------------------------
+
+    def get_default_screen(self) -> Screen[Any]:
+        """Talk and prompt, without a session."""
+        return self._new_screen()
+
+    def _new_screen(self) -> MainScreen:
+        return MainScreen(self._part("talk"), self._part("prompt"))
+
+    def _part(self, name: str) -> Widget:
+        part = self.parts[name]
+        widget = (load(part) if isinstance(part, str) else part)()
+        widget.id = widget.id or name
+        return widget
+
+    @property
+    def main(self) -> MainScreen:
+        """The session's screen, whatever lies over it."""
+        return next(one for one in self.screen_stack if isinstance(one, MainScreen))
+
+    @property
+    def still(self) -> bool:
+        """Whether nothing may move that need not (reduced motion)."""
+        return not self.pace.motion if self.prefs.motion is None else not self.prefs.motion
+
+    def on_mount(self) -> None:
+        """Commands wait for the session that is about to be opened."""
+        self.client = OpeningClient(self.state)
+
+    def begin(self) -> None:
+        """The first frame stands: the panes' classes, the user's keys and the session."""
+        self.run_worker(self._begin(), group="open", exclusive=True)
+
+    async def _begin(self) -> None:
+        await self._load_panes()
+        if self._presenter is None:
+            await self.open(self.opener.open)
+
+    async def _load_panes(self) -> None:
+        """Panes and keys; imported in a thread, so that the screen answers meanwhile."""
+        keymap = await asyncio.to_thread(load_keys, places.config())
+        if keymap.notes or keymap.keys("quit") != self.keymap.keys("quit"):
+            self.set_keymap({"quit": ",".join(keymap.keys("quit"))})
+        self.keymap = keymap
+        for note in keymap.notes:
+            self.tell(note, "warning")
+        for name in PANES:
+            part = self.parts[name]
+            kind = await asyncio.to_thread(load, part) if isinstance(part, str) else part
+            self.panes[name] = kind()
+        self.main.show_session(self.state, ())
+
+    async def open(self, opening: Callable[[], Any]) -> None:
+        """Opens a session by OPENING, and shows it; where there is none, says what to do."""
+        waiting = self.client if isinstance(self.client, OpeningClient) else OpeningClient(self.state)
+        self.client = waiting
+        self.main.footer.message = "opening…"
+        self.main.chrome()
+        try:
+            client: Client = await opening()
+        except NotOpenedError as error:
+            await self._without(waiting, error)
+        except Exception as error:  # whatever it is, the person is told and the screen stays
+            await self._without(waiting, NotOpenedError("error_during_execution", f"{type(error).__name__}: {error}"))
+        else:
+            waiting.opened(client)
+            await self.attach(client)
+        finally:
+            self.main.footer.message = ""
+            self.main.chrome()
+
+    async def _without(self, waiting: OpeningClient, error: NotOpenedError) -> None:
+        from workbench.tui.screens.first_run import FirstRun
+
+        waiting.failed(error)
+        self.facts = self.facts._replace(monitor=True)
+        frame = self.main.frames["talk"]
+        for old in self.main.query(FirstRun):
+            await old.remove()
+        self.main.talk.display = False
+        await frame.mount(FirstRun(error))
+
+    async def attach(self, client: Client) -> None:
+        """Draws CLIENT's session from now on."""
+        self.client = client
+        self.facts = self.facts._replace(monitor=False)
+        self._presenter = Presenter(client, self.present, 1 / self.pace.frames)
+        if client.state.session:  # else nothing was received yet, and what is on the screen stays
+            self.present(client.state, ())
+        self.run_worker(self._follow(self._presenter), group="follow", exclusive=True)
+        self.run_worker(self._look_up(), group="facts", exclusive=True)
+
+    async def _follow(self, presenter: Presenter) -> None:
+        await presenter.follow()
+        if presenter is self._presenter and self.state.phase != "ended":
+            self.tell("the session's host has let go of this screen; ctrl+o takes a session up again", "warning")
+
+    async def switch(self, opening: Callable[[], Any]) -> None:
+        """Leaves the session and opens another in its place, on a screen of its own."""
+        await self.leave()
+        self._presenter, self.client = None, OpeningClient(self.state)
+        self.state = SessionState(agent=self.opener.agent, workspace=str(self.opener.workspace))
+        self.panes = {}
+        self.facts = self.facts._replace(window=None, monitor=False)
+        await self.switch_screen(self._new_screen())
+        await self._load_panes()
+        await self.open(opening)
+
+    async def leave(self) -> None:
+        """Ends the session's work so that it can be taken up again, and closes its client. Bounded in time."""
+        client, self._presenter = self.client, None
+        if client is None:
+            return
+        for ending in (client.send(Stop(id="stop", reason="signal", by=self.opener.user)), client.close()):
+            try:
+                await asyncio.wait_for(ending, 0.1 if isinstance(client, OpeningClient) else 2.0)
+            except Exception as error:  # it ends all the same; its journal is whole
+                self.log(f"leaving: {error!r}")
+
+    async def _look_up(self) -> None:
+        """What the header needs and no session says."""
+        rows = await self.opener.models()
+        branch = await asyncio.to_thread(self.opener.branch)
+        self.facts = self.facts._replace(branch=branch)
+        self._windows = {row.id: row.window for row in rows}
+        self._refresh_facts()
+
+    def _refresh_facts(self) -> None:
+        self.facts = self.facts._replace(window=self._windows.get(self.state.model))
+        self.main.chrome()
+
+    # --- looks ---------------------------------------------------------------------------------------------
+
+    def get_theme_variable_defaults(self) -> dict[str, str]:
+        """The project's own variables, before any theme of its own is worn."""
+        return defaults()
+
+    def wear(self, theme: str, keep: bool = False) -> None:
+        """Puts THEME on; KEEP: also the next time."""
+        if problem := self.looks.wear(self, theme, self.looks.agent):
+            self.call_later(self.tell, problem, "warning")
+        if keep and not problem:
+            self.prefs.theme = theme
+            prefs.save(self.prefs)
+
+    def on_app_focus(self) -> None:
+        """Someone looks again; a theme file that was edited meanwhile is worn anew."""
+        self.touched = time.monotonic()
+        if problem := self.looks.refresh(self):
+            self.tell(problem, "warning")
+
+    async def on_event(self, event: Event) -> None:
+        """Notes when the person last did something."""
+        if isinstance(event, InputEvent):
+            self.touched = time.monotonic()
+        await super().on_event(event)
+
+    def write(self, sequence: str) -> None:
+        """Sends an escape SEQUENCE of our own to the terminal."""
+        if self._driver is not None:
+            self._driver.write(sequence)
+
+    # --- what is new ---------------------------------------------------------------------------------------
+
+    def present(self, state: SessionState, news: Sequence[Envelope]) -> None:
+        """One batch from the presenter."""
+        if not self.is_running or not self.screen_stack:
+            return
+        self.state = state
+        self.looks.recolor(self, state.color)
+        self.main.show_session(state, news)
+        if self.facts.window is None and state.model:
+            self._refresh_facts()
+        from workbench.tui import attention
+
+        attention.given(self, news)
+
+    def guarded(self, view: View, state: SessionState, news: Sequence[Envelope]) -> None:
+        """Lets VIEW draw; one that fails is told once and left out, the rest goes on."""
+        if id(view) in self._failed:
+            return
+        try:
+            view.show_session(state, news)
+        except Exception as error:
+            self._failed.add(id(view))
+            self.log.error(repr(error))
+            self.tell(f"the {getattr(view, 'id', '') or 'view'} has failed: {type(error).__name__}: {error}", "error")
+
+    def tell(self, words: str, severity: str = "information") -> None:
+        """A short word in the corner; never over the prompt."""
+        self.notify(safe(words), severity=severity, timeout=6, markup=False)  # type: ignore[arg-type]
+
+    # --- actions -------------------------------------------------------------------------------------------
+
+    def do(self, action: str, argument: str = "") -> None:
+        """Carries out an action of the table, wherever it was asked for: a key, the palette, a click, a slash."""
+        found = _BY_ID.get(action)
+        if found is None:
+            self.tell(f"there is no action {action!r}", "warning")
+        elif found.on == "prompt":
+            cast(View, self.main.prompt).do(action)
+        elif found.on != "app":
+            view: object = self.main.frames[found.on].held if found.on in self.main.frames else None
+            if isinstance(view, View):
+                view.do(action)
+        else:
+            from workbench.tui import doing
+
+            doing.do(self, action, argument)
+
+    def command(self, command: AnyCommand, done: str = "") -> None:
+        """Sends COMMAND; a refusal is told, and so is DONE where it was taken."""
+
+        async def send() -> None:
+            if self.client is None:
+                return
+            ack = await self.client.send(command)
+            if not ack.ok:
+                self.tell(ack.error, "warning")
+            elif done or ack.value:
+                self.tell(done or ack.value)
+
+        self.run_worker(send(), group="commands")
+
+    def escape(self) -> None:
+        """Stops what runs; else goes back a step; twice in a row it opens the rewind."""
+        if self.state.phase not in STILL:
+            self.command(Interrupt(id=f"i{time.monotonic_ns()}", by=self.opener.user))
+            return
+        now = time.monotonic()
+        if not self.main.back() and now - self._escaped < _TWICE:
+            self._escaped = 0.0
+            self.do("rewind")
+            return
+        self._escaped = now
+
+    def action_hint(self) -> None:
+        """ctrl+c with nothing selected."""
+        self.tell(f"nothing is selected to copy; {self.keymap.label('quit')} quits, esc stops the agent")
+
+    async def action_quit(self) -> None:
+        """Back to the shell; where the agent works, only when asked twice."""
+        now = time.monotonic()
+        if self.state.phase not in (*STILL, "asking") and now - self._quitting > _AGAIN:
+            self._quitting = now
+            self.tell(f"the agent is at work; {self.keymap.label('quit')} again stops it and quits", "warning")
+            return
+        self.workers.cancel_group(self, "open")
+        await self.leave()
+        self.exit(0)

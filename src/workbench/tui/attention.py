@@ -1,0 +1,58 @@
+"""Calling a person back: a desktop notification where the terminal takes one, else its bell. Only when needed."""
+
+import os
+import time
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from workbench.protocol import events as e
+from workbench.tui.safe import safe
+
+if TYPE_CHECKING:
+    from workbench.tui.app import WorkbenchApp
+
+AWAY = 60.0  # seconds without a key after which nobody is taken to look, where the terminal tells no focus
+_OSC9 = ("iTerm.app", "WezTerm", "ghostty")
+
+
+def words(news: Sequence[e.Envelope]) -> str | None:
+    """What a person must hear of in NEWS, in a few words; None where nothing."""
+    said = None
+    for envelope in news:
+        event = envelope.event
+        if isinstance(event, e.ApprovalRequested):
+            said = f"approval: {event.tool}"
+        elif isinstance(event, e.QuestionsAsked):
+            said = "the agent has a question"
+        elif isinstance(event, e.Idle):
+            said = {"done": "the agent is done", "interrupted": None}.get(
+                event.reason, f"the agent stopped: {event.reason}"
+            )
+        elif isinstance(event, e.SessionEnded):
+            said = f"the session ended: {event.result.subtype}"
+        elif isinstance(event, e.PromptSubmitted):
+            said = None  # it goes on
+    return said
+
+
+def given(app: "WorkbenchApp", news: Sequence[e.Envelope]) -> None:
+    """Calls for what NEWS need, where the person looks elsewhere."""
+    said = words(news)
+    if said is None or (app.app_focus and time.monotonic() - app.touched < AWAY):
+        return
+    if sequence := notification(said, os.environ):
+        app.write(sequence)
+    else:
+        app.bell()
+
+
+def notification(said: str, env: Mapping[str, str]) -> str | None:
+    """The escape sequence that shows SAID on the desktop; None where the terminal is not known to take one."""
+    text = safe(said)[:200].replace(";", ",")
+    if env.get("TMUX"):  # it passes none on by default; its bell marks the window
+        return None
+    if env.get("TERM_PROGRAM") in _OSC9:
+        return f"\x1b]9;mlwb: {text}\x07"
+    if env.get("TERM") == "xterm-kitty" or env.get("TERM", "").startswith(("rxvt", "foot")):
+        return f"\x1b]777;notify;mlwb;{text}\x07"
+    return None

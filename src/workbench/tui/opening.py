@@ -1,0 +1,138 @@
+"""What the workbench asks of the program around it: sessions to open, and lists to choose from.
+
+The screen is drawn before any of this is asked; whoever carries it out imports what it needs by then.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Protocol
+
+import msgspec
+
+from workbench.host.client import Client
+from workbench.protocol.commands import Ack, AnyCommand
+from workbench.protocol.events import Envelope
+from workbench.protocol.queries import AnyPage, AnyQuery
+from workbench.protocol.state import SessionState
+
+
+class NotOpenedError(Exception):
+    """No session: the message says why, `subtype` is the contract's word for it."""
+
+    def __init__(self, subtype: str, message: str) -> None:
+        super().__init__(message)
+        self.subtype = subtype
+        self.message = message
+
+
+class AgentRow(msgspec.Struct, frozen=True, kw_only=True):
+    """One agent that can be chosen."""
+
+    name: str
+    description: str = ""
+    source: str = ""
+
+
+class ModelRow(msgspec.Struct, frozen=True, kw_only=True):
+    """One model that can be chosen. `window` is in tokens; prices are dollars a million tokens, None if not known."""
+
+    id: str
+    aliases: tuple[str, ...] = ()
+    window: int | None = None
+    input: float | None = None
+    output: float | None = None
+
+
+class SessionRow(msgspec.Struct, frozen=True, kw_only=True):
+    """One session of this user. `state`: live, resumable, done. Times are Unix time in seconds."""
+
+    id: str
+    title: str = ""
+    workspace: str = ""
+    state: str = "resumable"
+    started: float = 0.0
+    updated: float = 0.0
+    agent: str = ""
+    model: str = ""
+    turns: int = 0
+    cost_usd: float | None = None
+    subtype: str | None = None
+
+
+class Opener(Protocol):
+    """Opens sessions and answers what no session knows. What can block runs in a thread of its own."""
+
+    agent: str
+    workspace: Path
+    user: str
+
+    def branch(self) -> str | None:
+        """The branch of the workspace, read from a file."""
+
+    async def open(self, agent: str | None = None, model: str | None = None) -> Client:
+        """The session that the command line asks for, with another AGENT or MODEL where named. NotOpenedError."""
+
+    async def resume(self, session: str) -> Client:
+        """An old session, taken up. Raises NotOpenedError."""
+
+    async def sessions(self) -> list[SessionRow]:
+        """All sessions, the newest first."""
+
+    async def agents(self) -> list[AgentRow]:
+        """The agents that can be started in the workspace."""
+
+    async def models(self) -> list[ModelRow]:
+        """The models of the catalogue."""
+
+    async def rename(self, session: str, title: str) -> None:
+        """Another title for a session that is not open here. Raises NotOpenedError."""
+
+    async def export(self, session: str, path: Path) -> None:
+        """Writes a session as Markdown. Raises NotOpenedError."""
+
+    async def remove(self, session: str) -> None:
+        """Deletes a session. Raises NotOpenedError."""
+
+
+class OpeningClient:
+    """Stands for a session that is still being opened: what is sent waits for it, so that nothing typed is lost."""
+
+    session = ""
+
+    def __init__(self, state: SessionState) -> None:
+        self.state = state
+        self._opened: asyncio.Future[Client] = asyncio.get_running_loop().create_future()
+
+    def opened(self, client: Client) -> None:
+        """The session is there: what was sent goes to it."""
+        if not self._opened.done():
+            self._opened.set_result(client)
+
+    def failed(self, error: NotOpenedError) -> None:
+        """There will be none: what was sent is refused, in these words."""
+        if not self._opened.done():
+            self._opened.set_exception(error)
+            self._opened.exception()  # told on the screen; nobody need have waited
+
+    async def send(self, command: AnyCommand) -> Ack:
+        """Passes COMMAND on as soon as there is a session."""
+        try:
+            client = await asyncio.shield(self._opened)
+        except NotOpenedError as error:
+            return Ack(id=command.id, ok=False, error=f"there is no session: {error.message}")
+        return await client.send(command)
+
+    async def events(self) -> AsyncIterator[Envelope]:
+        """None: whoever opens the session reads its own."""
+        nothing: tuple[Envelope, ...] = ()
+        for envelope in nothing:
+            yield envelope
+
+    async def query(self, query: AnyQuery) -> AnyPage:
+        """Passes QUERY on as soon as there is a session. Raises NotOpenedError."""
+        return await (await asyncio.shield(self._opened)).query(query)
+
+    async def close(self) -> None:
+        """Lets go of what waits."""
+        self.failed(NotOpenedError("error_during_execution", "the workbench was closed"))

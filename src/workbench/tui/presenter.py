@@ -1,0 +1,83 @@
+"""From a client's events to the views: at most 20 batches a second, and nothing scheduled in between.
+
+The client folds what it receives (`client.state`); here envelopes are gathered, adjacent deltas joined, and handed on.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable, Sequence
+
+import msgspec
+
+from workbench.host.client import Client
+from workbench.protocol.events import CallDelta, CallProgress, Envelope, TextDelta, ThinkingDelta
+from workbench.protocol.state import SessionState
+
+SLICE = 0.008  # seconds of taking in before the loop is let go
+FULL = 2000  # envelopes that wait here before the client is left to wait (it drops deltas by then)
+JOINED = 4096  # characters of a joined delta, beyond which the next one begins anew
+
+_Delta = TextDelta | ThinkingDelta | CallDelta | CallProgress
+_SAME = {TextDelta: ("turn", "index"), ThinkingDelta: ("turn", "index"), CallDelta: ("call_id",),
+         CallProgress: ("call_id",)}  # fmt: skip
+
+
+class Presenter:
+    """Follows CLIENT and calls SHOW with its state and what is new, in order, every FRAME seconds at most."""
+
+    def __init__(
+        self, client: Client, show: Callable[[SessionState, Sequence[Envelope]], None], frame: float = 0.05
+    ) -> None:
+        self.client, self._show, self._frame = client, show, frame
+        self._news: list[Envelope] = []
+        self._handle: asyncio.TimerHandle | None = None
+        self._shown = 0.0  # when the last batch was
+        self._room = asyncio.Event()
+
+    async def follow(self) -> None:
+        """Takes in events until the client's host lets go of it; all that came is shown by the time this returns."""
+        began = time.monotonic()
+        try:
+            async for envelope in self.client.events():
+                self._take(envelope)
+                if len(self._news) >= FULL:
+                    self._room.clear()
+                    await self._room.wait()
+                elif time.monotonic() - began > SLICE:  # a flood must not keep keys and frames waiting
+                    await asyncio.sleep(0)
+                    began = time.monotonic()
+        finally:
+            self._cancel()
+        self._flush()
+
+    def _cancel(self) -> None:
+        if self._handle is not None:
+            self._handle.cancel()
+            self._handle = None
+
+    def _take(self, envelope: Envelope) -> None:
+        if self._news and (joined := _joined(self._news[-1], envelope)):
+            self._news[-1] = joined
+            return
+        self._news.append(envelope)
+        if self._handle is None:
+            delay = max(0.0, self._shown + self._frame - time.monotonic())
+            self._handle = asyncio.get_running_loop().call_later(delay, self._flush)
+
+    def _flush(self) -> None:
+        self._handle = None
+        news, self._news = self._news, []
+        if news:
+            self._show(self.client.state, news)
+        self._shown = time.monotonic()  # after it: drawing that takes long leaves as much time for everything else
+        self._room.set()
+
+
+def _joined(one: Envelope, two: Envelope) -> Envelope | None:
+    """Two deltas of one text as one; None where they are not."""
+    first, second = one.event, two.event
+    if not isinstance(first, _Delta) or not isinstance(second, _Delta) or type(first) is not type(second):
+        return None
+    if len(first.text) > JOINED or any(getattr(first, name) != getattr(second, name) for name in _SAME[type(second)]):
+        return None
+    return msgspec.structs.replace(two, event=msgspec.structs.replace(first, text=first.text + second.text))

@@ -1,0 +1,171 @@
+"""A list with a search box: palette, help, sessions, agents, models and modes are all this one screen."""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+from rich.cells import cell_len, set_cell_size
+from textual import events
+from textual.app import ComposeResult
+from textual.containers import Vertical
+from textual.content import Content
+from textual.screen import ModalScreen
+from textual.widgets import Input, OptionList, Static
+from textual.widgets.option_list import Option
+
+from workbench.tui.safe import content, safe
+
+_COLUMN = 32  # cells that the first two columns take at most
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line: `id` is what choosing it gives. `key` and `note` stand before and after the label."""
+
+    id: str
+    label: str
+    key: str = ""
+    note: str = ""
+    group: str = ""
+    words: str = ""  # searched as well, not shown
+
+    def text(self) -> str:
+        """All that is searched."""
+        return f"{self.key} {self.label} {self.note} {self.group} {self.words}".lower()
+
+
+def found(rows: Sequence[Row], query: str) -> list[Row]:
+    """The rows that hold every word of QUERY, those whose label begins with it first; else its letters in order."""
+    words = query.lower().split()
+    if not words:
+        return list(rows)
+    hits = [row for row in rows if all(word in row.text() for word in words)]
+    if not hits:
+        hits = [row for row in rows if _in_order(query.lower().replace(" ", ""), row.label.lower())]
+    return sorted(hits, key=lambda row: (not row.label.lower().startswith(words[0]), words[0] not in row.label.lower()))
+
+
+def _in_order(letters: str, text: str) -> bool:
+    rest = iter(text)
+    return all(letter in rest for letter in letters)
+
+
+class Chooser(ModalScreen[str | None]):
+    """Gives the id of the row that was chosen, None when it is closed without one."""
+
+    DEFAULT_CSS = """
+    Chooser { align: center middle; background: $background 60%; }
+    Chooser > Vertical {
+        width: 80%; max-width: 110; min-width: 40; height: auto; max-height: 85%;
+        background: $surface; border: round $border-dim; border-title-color: $foreground; padding: 0 1;
+        border-subtitle-color: $muted;
+    }
+    Chooser Input { background: $surface; margin: 0 0 1 0; }
+    Chooser OptionList { height: auto; max-height: 100%; border: none; background: $surface; padding: 0; }
+    Chooser OptionList:focus { border: none; }
+    Chooser Static { height: auto; color: $muted; }
+    """
+    TITLE_LINE: ClassVar[str] = ""
+    HINT: ClassVar[str] = "enter chooses   esc closes"
+    SEARCH_FIRST: ClassVar[bool] = True
+    NONE_LEFT: ClassVar[str] = "nothing has these words"
+
+    def __init__(self, rows: Sequence[Row], title: str = "", chosen: str | None = None) -> None:
+        super().__init__()
+        self.rows, self._heading, self._chosen = list(rows), title or self.TITLE_LINE, chosen
+
+    def compose(self) -> ComposeResult:
+        """Box, search, list."""
+        with Vertical() as box:
+            box.border_title, box.border_subtitle = safe(self._heading), self.HINT
+            yield Input(placeholder="search", id="search", compact=True)
+            yield OptionList(id="rows", markup=False)
+            yield Static(self.NONE_LEFT, id="none")
+
+    def on_mount(self) -> None:
+        """Fills the list; the cursor starts at the search box, or at the list where letters do something there."""
+        self.query_one(Input).cursor_blink = False
+        self.fill()
+        if not self.SEARCH_FIRST:
+            self.query_one(OptionList).focus()
+
+    def fill(self) -> None:
+        """Draws the rows that the search leaves."""
+        options = self.query_one(OptionList)
+        rows = found(self.rows, self.query_one(Input).value)
+        keep = self.current or self._chosen
+        options.clear_options()
+        options.add_options(_options(rows))
+        self.query_one("#none").display = not rows
+        at = next((n for n, option in enumerate(options.options) if option.id == keep), None)
+        first = next((n for n, option in enumerate(options.options) if not option.disabled), None)
+        options.highlighted = at if at is not None and not self.query_one(Input).value else first
+
+    @property
+    def current(self) -> str | None:
+        """The id of the highlighted row."""
+        option = self.query_one(OptionList).highlighted_option
+        return option.id if option is not None else None
+
+    def on_input_changed(self, event: Input.Changed) -> None:
+        """Searches as one types."""
+        event.stop()
+        self.fill()
+
+    def on_input_submitted(self, event: Input.Submitted) -> None:
+        """Enter in the search box takes the highlighted row."""
+        event.stop()
+        if self.current is not None:
+            self.choose(self.current)
+
+    def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
+        """Enter or a click on a row."""
+        event.stop()
+        if event.option.id is not None:
+            self.choose(event.option.id)
+
+    def choose(self, row: str) -> None:
+        """Closes with ROW."""
+        self.dismiss(row)
+
+    def on_key(self, event: events.Key) -> None:
+        """Arrows move the list also from the search box; escape closes."""
+        options, searching = self.query_one(OptionList), isinstance(self.focused, Input)
+        if event.key == "escape":
+            event.stop()
+            self.dismiss(None)
+        elif searching and event.key in ("up", "down", "pageup", "pagedown"):
+            event.stop()
+            event.prevent_default()
+            moves: dict[str, Callable[[], None]] = {"up": options.action_cursor_up, "down": options.action_cursor_down,
+                     "pageup": options.action_page_up, "pagedown": options.action_page_down}  # fmt: skip
+            moves[event.key]()
+        elif not searching and event.character == "/":
+            event.stop()
+            self.query_one(Input).focus()
+        elif not searching and event.key in ("j", "k"):
+            event.stop()
+            (options.action_cursor_down if event.key == "j" else options.action_cursor_up)()
+
+
+def _options(rows: Iterable[Row]) -> list[Option]:
+    rows = list(rows)
+    keys = min(_COLUMN // 2, max((cell_len(safe(row.key)) for row in rows), default=0))
+    labels = min(_COLUMN, max((cell_len(safe(row.label)) for row in rows if row.note), default=0))
+    options: list[Option] = []
+    group = ""
+    for row in rows:
+        if row.group and row.group != group:
+            group = row.group
+            options.append(Option(content(group, "$muted-2 bold"), disabled=True))
+        options.append(Option(_line(row, keys, labels), id=row.id))
+    return options
+
+
+def _line(row: Row, keys: int, labels: int) -> Content:
+    key = content(set_cell_size(safe(row.key), keys) + "  ", "$agent") if keys else Content("")
+    label = safe(row.label)
+    if not row.note:
+        return Content.assemble(key, content(label))
+    label = label if cell_len(label) > labels else set_cell_size(label, labels)
+    return Content.assemble(key, content(label), content(f"  {safe(row.note)}", "$muted"))

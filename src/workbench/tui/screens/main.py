@@ -1,0 +1,327 @@
+"""The one screen of a session: header, talk, docked panes, strip, prompt, footer, and where each of them is."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, cast
+
+from textual import events
+from textual.app import ComposeResult
+from textual.containers import Horizontal, Vertical
+from textual.content import Content
+from textual.screen import Screen
+from textual.widget import Widget
+
+from workbench.protocol.events import Envelope
+from workbench.protocol.state import SessionState
+from workbench.tui import keys, prefs
+from workbench.tui.view import View
+from workbench.tui.widgets.dock import PANES, TITLES, Dragged, Frame, Splitter
+from workbench.tui.widgets.footer import Footer
+from workbench.tui.widgets.header import Header
+from workbench.tui.widgets.line import Line
+from workbench.tui.widgets.strip import Strip, Told
+
+if TYPE_CHECKING:
+    from workbench.tui.app import WorkbenchApp
+
+WIDE = 100  # columns from which panes stand beside the talk
+SMALL = (60, 16)  # below it only talk, prompt and strip
+_PANE_ROWS = 6  # a docked pane gets at least these
+
+
+class MainScreen(Screen[None]):
+    """Where things are. `current` is the one view that is shown while the screen is narrow or zoomed."""
+
+    DEFAULT_CSS = """
+    MainScreen { layout: vertical; background: $background; color: $foreground; }
+    MainScreen > #body { height: 1fr; }
+    MainScreen #dock { height: 1fr; }
+    MainScreen ToastRack { dock: top; align: right top; margin: 1 1 0 0; }
+    MainScreen Toast { padding: 0 1; margin: 0; max-width: 70; background: $surface; }
+    """
+
+    def __init__(self, talk: Widget, prompt: Widget) -> None:
+        super().__init__()
+        self.talk, self.prompt = talk, prompt
+        self.header, self.strip, self.footer = Header("header"), Strip("strip"), Footer("footer")
+        self.frames: dict[str, Frame] = {}
+        self.open: list[str] = []  # docked panes, the one that was taken last at the end
+        self.offered: set[str] = set()  # panes that had something to show: each opens by itself once
+        self.current, self.zoomed = "talk", False
+        self._placed: tuple[Any, ...] = ()
+
+    @property
+    def bench(self) -> "WorkbenchApp":
+        """The app, by its own type."""
+        return cast("WorkbenchApp", self.app)
+
+    def compose(self) -> ComposeResult:
+        """Everything that the first frame shows; panes come later."""
+        keymap = self.bench.keymap
+        yield self.header
+        with Horizontal(id="body"):
+            self.frames["talk"] = Frame("talk", keymap.label("talk"), self.talk)
+            yield self.frames["talk"]
+            yield Splitter()
+            with Vertical(id="dock"):
+                for pane in PANES:
+                    self.frames[pane] = Frame(pane, keymap.label(pane))
+                    yield self.frames[pane]
+        yield self.strip
+        yield self.prompt
+        yield self.footer
+
+    def on_mount(self) -> None:
+        """Where the user had put things; then, when that stands on the screen, everything else begins."""
+        self.open = [pane for pane, wanted in self.bench.prefs.panes.items() if wanted and pane in PANES]
+        self.place()
+        self.focus_view("prompt")
+        self.call_after_refresh(self.bench.begin)
+
+    # --- what is new ---------------------------------------------------------------------------------------
+
+    def show_session(self, state: SessionState, news: Sequence[Envelope]) -> None:
+        """One batch, to every view that is mounted and to the chrome."""
+        with self.app.batch_update():
+            for view in self.views():
+                self.bench.guarded(view, state, news)
+            for pane in self.bench.panes.values():
+                if pane.pane_id not in self.offered and pane.filled(state):
+                    self.offered.add(pane.pane_id)
+                    if pane.pane_id not in (*self.open, *self.bench.prefs.panes):
+                        self.open.insert(0, pane.pane_id)  # never the one that was taken last
+            self.place()
+            self.chrome()
+
+    def views(self) -> list[View]:
+        """The views that are mounted."""
+        held: list[object] = [frame.held for frame in self.frames.values() if frame.held and frame.held.is_mounted]
+        return [view for view in (*held, self.prompt) if isinstance(view, View)]
+
+    def chrome(self) -> None:
+        """Header, titles, strip and footer."""
+        bench, focused = self.bench, self.focused_view
+        self.header.show(bench.state, bench.facts)
+        self.footer.show(bench.state, focused, bench.keymap, bench.still)
+        for name, frame in self.frames.items():
+            heading = bench.state.title if name == "talk" else _heading(frame.held)
+            frame.entitle(name == focused, heading, closes=name != "talk")
+        self.strip.show([self._told(view) for view in self._hidden()])
+
+    def _hidden(self) -> list[str]:
+        return [view for view, frame in self.frames.items() if not frame.display]
+
+    def _told(self, view: str) -> Told:
+        key, title, pane = self.bench.keymap.label(view), TITLES[view], self.bench.panes.get(view)
+        if pane is None:
+            return Told(view, key, title)
+        return Told(view, key, title, pane.strip(self.bench.state).plain, pane.filled(self.bench.state))
+
+    # --- where things are ----------------------------------------------------------------------------------
+
+    @property
+    def single(self) -> bool:
+        """Whether one view has all the room."""
+        return self.zoomed or self.app.size.width < WIDE
+
+    def place(self) -> None:
+        """Gives every part its place; does nothing where that is what it has."""
+        width, height = self.app.size
+        tiny = width < SMALL[0] or height < SMALL[1]
+        fits = max(1, (height - 6) // _PANE_ROWS)
+        shown = ("talk", *self.open[-fits:]) if not self.single else (self.current,)
+        p = self.bench.prefs
+        placed = (shown, tiny, self.single, p.dock, tuple(p.heights.items()), tuple(self.bench.panes))
+        if placed == self._placed:
+            return
+        self._placed = placed
+        for view, frame in self.frames.items():
+            frame.display = view in shown
+            if view != "talk":
+                frame.styles.height = f"{p.heights.get(view, 1.0):.3f}fr"
+            if frame.display and frame.held is None and view in self.bench.panes:
+                self._hold(view)
+        docked = not self.single and len(shown) > 1
+        self.query_one(Splitter).display = docked
+        dock = self.query_one("#dock")
+        dock.display = docked or (self.single and self.current != "talk")
+        dock.styles.width = f"{p.dock if docked else 1.0:.3f}fr"
+        self.frames["talk"].styles.width = f"{1 - p.dock if docked else 1.0:.3f}fr"
+        first = next((view for view in PANES if view in shown), None)
+        for view in PANES:  # the first line of the dock has nothing above it to be moved against
+            self.frames[view].title_line.fixed = view == first
+        self.header.display = self.footer.display = not tiny
+        self.strip.display = bool(self._hidden())
+        self.call_after_refresh(self.chrome)
+
+    def _hold(self, view: str) -> None:
+        pane, frame = self.bench.panes[view], self.frames[view]
+        pane.id = pane.id or view
+        frame.held = pane
+
+        async def mount() -> None:
+            await frame.hold(pane)
+            if not any(child.focusable for child in pane.walk_children(Widget, with_self=True)):
+                pane.can_focus = True
+            self.bench.guarded(cast(View, pane), self.bench.state, ())
+            self.chrome()
+
+        self.call_later(mount)
+
+    def go(self, view: str) -> None:
+        """To VIEW; a pane that has the focus is put away again."""
+        if view == self.focused_view and view != "talk":
+            self.close_view(view)
+            return
+        if self.single:
+            self.current = view
+        if view in PANES:
+            self.open = [*(one for one in self.open if one != view), view]
+            self._remember(view, True)
+        self.place()
+        self.call_after_refresh(self.focus_view, view)
+
+    def close_view(self, view: str) -> None:
+        """Puts VIEW away; the focus goes to the prompt."""
+        self.zoomed = False
+        if self.current == view:
+            self.current = "talk"
+        if view in self.open and not self.single:
+            self.open.remove(view)
+            self._remember(view, False)
+        if self.focused_view == view:
+            self.focus_view("prompt")
+        self.place()
+
+    def _remember(self, view: str, wanted: bool) -> None:
+        self.bench.prefs.panes[view] = wanted
+        prefs.save(self.bench.prefs)
+
+    def zoom(self) -> None:
+        """The view that has the focus, whole screen; and back."""
+        self.zoomed = not self.zoomed
+        if self.zoomed and self.focused_view in self.frames:
+            self.current = self.focused_view
+        elif self.zoomed:
+            self.current = "talk"
+        self.place()
+
+    def back(self) -> bool:
+        """Undoes the nearest of: zoom, a lone pane, a focus that is not the prompt's. False where there is none."""
+        if self.zoomed:
+            self.zoom()
+        elif self.single and self.current != "talk":
+            self.current = "talk"
+            self.place()
+            self.focus_view("prompt")
+        elif self.focused_view != "prompt":
+            self.focus_view("prompt")
+        else:
+            return False
+        return True
+
+    # --- focus ---------------------------------------------------------------------------------------------
+
+    @property
+    def focused_view(self) -> str:
+        """The view that has the focus, by the name its actions call it."""
+        for node in self.focused.ancestors_with_self if self.focused else ():
+            if node is self.prompt:
+                return "prompt"
+            if isinstance(node, Frame):
+                return node.view
+        return "prompt"
+
+    def focus_view(self, view: str) -> None:
+        """Gives VIEW the focus: itself, or the first thing in it that takes it."""
+        widget = self.prompt if view == "prompt" else self.frames[view].held
+        if widget is None or not widget.is_mounted:
+            return
+        for one in widget.walk_children(Widget, with_self=True):
+            if one.focusable:
+                one.focus(scroll_visible=False)
+                return
+
+    def step(self, by: int) -> None:
+        """The next or previous view that is on the screen."""
+        shown = [view for view, frame in self.frames.items() if frame.display and frame.held is not None]
+        ring = ["prompt", *shown]
+        here = self.focused_view if self.focused_view in ring else "prompt"
+        self.focus_view(ring[(ring.index(here) + by) % len(ring)])
+
+    def on_descendant_focus(self) -> None:
+        """Other keys work here now."""
+        if self.focused_view in self.open:
+            self.open.append(self.open.pop(self.open.index(self.focused_view)))
+        self.chrome()
+
+    def on_descendant_blur(self) -> None:
+        """The title of what had the focus goes quiet."""
+        self.chrome()
+
+    # --- input ---------------------------------------------------------------------------------------------
+
+    def on_key(self, event: events.Key) -> None:
+        """A key that no widget took, by the keymap."""
+        found = self.bench.keymap.find(self.focused_view, keys.name_of(event.key, event.character))
+        if found is not None:
+            event.stop()
+            event.prevent_default()
+            self.bench.do(found.id)
+
+    def on_line_pressed(self, event: Line.Pressed) -> None:
+        """A part of the chrome was clicked."""
+        event.stop()
+        if event.action.startswith("close "):
+            self.close_view(event.action.removeprefix("close "))
+        else:
+            self.bench.do(event.action)
+
+    def on_dragged(self, event: Dragged) -> None:
+        """A line is being moved: the dock's width, or the heights of the panes above and below it."""
+        event.stop()
+        p = self.bench.prefs
+        if event.frame is None:
+            body = self.query_one("#body").region
+            p.dock = min(0.8, max(0.2, (body.right - event.x) / max(1, body.width)))
+        else:
+            self._drag_height(event.frame, event.y)
+        self.place()
+        if event.done:
+            prefs.save(p)
+
+    def _drag_height(self, frame: str, y: int) -> None:
+        shown = [view for view in PANES if self.frames[view].display]
+        at = shown.index(frame) if frame in shown else 0
+        if at == 0:
+            return
+        above, below = self.frames[shown[at - 1]].region, self.frames[frame].region
+        both = above.height + below.height
+        upper = min(both - 3, max(3, y - above.y))
+        heights = self.bench.prefs.heights
+        weight = heights.get(shown[at - 1], 1.0) + heights.get(frame, 1.0)
+        heights[shown[at - 1]] = round(weight * upper / both, 3)
+        heights[frame] = round(weight - heights[shown[at - 1]], 3)
+
+    def resize_view(self, dock: float = 0.0, height: float = 1.0) -> None:
+        """By keys: the dock wider by DOCK, the focused pane higher by the factor HEIGHT."""
+        p = self.bench.prefs
+        p.dock = min(0.8, max(0.2, p.dock + dock))
+        if self.focused_view in PANES:
+            p.heights[self.focused_view] = min(20.0, max(0.1, p.heights.get(self.focused_view, 1.0) * height))
+        prefs.save(p)
+        self.place()
+
+    def on_resize(self) -> None:
+        """Wide or narrow, the view that has the focus stays in sight."""
+        if self.single and not self.zoomed:
+            self.current = self.focused_view if self.focused_view in self.frames else self.current
+        if not self.single:
+            self.current = "talk"
+        self.place()
+        self.call_after_refresh(self.chrome)
+
+
+def _heading(held: Widget | None) -> str:
+    """What a pane says of itself in its title line: its border's subtitle, which it may set at any time."""
+    subtitle = held.border_subtitle if held is not None and held.is_mounted else None
+    return Content.from_markup(subtitle).plain if subtitle else ""

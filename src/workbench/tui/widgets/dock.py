@@ -1,0 +1,118 @@
+"""The frames that hold the talk and the panes, and the lines between them that can be dragged."""
+
+from importlib import import_module
+
+from textual import events
+from textual.app import ComposeResult
+from textual.containers import Vertical
+from textual.message import Message
+from textual.widget import Widget
+
+from workbench.tui.widgets.line import Line, Part
+
+# pane -> the class that draws it, imported when the first frame stands
+PANES = {
+    "diff": "workbench.tui.panes.diff:DiffPane",
+    "runs": "workbench.tui.panes.runs:RunsPane",
+    "gpu": "workbench.tui.panes.gpu:GpuPane",
+    "todo": "workbench.tui.panes.todo:TodoPane",
+}
+TITLES = {"talk": "talk", "diff": "diff", "runs": "runs", "gpu": "gpu", "todo": "to-do"}
+
+
+def load(name: str) -> type[Widget]:
+    """The class behind `module:Class`."""
+    module, _, attribute = name.partition(":")
+    found: type[Widget] = getattr(import_module(module), attribute)
+    return found
+
+
+class Dragged(Message):
+    """A line between two parts of the screen is being moved to (x, y) of the screen; `done` when let go."""
+
+    def __init__(self, frame: str | None, x: int, y: int, done: bool) -> None:
+        super().__init__()
+        self.frame, self.x, self.y, self.done = frame, x, y, done
+
+
+class _Draggable(Widget):
+    """Mixed into what can be dragged by the mouse."""
+
+    frame_id: str | None = None
+    fixed = False
+
+    def on_mouse_down(self, event: events.MouseDown) -> None:
+        """Takes hold."""
+        if not self.fixed and event.button == 1:
+            self.capture_mouse()
+
+    def on_mouse_move(self, event: events.MouseMove) -> None:
+        """Moves along."""
+        if self.app.mouse_captured is self:
+            self.post_message(Dragged(self.frame_id, event.screen_x, event.screen_y, False))
+
+    def on_mouse_up(self, event: events.MouseUp) -> None:
+        """Lets go."""
+        if self.app.mouse_captured is self:
+            self.release_mouse()
+            self.post_message(Dragged(self.frame_id, event.screen_x, event.screen_y, True))
+
+
+class Splitter(_Draggable):
+    """The upright line between the talk and the dock."""
+
+    DEFAULT_CSS = """
+    Splitter { width: 1; height: 1fr; color: $border-dim; pointer: ew-resize; &:hover { color: $agent; } }
+    """
+    ALLOW_SELECT = False
+
+    def render(self) -> str:
+        """A thin line."""
+        return "\n".join("│" * self.size.height)
+
+
+class Title(_Draggable, Line):
+    """The line above a view: its name, what it says of itself, and where it can be taken by the mouse."""
+
+    DEFAULT_CSS = """
+    Title { height: 1; }
+    """
+
+
+class Frame(Vertical):
+    """A view with its title line. The line of the view that has the focus is in the agent's colour."""
+
+    DEFAULT_CSS = """
+    Frame { height: 1fr; width: 1fr; min-height: 2; }
+    Frame > .held { height: 1fr; border: none; }
+    """
+
+    def __init__(self, view: str, key: str, held: Widget | None = None) -> None:
+        super().__init__(id=f"frame-{view}")
+        self.view, self._key = view, key
+        self.title_line = Title()
+        self.title_line.frame_id = view
+        self.held = held
+
+    def compose(self) -> ComposeResult:
+        """Title and view."""
+        yield self.title_line
+        if self.held is not None:
+            self.held.add_class("held")
+            yield self.held
+
+    async def hold(self, widget: Widget) -> None:
+        """Takes WIDGET in below the title."""
+        self.held = widget
+        widget.add_class("held")
+        await self.mount(widget)
+
+    def entitle(self, focused: bool, heading: str = "", closes: bool = False) -> None:
+        """Draws the title line; HEADING is what the view says of itself."""
+        name, rule = ("$agent", "$agent") if focused else ("$muted", "$border-dim")
+        left = [Part("─ ", rule), Part(f"{self._key} ", "$muted-2", self.view),
+                Part(TITLES[self.view], f"{name} bold" if focused else name, self.view), Part(" ")]  # fmt: skip
+        right = [Part(f" {heading} ", "$muted"), Part("─", rule)] if heading else []
+        if closes:
+            right.append(Part(" × ", "$muted-2", f"close {self.view}"))
+        self.title_line.put(left, right, Part("─", rule))

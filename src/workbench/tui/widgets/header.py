@@ -1,0 +1,125 @@
+"""The header: who works, where, how full, how dear. Every number has a unit and a place of its own."""
+
+import re
+from pathlib import Path
+from typing import NamedTuple
+
+from rich.cells import cell_len, set_cell_size
+
+from workbench.protocol.state import SessionState
+from workbench.tui.widgets.line import Line, Part
+
+_BAR = 5  # cells
+_PROVIDER = re.compile(r"claude-([a-z]+)-(\d+)(?:-(\d{1,2}))?(?:-20\d{6})?$")
+
+
+class Facts(NamedTuple):
+    """What the state does not say: the branch now, the model's window in tokens, who sits here, whether it opens."""
+
+    branch: str | None = None
+    window: int | None = None
+    user: str = ""
+    monitor: bool = False
+
+
+class Header(Line):
+    """One row: agent, model and mode; workspace and branch; context, dollars, who is here."""
+
+    DEFAULT_CSS = """
+    Header { background: $surface; }
+    """
+
+    def show(self, state: SessionState, facts: Facts) -> None:
+        """Draws STATE and FACTS for the width there is."""
+        self.put(*header(state, facts, self.size.width))
+
+
+def header(state: SessionState, facts: Facts, width: int) -> tuple[list[Part], list[Part]]:
+    """The parts at the left and at the right; the least important leave first where WIDTH is short."""
+    agent = Part(f" {state.agent or 'no agent'}", "$agent bold", "agent")
+    model = Part(f" · {short_model(state.model)}" if state.model else " · …", "$muted", "model")
+    if facts.monitor:
+        model = Part(" · no session", "$warning", "sessions")
+    mode = Part(f" · {state.mode}", "$muted" if state.mode != "bypassPermissions" else "$error", "mode")
+    branch = Part(f"  {facts.branch}", "$muted") if facts.branch else Part("")
+    context, cost = Part(_context(state, facts.window), _fullness(state, facts.window)), Part(money(state), "", "cost")
+    who = Part(f"  ● {facts.user}", "$muted") if facts.user else Part("")
+    left, right = [agent, model, mode], [branch, context, cost, who, Part(" ")]
+    for part in (who, branch, mode, context, model):
+        if _width(left) + _width(right) + 14 <= width:
+            break
+        (left if part in left else right).remove(part)
+    room = width - _width(left) - _width(right) - 3
+    if room >= 6 and state.workspace:
+        right.insert(0, Part(f"  {shortened(home(state.workspace), room)}", "$foreground"))
+    return left, right
+
+
+def _width(parts: list[Part]) -> int:
+    return sum(cell_len(part.text) for part in parts)
+
+
+def short_model(name: str) -> str:
+    """`claude-sonnet-5-5` as `sonnet 5.5`; any other id as it is."""
+    if found := _PROVIDER.match(name):
+        return f"{found[1]} {found[2]}" + (f".{found[3]}" if found[3] else "")
+    return name
+
+
+def home(path: str) -> str:
+    """PATH with the user's home as `~`."""
+    own = str(Path.home())
+    return f"~{path[len(own) :]}" if own != "/" and (path == own or path.startswith(own + "/")) else path
+
+
+def shortened(path: str, width: int) -> str:
+    """PATH in WIDTH cells, its beginning given up first, whole folders where possible."""
+    if cell_len(path) <= width:
+        return path
+    parts = path.split("/")
+    for start in range(1, len(parts)):
+        tail = "…/" + "/".join(parts[start:])
+        if cell_len(tail) <= width:
+            return tail
+    name = parts[-1]
+    while name and cell_len(name) > width - 1:
+        name = name[1:]
+    return f"…{name}"
+
+
+def _context(state: SessionState, window: int | None) -> str:
+    if not window:
+        return f"   ctx {count(state.context_tokens):>5}    "
+    share = min(1.0, state.context_tokens / window)
+    full = round(share * _BAR) if share < 0.02 else max(1, round(share * _BAR))
+    return f"   ctx {'━' * full}{'─' * (_BAR - full)} {share:>4.0%}"
+
+
+def _fullness(state: SessionState, window: int | None) -> str:
+    share = state.context_tokens / window if window else 0.0
+    return "$error" if share > 0.9 else "$warning" if share > 0.75 else "$muted"
+
+
+def money(state: SessionState) -> str:
+    """What was spent, and of which budget. `$?` where a price is not known."""
+    spent = "$?" if state.cost_usd is None else f"${state.cost_usd:.2f}"
+    caps = state.caps
+    if caps.max_usd is not None:
+        return f"  {spent:>7} / {caps.max_usd:.2f}"
+    if caps.max_tokens is not None:
+        return f"  {spent:>7} {count(state.usage.total):>5} / {count(caps.max_tokens)} tok"
+    return f"  {spent:>7}"
+
+
+def count(number: int) -> str:
+    """NUMBER in at most five characters: 812, 41.2k, 1.2M."""
+    if number < 1000:
+        return str(number)
+    if number < 100_000:
+        return f"{number / 1000:.1f}k"
+    return f"{number / 1000:.0f}k" if number < 999_500 else f"{number / 1e6:.1f}M"
+
+
+def pad(text: str, width: int) -> str:
+    """TEXT cut or filled to WIDTH cells."""
+    return set_cell_size(text, width)

@@ -1,0 +1,286 @@
+"""`mlwb` without a verb: the workbench on a session in this folder. What opens the session is imported when it does."""
+
+import os
+import sys
+from collections.abc import Awaitable, Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, get_args
+
+if TYPE_CHECKING:
+    from workbench.host.client import Client
+    from workbench.protocol.names import Mode
+    from workbench.tui.opening import AgentRow, ModelRow, SessionRow
+
+T = TypeVar("T")
+FLAGS = ("--agent", "--resume", "--model", "--permission-mode", "--add-dir", "--theme")
+KEYS = ("ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN", "ANTHROPIC_BASE_URL")
+_AGENT = "ml-engineer"
+_HELP = """\
+usage: mlwb [--agent NAME] [--resume ID] [--model M] [--permission-mode MODE] [--add-dir DIR]… [--theme NAME]
+
+Opens the workbench on a session in this folder; `mlwb --help` lists the verbs.
+
+  --agent NAME             who works: an agent's name (`mlwb agents list`), ml-engineer by default
+  --resume ID              goes on with a session (`mlwb sessions list`); a few letters of its id are enough
+  --model M                a model's id or alias: sonnet, opus, haiku
+  --permission-mode MODE   plan, default, acceptEdits, bypassPermissions or dontAsk
+  --add-dir DIR            a folder that belongs to the workspace too; may be repeated
+  --theme NAME             how it looks, this time
+"""
+
+
+class Asked(NamedTuple):
+    """What the command line asks for."""
+
+    agent: str | None = None
+    resume: str | None = None
+    model: str | None = None
+    mode: "Mode | None" = None
+    add_dirs: tuple[str, ...] = ()
+    theme: str | None = None
+
+
+class UsageError(Exception):
+    """The command line asks for what cannot be done; the message is one line."""
+
+
+def main(args: list[str]) -> int:
+    """Opens the workbench; returns the exit status."""
+    if any(arg in ("--help", "-h") for arg in args):
+        print(_HELP, end="")
+        return 0
+    try:
+        asked = read(args)
+        workspace = _here()
+        if not (sys.stdin.isatty() and sys.stdout.isatty()):
+            raise UsageError("the workbench needs a terminal; `mlwb run TASK.md` works without one")
+    except UsageError as error:
+        print(f"mlwb: {error}", file=sys.stderr)
+        return 2
+    return show(Opening(asked, workspace, os.environ), asked.theme)
+
+
+def show(opener: "Opening", theme: str | None = None) -> int:
+    """The workbench, until it is left; then one line says how to come back."""
+    from workbench.tui.app import WorkbenchApp
+
+    app = WorkbenchApp(opener, theme=theme)
+    status = app.run()
+    if app.state.session and app.state.turns:
+        print(f"mlwb --resume {app.state.session}   goes on with this session", file=sys.stderr)
+    return app.return_code or status or 0
+
+
+def read(args: Sequence[str]) -> Asked:
+    """ARGS, decoded. Raises UsageError."""
+    from workbench.protocol.names import Mode
+
+    values: dict[str, Any] = {}
+    folders: list[str] = []
+    rest = list(args)
+    while rest:
+        flag, given, value = rest.pop(0).partition("=")
+        if flag not in FLAGS:
+            raise UsageError(_unexpected(flag))
+        if not given:
+            if not rest or rest[0].startswith("--"):
+                raise UsageError(f"{flag} needs a value; `mlwb --help` tells which")
+            value = rest.pop(0)
+        if not value.strip():
+            raise UsageError(f"{flag} is empty")
+        if flag == "--add-dir":
+            folders.append(str(Path(value).expanduser().absolute()))
+        else:
+            values[{"--permission-mode": "mode"}.get(flag, flag[2:])] = value
+    if (mode := values.get("mode")) is not None and mode not in get_args(Mode):
+        raise UsageError(f"--permission-mode takes {', '.join(get_args(Mode))}, not {mode!r}")
+    if values.get("resume") and (other := next((one for one in ("agent", "model") if one in values), None)):
+        raise UsageError(f"--{other} cannot be changed by --resume: a session keeps its agent and its model")
+    return Asked(**values, add_dirs=tuple(folders))
+
+
+def _unexpected(flag: str) -> str:
+    import difflib
+
+    near = difflib.get_close_matches(flag, FLAGS, n=1)
+    return f"there is no flag {flag}; " + (f"did you mean {near[0]}?" if near else "`mlwb --help` lists them")
+
+
+def _here() -> Path:
+    try:
+        return Path.cwd()
+    except OSError:
+        raise UsageError("the current folder is gone; change to the folder of the workspace") from None
+
+
+class Opening:
+    """Opens sessions in this process, and answers what the workbench asks around them.
+
+    OPTIONS are more fields of the session's options (a replay), TASK more fields of its task.
+    """
+
+    def __init__(
+        self, asked: Asked, workspace: Path, env: "os._Environ[str] | dict[str, str]", options: Any = None
+    ) -> None:
+        from workbench.session.identity import user_name
+
+        self._asked, self._env, self._options = asked, env, options or {}
+        self.agent = asked.agent or ("" if asked.resume else _AGENT)
+        self.workspace, self.user = workspace, user_name()
+
+    def branch(self) -> str | None:
+        """The branch of the workspace."""
+        from workbench.session.head import git_head
+
+        return git_head(self.workspace)[0]
+
+    # --- sessions ------------------------------------------------------------------------------------------
+
+    async def open(self, agent: str | None = None, model: str | None = None) -> "Client":
+        """The session that the command line asks for."""
+        if self._asked.resume and agent is None and model is None:
+            return await self.resume(self._asked.resume)
+        self._need_key()
+        from workbench.protocol.task import Task
+
+        asked = self._asked
+        task = Task(
+            prompt="",
+            workspace=str(self.workspace),
+            add_dirs=asked.add_dirs,
+            agent=agent or self.agent or _AGENT,
+            model=model or asked.model,
+            permission_mode=asked.mode,
+            interactive=True,
+        )
+        client = await self._begun(lambda threaded, options: threaded.start(task, options))
+        self.agent = task.agent
+        return client
+
+    async def resume(self, session: str) -> "Client":
+        """An old session, taken up."""
+        self._need_key()
+        from workbench.protocol.task import Caps
+
+        mode = self._asked.mode
+        return await self._begun(lambda threaded, options: threaded.resume(session, Caps(), None, options, mode))
+
+    async def _begun(self, begin: Callable[[Any, Any], Awaitable["Client"]]) -> "Client":
+        from workbench.tui.opening import NotOpenedError
+
+        local, threaded = await _in_thread(_hosts)
+        options = local.Options(
+            env=dict(self._env), allow_bypass=self._asked.mode == "bypassPermissions", **self._options
+        )
+        try:
+            return await begin(threaded, options)
+        except local.StartError as error:
+            raise NotOpenedError(error.subtype, error.message) from None
+
+    def _need_key(self) -> None:
+        from workbench.tui.opening import NotOpenedError
+
+        if "replay" not in self._options and not any(self._env.get(name, "").strip() for name in KEYS):
+            raise NotOpenedError("error_authentication", "The agent needs a model, and no key for one is set.")
+
+    # --- lists ---------------------------------------------------------------------------------------------
+
+    async def sessions(self) -> "list[SessionRow]":
+        """All sessions, the newest first."""
+        from workbench.tui.opening import SessionRow
+
+        found = await _in_thread(lambda: _local().list_sessions())
+        return [SessionRow(**{name: getattr(one, name) for name in SessionRow.__struct_fields__}) for one in found]
+
+    async def agents(self) -> "list[AgentRow]":
+        """The agents that can be started here."""
+        from workbench.tui.opening import AgentRow
+
+        found = await _in_thread(lambda: _local().list_agents(self.workspace))
+        return [AgentRow(name=one.name, description=one.description, source=one.source) for one in found]
+
+    async def models(self) -> "list[ModelRow]":
+        """The models of the catalogue."""
+        from workbench.tui.opening import ModelRow
+
+        found = await _in_thread(lambda: _local().list_models())
+        return [ModelRow(**{name: getattr(one, name) for name in ModelRow.__struct_fields__}) for one in found]
+
+    # --- one session ---------------------------------------------------------------------------------------
+
+    async def rename(self, session: str, title: str) -> None:
+        """Another title for a session that is not open."""
+        await self._tried(lambda: _renamed(session, title))
+
+    async def export(self, session: str, path: Path) -> None:
+        """Writes a session as Markdown."""
+        await self._tried(lambda: _exported(session, path))
+
+    async def remove(self, session: str) -> None:
+        """Deletes a session."""
+        await self._tried(lambda: _removed(session))
+
+    async def _tried(self, work: Callable[[], None]) -> None:
+        from workbench.session.journal import JournalError
+        from workbench.session.store import StoreError
+        from workbench.tui.opening import NotOpenedError
+
+        try:
+            await _in_thread(work)
+        except (StoreError, JournalError) as error:
+            raise NotOpenedError("error_usage", str(error)) from None
+        except OSError as error:
+            raise NotOpenedError("error_usage", f"{error.filename}: {error.strerror}") from None
+
+
+async def _in_thread(work: Callable[[], T]) -> T:
+    """WORK, which may block or import for long, beside the screen."""
+    import asyncio
+
+    return await asyncio.to_thread(work)
+
+
+def _hosts() -> Any:
+    from workbench.host import local, threaded
+
+    local.begin_imports()
+    return local, threaded
+
+
+def _local() -> Any:
+    from workbench.host import local
+
+    return local
+
+
+def _renamed(session: str, title: str) -> None:
+    import time
+
+    from workbench.protocol.events import Renamed
+    from workbench.session import store
+    from workbench.session.journal import Journal
+
+    journal = Journal.open(store.find(session), time.time)
+    try:
+        journal.append(Renamed(title=title), sync=True)
+    finally:
+        journal.close()
+
+
+def _exported(session: str, path: Path) -> None:
+    from workbench.session import store
+    from workbench.session.blobs import Blobs
+    from workbench.session.files import write_whole
+    from workbench.session.journal import Reader
+    from workbench.session.transcript import transcript
+
+    folder = store.find(session)
+    with Reader(folder) as reader:
+        text = "\n\n".join(transcript(reader.read(), Blobs(folder / "blobs")))
+    write_whole(path, f"{text}\n".encode())
+
+
+def _removed(session: str) -> None:
+    from workbench.session import store
+
+    store.remove(session)
