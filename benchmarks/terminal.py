@@ -1,12 +1,15 @@
-"""A terminal for the benchmarks: a pty whose other end is read as fast as it comes, counted and watched for words.
+"""For the benchmarks of the workbench: a pty whose other end is read as fast as it comes, counted and watched for
+words, and an endpoint that streams at a pace.
 
 with Terminal(mlwb(), env=env, cwd=work) as terminal:
     at = terminal.wait("ask")          # perf_counter of the read that brought it
     terminal.write(b"hello"); terminal.wait("hello")
 """
 
+import asyncio
 import contextlib
 import fcntl
+import json
 import os
 import re
 import select
@@ -16,11 +19,13 @@ import subprocess
 import termios
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Self
 
 import psutil
+
+from measure import environment, mlwb, scratch, stream
 
 _ESCAPES = re.compile(
     rb"\x1b(?:\[[0-9;?<>=$]*[a-zA-Z@`~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[PX^_][^\x1b]*\x1b\\|[()].|[=>78cDEHM])"
@@ -140,3 +145,105 @@ class Terminal:
     def has_mapped(self, name: str) -> bool:
         """Whether a library whose path holds NAME is loaded in the program."""
         return name in Path(f"/proc/{self.process.pid}/maps").read_text()
+
+
+# --- an endpoint that streams at a pace ----------------------------------------------------------------------
+
+END, READY = "END-OF-ALL", "ask, or /command"  # the end of an answer; the prompt when it is painted
+_PARAGRAPH = (
+    "The loss is flat from step forty: the warm-up is missing and the rate is ten times too high for this width. "
+    "I would lower it first, then compare three seeds of each, for the noise between seeds is about as large. "
+)
+_PARTS = (
+    "## What was seen\n\n", _PARAGRAPH, "\n\n- the gradient norm grows before each spike\n- `betas` are the default\n"
+    "- **no decay** on the embeddings\n\n", _PARAGRAPH, "\n\n```python\nfor step, batch in enumerate(loader):\n"
+    "    loss = model(batch).mean()\n    loss.backward()\n    optimizer.step()\n```\n\n", _PARAGRAPH, "\n\n",
+)  # fmt: skip
+
+
+def tokens(count: int) -> list[str]:
+    """COUNT tokens of about four characters of Markdown as models write it, the last one being the word END."""
+    text = "".join(_PARTS)
+    pieces = re.findall(r"\s*\S{1,4}", text)
+    return [pieces[at % len(pieces)] for at in range(count - 1)] + [f"\n\n{END}"]
+
+
+class Pacing:
+    """A Messages endpoint in a thread of its own: every answer is `tokens`, `rate` a second (None: all at once).
+
+    `done_at`: when the last byte of an answer had been handed to the kernel.
+    """
+
+    def __init__(self, count: int, rate: float | None) -> None:
+        self.count, self.rate, self.url, self.done_at = count, rate, "", 0.0
+        self._loop = asyncio.new_event_loop()
+        self._ready = threading.Event()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        self._ready.wait()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+
+    def _run(self) -> None:
+        server = self._loop.run_until_complete(asyncio.start_server(self._serve, "127.0.0.1", 0, limit=2**26))
+        self.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        self._ready.set()
+        self._loop.run_forever()
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):
+            while True:
+                head = (await reader.readuntil(b"\r\n\r\n")).decode("latin1").lower()
+                await reader.readexactly(int(head.partition("content-length:")[2].partition("\r\n")[0] or 0))
+                if " /v1/messages" not in head.partition("\r\n")[0] or "count_tokens" in head.partition("\r\n")[0]:
+                    writer.write(b"HTTP/1.1 404 no\r\ncontent-length: 2\r\n\r\n{}")
+                    continue
+                await self._answer(writer)
+
+    async def _answer(self, writer: asyncio.StreamWriter) -> None:
+        head, body, tail = self._events()
+        writer.write(b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n")
+        writer.write(_chunk(head))
+        if self.rate is None:
+            writer.write(_chunk(b"".join(body)))
+        else:
+            began = time.perf_counter()
+            for number, data in enumerate(body, 1):
+                writer.write(_chunk(data))
+                await writer.drain()
+                await asyncio.sleep(max(0.0, began + number / self.rate - time.perf_counter()))
+        writer.write(_chunk(tail) + b"0\r\n\r\n")
+        await writer.drain()
+        self.done_at = time.perf_counter()
+
+    def _events(self) -> tuple[bytes, list[bytes], bytes]:
+        whole = stream([{"type": "text", "text": END}], self.count)
+        at = whole.index(b"event: content_block_delta")
+        end = whole.index(b"event: content_block_stop")
+        model = whole[at:end]
+        word = json.dumps(END).encode()
+        return whole[:at], [model.replace(word, json.dumps(one).encode()) for one in tokens(self.count)], whole[end:]
+
+
+def _chunk(data: bytes) -> bytes:
+    return b"%x\r\n%b\r\n" % (len(data), data)
+
+
+@contextlib.contextmanager
+def workbench(
+    count: int, rate: float | None = None, *, before: tuple[str, ...] = (), files: dict[str, str] | None = None
+) -> Iterator[tuple[Terminal, Pacing]]:
+    """`mlwb`, open and quiet on an endpoint that answers with COUNT tokens at RATE. BEFORE: what it is started by."""
+    with contextlib.ExitStack() as stack:
+        work, env = stack.enter_context(scratch(files))
+        endpoint = stack.enter_context(Pacing(count, rate))
+        env = environment(env, endpoint.url)
+        terminal = stack.enter_context(Terminal([*before, *mlwb()], env=env, cwd=work))
+        terminal.wait(READY)
+        terminal.quiet(3)  # the SDK is imported by then
+        yield terminal, endpoint

@@ -3,7 +3,6 @@
 import contextlib
 import shutil
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -20,7 +19,7 @@ pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(shutil.which("tmux") is None, reason="no tmux here (Debian, Ubuntu: apt install tmux)"),
 ]
-PROGRAM = f"{sys.executable} -m workbench.cli"
+PROGRAM = "mlwb"
 AGENT = "ml-engineer"
 READY = "ask, or /command"
 
@@ -50,12 +49,13 @@ def opened(
 ) -> Iterator[tuple[Tmux, Place, Endpoint]]:
     """The workbench, open in a shell in a terminal, in a repository of its own."""
     place = Place(root, {"train.py": "lr = 0.5\n", **(files or {})})
-    with place.endpoint(turns if turns is not None else edits(place.repo)) as (endpoint, reached):
-        with Tmux(env={**reached, **(env or {})}, cwd=place.repo, **terminal) as tmux:
-            tmux.type(program)
-            tmux.keys("Enter")
-            tmux.wait(READY)
-            yield tmux, place, endpoint
+    with contextlib.ExitStack() as stack:
+        endpoint, reached = stack.enter_context(place.endpoint(edits(place.repo) if turns is None else turns))
+        tmux = stack.enter_context(Tmux(env={**reached, **(env or {})}, cwd=place.repo, **terminal))
+        tmux.type(program)
+        tmux.keys("Enter")
+        tmux.wait(READY)
+        yield tmux, place, endpoint
 
 
 def submit(tmux: Tmux, text: str) -> None:
