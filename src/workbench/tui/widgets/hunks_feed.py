@@ -1,0 +1,80 @@
+"""Keeps a diff pane's data new: one question at a time, a few files' lines at once, and never in the screen's way."""
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+from workbench.host.client import Client
+from workbench.protocol.queries import AnyPage, AnyQuery
+from workbench.tui.widgets.hunks import DiffFile
+from workbench.tui.widgets.hunks_source import AT_ONCE, Source
+
+_DEBOUNCE = 0.15  # seconds for which news are gathered before they are asked about
+_PAUSE = 0.7  # seconds between two questions of which files differ
+_ROUND = 16  # files that are read before what is looked at is considered anew
+
+
+class Feed:
+    """Asks CLIENT. RUN starts a coroutine, TOLD is called when something is known that was not, SEEN says whether
+    anyone looks: lines of files are read only then.
+    """
+
+    def __init__(
+        self,
+        client: Callable[[], Client | None],
+        run: Callable[[Coroutine[Any, Any, None]], object],
+        told: Callable[[], None],
+        seen: Callable[[], bool],
+    ) -> None:
+        self.source = Source()
+        self.wanted: set[str] = set()  # files that are looked at
+        self._client, self._run, self._told, self._seen = client, run, told, seen
+        self._asked = self._asking = self._reading = False
+
+    def ask(self) -> None:
+        """Has the files that differ asked for soon."""
+        self._asked = True
+        if not self._asking and self._client() is not None:
+            self._asking = True
+            self._run(self._ask())
+
+    def read(self) -> None:
+        """Has the lines read that are wanted."""
+        if self._seen() and not self._reading and self.source.wanted(self.wanted):
+            self._reading = True
+            self._run(self._read())
+
+    async def _ask(self) -> None:
+        try:
+            while self._asked and self._client() is not None:
+                await asyncio.sleep(_DEBOUNCE)
+                self._asked, source = False, self.source
+                await source.refresh(self._query)
+                if source is self.source:
+                    self._told()
+                    self.read()
+                await asyncio.sleep(_PAUSE)
+        finally:
+            self._asking = False
+
+    async def _read(self) -> None:
+        source, gate = self.source, asyncio.Semaphore(AT_ONCE)
+
+        async def one(file: DiffFile) -> None:
+            async with gate:
+                await source.load(self._query, file)
+
+        try:
+            while source is self.source and self._seen() and (files := source.wanted(self.wanted)[:_ROUND]):
+                await asyncio.gather(*(one(file) for file in files))
+                self.wanted.clear()
+                source.changes.match_renames()
+                self._told()
+        finally:
+            self._reading = False
+
+    async def _query(self, query: AnyQuery) -> AnyPage:
+        client = self._client()
+        if client is None:
+            raise ConnectionError("there is no session")
+        return await client.query(query)
