@@ -294,7 +294,8 @@ class SnapshotTaken(Event, frozen=True, kw_only=True):
 class Rewound(Event, frozen=True, kw_only=True):
     """The session went back to before the prompt of event `seq`; `before` is the snapshot that undoes it.
 
-    With `undone` this takes back the rewind of event `undone`.
+    With `undone` this takes back the rewind of event `undone`. `todos` and `context_tokens` are what holds again where
+    the talk went back.
     """
 
     seq: int
@@ -303,6 +304,8 @@ class Rewound(Event, frozen=True, kw_only=True):
     by: str
     before: str | None = None
     undone: int = 0
+    todos: tuple[Todo, ...] = ()
+    context_tokens: int = 0
 
 
 class HunksReverted(Event, frozen=True, kw_only=True):

@@ -2,15 +2,17 @@
 
 What an item says depends on its own event and, for a call, on later events up to the next `RequestStarted`; never on
 anything before the `RequestStarted` that precedes it, nor on which other items are still held. So a page may be
-folded from a turn's start to its end, and its items are the ones that the state held.
+folded from a turn's start to its end, and its items are the ones that the state held. One mark is apart: `rewound`,
+which `mark_rewound` gives from the rewinds of the whole journal.
 """
 
 from bisect import bisect_left
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from workbench.protocol import events as e
 from workbench.protocol.bounds import clip, clip_display, clip_todos, clip_value, keep_last
+from workbench.protocol.items import PLACES, items_of
 from workbench.protocol.result import Option, Question, Usage
 from workbench.protocol.state import (
     KEPT_APPROVALS,
@@ -20,6 +22,7 @@ from workbench.protocol.state import (
     KEPT_PATH,
     KEPT_QUESTIONS,
     KEPT_REASON,
+    KEPT_REWINDS,
     KEPT_RUNS,
     KEPT_SHELLS,
     KEPT_TEXT,
@@ -30,7 +33,7 @@ from workbench.protocol.state import (
     SessionState,
 )
 
-PLACES = 64  # items that one event may make; their ids share the event's seq in the high part
+__all__ = ["PLACES", "apply", "items_of", "mark_rewound", "rewound_after"]
 _OPEN = ("waiting", "asking", "running")
 
 
@@ -51,22 +54,25 @@ def apply(state: SessionState, envelope: e.Envelope, kept: int = KEPT_ITEMS) -> 
         del state.items[: len(state.items) - kept]
 
 
-def items_of(envelope: e.Envelope) -> list[Item]:
-    """The transcript items that ENVELOPE alone makes, whole. Calls are not among them: they grow with later events."""
-    if not (parts := _PARTS.get(type(envelope.event))):
-        return []
-    items: list[Item] = []
-    for place, part in enumerate(parts(envelope.event)):
-        if place >= PLACES:
-            items[-1].text += "\n\n" + part.get("text", "")
-        else:
-            items.append(Item(id=envelope.seq * PLACES + place, at=envelope.at, **part))
-    return items
+def mark_rewound(items: Iterable[Item], spans: Iterable[tuple[int, int]]) -> None:
+    """Says of each item whether the event that made it lies in one of SPANS (from a seq up to before another)."""
+    spans = tuple(spans)
+    for item in items:
+        seq = item.id // PLACES
+        item.rewound = any(start <= seq < end for start, end in spans)
+
+
+def rewound_after(spans: tuple[tuple[int, int], ...], seq: int, event: e.Rewound) -> tuple[tuple[int, int], ...]:
+    """What is taken back after the rewind EVENT of number SEQ, if SPANS were before it."""
+    if event.undone:
+        return tuple(span for span in spans if span[1] != event.undone)
+    return (*spans, (event.seq, seq)) if event.talk else spans
 
 
 def _add(state: SessionState, item: Item) -> Item:
     item.cut = len(item.text) > KEPT_TEXT or len(item.reason) > KEPT_REASON
     item.text, item.reason = item.text[:KEPT_TEXT], item.reason[:KEPT_REASON]
+    item.target = item.target[:KEPT_TEXT]
     item.by, item.origin, item.level = item.by[:KEPT_WORD], item.origin[:KEPT_WORD], item.level[:KEPT_WORD]
     state.items.append(item)
     state.items_total += 1
@@ -117,8 +123,9 @@ def _started(state: SessionState, envelope: e.Envelope, event: e.SessionStarted)
 
 
 def _resumed(state: SessionState, envelope: e.Envelope, event: e.SessionResumed) -> None:
-    if state.phase != "ended":  # its host died: it worked until the last event it left
+    if _works(state):  # its host died: it worked until the last event it left
         state.active_s += max(0.0, state.updated - state.resumed_at)
+    state.waiting = ""
     state.resumed_at, state.mode, state.caps = envelope.at, event.mode, event.caps
     state.pid, state.host, state.user = event.pid, event.host, event.user
     state.phase, state.end, state.exit_code, state.questions = "idle", None, None, ()
@@ -127,10 +134,23 @@ def _resumed(state: SessionState, envelope: e.Envelope, event: e.SessionResumed)
 
 
 def _ended(state: SessionState, envelope: e.Envelope, event: e.SessionEnded) -> None:
-    if state.phase != "ended":
+    if _works(state):
         state.active_s += max(0.0, envelope.at - state.resumed_at)
+    state.waiting = ""
     state.phase, state.end, state.exit_code = "ended", event.result.subtype, event.result.exit_code
     state.approvals, state.shells = {}, {}
+    _interrupt_calls(state)
+
+
+def _works(state: SessionState) -> bool:
+    """Whether time counts as time at work."""
+    return state.phase != "ended" and not state.waiting
+
+
+def _idle(state: SessionState, envelope: e.Envelope, event: e.Idle) -> None:
+    if _works(state):
+        state.active_s += max(0.0, envelope.at - state.resumed_at)
+    state.phase, state.waiting, state.approvals = "idle", _word(event.reason) or "done", {}
     _interrupt_calls(state)
 
 
@@ -146,7 +166,9 @@ def _mode(state: SessionState, envelope: e.Envelope, event: e.ModeChanged) -> No
 
 
 def _request(state: SessionState, envelope: e.Envelope, event: e.RequestStarted) -> None:
-    state.phase, state.turns = "thinking", event.turn
+    if state.waiting:
+        state.waiting, state.resumed_at = "", envelope.at
+    state.phase, state.turns, state.undoable, state.questions = "thinking", event.turn, 0, ()
     # Every call of the answer before has its result by now, or never gets one: pages rely on this line.
     _interrupt_calls(state)
     state.calls, state.approvals = {}, {}
@@ -269,6 +291,15 @@ def _shorter(question: Question) -> Question:
     )
 
 
+def _rewound(state: SessionState, envelope: e.Envelope, event: e.Rewound) -> None:
+    state.undoable = 0 if event.undone else envelope.seq
+    if event.talk:
+        state.rewound = rewound_after(state.rewound, envelope.seq, event)[-KEPT_REWINDS:]
+        state.todos, state.questions = clip_todos(event.todos[:KEPT_TODOS]), ()
+        state.context_tokens = event.context_tokens
+        mark_rewound(state.items, state.rewound)
+
+
 def _run(state: SessionState, envelope: e.Envelope, event: e.RunLinked) -> None:
     if (run := _word(event.run)) not in state.runs:
         state.runs = (*state.runs, run)[-KEPT_RUNS:]
@@ -295,56 +326,6 @@ _STEPS: dict[type, Callable[[SessionState, e.Envelope, Any], None]] = {
     e.CheckFinished: _check,
     e.QuestionsAsked: _questions,
     e.RunLinked: _run,
-}
-
-
-# --- what an event alone says in the transcript ------------------------------------------------------------
-
-
-def _answer_parts(event: e.AnswerCompleted) -> Iterator[dict[str, Any]]:
-    for block in event.content:
-        kind = block.get("type")
-        text = block.get("thinking" if kind == "thinking" else "text")
-        if kind in ("text", "thinking") and isinstance(text, str) and text:
-            name = "thinking" if kind == "thinking" else "answer"
-            yield {"kind": name, "text": text, "turn": event.turn, "blob": event.blob}
-    if event.blob and not event.content:
-        yield {"kind": "answer", "text": event.text, "turn": event.turn, "blob": event.blob}
-
-
-def _question_parts(event: e.QuestionsAsked) -> Iterator[dict[str, Any]]:
-    for question in event.questions:
-        yield {"kind": "question", "text": question.question, "reason": question.recommendation}
-
-
-def _warning(text: str, turn: int, level: str = "warning") -> list[dict[str, Any]]:
-    return [{"kind": "notice", "text": text, "level": level, "turn": turn}]
-
-
-_PARTS: dict[type, Callable[[Any], Iterable[dict[str, Any]]]] = {
-    e.PromptSubmitted: lambda event: [
-        {"kind": "prompt", "text": event.text, "by": event.by, "origin": event.origin},
-    ],
-    e.RequestRetried: lambda event: _warning(f"{event.reason}; trying again in {event.delay_s:.1f} s", event.turn),
-    e.AnswerCompleted: _answer_parts,
-    e.AnswerDiscarded: lambda event: _warning(f"an answer was discarded: {event.reason}", event.turn),
-    e.Compacted: lambda event: [{"kind": "compaction", "text": event.summary}],
-    e.BoundaryCrossed: lambda event: _warning(
-        f"the agent called {event.tool}, which no agent may: nothing of that answer was run", 0, "error"
-    ),
-    e.CheckFinished: lambda event: [
-        {
-            "kind": "check",
-            "text": event.check.command,
-            "exit_code": event.check.exit_code,
-            "reason": event.check.output[-KEPT_REASON:],
-        },
-    ],
-    e.QuestionsAsked: _question_parts,
-    e.Notice: lambda event: [
-        {"kind": "notice", "text": event.text, "level": event.level, "origin": event.about},
-    ],
-    e.SessionEnded: lambda event: [
-        {"kind": "end", "text": event.result.subtype, "exit_code": event.result.exit_code},
-    ],
+    e.Rewound: _rewound,
+    e.Idle: _idle,
 }

@@ -26,14 +26,16 @@ KEPT_SHELLS = 100
 KEPT_TODOS = 200
 KEPT_QUESTIONS = 20
 KEPT_RUNS = 1_000
+KEPT_REWINDS = 500
 
 
 class Item(msgspec.Struct, kw_only=True, omit_defaults=True):
     """One thing in the transcript. `id` is 64 times the seq of the event that made it, plus its place among the
     items of that event: the same whether the item came with the state or with a page.
 
-    `cut`: the text or the display shown is not all there is.
-    kind: prompt, answer, thinking, call, check, notice, question, compaction, end
+    `cut`: the text or the display shown is not all there is. `rewound`: a rewind took it back; the model knows no more
+    of it.
+    kind: prompt, answer, thinking, call, check, notice, question, compaction, rewind, shell, end
     """
 
     id: int
@@ -55,6 +57,7 @@ class Item(msgspec.Struct, kw_only=True, omit_defaults=True):
     display: tuple[DisplayBlock, ...] = ()
     exit_code: int | None = None
     cut: bool = False
+    rewound: bool = False
 
 
 class PendingApproval(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -89,6 +92,7 @@ class SessionState(msgspec.Struct, kw_only=True):
     started: float = 0.0
     updated: float = 0.0
     phase: str = "idle"  # idle, thinking, calling, asking, checking, ended
+    waiting: str = ""  # why it waits for a person, as `Idle` says it; empty while it does not
     caps: Caps = Caps()
     turns: int = 0
     usage: Usage = msgspec.field(default_factory=Usage)
@@ -96,8 +100,8 @@ class SessionState(msgspec.Struct, kw_only=True):
     context_tokens: int = 0
     duration_api_ms: int = 0
     ttft_ms: int | None = None
-    active_s: float = 0.0  # time at work before the current start or resume
-    resumed_at: float = 0.0
+    active_s: float = 0.0  # time at work before `resumed_at`
+    resumed_at: float = 0.0  # since when it works: its start or resume, the first request after a wait
     todos: tuple[Todo, ...] = ()
     items: list[Item] = []
     items_total: int = 0
@@ -108,6 +112,8 @@ class SessionState(msgspec.Struct, kw_only=True):
     denials: int = 0
     runs: tuple[str, ...] = ()
     questions: tuple[Question, ...] = ()
+    rewound: tuple[tuple[int, int], ...] = ()  # what rewinds took back: from a prompt's seq up to the rewind's own
+    undoable: int = 0  # the event of the rewind that `UndoRewind` would take back; 0: none
     end: str | None = None  # subtype of the last end
     exit_code: int | None = None
 

@@ -1,0 +1,98 @@
+"""What an event alone says in the transcript. Calls are not among it: they grow with later events."""
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+from workbench.protocol import events as e
+from workbench.protocol.state import KEPT_REASON, Item
+
+PLACES = 64  # items that one event may make; their ids share the event's seq in the high part
+
+
+def items_of(envelope: e.Envelope) -> list[Item]:
+    """The transcript items that ENVELOPE alone makes, whole. Calls are not among them: they grow with later events."""
+    if not (parts := _PARTS.get(type(envelope.event))):
+        return []
+    items: list[Item] = []
+    for place, part in enumerate(parts(envelope.event)):
+        if place >= PLACES:
+            items[-1].text += "\n\n" + part.get("text", "")
+        else:
+            items.append(Item(id=envelope.seq * PLACES + place, at=envelope.at, **part))
+    return items
+
+
+def _answer_parts(event: e.AnswerCompleted) -> Iterator[dict[str, Any]]:
+    for block in event.content:
+        kind = block.get("type")
+        text = block.get("thinking" if kind == "thinking" else "text")
+        if kind in ("text", "thinking") and isinstance(text, str) and text:
+            name = "thinking" if kind == "thinking" else "answer"
+            yield {"kind": name, "text": text, "turn": event.turn, "blob": event.blob}
+    if event.blob and not event.content:
+        yield {"kind": "answer", "text": event.text, "turn": event.turn, "blob": event.blob}
+
+
+def _question_parts(event: e.QuestionsAsked) -> Iterator[dict[str, Any]]:
+    for question in event.questions:
+        yield {"kind": "question", "text": question.question, "reason": question.recommendation}
+
+
+def _warning(text: str, turn: int, level: str = "warning") -> list[dict[str, Any]]:
+    return [{"kind": "notice", "text": text, "level": level, "turn": turn}]
+
+
+def _rewind_parts(event: e.Rewound) -> Iterator[dict[str, Any]]:
+    what = " and ".join(name for name, back in (("talk", event.talk), ("files", event.files)) if back)
+    words = f"a rewind was undone: {what}" if event.undone else f"{what} went back to before a prompt"
+    yield {"kind": "rewind", "target": words, "by": event.by}
+
+
+def _idle_parts(event: e.Idle) -> list[dict[str, Any]]:
+    if event.reason in ("done", "question"):
+        return []
+    level = "error" if event.reason.startswith("error") else "info"
+    return [{"kind": "notice", "text": event.message or event.reason, "level": level, "origin": "idle"}]
+
+
+_PARTS: dict[type, Callable[[Any], Iterable[dict[str, Any]]]] = {
+    e.PromptSubmitted: lambda event: [
+        {"kind": "prompt", "text": event.text, "by": event.by, "origin": event.origin},
+    ],
+    e.RequestRetried: lambda event: _warning(f"{event.reason}; trying again in {event.delay_s:.1f} s", event.turn),
+    e.AnswerCompleted: _answer_parts,
+    e.AnswerDiscarded: lambda event: _warning(f"an answer was discarded: {event.reason}", event.turn),
+    e.Compacted: lambda event: [{"kind": "compaction", "text": event.summary}],
+    e.BoundaryCrossed: lambda event: _warning(
+        f"the agent called {event.tool}, which no agent may: nothing of that answer was run", 0, "error"
+    ),
+    e.CheckFinished: lambda event: [
+        {
+            "kind": "check",
+            "text": event.check.command,
+            "exit_code": event.check.exit_code,
+            "reason": event.check.output[-KEPT_REASON:],
+        },
+    ],
+    e.QuestionsAsked: _question_parts,
+    e.Notice: lambda event: [
+        {"kind": "notice", "text": event.text, "level": event.level, "origin": event.about},
+    ],
+    e.Rewound: _rewind_parts,
+    e.HunksReverted: lambda event: [
+        {
+            "kind": "notice",
+            "text": f"{event.hunks} change{'s' * (event.hunks != 1)} of {event.path} taken back by {event.by}",
+            "level": "info",
+            "by": event.by,
+            "origin": "hunks",
+        },
+    ],
+    e.ShellRan: lambda event: [
+        {"kind": "shell", "target": event.command, "text": event.output, "exit_code": event.exit_code, "by": event.by},
+    ],
+    e.Idle: _idle_parts,
+    e.SessionEnded: lambda event: [
+        {"kind": "end", "text": event.result.subtype, "exit_code": event.result.exit_code},
+    ],
+}
