@@ -227,7 +227,7 @@ def playing(
     async def run() -> None:
         fake = FakeOpener(workspace, **opener)
         app = WorkbenchApp(fake, parts or PLAIN)
-        async with app.run_test(size=size) as pilot:
+        async with app.run_test(size=size, notifications=True) as pilot:
             await until(pilot, lambda: app.panes and (app.state.session or app.facts.monitor or not fake.gate.is_set()))
             await play(pilot, fake)
 

@@ -61,6 +61,7 @@ ACTIONS: tuple[Action, ...] = (
     Action("edit_block", "open in $EDITOR", ("e",), on="talk", group="talk"),
     Action("to_end", "follow the end", ("end", "G"), on="talk", group="talk"),
     Action("thinking", "show thinking", ("t",), on="talk", group="talk"),
+    Action("copy_reference", "copy the turn's name", ("Y",), on="talk", group="talk"),
     Action("item_next", "next item", ("j", "down"), on="talk", group="talk"),
     Action("item_previous", "previous item", ("k", "up"), on="talk", group="talk"),
     Action("page_down", "page down", ("pagedown", "space"), on="talk", group="talk"),

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar, cast
@@ -82,7 +83,8 @@ class WorkbenchApp(App[int], inherit_bindings=False):
     def _part(self, name: str) -> Widget:
         part = self.parts[name]
         widget = (load(part) if isinstance(part, str) else part)()
-        widget.id = widget.id or name
+        if widget.id is None:
+            widget.id = name
         return widget
 
     @property
@@ -191,6 +193,13 @@ class WorkbenchApp(App[int], inherit_bindings=False):
 
     async def _look_up(self) -> None:
         """What the header needs and no session says."""
+        from workbench.tui.screens.sessions import recalled
+
+        main = self.main
+        sessions = [] if main.opening.display or self.state.turns else await self.opener.sessions()
+        main.recall(
+            recalled(sessions, str(self.opener.workspace), self.client.session if self.client else "", time.time())
+        )
         rows = await self.opener.models()
         branch = await asyncio.to_thread(self.opener.branch)
         self.facts = self.facts._replace(branch=branch)
@@ -231,6 +240,15 @@ class WorkbenchApp(App[int], inherit_bindings=False):
         """Sends an escape SEQUENCE of our own to the terminal."""
         if self._driver is not None:
             self._driver.write(sequence)
+
+    def _print_error_renderables(self) -> None:
+        """What a person sees of a fault of ours is one line; the rest is kept for whoever mends it."""
+        if self._exception is not None:
+            from workbench.tui.faults import told
+
+            print(told(self._exception, self.client.session if self.client else ""), file=sys.stderr)
+            self._exit_renderables.clear()
+        super()._print_error_renderables()
 
     # --- what is new ---------------------------------------------------------------------------------------
 

@@ -61,7 +61,9 @@ class Chooser(ModalScreen[str | None]):
         border-subtitle-color: $muted;
     }
     Chooser Input { background: $surface; margin: 0 0 1 0; }
-    Chooser OptionList { height: auto; max-height: 100%; border: none; background: $surface; padding: 0; }
+    Chooser OptionList {
+        height: auto; max-height: 100%; border: none; scrollbar-size: 1 1; background: $surface; padding: 0;
+    }
     Chooser OptionList:focus { border: none; }
     Chooser Static { height: auto; color: $muted; }
     """

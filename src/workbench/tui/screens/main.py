@@ -17,7 +17,7 @@ from workbench.tui.view import View
 from workbench.tui.widgets.dock import PANES, TITLES, Dragged, Frame, Splitter
 from workbench.tui.widgets.footer import Footer
 from workbench.tui.widgets.header import Header
-from workbench.tui.widgets.line import Line
+from workbench.tui.widgets.line import Line, Part
 from workbench.tui.widgets.strip import Strip, Told
 
 if TYPE_CHECKING:
@@ -43,6 +43,7 @@ class MainScreen(Screen[None]):
         super().__init__()
         self.talk, self.prompt = talk, prompt
         self.header, self.strip, self.footer = Header("header"), Strip("strip"), Footer("footer")
+        self.opening = Line("opening")  # what happened here before, until something is asked
         self.frames: dict[str, Frame] = {}
         self.open: list[str] = []  # docked panes, the one that was taken last at the end
         self.offered: set[str] = set()  # panes that had something to show: each opens by itself once
@@ -66,6 +67,7 @@ class MainScreen(Screen[None]):
                 for pane in PANES:
                     self.frames[pane] = Frame(pane, keymap.label(pane))
                     yield self.frames[pane]
+        yield self.opening
         yield self.strip
         yield self.prompt
         yield self.footer
@@ -73,6 +75,7 @@ class MainScreen(Screen[None]):
     def on_mount(self) -> None:
         """Where the user had put things; then, when that stands on the screen, everything else begins."""
         self.open = [pane for pane, wanted in self.bench.prefs.panes.items() if wanted and pane in PANES]
+        self.opening.display = False
         self.place()
         self.focus_view("prompt")
         self.call_after_refresh(self.bench.begin)
@@ -82,15 +85,21 @@ class MainScreen(Screen[None]):
     def show_session(self, state: SessionState, news: Sequence[Envelope]) -> None:
         """One batch, to every view that is mounted and to the chrome."""
         with self.app.batch_update():
+            if self.opening.display and state.turns:
+                self.opening.display = False
             for view in self.views():
                 self.bench.guarded(view, state, news)
-            for pane in self.bench.panes.values():
-                if pane.pane_id not in self.offered and pane.filled(state):
-                    self.offered.add(pane.pane_id)
-                    if pane.pane_id not in (*self.open, *self.bench.prefs.panes):
-                        self.open.insert(0, pane.pane_id)  # never the one that was taken last
             self.place()
             self.chrome()
+
+    def _offer(self) -> None:
+        """A pane opens by itself when it first has something to show, unless the user has put it somewhere."""
+        for name, pane in self.bench.panes.items():
+            if name not in self.offered and pane.filled(self.bench.state):
+                self.offered.add(name)
+                if name not in (*self.open, *self.bench.prefs.panes):
+                    self.open.insert(0, name)  # never the one that was taken last
+                    self.place()
 
     def views(self) -> list[View]:
         """The views that are mounted."""
@@ -98,7 +107,8 @@ class MainScreen(Screen[None]):
         return [view for view in (*held, self.prompt) if isinstance(view, View)]
 
     def chrome(self) -> None:
-        """Header, titles, strip and footer."""
+        """Header, titles, strip and footer. Panes call it as well, when they have news of their own."""
+        self._offer()
         bench, focused = self.bench, self.focused_view
         self.header.show(bench.state, bench.facts)
         self.footer.show(bench.state, focused, bench.keymap, bench.still)
@@ -107,6 +117,11 @@ class MainScreen(Screen[None]):
             frame.entitle(name == focused, heading, closes=name != "talk")
         self.strip.show([self._told(view) for view in self._hidden()])
 
+    def recall(self, parts: Sequence[Part]) -> None:
+        """One line on what happened in this workspace before."""
+        self.opening.put([Part(" "), *parts])
+        self.opening.display = bool(parts) and not self.bench.state.turns
+
     def _hidden(self) -> list[str]:
         return [view for view, frame in self.frames.items() if not frame.display]
 
@@ -114,7 +129,8 @@ class MainScreen(Screen[None]):
         key, title, pane = self.bench.keymap.label(view), TITLES[view], self.bench.panes.get(view)
         if pane is None:
             return Told(view, key, title)
-        return Told(view, key, title, pane.strip(self.bench.state).plain, pane.filled(self.bench.state))
+        news = pane.strip(self.bench.state).plain.removeprefix(title).lstrip(": ")  # its name stands there already
+        return Told(view, key, title, news, pane.filled(self.bench.state))
 
     # --- where things are ----------------------------------------------------------------------------------
 
@@ -155,7 +171,8 @@ class MainScreen(Screen[None]):
 
     def _hold(self, view: str) -> None:
         pane, frame = self.bench.panes[view], self.frames[view]
-        pane.id = pane.id or view
+        if pane.id is None:
+            pane.id = view
         frame.held = pane
 
         async def mount() -> None:
@@ -271,10 +288,11 @@ class MainScreen(Screen[None]):
     def on_line_pressed(self, event: Line.Pressed) -> None:
         """A part of the chrome was clicked."""
         event.stop()
-        if event.action.startswith("close "):
-            self.close_view(event.action.removeprefix("close "))
+        verb, _, name = event.action.partition(" ")
+        if verb == "close":
+            self.close_view(name)
         else:
-            self.bench.do(event.action)
+            self.bench.do(verb, name)
 
     def on_dragged(self, event: Dragged) -> None:
         """A line is being moved: the dock's width, or the heights of the panes above and below it."""

@@ -11,6 +11,7 @@ from workbench.tui.opening import NotOpenedError, Opener, SessionRow
 from workbench.tui.screens.ask import Ask, Confirm
 from workbench.tui.screens.chooser import Chooser, Row
 from workbench.tui.widgets.header import home, pad, short_model, shortened
+from workbench.tui.widgets.line import Part
 
 _SIGNS = {"live": "●", "resumable": "○", "done": "✓"}
 
@@ -104,6 +105,24 @@ def listed(sessions: list[SessionRow], now: float) -> list[Row]:
     ]
 
 
+def recalled(sessions: list[SessionRow], workspace: str, here: str, now: float) -> list[Part]:
+    """One line on this workspace's other sessions: one that is open elsewhere, else what the last one came to."""
+    near = [one for one in sessions if one.workspace == workspace and one.id != here and one.turns]
+    live = [one for one in near if one.state == "live"]
+    if live:
+        others = f" and {len(live) - 1} more" if len(live) > 1 else ""
+        words = f"{live[0].id}{others} at work in this folder as well: {live[0].agent}, {live[0].title or 'no title'}"
+        return [Part("● ", "$warning"), Part(words, "$muted", "sessions")]
+    if not near:
+        return []
+    last = max(near, key=lambda one: one.updated or one.started)
+    end = {None: "was left", "success": "ended well"}.get(last.subtype, str(last.subtype).replace("_", " "))
+    cost = "$?" if last.cost_usd is None else f"${last.cost_usd:.2f}"
+    said = f"{last.title or last.id}: {end} {ago(now - (last.updated or last.started))} ago, {last.turns} turns, {cost}"
+    return [Part("last here  ", "$muted-2"), Part(said, "$muted", f"sessions {last.id}"),
+            Part(f"   {last.id}", "$muted-2", f"sessions {last.id}")]  # fmt: skip
+
+
 def _note(one: SessionRow) -> str:
     cost = "$?" if one.cost_usd is None else f"${one.cost_usd:.2f}"
     where = shortened(home(one.workspace), 28)
@@ -114,7 +133,7 @@ def _note(one: SessionRow) -> str:
 def ago(seconds: float) -> str:
     """SECONDS as `now`, `12 min`, `3 h`, `5 d`."""
     if seconds < 60:
-        return "now"
+        return "1 min"
     for size, unit in ((60, "min"), (3600, "h"), (86400, "d")):
         if seconds < size * {"min": 60, "h": 24, "d": 10_000}[unit]:
             return f"{int(seconds // size)} {unit}"

@@ -59,8 +59,7 @@ class Footer(Line):
         sign = "●" if self._still or self._phase == "asking" else _FRAMES[int(seconds * 8) % len(_FRAMES)]
         style = "$warning" if self._phase == "asking" else "$agent"
         words = f"{_WORDS.get(self._phase, self._phase)} {clock(seconds)}"
-        return [Part(f" {sign} ", style), Part(words, "$muted"), Part(f"  {self._keymap.label('stop')}", "", "stop"),
-                Part(" stops", "$muted", "stop")]  # fmt: skip
+        return [Part(f" {sign} ", style, "stop"), Part(words, "$muted", "stop")]
 
     def _keys(self) -> list[Part]:
         room = self.size.width - sum(len(part.text) for part in self._activity()) - 1

@@ -1,0 +1,160 @@
+"""Keys: one table, the user's own keys, and what is made from both."""
+
+from pathlib import Path
+
+from support.screens import text_of
+from support.workbench import playing, until
+from workbench.protocol import events as e
+from workbench.protocol.commands import Interrupt
+from workbench.tui import keys
+from workbench.tui.actions import ACTIONS
+
+ROOT = Path(__file__).parents[3]
+
+
+def test_the_page_of_keys_is_made_from_the_table():
+    assert (ROOT / "docs/keys.md").read_text() == keys.markdown(), "python -m workbench.tui.keys > docs/keys.md"
+
+
+def test_no_two_actions_of_one_place_share_a_key():
+    for place in {action.on for action in ACTIONS}:
+        taken = [keys.name_of(key) for action in ACTIONS if action.on == place for key in action.keys]
+        assert len(taken) == len(set(taken)), f"{place}: {sorted(key for key in taken if taken.count(key) > 1)}"
+
+
+def test_ids_and_slash_names_are_unique():
+    ids = [action.id for action in ACTIONS]
+    names = [action.slash for action in ACTIONS if action.slash]
+    assert len(ids) == len(set(ids)) and len(names) == len(set(names))
+
+
+def test_no_key_that_a_plain_terminal_cannot_send():
+    for action in ACTIONS:
+        for key in action.keys:
+            assert "alt+" not in key and not key.startswith("f1") and key != "shift+enter", action.id
+
+
+def test_a_users_key_takes_it_from_whoever_had_it():
+    keymap = keys.Keymap({"diff": "3", "help": ["?", "ctrl+y"]})
+    assert keymap.find("talk", "3").id == "diff" and keymap.find("talk", "ctrl+y").id == "help"
+    assert keymap.keys("runs") == () and any("runs has no key" in note for note in keymap.notes)
+    assert keymap.find("talk", "2") is None
+
+
+def test_a_view_comes_before_the_app():
+    assert keys.Keymap().find("diff", "n").id == "diff_next"
+    assert keys.Keymap().find("prompt", "ctrl+p").id == "palette"
+
+
+def test_what_cannot_be_taken_is_told_and_the_rest_holds():
+    keymap = keys.Keymap({"dif": "x", "runs": {"a": 1}, "gpu": "ctrl+u"})
+    assert keymap.label("gpu") == "ctrl+u" and keymap.label("runs") == "3"
+    assert any("did you mean diff" in note for note in keymap.notes) and len(keymap.notes) == 2
+
+
+def test_the_way_out_is_never_lost():
+    assert keys.Keymap({"quit": []}).keys("quit") == ("ctrl+q",)
+
+
+def test_broken_or_missing_files_leave_the_table_as_it_is(tmp_path):
+    assert keys.load(tmp_path).label("diff") == "2"
+    for text in ("keys: [", "keys: 3\n", "other: 1\n", "\xff"):
+        (tmp_path / "config.yaml").write_text(text, encoding="latin-1")
+        assert keys.load(tmp_path).label("diff") == "2"
+
+
+def test_the_users_keys_work_in_the_app_and_a_wrong_name_is_a_toast(tmp_path):
+    folder = tmp_path / "config/mlwb"
+    folder.mkdir()
+    (folder / "config.yaml").write_text("keys:\n  runs: ctrl+t\n  quit: ctrl+x\n  rusn: 9\n")
+
+    async def play(pilot, opener):
+        await until(pilot, lambda: "did you mean runs" in text_of(pilot.app))
+        await pilot.press("ctrl+t")
+        await until(pilot, lambda: pilot.app.main.focused_view == "runs")
+        await pilot.press("ctrl+x")
+        await until(pilot, lambda: opener.client.closed)
+
+    playing(play, tmp_path)
+
+
+def test_actions_of_a_view_work_while_it_has_the_focus(tmp_path):
+    async def play(pilot, opener):
+        await pilot.press("tab", "y")
+        assert pilot.app.main.talk.did == ["copy"]
+        await pilot.press("2")
+        await until(pilot, lambda: pilot.app.main.focused_view == "diff")
+        await pilot.press("a", "]")
+        assert pilot.app.main.frames["diff"].held.did == ["diff_accept", "diff_next"]
+
+    playing(play, tmp_path)
+
+
+def test_letters_and_digits_are_typed_at_the_prompt(tmp_path):
+    async def play(pilot, opener):
+        await pilot.press("2", "y", "z", "question_mark")
+        assert pilot.app.focused.value == "2yz?"
+        assert pilot.app.main.focused_view == "prompt" and not pilot.app.main.open
+
+    playing(play, tmp_path)
+
+
+def test_escape_stops_the_agent_and_nothing_else(tmp_path):
+    async def play(pilot, opener):
+        opener.client.give(e.RequestStarted(turn=1, model="m"))
+        await until(pilot, lambda: pilot.app.state.phase == "thinking")
+        await pilot.press("escape")
+        await until(pilot, lambda: opener.client.sent)
+        assert isinstance(opener.client.sent[0], Interrupt) and opener.client.sent[0].by == "ana"
+
+    playing(play, tmp_path)
+
+
+def test_escape_when_idle_goes_back_and_sends_nothing(tmp_path):
+    async def play(pilot, opener):
+        await pilot.press("tab", "3")
+        await until(pilot, lambda: pilot.app.main.focused_view == "runs")
+        await pilot.press("escape")
+        assert pilot.app.main.focused_view == "prompt" and opener.client.sent == []
+
+    playing(play, tmp_path)
+
+
+def test_ctrl_c_only_hints(tmp_path):
+    async def play(pilot, opener):
+        await pilot.press("tab", "ctrl+c")
+        await until(pilot, lambda: "ctrl+q quits" in text_of(pilot.app))
+
+    playing(play, tmp_path)
+
+
+def test_the_footer_shows_what_works_here(tmp_path):
+    async def play(pilot, opener):
+        assert "ctrl+q quit" in text_of(pilot.app).splitlines()[-1]
+        await pilot.press("tab")
+        await until(pilot, lambda: "y copy" in text_of(pilot.app).splitlines()[-1])
+
+    playing(play, tmp_path)
+
+
+def test_quitting_stops_the_session_for_a_resume_and_closes_it(tmp_path):
+    async def play(pilot, opener):
+        await pilot.press("ctrl+q")
+        await until(pilot, lambda: opener.client.closed)
+        assert [type(command).__name__ for command in opener.client.sent] == ["Stop"]
+        assert pilot.app.return_code == 0
+
+    playing(play, tmp_path)
+
+
+def test_while_the_agent_works_quitting_wants_to_be_asked_twice(tmp_path):
+    async def play(pilot, opener):
+        opener.client.give(e.RequestStarted(turn=1, model="m"))
+        await until(pilot, lambda: pilot.app.state.phase == "thinking")
+        await pilot.press("ctrl+q")
+        await until(pilot, lambda: "again stops it and quits" in text_of(pilot.app))
+        assert not opener.client.closed
+        await pilot.press("ctrl+q")
+        await until(pilot, lambda: opener.client.closed)
+
+    playing(play, tmp_path)
