@@ -55,6 +55,7 @@ NAMED = {
     "white": "#e6e6e6", "gray": "#9aa0a6", "grey": "#9aa0a6",
 }  # fmt: skip
 _HEX = re.compile(r"#(?:[0-9a-fA-F]{3}|[0-9a-fA-F]{6})")
+_LINE = re.compile(r'(?:([a-z]+):|(  )?([a-z][a-z0-9-]*): (?:"([ !#-\[\]-~]*)"|(true|false)))?(?:#.*)?')
 _NAME = re.compile(r"[a-z][a-z0-9-]{0,63}")
 _LARGEST = 64 * 1024  # bytes of a theme file
 
@@ -99,22 +100,44 @@ def load_themes(where: Sequence[Path] | None = None) -> tuple[dict[str, Look], l
 
 def read(path: Path) -> Look:
     """The theme in the file PATH. ValueError says what is wrong with it and where."""
-    import yaml
-
     if not _NAME.fullmatch(path.stem):
         raise ValueError("the name of a theme is lower-case letters, digits and hyphens")
     with path.open("rb") as file:
         text = file.read(_LARGEST + 1)
     if len(text) > _LARGEST:
         raise ValueError(f"larger than {_LARGEST // 1024} KiB")
+    return _look(path.stem, _plain(text) or _yaml(text))
+
+
+def _plain(text: bytes) -> dict[str, Any] | None:
+    """TEXT as data if it is as simple as a theme mostly is: then YAML need not be imported for the first frame."""
+    data: dict[str, Any] = {}
+    inner: dict[str, Any] | None = None
+    for line in text.decode("utf-8", "replace").splitlines():
+        found = _LINE.fullmatch(line)
+        if found is None:
+            return None
+        part, indent, key, value, flag = found.groups()
+        into, name = (inner, key) if indent else (data, part or key)
+        if name is None:
+            continue  # blank, or a comment
+        if into is None or name in into:
+            return None
+        inner = {} if part else inner if indent else None
+        into[name] = inner if part else value if flag is None else flag == "true"
+    return data
+
+
+def _yaml(text: bytes) -> Any:
+    import yaml
+
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     try:
-        data = yaml.load(text, loader)  # noqa: S506  a safe loader, in C where there is one
+        return yaml.load(text, loader)  # noqa: S506  a safe loader, in C where there is one
     except (yaml.YAMLError, RecursionError) as error:
         mark = getattr(error, "problem_mark", None)
         where = f"line {min(mark.line + 1, len(text.splitlines()))}: " if mark else ""
         raise ValueError(f"{where}no YAML: {getattr(error, 'problem', None) or 'it cannot be read'}") from None
-    return _look(path.stem, data)
 
 
 def _look(name: str, data: Any) -> Look:

@@ -190,6 +190,34 @@ def test_a_broken_file_is_named_and_passed_over(tmp_path: Path, text: str, why: 
     assert problem.startswith(f"{path}: ") and why in problem and problem.endswith("this theme is passed over")
 
 
+@pytest.mark.parametrize("name", sorted(SHIPPED))
+def test_the_quick_way_of_reading_says_what_yaml_says(name: str, tmp_path: Path) -> None:
+    path = resources.folder("themes") / f"{name}.yaml"
+    text = path.read_text()
+    (tmp_path / path.name).write_text("--- !!map\n" + text)  # only YAML itself can read this
+    assert themes.read(tmp_path / path.name) == themes.read(path) == SHIPPED[name]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        'title: "a"\ntitle: "b"\n', 'colors:\n  agent: "#fff"\ncolors:\n  agent: "#000000"\n', '  agent: "#ffffff"\n',
+        'dark: true\n  agent: "#ffffff"\n', 'colors:\n  agent: "#ffffff"\ndark: true\n  muted: "#ffffff"\n',
+        'title: "tab\tbed"', 'title: "esc\\u0041ped"', "colors:\n", 'colors:\n\n# words\n  agent: "#ffffff"\n',
+        'colors:\n   agent: "#ffffff"', 'title:"x"', 'code: \n  string: "#ffffff"', '\ufefftitle: "x"',
+    ],
+)  # fmt: skip
+def test_odd_files_are_read_as_yaml_reads_them(text: str, tmp_path: Path) -> None:
+    seen = []
+    for head in ("", "--- \n"):
+        path = write(tmp_path, "odd", head + text)
+        try:
+            seen.append(themes.read(path))
+        except ValueError as error:
+            seen.append(type(error))
+    assert seen[0] == seen[1]
+
+
 def test_files_that_are_no_text_or_have_odd_names_are_named_too(tmp_path: Path) -> None:
     (tmp_path / "bytes.yaml").write_bytes(b"\xff\xfe\x00title")
     write(tmp_path, "Has Blanks", "dark: true")
