@@ -21,7 +21,15 @@ from workbench.tui.widgets.spark import bins, spark
 SHOWN_S, HIDDEN_S = 1.0, 10.0  # how often it looks while it is on the screen, and for the strip
 STEP_S = 5.0  # what one block of the history stands for
 SPARK = (6, 24)  # blocks at least and at most
-STATE = (9, 20)  # cells for why a card is slowed
+STATE = (10, 20)  # cells for why a card is slowed
+SHORT = {
+    "hardware slowdown": "hw slow",
+    "software thermal": "sw heat",
+    "hardware thermal": "hw heat",
+    "application clocks": "app clocks",
+    "display clocks": "display",
+    "power brake": "brake",
+}
 NAMED_FOR = 76  # columns from which rows of processes grow no wider
 FULL = 0.95  # share of a card's memory from which it is marked
 BUSY = 5  # percent
@@ -232,12 +240,19 @@ class _Columns:
         if self.clock:
             parts.append((f"  {words.pair(gpu.clock_sm, gpu.clock_sm_max, 'MHz'):>{self.clock}}", "$muted-2"))
         if self.state and (slowed := gpu.slowed_by):
-            said = ", ".join(slowed)
-            if len(said) > self.state:
-                more = f" +{len(slowed) - 1}" if len(slowed) > 1 else ""
-                said = cut(slowed[0], self.state - len(more)) + more
+            said = _slowed(slowed, self.state)
             parts.append((f"  {said}", "$warning"))
         return row(*parts)
+
+
+def _slowed(reasons: Sequence[str], width: int) -> str:
+    """REASONS in WIDTH cells: all of them, else the first and how many more, else that in short words."""
+    said = ", ".join(reasons)
+    more = f" +{len(reasons) - 1}" if len(reasons) > 1 else ""
+    for shorter in (said, reasons[0] + more, SHORT.get(reasons[0], reasons[0]) + more):
+        if len(shorter) <= width:
+            return shorter
+    return cut(shorter, width)
 
 
 def _details(gpu: Gpu, width: int) -> Iterator[Content]:

@@ -1,0 +1,89 @@
+"""Axes: from values to dots, and numbers that people like to read beside them."""
+
+import math
+from collections.abc import Callable
+
+from workbench.host.telemetry import words
+
+
+class Axis:
+    """Values from LOW to HIGH on DOTS dots, even or logarithmic. LOW and HIGH must differ, and be above 0 for a log."""
+
+    def __init__(self, low: float, high: float, dots: int, log: bool = False) -> None:
+        self.low, self.high, self.dots, self.log = low, high, dots, log
+        self._from, self._to = (math.log10(low), math.log10(high)) if log else (low, high)
+        self.scale = (dots - 1) / (self._to - self._from)
+
+    def dot(self, value: float) -> int:
+        """The dot of VALUE, counted from the low end; far outside it stays near the edge."""
+        if self.log:
+            if value <= 0:
+                return -self.dots
+            value = math.log10(value)
+        return int(max(-self.dots, min(2 * self.dots, (value - self._from) * self.scale + 0.5)))
+
+    def value(self, dot: float) -> float:
+        """The value at DOT."""
+        at = self._from + dot / self.scale
+        return 10.0**at if self.log else at
+
+    def ticks(self, most: int) -> list[float]:
+        """At most MOST round values on the axis, and at least one."""
+        if self.log and (found := self._decades(most)):
+            return found
+        return _even(self.low, self.high, most)
+
+    def _decades(self, most: int) -> list[float]:
+        first, last = math.ceil(self._from - 1e-9), math.floor(self._to + 1e-9)
+        for parts in ((1, 2, 5), (1, 3), (1,)):
+            found = [part * 10.0**power for power in range(first - 1, last + 1) for part in parts]
+            found = [value for value in found if self.low * (1 - 1e-9) <= value <= self.high * (1 + 1e-9)]
+            if 2 <= len(found) <= most:
+                return found
+        if last - first + 1 < 2:
+            return []
+        step = -(-(last - first + 1) // max(1, most))
+        return [10.0**power for power in range(first, last + 1, step)]
+
+
+def _even(low: float, high: float, most: int) -> list[float]:
+    raw = (high - low) / max(1, most)
+    power = 10.0 ** math.floor(math.log10(raw))
+    step = next(power * part for part in (1, 2, 2.5, 5, 10) if power * part >= raw * (1 - 1e-9))
+    first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
+    found = [count * step for count in range(first, last + 1)][: max(1, most + 1)]
+    return found or [(low + high) / 2]
+
+
+def number(value: float) -> str:
+    """VALUE in at most seven characters or so: `1.472`, `3e-05`, `12.5k`."""
+    size = abs(value)
+    if size == 0:
+        return "0"
+    if size < 1e-3 or size >= 1e12:
+        mantissa, _, exponent = f"{value:.2e}".partition("e")
+        return f"{mantissa.rstrip('0').rstrip('.')}e{int(exponent)}"
+    for unit, letter in ((1e9, "G"), (1e6, "M"), (1e4, "k")):
+        if size >= unit * 0.99995:
+            return f"{value / (1000 if letter == 'k' else unit):.4g}{letter}"
+    return f"{value:.4g}"
+
+
+def duration(value: float) -> str:
+    """VALUE seconds."""
+    return words.age(value) if value >= 0 else f"-{words.age(-value)}"
+
+
+Format = Callable[[float], str]
+
+
+def padded(low: float, high: float, log: bool) -> tuple[float, float]:
+    """LOW and HIGH a little apart from what they hold, also where both are one value; for a log above 0."""
+    if log:
+        high = high if high > 0 else 1.0
+        low = low if low > 0 else high / 1e6
+        return (low / 1.05, high * 1.05) if high > low * 1.001 else (low / 2, high * 2)
+    room = (high - low) * 0.03
+    if room <= abs(high) * 1e-12:
+        room = abs(high) * 0.1 or 1.0
+    return low - room, high + room
