@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from textual.app import App, ComposeResult
+from textual.events import Paste
 from textual.pilot import Pilot
 from textual.widgets import Static
 
@@ -100,6 +101,12 @@ async def bench(
     async with app.run_test(size=size) as pilot:
         await pilot.pause()
         yield app, pilot
+
+
+async def say(pilot: Pilot[None], words: str) -> None:
+    """Puts WORDS in at once: keys one by one take a Pilot long."""
+    pilot.app.post_message(Paste(words))
+    await pilot.pause()
 
 
 async def until(pilot: Pilot[None], true: Callable[[], object], seconds: float = 5.0) -> None:

@@ -19,9 +19,9 @@ from workbench.tui.widgets.prompt_editor import Editor
 
 _CHOICES = {"y": "once", "s": "this session", "a": "always", "n": "no", "e": "edit first"}
 _FIELDS = {
-    "a": "always allow what this rule names; change it first if it names too much",
-    "n": "no, because … (may be left empty); the agent is told",
-    "e": "no, but run this instead; the agent is told",
+    "a": "this rule will be saved, as it stands here · enter saves · esc goes back",
+    "n": "no, because … (may be empty; the agent is told) · enter sends · esc goes back",
+    "e": "run this instead (the agent is told) · enter sends · esc goes back",
 }
 _SCROLLS = {"up": -1, "down": 1, "pageup": -10, "pagedown": 10}
 DECIDED = {
@@ -48,7 +48,7 @@ class ApprovalCard(Vertical):
         #why { height: auto; color: $muted; margin-top: 1; }
         Line { margin-top: 1; }
         #field-label { height: auto; color: $muted; margin-top: 1; display: none; }
-        Editor { display: none; border-left: outer $agent; padding-left: 1; }
+        Editor { display: none; background: $panel; padding: 0 1; }
         &.-field #field-label, &.-field Editor { display: block; }
         &.-field Line { display: none; }
     }
@@ -257,7 +257,7 @@ class ApprovalCard(Vertical):
         start = {"a": self.request.suggestion or "", "e": str(self.request.input.get("command", ""))}.get(choice, "")
         editor = self.query_one(Editor)
         editor.set_text(start)
-        self.query_one("#field-label", Static).update(_FIELDS[choice] + "  (enter sends, esc goes back)")
+        self.query_one("#field-label", Static).update(_FIELDS[choice])
         self.add_class("-field")
         self._draw()
         editor.can_focus = True

@@ -19,14 +19,15 @@ from workbench.tui.safe import safe
 MOST_CHARACTERS = 200_000  # shown of one call; the rest is said to be missing
 DOT, ARROW, RETURN = "·", "→", "↵"
 _PADDING = re.compile(r"^ +| {2,}| +$|\t")
+_IN_FILES = re.compile(r" +$| {20,}|\t")  # indentation is what it is
 _BLANKS = re.compile("[\u00a0\u1680\u2000-\u200a\u202f\u205f\u3000]")  # look like a space, are none to a shell
 
 
-def spelled(line: str) -> Content:
+def spelled(line: str, padding: re.Pattern[str] = _PADDING) -> Content:
     """LINE (no line feed in it) with blanks that pad it shown as dots and arrows, dim, and nothing invisible."""
     parts: list[tuple[str, str]] = []
     at = 0
-    for found in _PADDING.finditer(line):
+    for found in padding.finditer(line):
         parts.append((_seen(line[at : found.start()]), ""))
         parts.append((ARROW if found[0] == "\t" else DOT * len(found[0]), "$muted"))
         at = found.end()
@@ -66,7 +67,7 @@ def display_lines(display: Iterable[blocks.DisplayBlock]) -> list[Content]:
             lines.append(Content.assemble(safe(block.path), (f"  +{block.added} −{block.removed}", "$muted")))
             lines += map(_diff_line, block.text.splitlines())
         elif isinstance(block, blocks.Text | blocks.Code | blocks.Output):
-            lines += map(spelled, block.text.split("\n"))
+            lines += [spelled(line, _IN_FILES) for line in block.text.split("\n")]
         elif isinstance(block, blocks.Listing):
             lines += map(spelled, block.lines)
         elif isinstance(block, blocks.Image):
@@ -76,7 +77,7 @@ def display_lines(display: Iterable[blocks.DisplayBlock]) -> list[Content]:
 
 def _diff_line(line: str) -> Content:
     style = {"+": "$added", "-": "$removed", "@": "$muted"}.get(line[:1], "")
-    shown = Content(safe(line[:1])) + spelled(line[1:])
+    shown = Content(safe(line[:1])) + spelled(line[1:], _IN_FILES)
     return shown if line.startswith(("+++", "---")) or not style else shown.stylize_before(style)
 
 

@@ -55,7 +55,7 @@ class Completion(Widget):
 
     DEFAULT_CSS = """
     Completion {
-        display: none; overlay: screen; constrain: inside; width: 100%; height: 1; padding: 0 1 0 2;
+        display: none; overlay: screen; constrain: inside; width: 100%; height: 1; padding: 0 1;
         background: $panel; color: $foreground; border-top: solid $border-dim;
     }
     """

@@ -2,33 +2,30 @@
 
 import asyncio
 from collections.abc import Sequence
-from contextlib import suppress
-from pathlib import Path
 from typing import Any, ClassVar
 
 from textual import events, on
 from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical
-from textual.css.query import NoMatches
 from textual.widgets import Static
 
 from workbench import places
 from workbench.protocol import events as e
-from workbench.protocol.commands import Approve, RunShell, SubmitPrompt
-from workbench.protocol.state import PendingApproval, SessionState
+from workbench.protocol.commands import RunShell, SubmitPrompt
+from workbench.protocol.state import SessionState
 from workbench.tui.safe import content
 from workbench.tui.view import View
 from workbench.tui.widgets import slash
-from workbench.tui.widgets.approval import DECIDED, ApprovalCard
 from workbench.tui.widgets.attachments import Attachments, without_unknown
 from workbench.tui.widgets.completion_source import Completing
 from workbench.tui.widgets.history import Entry, History, Recall
+from workbench.tui.widgets.prompt_cards import Cards
 from workbench.tui.widgets.prompt_editor import Editor
 from workbench.tui.widgets.prompt_sending import Outbox
-from workbench.tui.widgets.question import QuestionCard
 
 _STILL = ("idle", "ended")
 _IDLE_HINTS = "ctrl+j newline"
+_EDITABLE = 50_000  # characters; longer text comes back as a chip
 _KEPT_PASTES = 32_000  # characters of a prompt's pastes that the history keeps
 
 
@@ -56,14 +53,15 @@ class Prompt(View, Vertical):
         self.history = History(places.state() / "history.jsonl")
         self._state = SessionState()
         self._outbox = Outbox(self)
-        self._whole: dict[str, PendingApproval] = {}  # as asked, before the state cut them
-        self._answered: dict[str, PendingApproval] = {}  # answered here, not yet resolved
+        self.cards = Cards(self.editor, self._outbox)
         self._recall: Recall | None = None
         self._recalled = ""
+        self._told: str | None = None  # what was typed when something was told
         self._draft = Attachments()
 
     def compose(self) -> ComposeResult:
-        """The list of completions, two lines that show when they have something to say, and the editor."""
+        """Cards, two lines that show when they have something to say, the list of completions, and the editor."""
+        yield self.cards
         yield Static(id="queued")
         yield Static(id="told")
         yield self.completing.popup
@@ -80,9 +78,8 @@ class Prompt(View, Vertical):
 
     def focus(self, scroll_visible: bool = True, from_app_focus: bool = False) -> "Prompt":
         """Puts the cursor where a person goes on: into the open field of a card, or into the editor."""
-        card = self._card(ApprovalCard)
-        if card and card.editing:
-            card.focus_field()
+        if focus_field := self.cards.field:
+            focus_field()
         else:
             self.editor.focus(scroll_visible=False)
         return self
@@ -94,10 +91,12 @@ class Prompt(View, Vertical):
 
     def put(self, text: str) -> None:
         """TEXT in place of what is typed, for a person to go on with: a prompt that was rewound, a reference."""
-        self.editor.set_text(text)
+        attachments = Attachments()
+        self.editor.set_text(attachments.add_paste(text) if len(text) > _EDITABLE else text, attachments)
 
     def tell(self, text: str, error: bool = False) -> None:
         """One line above the editor, until something is typed."""
+        self._told = self.editor.text if text else None
         told = self.query_one("#told", Static)
         told.display = bool(text)
         told.set_class(error, "-error")
@@ -110,30 +109,15 @@ class Prompt(View, Vertical):
         self._state = state
         self.editor.folder = state.workspace
         for envelope in news:
-            if react := _REACTIONS.get(type(envelope.event)):
-                react(self, envelope.event)
+            if isinstance(envelope.event, e.PromptSubmitted):
+                self._outbox.came_back(envelope.event.text)
+            elif isinstance(envelope.event, e.SessionEnded):
+                self._ended()
         self.editor.set_hints(_IDLE_HINTS if state.phase in _STILL else f"esc stops · {_IDLE_HINTS}")
-        self._show_cards()
+        self.cards.show(state, news)
         self._show_queue()
 
-    def _asked(self, event: e.ApprovalRequested) -> None:
-        self._whole[event.request_id] = PendingApproval(
-            request_id=event.request_id, call_id=event.call_id, tool=event.tool, input=event.input,
-            digest=event.digest, rule=event.rule, reason=event.reason, suggestion=event.suggestion,
-            display=event.display,
-        )  # fmt: skip
-
-    def _resolved(self, event: e.ApprovalResolved) -> None:
-        asked = self._whole.pop(event.request_id, None)
-        if self._answered.pop(event.request_id, None) is None:
-            words = DECIDED.get(event.decision, event.decision)
-            by = f" by {event.by}" if event.by and event.decision != "gone" else ""
-            self.tell(f"{asked.tool if asked else 'the call'}: {words}{by}")
-
-    def _submitted(self, event: e.PromptSubmitted) -> None:
-        self._outbox.came_back(event.text)
-
-    def _ended(self, event: e.SessionEnded) -> None:
+    def _ended(self) -> None:
         if self._outbox.queued:
             self._outbox.queued.clear()
             self.tell("the session ended before it took what was queued; ↑ brings it back")
@@ -148,96 +132,22 @@ class Prompt(View, Vertical):
             line.update(content("\n".join(one if len(one) <= room else f"{one[: room - 1]}…" for one in shown),
                                 newlines=True))  # fmt: skip
 
-    # --- cards ---------------------------------------------------------------------------------------------
+    @on(Cards.Told)
+    def _card_told(self, event: Cards.Told) -> None:
+        self.tell(event.text, event.error)
 
-    def _card(self, kind: type[Any]) -> Any:
-        """The card of that KIND, if it was ever needed."""
-        with suppress(NoMatches):
-            return self.query_one(kind)
-        return None
-
-    def _show_cards(self) -> None:
-        waiting = [one for one in self._state.approvals.values() if one.request_id not in self._answered]
-        card = self._card(ApprovalCard)
-        if waiting and card is None:
-            card = ApprovalCard()
-            self.mount(card, before="#queued")
-        if card:
-            card.display = bool(waiting)
-            if waiting:
-                first = self._whole.get(waiting[0].request_id, waiting[0])
-                card.ask(first, _short(self._state.workspace), f"1 of {len(waiting)}" if len(waiting) > 1 else "")
-            else:
-                card.ask(None)
-        self._whole = {key: one for key, one in self._whole.items() if key in self._state.approvals}
-        self._arm()
-        self._show_question(bool(waiting))
-
-    def _show_question(self, hidden: bool) -> None:
-        asked = self._state.phase == "idle" and _unanswered(self._state) and not hidden
-        card = self._card(QuestionCard)
-        if asked and card is None:
-            card = QuestionCard()
-            self.mount(card, before="#queued")
-        if card:
-            card.display = asked
-            if asked:
-                card.ask(self._state.questions)
-
-    def _arm(self) -> None:
-        """Keys answer while the editor has the focus and is empty."""
-        card = self._card(ApprovalCard)
-        if card and card.display and not card.editing:
-            card.arm(self.editor.has_focus and self.editor.empty, here=self.editor.has_focus)
+    @on(Cards.Replied)
+    def _replied(self, event: Cards.Replied) -> None:
+        self._send_prompt(event.text, event.text, Attachments())
 
     def on_descendant_focus(self) -> None:
-        """The card answers to the keys of the editor."""
-        self._arm()
+        """The cards answer to the keys of the editor."""
+        self.cards.arm()
 
     def on_descendant_blur(self) -> None:
         """Keys go elsewhere."""
         self.completing.close()
-        self._arm()
-
-    @on(ApprovalCard.Closed)
-    def _card_closed(self, event: ApprovalCard.Closed) -> None:
-        event.stop()
-        self.editor.focus(scroll_visible=False)
-        self._arm()
-
-    @on(ApprovalCard.Wanted)
-    def _card_wanted(self, event: ApprovalCard.Wanted) -> None:
-        event.stop()
-        self.editor.focus(scroll_visible=False)
-        self._card(ApprovalCard).arm(True)
-
-    @on(ApprovalCard.Answered)
-    def _approve(self, event: ApprovalCard.Answered) -> None:
-        event.stop()
-        self._answered[event.request.request_id] = event.request
-        self._show_cards()
-        self.run_worker(self._send_answer(event), exit_on_error=False)
-
-    async def _send_answer(self, event: ApprovalCard.Answered) -> None:
-        request = event.request
-        error = await self._outbox.send(
-            lambda id_, by: Approve(
-                id=id_, request_id=request.request_id, digest=request.digest, decision=event.decision, by=by,
-                rule=event.rule, reason=event.reason,
-            )
-        )  # fmt: skip
-        if error and request.request_id in self._answered:
-            del self._answered[request.request_id]
-            self._show_cards()
-            if request.request_id in self._state.approvals:
-                self._card(ApprovalCard).refused(error)
-            else:
-                self.tell(error, error=True)
-
-    @on(QuestionCard.Answered)
-    def _answer_question(self, event: QuestionCard.Answered) -> None:
-        event.stop()
-        self._send_prompt(event.text, event.text, Attachments())
+        self.cards.arm()
 
     # --- keys ----------------------------------------------------------------------------------------------
 
@@ -245,29 +155,13 @@ class Prompt(View, Vertical):
         """What a key of the editor does before it edits: completes, answers a card, clears."""
         if self.completing.key(event.key):
             return True
-        card, question = self._card(ApprovalCard), self._card(QuestionCard)
-        if card and card.display:
-            return self._card_key(card, event)
-        if question and question.display and self.editor.empty:
-            return bool(question.key(event))
-        return event.key == "ctrl+c" and self._clear()
-
-    def _card_key(self, card: ApprovalCard, event: events.Key) -> bool:
-        if event.key == "tab" and not card.armed:
-            card.arm(True)
-            return True
-        if not card.armed:
-            return event.key == "ctrl+c" and self._clear()
-        if card.key(event) or event.key == "enter":
-            return True
-        if card.typed:
-            self.editor.write(card.typed)
-        return False
+        return self.cards.key(event) or (event.key == "ctrl+c" and self._clear())
 
     def _clear(self) -> bool:
         """Empties the editor, which undo takes back; whether there was something."""
         if self.editor.empty or self.editor.selected_text:
             return False
+        self.editor.history.checkpoint()
         self.editor.clear()
         return True
 
@@ -279,14 +173,14 @@ class Prompt(View, Vertical):
         text = self.editor.text
         if self._recall and text != self._recalled:
             self._recall = None
-        if text:
+        if self._told is not None and text != self._told:
             self.tell("")
         shell = text.startswith("!")
         mark = self.query_one("#mark", Static)
         if mark.has_class("-shell") != shell:
             mark.set_class(shell, "-shell")
             mark.update("!" if shell else "›")
-        self._arm()
+        self.cards.arm()
         self.completing.update(allowed=self._recall is None)
 
     @on(Editor.SelectionChanged)
@@ -304,7 +198,8 @@ class Prompt(View, Vertical):
         if self._recall is None:
             if not event.up:
                 return
-            self._recall, self._draft = Recall(self.history.entries, self.editor.text), self.editor.attachments
+            self._recalled, self._draft = self.editor.text, self.editor.attachments
+            self._recall = Recall(self.history.entries, self._recalled)
         entry = self._recall.earlier() if event.up else self._recall.later()
         if entry is None:
             return
@@ -328,14 +223,11 @@ class Prompt(View, Vertical):
             self._run_shell(typed, text[1:].strip())
         elif command := slash.parse(typed):
             self._run_slash(typed, *command)
+        elif question := self.cards.open_question:
+            self._emptied(typed)
+            question.answer(text.strip())
         else:
-            card = self._card(QuestionCard)
-            if card and card.display:
-                self._remember(typed)
-                self.editor.set_text("")
-                card.answer(text.strip())
-            else:
-                self._send_prompt(typed, text.strip(), self.editor.attachments)
+            self._send_prompt(typed, text.strip(), self.editor.attachments)
 
     def _run_slash(self, typed: str, name: str, words: str) -> None:
         command = slash.find(name)
@@ -381,7 +273,7 @@ class Prompt(View, Vertical):
     def _put_back(self, typed: str, attachments: Attachments, error: str) -> None:
         if self.editor.empty:
             self.editor.set_text(typed, attachments)
-        self.call_after_refresh(self.tell, error, True)
+        self.tell(error, error=True)
 
     def _remember(self, typed: str) -> None:
         pastes = {chip: text for chip, text in self.editor.attachments.pastes.items() if chip in typed}
@@ -397,22 +289,3 @@ class Prompt(View, Vertical):
             await asyncio.to_thread(self.history.save, entry)
         except OSError as error:
             self.tell(f"prompts are not kept for other sessions: {error.strerror or error}")
-
-
-_REACTIONS: dict[type, Any] = {
-    e.ApprovalRequested: Prompt._asked,
-    e.ApprovalResolved: Prompt._resolved,
-    e.PromptSubmitted: Prompt._submitted,
-    e.SessionEnded: Prompt._ended,
-}
-
-
-def _unanswered(state: SessionState) -> bool:
-    """Whether the questions of STATE came after the last words to the agent."""
-    newest = next((item.kind for item in reversed(state.items) if item.kind in ("prompt", "question")), "")
-    return bool(state.questions) and newest == "question"
-
-
-def _short(folder: str) -> str:
-    home = str(Path.home())
-    return "~" + folder[len(home) :] if folder == home or folder.startswith(f"{home}/") else folder

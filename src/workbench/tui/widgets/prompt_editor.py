@@ -83,6 +83,7 @@ class Editor(TextArea):
         self.hints = hints
         self.on_key_first: Callable[[events.Key], bool] = lambda event: False
         self._most = most
+        self._usual = placeholder
 
     # --- looks ---------------------------------------------------------------------------------------------
 
@@ -107,6 +108,12 @@ class Editor(TextArea):
         if hints != self.hints:
             self.hints = hints
             self.refresh()
+
+    def invite(self, words: str) -> None:
+        """WORDS as the placeholder; the usual one where there are none."""
+        wanted = words or self._usual
+        if self.placeholder != wanted:
+            self.placeholder = wanted
 
     @property
     def empty(self) -> bool:

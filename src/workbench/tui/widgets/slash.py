@@ -46,12 +46,14 @@ def nearest(name: str) -> Slash:
 def matching(typed: str) -> list[Slash]:
     """The commands that TYPED may mean, the likeliest first."""
     scored = [(score(typed, command.name), command) for command in COMMANDS]
+    if len(typed) == 1 and any(points > 3 for points, _ in scored):  # one letter is in every other name
+        scored = [(points, command) for points, command in scored if points > 3]
     scored = [(points or _in_title(typed, command), command) for points, command in scored]
     return [command for points, command in sorted(scored, key=lambda pair: -pair[0]) if points]
 
 
 def score(typed: str, name: str) -> float:
-    """How well TYPED fits NAME: 0 not at all; whole, beginning, part, letters in order, from much to little."""
+    """How well TYPED fits NAME, from whole, beginning, part and letters in order down to 0: not at all."""
     typed, name = typed.casefold(), name.casefold()
     if typed == name:
         return 5

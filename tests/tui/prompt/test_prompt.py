@@ -1,0 +1,370 @@
+"""Writing at the prompt: keys, lines, sending, queueing, history, slash and shell commands."""
+
+import asyncio
+import stat
+from pathlib import Path
+
+import msgspec
+from textual.events import Paste
+
+from support.prompt_bench import NotingClient, bench, say, until
+from support.screens import text_of
+from workbench.protocol import events as e
+from workbench.protocol.commands import RunShell, SubmitPrompt
+from workbench.protocol.result import Result
+from workbench.tui.widgets.history import KEPT, Entry, History
+
+
+def typed(client: NotingClient) -> list[str]:
+    return [command.text for command in client.sent if isinstance(command, SubmitPrompt)]
+
+
+def test_enter_sends_and_empties_the_editor():
+    async def body():
+        client = NotingClient()
+        async with bench(client) as (app, pilot):
+            await say(pilot, "lower the loss")
+            await pilot.press("enter")
+            await until(pilot, lambda: client.sent)
+            assert typed(client) == ["lower the loss"]
+            assert app.prompt.text == ""
+            await pilot.press("enter", *"   ", "enter")
+            assert typed(client) == ["lower the loss"], "blank prompts are not sent"
+
+    asyncio.run(body())
+
+
+def test_new_lines_by_every_key_that_a_terminal_may_send():
+    async def body():
+        client = NotingClient()
+        async with bench(client) as (app, pilot):
+            await pilot.press("a", "ctrl+j", "b", "shift+enter", "c", "alt+enter", "d", "backslash", "enter", "e")
+            assert app.prompt.text == "a\nb\nc\nd\ne"
+            assert app.prompt.editor.size.height == 5
+            await pilot.press("enter")
+            await until(pilot, lambda: client.sent)
+            assert typed(client) == ["a\nb\nc\nd\ne"]
+            await pilot.pause()
+            assert app.prompt.editor.size.height == 1
+
+    asyncio.run(body())
+
+
+def test_it_grows_to_eight_lines_and_to_a_third_of_a_small_screen():
+    async def body():
+        for height, most in ((40, 8), (15, 5)):
+            async with bench(NotingClient(), size=(60, height)) as (app, pilot):
+                await pilot.press(*["ctrl+j"] * 12)
+                await pilot.pause()
+                assert app.prompt.editor.size.height == most
+
+    asyncio.run(body())
+
+
+def test_words_undo_and_clearing():
+    async def body():
+        async with bench(NotingClient()) as (app, pilot):
+            await say(pilot, "one two three")
+            await pilot.press("ctrl+left", "ctrl+w")
+            assert app.prompt.text == "one three"
+            await pilot.press("ctrl+z")
+            assert app.prompt.text == "one two three"
+            await pilot.press("ctrl+c")
+            assert app.prompt.text == ""
+            await pilot.press("ctrl+z")
+            assert app.prompt.text == "one two three"
+
+    asyncio.run(body())
+
+
+def test_wide_and_right_to_left_letters_and_joined_emoji_are_sent_as_typed():
+    words = "損失 を👩‍🔬 下げる שלום e\u0301 می\u200cخواهم"
+
+    async def body():
+        client = NotingClient()
+        async with bench(client) as (app, pilot):
+            app.prompt.editor.post_message(Paste(words))
+            await pilot.pause()
+            await pilot.press("home", "right", "right", "x", "end", "!", "enter")
+            await until(pilot, lambda: client.sent)
+            assert typed(client) == [words[:2] + "x" + words[2:] + "!"]
+
+    asyncio.run(body())
+
+
+def test_what_would_move_the_terminal_is_spelled_out():
+    async def body():
+        async with bench(NotingClient()) as (app, pilot):
+            app.prompt.editor.post_message(Paste("a\x1b[2Jb\r\nc\u202ed\x85e\rf"))
+            await pilot.pause()
+            assert app.prompt.text == "a␛[2Jb\nc\\u{202E}d\\u{0085}e\nf"
+
+    asyncio.run(body())
+
+
+def test_a_refused_prompt_comes_back_with_the_reason():
+    async def body():
+        client = NotingClient()
+        client.refuse = "the session has ended"
+        async with bench(client) as (app, pilot):
+            await say(pilot, "go on")
+            await pilot.press("enter")
+            await until(pilot, lambda: app.prompt.text == "go on")
+            await until(pilot, lambda: "the session has ended" in text_of(app))
+
+    asyncio.run(body())
+
+
+def test_without_a_session_it_says_so_and_keeps_the_words():
+    async def body():
+        async with bench(None) as (app, pilot):
+            await say(pilot, "hello")
+            await pilot.press("enter")
+            await until(pilot, lambda: "no session is open" in text_of(app))
+            assert app.prompt.text == "hello"
+            await pilot.press("ctrl+c", *"@tr")
+            await until(pilot, lambda: "once a session is open" in app.prompt.completing.popup.note)
+
+    asyncio.run(body())
+
+
+def test_while_the_agent_works_prompts_queue_until_they_are_delivered():
+    async def body():
+        client = NotingClient()
+        async with bench(client) as (app, pilot):
+            app.happens(e.RequestStarted(turn=1, model="m"))
+            await say(pilot, "use bf16")
+            await pilot.press("enter", *"and log it", "enter")
+            await until(pilot, lambda: len(client.sent) == 2)
+            await until(pilot, lambda: "queued  use bf16" in text_of(app) and "queued  and log it" in text_of(app))
+            app.happens(e.PromptSubmitted(text="use bf16", origin="person", by="me"))
+            await pilot.pause()
+            assert "use bf16" not in text_of(app)
+            assert "queued  and log it" in text_of(app)
+            end = Result(subtype="error_interrupted", is_error=True, session_id="s-1")
+            app.happens(e.SessionEnded(result=end))
+            await pilot.pause()
+            assert "queued  and" not in text_of(app)
+            assert "↑ brings it back" in text_of(app)
+            await pilot.press("up")
+            assert app.prompt.text == "and log it"
+
+    asyncio.run(body())
+
+
+def test_the_order_of_prompts_holds_while_the_host_is_slow():
+    async def body():
+        client = NotingClient()
+        client.answering.clear()
+        async with bench(client) as (_, pilot):
+            for word in ("one", "two", "three"):
+                await pilot.press(*word, "enter")
+            client.answering.set()
+            await until(pilot, lambda: len(client.sent) == 3)
+            assert typed(client) == ["one", "two", "three"]
+
+    asyncio.run(body())
+
+
+# --- history -----------------------------------------------------------------------------------------------
+
+
+def test_history_lasts_across_sessions_and_is_the_users_alone(state_home: Path):
+    async def body():
+        async with bench(NotingClient()) as (app, pilot):
+            await say(pilot, "first")
+            await pilot.press("enter", *"second", "enter", *"second", "enter")
+            await until(pilot, lambda: len(History_of(state_home).entries) == 2)
+        async with bench(NotingClient()) as (app, pilot):
+            await until(pilot, lambda: app.prompt.history.entries)
+            await say(pilot, "draft")
+            await pilot.press("home", *["delete"] * 5, "up")
+            assert app.prompt.text == "second"
+            await pilot.press("up", "up")
+            assert app.prompt.text == "first"
+            await pilot.press("down", "down")
+            assert app.prompt.text == ""
+
+    asyncio.run(body())
+    mode = (state_home / "mlwb" / "history.jsonl").stat().st_mode
+    assert stat.S_IMODE(mode) == 0o600
+
+
+def test_what_is_typed_searches_the_history_and_comes_back_as_the_draft():
+    async def body():
+        async with bench(NotingClient()) as (app, pilot):
+            for words in ("lower the loss", "plot it", "raise the LOSS weight"):
+                await pilot.press(*words, "enter")
+            await pilot.press(*"loss", "up")
+            assert app.prompt.text == "raise the LOSS weight"
+            await pilot.press("up")
+            assert app.prompt.text == "lower the loss"
+            await pilot.press("down", "down")
+            assert app.prompt.text == "loss"
+
+    asyncio.run(body())
+
+
+def test_up_and_down_move_within_many_lines_first():
+    async def body():
+        async with bench(NotingClient()) as (app, pilot):
+            await pilot.press(*"old", "enter", *"ab", "ctrl+j", *"cd", "up")
+            assert app.prompt.text == "ab\ncd"
+            await pilot.press("up")
+            assert app.prompt.text == "ab\ncd", "nothing in the history holds the two lines"
+            await pilot.press("ctrl+c", "up")
+            assert app.prompt.text == "old"
+
+    asyncio.run(body())
+
+
+def test_a_recalled_command_opens_no_list_that_would_catch_the_next_key():
+    async def body():
+        async with bench(NotingClient()) as (app, pilot):
+            await say(pilot, "words")
+            await pilot.press("enter", *"/cost", "enter", "up")
+            assert app.prompt.text == "/cost"
+            assert not app.prompt.completing.popup.open
+            await pilot.press("up")
+            assert app.prompt.text == "words"
+
+    asyncio.run(body())
+
+
+def test_the_file_stays_bounded_and_broken_lines_are_passed_over(tmp_path: Path):
+    path = tmp_path / "history.jsonl"
+    path.write_bytes(b"\xff\xfe\n{broken\n" + b"".join(b'{"text":"%d"}\n' % n for n in range(KEPT + 200)))
+    history = History(path)
+    history.load()
+    assert len(history.entries) == KEPT
+    assert history.entries[-1].text == str(KEPT + 199)
+    history.save(Entry("new"))
+    lines = path.read_bytes().splitlines()
+    assert len(lines) == KEPT
+    assert msgspec.json.decode(lines[-1]) == {"text": "new"}
+    assert [one.name for one in tmp_path.iterdir()] == ["history.jsonl"]
+
+
+def test_many_programs_may_write_the_history_at_once(tmp_path: Path):
+    path = tmp_path / "history.jsonl"
+
+    async def body():
+        writers = [History(path) for _ in range(8)]
+        await asyncio.gather(
+            *(asyncio.to_thread(writer.save, Entry(f"{n}-{i}")) for i in range(20) for n, writer in enumerate(writers))
+        )
+
+    asyncio.run(body())
+    history = History(path)
+    history.load()
+    assert sorted(entry.text for entry in history.entries) == sorted(f"{n}-{i}" for n in range(8) for i in range(20))
+
+
+def test_a_history_that_cannot_be_written_is_said_once_and_stops_nothing(state_home: Path):
+    state_home.mkdir()
+    (state_home / "mlwb").write_text("a file where the folder should be")
+
+    async def body():
+        client = NotingClient()
+        async with bench(client) as (app, pilot):
+            await say(pilot, "hello")
+            await pilot.press("enter")
+            await until(pilot, lambda: "not kept for other sessions" in text_of(app))
+            assert typed(client) == ["hello"]
+
+    asyncio.run(body())
+
+
+# --- commands ----------------------------------------------------------------------------------------------
+
+
+def test_a_slash_command_reaches_its_action_with_its_words():
+    async def body():
+        client = NotingClient()
+        async with bench(client) as (app, pilot):
+            await say(pilot, "/rename a better title")
+            await pilot.press("enter")
+            await pilot.pause()
+            assert app.done == [("rename", "a better title")]
+            assert app.prompt.text == ""
+            assert client.sent == []
+
+    asyncio.run(body())
+
+
+def test_the_list_of_commands_is_fuzzy_and_enter_runs_the_chosen_one():
+    async def body():
+        async with bench(NotingClient()) as (app, pilot):
+            await pilot.press(*"/cmp")
+            await pilot.pause()
+            assert app.prompt.completing.popup.row.shown == "/compact"
+            await pilot.press("tab")
+            assert app.prompt.text == "/compact "
+            assert app.done == []
+            await pilot.press("ctrl+c", *"/th", "enter")
+            await pilot.pause()
+            assert app.done == [("theme", "")]
+
+    asyncio.run(body())
+
+
+def test_an_unknown_command_names_the_nearest_and_stays():
+    async def body():
+        async with bench(NotingClient()) as (app, pilot):
+            await say(pilot, "/rewnid now")
+            await pilot.press("enter")
+            await until(pilot, lambda: "the nearest is /rewind" in text_of(app))
+            assert app.prompt.text == "/rewnid now"
+            assert app.done == []
+
+    asyncio.run(body())
+
+
+def test_a_path_is_no_command():
+    async def body():
+        client = NotingClient()
+        async with bench(client) as (app, pilot):
+            await say(pilot, "/usr/bin/python is missing")
+            await pilot.press("enter")
+            await until(pilot, lambda: client.sent)
+            assert typed(client) == ["/usr/bin/python is missing"]
+            assert app.done == []
+
+    asyncio.run(body())
+
+
+def test_an_exclamation_mark_runs_a_command_of_the_persons_own():
+    async def body():
+        client = NotingClient()
+        async with bench(client) as (app, pilot):
+            await say(pilot, "!nvidia-smi -L")
+            await pilot.pause()
+            assert "! !nvidia-smi" in text_of(app)
+            await pilot.press("enter")
+            await until(pilot, lambda: client.sent)
+            (command,) = client.sent
+            assert isinstance(command, RunShell)
+            assert command.command == "nvidia-smi -L"
+
+    asyncio.run(body())
+
+
+def test_escape_reaches_the_app_while_nothing_is_open():
+    async def body():
+        async with bench(NotingClient()) as (app, pilot):
+            await pilot.press(*"/re")
+            await pilot.pause()
+            await pilot.press("escape")
+            assert app.escapes == 0
+            assert not app.prompt.completing.popup.open
+            await pilot.press("escape")
+            assert app.escapes == 1
+            assert app.prompt.text == "/re"
+
+    asyncio.run(body())
+
+
+def History_of(state: Path) -> History:  # noqa: N802
+    history = History(state / "mlwb" / "history.jsonl")
+    history.load()
+    return history
