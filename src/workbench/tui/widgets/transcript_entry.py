@@ -1,0 +1,160 @@
+"""An item of the transcript as the screen holds it: its blocks, how far it is open, and what it is still to become."""
+
+import re
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from workbench.protocol.blocks import Image, Listing, Todos
+from workbench.protocol.state import Item
+from workbench.tui.widgets.blocks import Block
+from workbench.tui.widgets.markdown import Piece, Splitter
+from workbench.tui.widgets.markdown_code import Highlighter
+
+AGENT = ("answer", "thinking", "call")  # kinds of items that the agent speaks
+PREVIEW = 20  # rows of an open card's output before all of it is asked for
+DRAFT = 1 << 60  # ids of what is still being written lie from here on
+KEPT_PROGRESS = 500  # lines of a running call's output
+KEPT_LINE = 2_000  # characters of one of them
+KEPT_DRAFT = 4 << 20  # characters of an answer that is being written
+# The argument that names what a call acts on, in JSON that is not whole yet.
+_TARGET = re.compile(r'"(?:file_path|notebook_path|path|command|pattern|bash_id)"\s*:\s*"((?:[^"\\]|\\.)*)')
+
+
+@dataclass
+class Scene:
+    """What entries need to draw themselves, beside their item. `frame` turns the one spinner; None: nothing moves."""
+
+    agent: str = ""
+    user: str = ""
+    session: str = ""
+    highlighter: Highlighter = field(default_factory=Highlighter)
+    clock: Callable[[], float] = time.monotonic
+    frame: int | None = None
+    thinking: bool = False  # thinking is open unless closed
+
+
+class Entry:
+    """One item. `opened`: 0 closed, 1 open, 2 with all there is. `local`: not in the session's journal."""
+
+    def __init__(self, item: Item, *, local: bool = False) -> None:
+        self.item, self.local = item, local
+        self.opened = 0
+        self.head: list[Block] = []  # who speaks
+        self.body: list[Block] = []
+        self.tail: dict[tuple[str, str, int], Block] = {}  # the last blocks of the body, which more text may change
+        self.gap = 0  # blank lines above the body
+        self.seconds = 0.0  # how long it took, where only the screen knows
+        self.input: dict[str, Any] | None = None  # of a call, where it was seen
+        self.full: dict[str, str] = {}  # whole texts that were asked for: by blob id, "" for the item's own
+        self.progress: deque[str] = deque(maxlen=KEPT_PROGRESS)
+        self.draft: Draft | None = None
+        self.finished = False  # of a draft: its item is there, or about to be
+        self.before: Entry | None = None  # what it stands under
+        self.since: float | None = None  # on the scene's clock, when it began to run
+        self._drawn: Any = None
+        self._written = ""  # the beginning of a call's input while the model writes it
+        self._size = 0
+
+    @property
+    def id(self) -> int:
+        """The item's."""
+        return self.item.id
+
+    @property
+    def blocks(self) -> list[Block]:
+        """All of it, from the top."""
+        return [*self.head, *self.body] if self.head else self.body
+
+    @property
+    def running(self) -> bool:
+        """Whether something in it moves."""
+        return (self.item.kind == "call" and self.item.status == "running") or (
+            self.draft is not None and self.item.kind == "thinking"
+        )
+
+    @property
+    def text(self) -> str:
+        """All the words that are known."""
+        if self.draft is not None:
+            return self.draft.text
+        return self.full.get("", self.item.text)
+
+    def lacks(self) -> list[str]:
+        """The whole texts that are not here: ids of blobs, "" for the item's own words."""
+        blobs = [one.blob for one in self.item.display if not isinstance(one, Image | Listing | Todos) and one.blob]
+        own = [""] if self.item.cut and self.item.kind != "call" else []
+        return [name for name in (*own, *blobs) if name not in self.full]
+
+    def more_inside(self) -> bool:
+        """Whether open does not show all of it yet."""
+        texts = (one for one in self.item.display if not isinstance(one, Image | Todos | Listing))
+        return any(one.text.count("\n") > PREVIEW for one in texts)
+
+    def update(self, item: Item) -> bool:
+        """Takes ITEM's present state; True if it looks different now."""
+        now = (
+            item.status, item.duration_ms, len(item.text), item.cut, item.rule, item.by, item.reason, item.display,
+            item.exit_code, item.rewound,
+        )  # fmt: skip
+        self.item = item
+        changed = bool(now != self._drawn)
+        self._drawn = now
+        return changed
+
+    def take_input(self, text: str) -> None:
+        """More of a call's input, as the model writes it."""
+        self._size += len(text)
+        if len(self._written) < 4_000:
+            self._written += text[:4_000]
+            if found := _TARGET.search(self._written):
+                self.item.target = found[1].replace("\\n", "\n").replace('\\"', '"')
+        self.item.text = f"writing {self._size / 1000:.1f} KB" if self._size >= 1000 else "writing"
+
+    def tell(self, text: str) -> None:
+        """More output of the running call."""
+        lines = text[-KEPT_PROGRESS * 200 :].split("\n")
+        if self.progress:
+            lines[0] = self.progress.pop() + lines[0]
+        self.progress.extend(line.rsplit("\r", 1)[-1][:KEPT_LINE] for line in lines)
+
+    def last_line(self) -> str:
+        """The last line of the output so far that says something."""
+        return next((line for line in reversed(self.progress) if line.strip()), "")
+
+
+class Draft:
+    """Text that is still being written, in pieces of which only the last ones change."""
+
+    def __init__(self, at: float) -> None:
+        self.began = self.last = at
+        self._parts: list[str] = []
+        self._splitter = Splitter()
+        self.pieces: list[Piece] = []
+        self.size = 0
+
+    @property
+    def text(self) -> str:
+        """All of it so far."""
+        if len(self._parts) > 1:
+            self._parts = ["".join(self._parts)]
+        return self._parts[0] if self._parts else ""
+
+    def feed(self, text: str, at: float) -> list[Piece]:
+        """Takes more TEXT; the pieces that are done. What goes beyond a draft's bound is seen when it is whole."""
+        self.last = at
+        if self.size > KEPT_DRAFT:
+            return []
+        self._parts.append(text)
+        self.size += len(text)
+        return self._splitter.feed(text)
+
+    def tail(self) -> list[Piece]:
+        """The pieces that may still change."""
+        return self._splitter.tail()
+
+    def end(self) -> list[Piece]:
+        """Nothing follows: the pieces that were left."""
+        return self._splitter.end()

@@ -1,0 +1,258 @@
+"""How each kind of item looks: prompts, answers, thinking, calls, checks, notices, questions, and the lines between."""
+
+from collections.abc import Callable
+
+from workbench.tui.widgets.blocks import Block, Line, fit, indented, moved, paragraph, shown, width_of, wrap
+from workbench.tui.widgets.card import SPINNER, card, took
+from workbench.tui.widgets.markdown import Piece, split
+from workbench.tui.widgets.markdown_draw import block as piece_block
+from workbench.tui.widgets.transcript_entry import AGENT, Entry, Scene
+
+_TOGETHER = {
+    ("call", "call"), ("call", "check"), ("call", "notice"), ("thinking", "call"), ("thinking", "answer"),
+    ("thinking", "thinking"), ("notice", "notice"), ("check", "check"), ("question", "question"),
+}  # fmt: skip
+PROMPT_ROWS = 12  # rows of a prompt that is not opened
+_ORIGINS = {"task": "task", "check": "check", "schema": "schema", "limit": "limit", "definition": "agent file"}
+
+
+def build(entry: Entry, before: Entry | None, scene: Scene) -> None:
+    """Makes the blocks of ENTRY, which stands under BEFORE."""
+    entry.head = _head(entry, before, scene)
+    entry.gap = 0 if entry.head else _space(entry, before)
+    if entry.draft is not None and entry.item.kind == "answer":
+        entry.body, entry.tail = _answer_blocks(entry.draft.pieces, 0, entry, scene), {}
+        extend(entry, [], scene)
+    else:
+        entry.body = _KINDS.get(entry.item.kind, _other)(entry, scene)
+        if entry.body:
+            entry.body[0].gap = entry.gap
+        if entry.item.rewound:
+            entry.head, entry.body = ([moved(one, 0, "muted") for one in part] for part in (entry.head, entry.body))
+
+
+def extend(entry: Entry, done: list[Piece], scene: Scene) -> None:
+    """More pieces of an answer that is being written: DONE will not change any more, what follows them may."""
+    draft = entry.draft
+    assert draft is not None
+    keep = len(entry.body) - len(entry.tail)
+    pieces = [*done, *draft.tail()]
+    codes = sum(piece.kind == "code" and piece.first for piece in draft.pieces)
+    fresh = _answer_blocks(pieces, codes, entry, scene, entry.tail)
+    draft.pieces += done
+    entry.body[keep:] = fresh
+    entry.tail = {
+        (piece.kind, piece.text, piece.gap): block
+        for piece, block in zip(pieces[len(done) :], fresh[len(done) :], strict=True)
+    }
+    if entry.body and not keep:
+        entry.body[0].gap = entry.gap
+
+
+def _head(entry: Entry, before: Entry | None, scene: Scene) -> list[Block]:
+    """The agent's name, where it begins to speak."""
+    kind = before.item.kind if before else ""
+    if entry.item.kind not in AGENT or kind in (*AGENT, "check", "notice"):
+        return []
+    name = shown(scene.agent) or "agent"
+    return [Block(lambda width: [[(fit(name, width), "agent strong")]], gap=int(before is not None))]
+
+
+def _space(entry: Entry, before: Entry | None) -> int:
+    """Blank lines between BEFORE and ENTRY: cards stand together, as do notices; words stand apart."""
+    if before is None:
+        return 0
+    pair = (before.item.kind, entry.item.kind)
+    return 0 if pair in _TOGETHER else 1
+
+
+# --- what the agent says -----------------------------------------------------------------------------------
+
+
+def _answer(entry: Entry, scene: Scene) -> list[Block]:
+    made = _answer_blocks(split(entry.text), 0, entry, scene)
+    if entry.item.cut and "" not in entry.full:
+        made.append(Block(lambda width: [[("  ▸ there is more: enter shows it", "muted")]], gap=1))
+    return made
+
+
+def _answer_blocks(
+    pieces: list[Piece], codes: int, entry: Entry, scene: Scene, kept: dict[tuple[str, str, int], Block] | None = None
+) -> list[Block]:
+    """Blocks for PIECES, each fence a stop of its own; CODES of them came before. KEPT ones are taken as they are."""
+    made: list[Block] = []
+    style = "muted" if entry.item.level == "discarded" else ""
+    for piece in pieces:
+        codes += piece.kind == "code" and piece.first
+        if kept and (block := kept.get((piece.kind, piece.text, piece.gap))):
+            made.append(block)
+        else:
+            made.append(moved(piece_block(piece, scene.highlighter, codes if piece.kind == "code" else 0), 2, style))
+    return made
+
+
+def _thinking(entry: Entry, scene: Scene) -> list[Block]:
+    live = entry.draft is not None
+    is_open = bool(entry.opened) != scene.thinking
+
+    def line(width: int) -> list[Line]:
+        seconds = entry.draft.last - entry.draft.began if entry.draft else entry.seconds
+        word = "thinking" if live else "thought"
+        length = took(seconds) if seconds >= 1 else ""
+        mark = SPINNER[scene.frame % len(SPINNER)] if live and scene.frame is not None else "▾" if is_open else "▸"
+        words = f"{word} {'for ' if length and not live else ''}{length}".strip()
+        return [[("  ", ""), (f"{mark} {words}", "muted")]]
+
+    made = [Block(line)]
+    if is_open:
+        made += [Block(_thought(piece.text), gap=piece.gap) for piece in split(entry.text.strip())]
+    return made
+
+
+def _thought(part: str) -> Callable[[int], list[Line]]:
+    return lambda width: indented(paragraph(part, "muted em", width - 4), 4)
+
+
+# --- what people say -----------------------------------------------------------------------------------------
+
+
+def _prompt(entry: Entry, scene: Scene) -> list[Block]:
+    item = entry.item
+    person = item.origin in ("", "person", "answer")
+    who = ("you" if item.by in ("", scene.user) else item.by) if person else _ORIGINS.get(item.origin, item.origin)
+    label: Line = [(f"{fit(shown(who), 24)}  ", "strong" if person else "muted")]
+    most = 0 if entry.opened else PROMPT_ROWS if item.origin != "memory" else 1
+
+    def draw(width: int) -> list[Line]:
+        rows = paragraph(
+            entry.text.rstrip("\n"), "" if person else "muted", width, first=label, most=most + 1 if most else 0
+        )
+        if not most or len(rows) <= most:
+            return rows
+        left = entry.text.count("\n") + 1 - most
+        more = f"▸ {left:,} more lines" if left > 0 else "▸ more"
+        return [*rows[:most], [(" " * width_of(label), ""), (more, "muted")]]
+
+    return [Block(draw)]
+
+
+def _question(entry: Entry, scene: Scene) -> list[Block]:
+    item = entry.item
+
+    def draw(width: int) -> list[Line]:
+        rows = paragraph(item.text, "strong", width, first=[("? ", "warning")])
+        if item.reason:
+            rows += paragraph(f"recommended: {item.reason}", "muted", width, first=[("  ", "")])
+        return rows
+
+    return [Block(draw)]
+
+
+# --- what happens -----------------------------------------------------------------------------------------
+
+
+def _check(entry: Entry, scene: Scene) -> list[Block]:
+    item = entry.item
+    good = item.exit_code == 0
+
+    def draw(width: int) -> list[Line]:
+        end = "passed" if good else "ran out of time" if item.exit_code == 124 else f"exit {item.exit_code}"
+        line: Line = [("  ", ""), ("✓ " if good else "✗ ", "ok" if good else "error"), ("Check  ", "strong")]
+        command = " ".join(shown(item.text.replace("\n", " ⏎ ")).split())
+        line.append((fit(command, width - 10 - len(end) - 2), ""))
+        rows = [[*line, ("  ", ""), (end, "muted" if good else "error")]]
+        if entry.opened or not good:
+            output = item.reason.strip().split("\n")
+            shown_rows = output if entry.opened else output[-3:]
+            rows += [row for one in shown_rows for row in indented(wrap([(shown(one), "muted")], width - 4), 4) if one]
+        return rows
+
+    return [Block(draw)]
+
+
+def _notice(entry: Entry, scene: Scene) -> list[Block]:
+    sign, style = {"error": ("✗ ", "error"), "warning": ("! ", "warning")}.get(entry.item.level, ("· ", "muted"))
+    most = 0 if entry.opened else 6
+    words = "muted" if style == "muted" else ""
+    return [
+        Block(lambda width: paragraph(entry.text.strip(), words, width, first=[("  ", ""), (sign, style)], most=most))
+    ]
+
+
+def _rule(words: Callable[[Entry], str], style: str = "muted") -> Callable[[Entry, Scene], list[Block]]:
+    """A line across, with WORDS; open, the item's text follows."""
+
+    def blocks(entry: Entry, scene: Scene) -> list[Block]:
+        def draw(width: int) -> list[Line]:
+            text = fit(shown(words(entry)), width - 8)
+            line: Line = [("── ", "muted-2"), (text, style), (" ", "")]
+            rows: list[Line] = [[*line, ("─" * max(0, width - width_of(line)), "muted-2")]]
+            return rows + (
+                indented(paragraph(entry.text, "muted", width - 2), 2) if entry.opened and entry.text else []
+            )
+
+        return [Block(draw)]
+
+    return blocks
+
+
+def _compaction(entry: Entry) -> str:
+    return "history shortened" + ("" if entry.opened else " · enter shows the summary")
+
+
+def _rewind(entry: Entry) -> str:
+    by = f" by {entry.item.by}" if entry.item.by else ""
+    return f"⟲ {entry.item.target or 'rewound'}{by}"
+
+
+def _shell(entry: Entry, scene: Scene) -> list[Block]:
+    """A person's own command: `!` and its end."""
+    item = entry.item
+    good = item.exit_code == 0
+
+    def draw(width: int) -> list[Line]:
+        end = "" if good else f"exit {item.exit_code}" if item.exit_code is not None else "ended"
+        first = fit(" ".join(shown(item.target.replace("\n", " ⏎ ")).split()), width - 4 - len(end))
+        rows: list[Line] = [[("! ", "agent"), (first, "strong"), ("  ", ""), (end, "error")]]
+        output = item.text.rstrip("\n").split("\n") if item.text.strip() else []
+        most = 5_000 if entry.opened else 8
+        if len(output) > most:
+            rows.append([(f"  … {len(output) - most:,} lines before", "muted")])
+        return rows + [row for one in output[-most:] for row in indented(wrap([(shown(one), "muted")], width - 2), 2)]
+
+    return [Block(draw)]
+
+
+def _end(entry: Entry, scene: Scene) -> list[Block]:
+    item = entry.item
+    good = item.text == "success"
+
+    def draw(width: int) -> list[Line]:
+        code = f" · exit {item.exit_code}" if item.exit_code else ""
+        words = fit(shown(item.text.replace("error_", "").replace("_", " ")), width - 20)
+        sign = ("✓ ", "ok") if good else ("■ ", "error")
+        return [[sign, (f"session ended: {words}", "strong" if good else ""), (code, "muted")]]
+
+    return [Block(draw)]
+
+
+def _other(entry: Entry, scene: Scene) -> list[Block]:
+    item = entry.item
+    return [
+        Block(lambda width: paragraph(f"{item.kind} {item.text}".strip(), "muted", width, first=[("  · ", "muted")]))
+    ]
+
+
+_KINDS: dict[str, Callable[[Entry, Scene], list[Block]]] = {
+    "answer": _answer,
+    "thinking": _thinking,
+    "call": card,
+    "prompt": _prompt,
+    "question": _question,
+    "check": _check,
+    "notice": _notice,
+    "compaction": _rule(_compaction),
+    "rewind": _rule(_rewind),
+    "shell": _shell,
+    "end": _end,
+}
