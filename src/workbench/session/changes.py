@@ -11,7 +11,7 @@ import asyncio
 import hashlib
 import os
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from concurrent.futures import Future
 from pathlib import Path
 
@@ -19,7 +19,7 @@ import msgspec
 
 from workbench.protocol.result import FileChange
 from workbench.session.blobs import BlobError, Blobs
-from workbench.session.diffs import TEXT_LIMIT, count, lines_of, unified
+from workbench.session.diffs import TEXT_LIMIT, Version, Versions, count, file_diff, lines_of
 from workbench.session.files import write_whole
 from workbench.session.scan import MAX_FILES, Scan, Sign, content_of, git, git_object, sign_of
 
@@ -122,9 +122,9 @@ class Changes:
                 file.write(len(line).to_bytes(4, "big") + line)
             self._noted[real] = entry
 
-    def noted(self) -> Mapping[bytes, Entry | None]:
-        """The files that tools wrote, as they were before the first time; None where there was none."""
-        return self._noted
+    def noted(self) -> dict[bytes, Entry | None]:
+        """The files that tools wrote up to now, as they were before the first time; None where there was none."""
+        return dict(self._noted)
 
     async def finish(self) -> list[FileChange]:
         """All changes up to now, by path; a rename is a deletion and a creation. The session may go on meanwhile."""
@@ -132,7 +132,12 @@ class Changes:
 
     async def diff(self, path: str) -> list[str]:
         """The change of the file that `finish` tells as PATH, as a unified diff; empty where it did not change."""
-        return await asyncio.to_thread(self._diff, path)
+        file = await self.versions(path)
+        return await asyncio.to_thread(file_diff, file) if file else []
+
+    async def versions(self, path: str) -> Versions | None:
+        """The file that `finish` tells as PATH, then and now; None where it did not change."""
+        return await asyncio.to_thread(self._versions, path)
 
     # --- the baseline, in a thread ---
 
@@ -183,15 +188,19 @@ class Changes:
                 changes.append(change)
         return changes
 
-    def _diff(self, path: str) -> list[str]:
+    def _versions(self, path: str) -> Versions | None:
         baseline = self._ready.result()
         told = self._told.get(path)
         real = told.path if told else os.path.normpath(os.path.join(baseline.workspace, os.fsencode(path)))
         # Only what the session covers: a page must not become a way to read any file of this machine.
         if real not in baseline.files and real not in self._noted and real not in _scan(baseline).files:
-            return []
+            return None
         pair = Pair(real, told.before if told else self._before(real, baseline), _still_there(real))
-        return _unified(pair, self._contents([pair])[0], shown(real, baseline.workspace))
+        if _same(real, pair.before, pair.after):
+            return None
+        before = Version(pair.before.sign.mode, self._contents([pair])[0]) if pair.before else None
+        after = Version(pair.after.mode, content_of(real, COMPARED_LIMIT)) if pair.after else None
+        return Versions(real, shown(real, baseline.workspace), before, after)
 
     def _note(self, text: str) -> None:
         if text not in self.notes:
@@ -323,18 +332,3 @@ def _change(pair: Pair, content: bytes | None, name: str) -> FileChange | None:
         return None  # a filter of git's: the text is the same
     added, removed = count(before, after)
     return FileChange(path=name, change=kind, added=added, removed=removed)
-
-
-def _unified(pair: Pair, content: bytes | None, name: str) -> list[str]:
-    if _same(pair.path, pair.before, pair.after):
-        return []
-    quoted = name if name.isprintable() else name.encode("unicode_escape").decode("ascii")
-    old, new = (f"a/{quoted}" if pair.before else "/dev/null"), (f"b/{quoted}" if pair.after else "/dev/null")
-    before = lines_of(content) if pair.before else []
-    after = lines_of(content_of(pair.path, TEXT_LIMIT)) if pair.after else []
-    lines = []
-    if pair.before and pair.after and pair.before.sign.mode != pair.after.mode:
-        lines = [f"old mode {pair.before.sign.mode:o}", f"new mode {pair.after.mode:o}"]
-    if before is None or after is None:
-        return [*lines, f"{old} and {new} differ; no text, or too large to compare"]
-    return [*lines, *unified(before, after, old, new)]

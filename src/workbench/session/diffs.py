@@ -2,12 +2,43 @@
 
 from collections.abc import Iterator
 from difflib import SequenceMatcher
+from typing import NamedTuple
 
 TEXT_LIMIT = 1 << 20  # bytes; a larger file is not compared line by line
 _COMPARED = 4_000_000  # product of differing lines up to which they are aligned
 _CONTEXT = 3
 
 Opcode = tuple[str, int, int, int, int]
+
+
+class Version(NamedTuple):
+    """A file at one moment: its mode as the system has it, its bytes; None where they are not known or too many."""
+
+    mode: int
+    content: bytes | None
+
+
+class Versions(NamedTuple):
+    """A file then and now, None where there is none; PATH is where it lies, NAME how it is told."""
+
+    path: bytes
+    name: str
+    before: Version | None
+    after: Version | None
+
+
+def file_diff(file: Versions) -> list[str]:
+    """The change of FILE as a unified diff, its lines without their ends; a change of mode in git's words before it."""
+    quoted = file.name if file.name.isprintable() else file.name.encode("unicode_escape").decode("ascii")
+    old, new = (f"a/{quoted}" if file.before else "/dev/null"), (f"b/{quoted}" if file.after else "/dev/null")
+    before = lines_of(file.before.content) if file.before else []
+    after = lines_of(file.after.content) if file.after else []
+    lines = []
+    if file.before and file.after and file.before.mode != file.after.mode:
+        lines = [f"old mode {file.before.mode:o}", f"new mode {file.after.mode:o}"]
+    if before is None or after is None:
+        return [*lines, f"{old} and {new} differ; no text, or too large to compare"]
+    return [*lines, *unified(before, after, old, new)]
 
 
 def lines_of(data: bytes | None) -> list[str] | None:

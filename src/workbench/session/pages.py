@@ -7,11 +7,15 @@ import re
 from collections.abc import Awaitable, Callable, Iterator
 
 from workbench.protocol import queries as q
-from workbench.protocol.fold import PLACES, apply, items_of
+from workbench.protocol.fold import PLACES, apply, items_of, mark_rewound
 from workbench.protocol.state import Item, SessionState
 from workbench.session.blobs import BlobError, Blobs
 from workbench.session.changes import Changes
+from workbench.session.file_index import FileIndex
 from workbench.session.journal import Reader
+from workbench.session.rewind_talk import Rewinds
+from workbench.session.snapshots import Snapshots
+from workbench.session.snapshots_since import Since
 
 MAX_ITEMS = 1_000
 MAX_BYTES = 1 << 20
@@ -21,7 +25,7 @@ _TURN = re.compile(rb'\{"seq":\d+,"session":"[^"\\]*","at":[^,"]*,"event":\{"typ
 
 
 class Pages:
-    """The queries of one session. CHANGES and SERIES are None where there is nothing that could answer."""
+    """The queries of one session. What is None cannot be answered: its pages are empty."""
 
     def __init__(
         self,
@@ -29,8 +33,12 @@ class Pages:
         blobs: Blobs,
         changes: Changes | None = None,
         series: Callable[[q.SeriesPage], Awaitable[q.Series]] | None = None,
+        snapshots: Snapshots | None = None,
+        files: FileIndex | None = None,
     ) -> None:
-        self._journal, self._blobs, self._changes, self._series = journal, blobs, changes, series
+        self._journal, self._blobs, self._series, self._files = journal, blobs, series, files
+        self._since = Since(journal, changes, snapshots) if changes else None
+        self._rewinds = Rewinds(journal)
 
     async def answer(self, query: q.AnyQuery) -> q.AnyPage:
         """The page that QUERY asks for; an empty one where there is none. Raises JournalError."""
@@ -42,6 +50,10 @@ class Pages:
             return self._blob(query)
         if isinstance(query, q.DiffPage):
             return await self._diff(query)
+        if isinstance(query, q.ChangedFiles):
+            return await self._since.changed(query.since) if self._since else q.Changes(files=())
+        if isinstance(query, q.FindFiles):
+            return await self._files.find(query.pattern, query.n) if self._files else q.Paths(paths=(), total=0)
         if isinstance(query, q.SeriesPage):
             return await self._series(query) if self._series else q.Series(points=())
         raise NotImplementedError(type(query).__name__)
@@ -55,6 +67,7 @@ class Pages:
             if len(found) > wanted:
                 break
         more = len(found) > wanted
+        mark_rewound(found, self._rewinds.spans())
         return q.Items(items=tuple(found[len(found) - wanted :] if more else found), more=more)
 
     def _turns_backwards(self, seq: int) -> Iterator[list[Item]]:
@@ -97,6 +110,6 @@ class Pages:
             return q.Blob(data=b"", total=-1)
 
     async def _diff(self, query: q.DiffPage) -> q.Diff:
-        lines = await self._changes.diff(query.path) if self._changes else []
+        lines = await self._since.diff(query.path, query.since) if self._since else []
         at = max(0, query.offset)
         return q.Diff(lines=tuple(lines[at : at + max(0, min(query.lines, MAX_LINES))]), total=len(lines))

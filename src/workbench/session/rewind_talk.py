@@ -6,13 +6,21 @@ from collections.abc import Iterator
 from workbench.protocol import events as e
 from workbench.protocol.codec import decode_envelope
 from workbench.protocol.fold import rewound_after
+from workbench.session.blobs import Blobs
 from workbench.session.journal import Reader
+from workbench.session.messages import Messages
+from workbench.session.tally import Tally
 
 # Where such an event stands in a line. Anchored: what a model wrote may hold the same words further on.
 _REWOUND = re.compile(rb'\{"seq":\d+,"session":"[^"\\]*","at":[^,"]*,"event":\{"type":"rewound"')
 
 
 Spans = tuple[tuple[int, int], ...]  # each from a prompt's seq up to before the rewind's own event
+
+
+def is_prompt(event: e.JournalEvent | e.EphemeralEvent) -> bool:
+    """Whether EVENT are words of a person, to which the session can go back."""
+    return isinstance(event, e.PromptSubmitted) and event.origin in ("task", "person", "answer")
 
 
 class Rewinds:
@@ -53,3 +61,17 @@ def talk(journal: Reader, until: int) -> Iterator[e.Envelope]:
     for envelope in journal.read(until=until):
         if not any(start <= envelope.seq < end for start, end in spans):
             yield envelope
+
+
+def refolded(journal: Reader, until: int, blobs: Blobs, tally: Tally) -> tuple[Messages, Tally]:
+    """The API's history and the tally of the talk as it stands after event UNTIL, a rewind.
+
+    What was spent stays spent: counts, denials and checks are those of TALLY. Messages are encoded as they were, byte
+    for byte, so that caches and thinking stay valid up to the point that the talk went back to.
+    """
+    messages, anew = Messages(lambda blob: blobs.get(blob)), Tally()
+    for envelope in talk(journal, until):
+        messages.apply(envelope)
+        anew.apply(envelope)
+    anew.answers, anew.denials, anew.checks = tally.answers, tally.denials, tally.checks
+    return messages, anew

@@ -94,6 +94,28 @@ class Scan:
             yield path
 
 
+def names(root: bytes) -> Iterator[bytes]:
+    """The files under ROOT, relative to it, without a look at any of them; those of repositories inside it as well."""
+    skipped = [word for name in SKIPPED for word in ("-x", os.fsdecode(name))]
+    listed = git(root, "ls-files", "-z", "-t", "-s", "-c", "-o", "-d", "--exclude-standard", *skipped)
+    if not listed:
+        yield from (path[len(root.rstrip(b"/")) + 1 :] for path in _walk(root))
+        return
+    found: dict[bytes, bytes] = {}  # name -> tag and mode
+    for row in listed.split(b"\0")[:-1]:
+        kind, _, name = (b"?", b"", row[2:]) if row[:1] == b"?" else row.partition(b"\t")
+        # A tracked file is listed once more where it is gone (R), and listed though it was never there (S).
+        if row[:1] in b"RS" or name.startswith(_RUNS):
+            found.pop(name, None)
+        elif kind[2:8] == b"160000" or name.endswith(b"/"):
+            folder = name.rstrip(b"/")
+            if os.path.isdir(os.path.join(root, folder)):
+                yield from (folder + b"/" + more for more in names(os.path.join(root, folder)))
+        else:
+            found[name] = kind
+    yield from found
+
+
 def sign_of(path: bytes) -> Sign | None:
     """The sign of the file or link at PATH; None where there is none, or it is something else."""
     try:

@@ -20,7 +20,7 @@ from workbench.session.files import write_whole
 from workbench.session.journal import is_live
 from workbench.session.snapshots_git import STAGE, GitStore
 from workbench.session.snapshots_git import usage as bytes_below
-from workbench.session.snapshots_held import Delta, Held, SnapshotError
+from workbench.session.snapshots_held import Delta, Held, SnapshotError, change_of
 from workbench.session.snapshots_plain import PlainStore
 from workbench.session.snapshots_write import Writer
 
@@ -150,7 +150,8 @@ class Snapshots:
         with self._busy:
             then, now = self._read(self._number(snapshot)), self._now()
             deltas = self._store.compare(then.held, now)
-            return Difference(files=tuple(self._change(one) for one in deltas), notes=self._lost(then, now))
+            files = tuple(change_of(one, self.shown(one.path)) for one in deltas)
+            return Difference(files=files, notes=self._lost(then, now))
 
     def _since(self, snapshot: str) -> list[Delta]:
         with self._busy:
@@ -158,7 +159,7 @@ class Snapshots:
 
     def _head(self) -> tuple[list[Delta], list[str]]:
         if isinstance(self._store, PlainStore):
-            return [], [os.fsdecode(root) for root in self._roots]
+            return [], []
         with self._busy:
             now = self._now()
             heads, without = self._store.heads(now)
@@ -183,9 +184,9 @@ class Snapshots:
                 if mine:
                     failed += self._put_back(root, mine, then.held)
             bad = {path for path, _ in failed}
-            notes += [f"{self._shown(path)} could not be put back: {why}" for path, why in failed]
+            notes += [f"{self.shown(path)} could not be put back: {why}" for path, why in failed]
             done = [one for one in deltas if one.path not in bad | unheld]
-            return Difference(files=tuple(self._change(one) for one in done), notes=tuple(notes))
+            return Difference(files=tuple(change_of(one, self.shown(one.path)) for one in done), notes=tuple(notes))
 
     def _put_back(self, root: bytes, deltas: list[Delta], held: Held) -> list[tuple[bytes, str]]:
         try:
@@ -211,16 +212,13 @@ class Snapshots:
                 continue
             if path in here:
                 word = "changed" if path in before else "came"
-                notes.append(f"{self._shown(path)} ({here[path].size / 1e6:,.0f} MB) {word} since and stays: too large")
+                notes.append(f"{self.shown(path)} ({here[path].size / 1e6:,.0f} MB) {word} since and stays: too large")
             elif not os.path.lexists(path):
-                notes.append(f"{self._shown(path)} ({before[path].size / 1e6:,.0f} MB) is gone: too large to be kept")
+                notes.append(f"{self.shown(path)} ({before[path].size / 1e6:,.0f} MB) is gone: too large to be kept")
         return tuple(notes)
 
-    def _change(self, delta: Delta) -> FileChange:
-        kind = "created" if delta.old is None else "deleted" if delta.new is None else "modified"
-        return FileChange(path=self._shown(delta.path), change=kind, added=delta.added, removed=delta.removed)
-
-    def _shown(self, path: bytes) -> str:
+    def shown(self, path: bytes) -> str:
+        """PATH for people: relative where it lies in the workspace."""
         return shown(path, self._roots[0])
 
     def _name(self, number: int) -> str:

@@ -5,6 +5,8 @@ from typing import NamedTuple, Protocol
 
 import msgspec
 
+from workbench.protocol.result import FileChange
+
 LINK = 0o120000
 EXECUTABLE = 0o100755
 PLAIN = 0o100644
@@ -30,6 +32,12 @@ class Delta(NamedTuple):
     new: Side | None
     added: int | None = None
     removed: int | None = None
+
+
+def change_of(delta: Delta, name: str) -> FileChange:
+    """DELTA for people and clients."""
+    kind = "created" if delta.old is None else "deleted" if delta.new is None else "modified"
+    return FileChange(path=name, change=kind, added=delta.added, removed=delta.removed)
 
 
 class Tree(msgspec.Struct, frozen=True, array_like=True):

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator
 
 from workbench.session.blobs import BlobError, Blobs
-from workbench.session.changes import NOTED_LIMIT, Changes, Entry
+from workbench.session.changes import NOTED_LIMIT, Changes
 from workbench.session.diffs import count, lines_of
 from workbench.session.scan import Sign, content_of, sign_of
 from workbench.session.snapshots_held import EXECUTABLE, LINK, PLAIN, Delta, Held, Side, SnapshotError
@@ -53,19 +53,12 @@ class PlainStore:
     def compare(self, old: Held, new: Held) -> list[Delta]:
         """The files that differ, by path."""
         found = []
-        for path in sorted(self._changes.noted()):
-            if self._inside(path):
-                before, after = self._at(path, old), self._at(path, new)
-                if before != after:
-                    found.append(self._delta(path, before, after))
+        for path, entry in sorted(self._changes.noted().items()):
+            first = Side(_mode(entry.sign), entry.digest) if entry else None  # before a tool first wrote it
+            before, after = (held.files.get(path, first) for held in (old, new))
+            if self._inside(path) and before != after:
+                found.append(self._delta(path, before, after))
         return found
-
-    def _at(self, path: bytes, held: Held) -> Side | None:
-        """The file as HELD has it, else as it was before a tool first wrote it."""
-        if path in held.files:
-            return held.files[path]
-        entry = self._changes.noted().get(path)
-        return _of_entry(entry) if entry else None
 
     def _delta(self, path: bytes, old: Side | None, new: Side | None) -> Delta:
         before, after = (lines_of(self._content(side)) for side in (old, new))
@@ -89,7 +82,3 @@ def _mode(sign: Sign) -> int:
     if sign.mode & 0o170000 == LINK:
         return LINK
     return EXECUTABLE if sign.mode & 0o100 else PLAIN
-
-
-def _of_entry(entry: Entry) -> Side:
-    return Side(_mode(entry.sign), entry.digest)
