@@ -6,11 +6,12 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from textual import events
 from textual.app import App, ComposeResult
 from textual.pilot import Pilot
+from textual.screen import Screen
 
 from workbench.protocol import commands as c
 from workbench.protocol import queries as q
@@ -85,21 +86,38 @@ class FakeClient:
         return found
 
 
-class PaneApp(App[None]):
-    """The pane with the keys of the table, as the workbench hands them on."""
+class PaneScreen(Screen[None]):
+    """Hands on the keys that no widget took, as the workbench's own screen does."""
 
-    CSS = "Screen { background: $background; color: $foreground; }"
+    def on_key(self, event: events.Key) -> None:
+        """By the table of actions."""
+        app = cast("PaneApp", self.app)
+        found = app.table.find("diff", name_of(event.key, event.character))
+        if found is not None and found.on == "diff":
+            event.stop()
+            event.prevent_default()
+            app.pane.do(found.id)
+
+
+class PaneApp(App[None]):
+    """The pane alone, with the keys of the table."""
+
+    CSS = "PaneScreen { background: $background; color: $foreground; }"
 
     def __init__(self, client: FakeClient, workspace: Path | str = "/w", theme: str = DARK) -> None:
         super().__init__()
         self.client, self.theme_name, self.pane = client, theme, DiffPane()
         self.state = SessionState(session="s-1", workspace=str(workspace), user="ana")
         self.told: list[str] = []
-        self._keymap_of_table = Keymap()
+        self.table = Keymap()
 
     def get_theme_variable_defaults(self) -> dict[str, str]:
         """The project's variables."""
         return defaults()
+
+    def get_default_screen(self) -> Screen[None]:
+        """One with the keys of the table."""
+        return PaneScreen()
 
     def compose(self) -> ComposeResult:
         """The pane."""
@@ -108,12 +126,6 @@ class PaneApp(App[None]):
     def on_mount(self) -> None:
         """In the colours of a theme of the project."""
         Looks(env={"COLORTERM": "truecolor"}).wear(self, self.theme_name)
-
-    def on_key(self, event: events.Key) -> None:
-        """What no widget took."""
-        found = self._keymap_of_table.find("diff", name_of(event.key, event.character))
-        if found is not None and found.on == "diff":
-            self.pane.do(found.id)
 
     async def opened(self, pilot: Pilot[Any]) -> None:
         """The pane has the session and shows all its lines."""

@@ -3,9 +3,11 @@
 import itertools
 import os
 from collections.abc import Callable, Coroutine, Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar, cast
 
+from textual._context import NoActiveAppError
 from textual.app import ComposeResult
 from textual.containers import Vertical
 from textual.content import Content
@@ -23,7 +25,7 @@ from workbench.tui.widgets.diffview import SIDE_WIDTH, DiffView
 from workbench.tui.widgets.diffview_comment import CommentLine
 from workbench.tui.widgets.hunks import MODES, NOTHING, SINCE, Changeset, DiffFile, Laid
 from workbench.tui.widgets.hunks_feed import Feed
-from workbench.tui.widgets.hunks_review import Comment, Review, Taken
+from workbench.tui.widgets.hunks_review import Comment, Review, Taken, place
 from workbench.tui.widgets.hunks_source import Source
 
 EMPTY = "changes will show here, whoever makes them"
@@ -39,10 +41,7 @@ class DiffPane(Pane, Vertical):
 
     DEFAULT_CSS = """
     DiffPane { height: 1fr; width: 1fr; }
-    DiffPane > #diff-empty { height: 1fr; padding: 0 1; color: $text-muted; display: none; }
     DiffPane > #diff-note { dock: bottom; height: 1; padding: 0 1; color: $text-muted; display: none; }
-    DiffPane.-empty > #diff-empty { display: block; }
-    DiffPane.-empty > DiffView, DiffPane.-empty > DiffTree { display: none; }
     """
 
     def __init__(self) -> None:
@@ -59,7 +58,6 @@ class DiffPane(Pane, Vertical):
         """Lines first: they are what the focus comes to."""
         yield self.view
         yield self.tree_of_files
-        yield Static(id="diff-empty")
         yield Static(id="diff-note")
 
     def on_mount(self) -> None:
@@ -109,7 +107,10 @@ class DiffPane(Pane, Vertical):
         return self.feed.source
 
     def _client(self) -> Client | None:
-        return getattr(self.app, "client", None)
+        try:
+            return getattr(self.app, "client", None)
+        except NoActiveAppError:
+            return None
 
     def _run(self, work: Coroutine[Any, Any, None]) -> None:
         """In the app, which lives on while the pane is put away."""
@@ -151,21 +152,19 @@ class DiffPane(Pane, Vertical):
         if not self.is_mounted:
             return
         changes = self.source.changes
-        self.set_class(not changes.files, "-empty")
-        self.query_one("#diff-empty", Static).update(self._why_empty())
+        self.view.empty = self._why_empty()
         self.view.show(changes, self.review)
         self.tree_of_files.show(changes, self.review)
         self._size_tree()
         self._say()
 
-    def _why_empty(self) -> Content:
+    def _why_empty(self) -> tuple[str, ...]:
         source = self.source
         if source.error:
-            return content(source.error)
-        if not source.changes.known:
-            return Content(f"diff: {EMPTY}" if source.since == "start" else "reading…")
-        words = f"diff: {EMPTY}" if source.since == "start" else NOTHING[source.since]
-        return Content("\n").join([Content(words), *(content(note) for note in source.changes.notes)])
+            return (source.error,)
+        if source.since == "start":
+            return (f"diff: {EMPTY}",)
+        return (NOTHING[source.since],) if source.changes.known else ("reading…",)
 
     def _size_tree(self) -> None:
         rows = len(self.tree_of_files.nodes)
@@ -351,21 +350,20 @@ class DiffPane(Pane, Vertical):
     def _comment(self) -> None:
         """Opens the line to write on, with what was said about this line before."""
         files, laid = self._chosen()
-        if not files or self.query(CommentLine):
+        if not files:
             return
-        file = files[0]
-        row, line, quote = self.view.line() if laid else (-1, 0, "")
-        digest = laid.digest if laid else ""
-        old = self.review.at(file.path, digest, row)
-        self.mount(CommentLine(Comment(file.path, line, quote, old.text if old else "", digest, row)))
-
-    def on_comment_line_done(self, event: CommentLine.Done) -> None:
-        """Keeps the words, or not; goes back to the lines."""
-        event.stop()
-        if event.comment:
-            self.review.put(event.comment)
         self.view.focus()
-        self.redraw()
+        row, line, quote = self.view.line() if laid else (-1, 0, "")
+        about = Comment(files[0].path, line, quote, "", laid.digest if laid else "", row)
+        old = self.review.at(about.path, about.digest, row)
+
+        def keep(text: str | None) -> None:
+            if text is not None:
+                self.review.put(replace(about, text=text))
+                self.redraw()
+
+        words = place(about.path, about.line)
+        self.app.push_screen(CommentLine(words, old.text if old else "", self.view.below_cursor), keep)
 
     def _send(self) -> None:
         if message := self.review.message():

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 from rich.segment import Segment
 from textual import events
-from textual.geometry import Size
+from textual.geometry import Region, Size
 from textual.message import Message
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
@@ -89,7 +89,7 @@ class DiffTree(ScrollView, can_focus=False):
         path = self.chosen.path if self.chosen else ""
         self._changes, self._review = changes, review
         self.nodes = tree(changes.files, frozenset(self._folded))
-        self.virtual_size = Size(self.size.width, len(self.nodes))
+        self.virtual_size = Size(0, len(self.nodes))
         self.cursor = max(0, min(self.cursor, len(self.nodes) - 1))
         self.point(path)
         self.refresh()
@@ -140,13 +140,19 @@ class DiffTree(ScrollView, can_focus=False):
     def notify_style_update(self) -> None:
         """The theme is another one."""
         super().notify_style_update()
-        self._palette = Palette(self.app.theme_variables)
+        self._palette = Palette({})
+
+    def render_lines(self, crop: Region) -> list[Strip]:
+        """Draws in the theme's colours, on the ground that others give."""
+        if self._palette.ground != (ground := self.background_colors[1]):
+            self._palette = Palette(self.app.theme_variables, ground)
+        return super().render_lines(crop)
 
     def render_line(self, y: int) -> Strip:
         """Row Y of the screen."""
-        at, width = round(self.scroll_y) + y, self.size.width
+        at, width = round(self.scroll_y) + y, self.scrollable_content_region.width
         if at >= len(self.nodes):
-            return Strip.blank(width)
+            return Strip.blank(width, self._palette.style())
         node, style = self.nodes[at], self._palette.style
         ground = "selected" if at == self.cursor else ""
         done, of = self._review.counts(node.files)

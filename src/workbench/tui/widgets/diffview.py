@@ -56,13 +56,19 @@ class DiffView(ScrollView, can_focus=True):
         self._strips: LRUCache[tuple[int, Spot], Strip] = LRUCache(1024)
         self._reading: set[Key] = set()
         self._missing: dict[str, None] = {}
+        self.empty: tuple[str, ...] = ()  # what is said where there is nothing to show
 
     # --- what is shown -------------------------------------------------------------------------------------
 
     @property
+    def columns(self) -> int:
+        """Cells of a row, the scroll bar's not among them."""
+        return self.scrollable_content_region.width
+
+    @property
     def side(self) -> bool:
         """Whether old and new stand side by side: wanted, and wide enough."""
-        return self.wide and self.size.width >= SIDE_WIDTH
+        return self.wide and self.columns >= SIDE_WIDTH
 
     def show(self, changes: Changeset, review: Review) -> None:
         """Draws CHANGES. The cursor and what is looked at stay where they are, whatever grows or goes above."""
@@ -73,7 +79,7 @@ class DiffView(ScrollView, can_focus=True):
         self.page = self._rows.page = Page(changes, review, self.side)
         self._rows.review = review
         self._strips.clear()
-        self.virtual_size = Size(self.size.width, self.page.height)
+        self.virtual_size = Size(0, self.page.height)
         if fresh:
             self.cursor = next(self.page.stops(), 0)
             self.scroll_to(y=0, animate=False, force=True, immediate=True)
@@ -115,6 +121,12 @@ class DiffView(ScrollView, can_focus=True):
             return 1
         at = self.line()[0]
         return next((row.new for row in block.laid.rows[at:] if row.new), block.laid.hunk.new) or 1
+
+    def below_cursor(self) -> Region:
+        """The row of the screen below the cursor's; the cursor's own where there is none."""
+        region = self.scrollable_content_region
+        y = min(region.height - 1, max(0, self.cursor - round(self.scroll_y) + 1))
+        return Region(region.x, region.y + y, region.width, 1)
 
     # --- the cursor ----------------------------------------------------------------------------------------
 
@@ -218,10 +230,16 @@ class DiffView(ScrollView, can_focus=True):
     # --- drawing -------------------------------------------------------------------------------------------
 
     def notify_style_update(self) -> None:
-        """The theme, or what is focused, is another one."""
+        """The theme is another one."""
         super().notify_style_update()
-        self._rows.palette = Palette(self.app.theme_variables)
-        self._strips.clear()
+        self._rows.palette = Palette({})
+
+    def _repaint(self) -> None:
+        """Takes the theme's colours where they, or the ground that others give, are others than before."""
+        ground = self.background_colors[1]
+        if self._rows.palette.ground != ground:
+            self._rows.palette = Palette(self.app.theme_variables, ground)
+            self._strips.clear()
 
     def on_resize(self) -> None:
         """Lays out anew where the number of columns changes."""
@@ -234,6 +252,7 @@ class DiffView(ScrollView, can_focus=True):
     def render_lines(self, crop: Region) -> list[Strip]:
         """Draws what is looked at, then asks for what was missing."""
         self._rows.marks.begin_frame()
+        self._repaint()
         strips = super().render_lines(crop)
         if self._missing:
             self.post_message(self.Wanted(tuple(self._missing)))
@@ -243,11 +262,13 @@ class DiffView(ScrollView, can_focus=True):
     def render_line(self, y: int) -> Strip:
         """Row Y of the screen."""
         row = round(self.scroll_y) + y
-        spot = Spot(self.size.width, self.aside, focus=self.has_focus)
+        spot = Spot(self.columns, self.aside, focus=self.has_focus)
         if y == 0 and (stuck := self._stuck()):
             return self._rows.file(stuck, spot)
+        if not self.page.blocks:
+            return self._rows.words(self.empty, y, spot)
         if row >= self.page.height:
-            return Strip.blank(spot.width)
+            return self._rows.words((), 0, spot)
         block, offset = self.page.at(row)
         if not block.file.loaded or block.file.stale:
             self._missing[block.file.path] = None

@@ -1,53 +1,62 @@
-"""One line to write a comment on, at the foot of the diff pane."""
+"""One line to write a comment on, right below the line that it is about."""
 
-from dataclasses import replace
+from collections.abc import Callable
 
 from textual import events
-from textual.message import Message
+from textual.app import ComposeResult
+from textual.geometry import Region
+from textual.screen import ModalScreen
 from textual.widgets import Input
 
 from workbench.tui.safe import safe
-from workbench.tui.widgets.hunks_review import Comment, place
 
 
-class CommentLine(Input):
-    """Enter keeps the comment, without words takes it away; escape leaves all as it was."""
+class CommentLine(ModalScreen[str | None]):
+    """Gives what was written, without words too; None when it was left. WHERE tells the row to cover."""
 
     DEFAULT_CSS = """
-    CommentLine, CommentLine:focus {
-        dock: bottom; height: 1; border: none; padding: 0 1; background: $surface; color: $foreground;
+    CommentLine { background: transparent; }
+    CommentLine > Input, CommentLine > Input:focus {
+        height: 1; border: none; padding: 0 1; background: $panel; color: $foreground;
     }
     """
 
-    class Done(Message):
-        """Writing ended; `comment` is None where nothing is to change."""
+    def __init__(self, about: str, text: str, where: Callable[[], Region]) -> None:
+        super().__init__()
+        words = f"comment on {safe(about)}: enter keeps it, esc leaves it"
+        self._input = Input(value=text, placeholder=words)
+        self._input.cursor_blink = False
+        self._where = where
 
-        def __init__(self, comment: Comment | None) -> None:
-            super().__init__()
-            self.comment = comment
-
-    def __init__(self, about: Comment) -> None:
-        words = f"comment on {safe(place(about.path, about.line))}: enter keeps it, esc leaves it"
-        super().__init__(value=about.text, placeholder=words)
-        self._about = about
-        self.cursor_blink = False
+    def compose(self) -> ComposeResult:
+        """The line alone."""
+        yield self._input
 
     def on_mount(self) -> None:
-        """Ready to be written on."""
-        self.focus()
+        """At its place."""
+        self._place()
+
+    def on_resize(self) -> None:
+        """What is below may have moved."""
+        self.call_after_refresh(self._place)
+
+    def _place(self) -> None:
+        row = self._where()
+        self._input.styles.offset = (row.x, row.y)
+        self._input.styles.width = max(20, row.width)
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
         """Keeps what was written."""
         event.stop()
-        self._end(replace(self._about, text=event.value.strip()))
+        self.dismiss(event.value.strip())
+
+    def on_click(self, event: events.Click) -> None:
+        """A click elsewhere leaves."""
+        if event.widget is not self._input:
+            self.dismiss(None)
 
     def on_key(self, event: events.Key) -> None:
         """Escape leaves."""
         if event.key == "escape":
             event.stop()
-            event.prevent_default()
-            self._end(None)
-
-    def _end(self, comment: Comment | None) -> None:
-        self.post_message(self.Done(comment))
-        self.remove()
+            self.dismiss(None)

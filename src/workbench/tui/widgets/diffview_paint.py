@@ -22,9 +22,10 @@ _GROUND = {"+": "added", "-": "removed"}
 
 
 class Palette:
-    """Styles by role, of the theme that is worn. A role that it lacks is drawn in the foreground on no ground."""
+    """Styles by role, of the theme that is worn, on GROUND. A role that it lacks is drawn in the terminal's own."""
 
-    def __init__(self, variables: Mapping[str, str]) -> None:
+    def __init__(self, variables: Mapping[str, str], ground: Color | None = None) -> None:
+        self.ground = ground
         self._variables = variables
         self._styles: dict[tuple[str, str, str], Style] = {}
         self._flat = self._same("selected", "background")
@@ -44,6 +45,8 @@ class Palette:
 
     def _color(self, role: str) -> RichColor | None:
         value = self._variables.get(role, "")
+        if not role and self.ground is not None:
+            return self.ground.rich_color
         try:
             return Color.parse(value).rich_color if value else None
         except ColorParseError:
@@ -61,7 +64,7 @@ class Side(NamedTuple):
     words: Ranges = ()
 
 
-def text_strip(palette: Palette, side: Side, width: int, offset: int, crlf: bool, context: str = "") -> Strip:
+def text_cells(palette: Palette, side: Side, width: int, offset: int, crlf: bool, context: str = "") -> list[Segment]:
     """The text of a line, WIDTH cells of it from cell OFFSET, on the ground CONTEXT where it did not change.
 
     A mark says where it goes on. With CRLF a carriage return at its end is not shown: it was said of the whole file.
@@ -85,14 +88,20 @@ def text_strip(palette: Palette, side: Side, width: int, offset: int, crlf: bool
     if not side.row.newline:
         segments.append(Segment("  no newline at end", palette.style("muted-2", ground, "italic")))
         column += 19
-    cut = column - offset > width or (len(text) > LONGEST and column - offset >= width)
-    if len(text) > LONGEST and not cut:
+    if len(text) > LONGEST:
         segments.append(Segment("…", palette.style("muted", ground)))
         column += 1
-    strip = Strip(segments, column).crop(min(offset, column), offset + (width - 1 if cut else width))
-    if cut:
-        strip = Strip([*strip, Segment("…", palette.style("muted", ground))])
-    return strip.adjust_cell_length(width, palette.style("foreground", ground))
+    return _window(segments, column, width, offset, palette.style("muted", ground))
+
+
+def _window(segments: list[Segment], column: int, width: int, offset: int, fill: Style) -> list[Segment]:
+    """WIDTH cells of SEGMENTS, which are COLUMN cells long, from OFFSET; a mark at the end where more follows."""
+    if offset:
+        segments = list(Strip(segments, column).crop(min(offset, column), column))
+        column = max(0, column - offset)
+    if column > width:
+        return [*Strip(segments, column).crop(0, width - 1), Segment("…", fill)]
+    return [*segments, Segment(" " * (width - column), fill)] if column < width else segments
 
 
 def shown_from(piece: str, column: int) -> str:
@@ -144,11 +153,8 @@ def spread(left: list[Segment], right: list[Segment], width: int, fill: Style) -
     """LEFT and RIGHT at the ends of a row of WIDTH cells; LEFT gives way."""
     room = width - sum(cell_len(part.text) for part in right)
     if room < 8:
-        return Strip(left).adjust_cell_length(width, fill)
-    head = Strip(left)
-    if head.cell_length > room - 1:
-        head = Strip([*head.crop(0, room - 2), Segment("…", fill)])
-    return Strip([*head.adjust_cell_length(room, fill), *right], width)
+        room, right = width, []
+    return Strip([*_window(left, sum(cell_len(part.text) for part in left), room, 0, fill), *right], width)
 
 
 def shorten(path: str, width: int) -> str:

@@ -1,5 +1,6 @@
 """Draws the rows of a page of changes: heads of files and hunks, lines in one column or two, comments."""
 
+from textwrap import wrap
 from typing import NamedTuple
 
 from rich.segment import Segment
@@ -8,7 +9,7 @@ from textual.strip import Strip
 
 from workbench.tui.widgets.diffview_layout import Block, Page
 from workbench.tui.widgets.diffview_marks import Marks
-from workbench.tui.widgets.diffview_paint import Palette, number, shorten, shown_from, spread, text_strip
+from workbench.tui.widgets.diffview_paint import Palette, number, shorten, shown_from, spread, text_cells
 from workbench.tui.widgets.hunks import DiffFile, Laid
 from workbench.tui.widgets.hunks_review import Review
 
@@ -54,6 +55,12 @@ class Rows:
         text = Segment(f"   {shown_from(block.text, 3)}", style("muted", ground))
         return spread([text], [], spot.width, style("muted", ground))
 
+    def words(self, words: tuple[str, ...], y: int, spot: Spot) -> Strip:
+        """Row Y of WORDS, a line each, that stand where there is nothing to show."""
+        lines = [line for one in words for line in wrap(shown_from(one, 0), max(10, spot.width - 2))]
+        style = self.palette.style("muted")
+        return spread([Segment(f" {lines[y]}", style)] if y < len(lines) else [], [], spot.width, style)
+
     def file(self, file: DiffFile, spot: Spot) -> Strip:
         """The head of a file."""
         style, ground = self.palette.style, spot.ground or "panel"
@@ -75,8 +82,8 @@ class Rows:
 
     def _hunk(self, laid: Laid, spot: Spot) -> Strip:
         style, ground, hunk = self.palette.style, spot.ground, laid.hunk
-        last = hunk.new + max(hunk.new_count, 1) - 1
-        lines = f"line {hunk.new}" if hunk.new >= last else f"lines {hunk.new}–{last}"
+        first, count = (hunk.new, hunk.new_count) if hunk.new_count else (hunk.old, hunk.old_count)
+        lines = f"line {first}" if count < 2 else f"lines {first}–{first + count - 1}"
         left = [self._bar(spot), Segment(f" {lines} ", style("muted", ground))]
         if hunk.section:
             left.append(Segment(f" {shown_from(hunk.section, 0)}", style("muted-2", ground)))
@@ -127,7 +134,7 @@ class Rows:
         gutter = Segment(f"{numbers} ", style(*look))
         sign = Segment(f"{side.row.sign} ", style(role or "muted-2", f"{role}-ground" if role else spot.ground))
         room = max(1, width - len(numbers) - 3)
-        text = text_strip(self.palette, side, room, spot.aside, file.crlf, spot.ground)
+        text = text_cells(self.palette, side, room, spot.aside, file.crlf, spot.ground)
         return [gutter, sign, *text]
 
 
@@ -143,8 +150,6 @@ def counts(file: DiffFile) -> list[tuple[str, str]]:
     """Lines added and removed, each with the role of its colour; `binary` where they cannot be told."""
     if file.added is None and file.removed is None:
         return [("no lines" if file.loaded else "", "muted")]
-    added, removed = f"+{file.added or 0:,}", f"−{file.removed or 0:,}"
-    return [
-        (f"{added:>6}", "added" if file.added else "muted-2"),
-        (f" {removed:>6}", "removed" if file.removed else "muted-2"),
-    ]
+    added = f"+{file.added:,}" if file.added else ""
+    removed = f"−{file.removed:,}" if file.removed else ""
+    return [(f"{added:>6}", "added"), (f" {removed:>6}", "removed")]
