@@ -96,7 +96,7 @@ def submit(tmux: Tmux, text: str, until: str) -> None:
     tmux.wait(until, 40)
 
 
-def typed(*keys: str, text: str = "", until: str = "") -> Callable[[Tmux], None]:
+def typed(*keys: str, text: str = "", until: str = "", enter: bool = False) -> Callable[[Tmux], None]:
     """A scene that is reached by KEYS and TEXT."""
 
     def reach(tmux: Tmux) -> None:
@@ -105,6 +105,9 @@ def typed(*keys: str, text: str = "", until: str = "") -> Callable[[Tmux], None]
             tmux.keys(*keys)
         if text:
             tmux.type(text)
+        if enter:
+            time.sleep(0.3)
+            tmux.keys("Enter")
         if until:
             tmux.wait(until, 10)
 
@@ -114,15 +117,15 @@ def typed(*keys: str, text: str = "", until: str = "") -> Callable[[Tmux], None]
 SCENES: dict[str, tuple[Callable[[Path], list[Turn]], Callable[[Tmux], None]]] = {
     "empty": (work, lambda tmux: None),
     "work": (work, typed()),
-    "ask": (ask, lambda tmux: submit(tmux, "train it", "old-checkpoints")),
-    "diff": (work, typed(text="/diff\n")),
+    "ask": (ask, lambda tmux: submit(tmux, "train it", "waits for you")),
+    "diff": (work, typed(text="/diff", enter=True)),
     "help": (work, typed("C-g")),
     "palette": (work, typed("C-p")),
     "sessions": (work, typed("C-o")),
     "slash": (work, typed(text="/")),
     "files": (work, typed(text="look at @tr")),
     "rewind": (work, typed("C-r")),
-    "themes": (work, typed(text="/theme\n")),
+    "themes": (work, typed(text="/theme", enter=True)),
 }
 
 

@@ -19,13 +19,13 @@ from io import StringIO
 from pathlib import Path
 from typing import Any
 
+from rich.ansi import AnsiDecoder
 from rich.cells import cell_len
 from rich.color import Color
 from rich.console import Console
 from rich.segment import Segment
 from rich.style import Style
 from rich.terminal_theme import TerminalTheme
-from rich.text import Text
 from textual.app import App
 from textual.pilot import Pilot
 
@@ -63,8 +63,9 @@ async def picture(source: Pilot[Any] | App[Any], path: str | Path) -> Path:
 
 def picture_of_ansi(ansi: str, path: str | Path, *, paper: Paper = PAPER) -> Path:
     """Draws what a terminal's capture with escapes (`tmux capture-pane -pe`) shows into PATH."""
-    rows = [list(Text.from_ansi(line).render(Console(color_system="truecolor"))) for line in ansi.split("\n")]
-    rows = [[part for part in row if part.text != "\n"] for row in rows]
+    console = Console(color_system="truecolor")
+    texts = AnsiDecoder().decode(ansi)  # tmux lets a style go on in the next row
+    rows = [[part for part in text.render(console) if part.text != "\n"] for text in texts]
     return _write(rows, max((_width(row) for row in rows), default=1), Path(path), paper)
 
 
