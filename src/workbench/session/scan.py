@@ -148,16 +148,21 @@ def git_object(content: bytes, like: str) -> str:
 
 def git(root: bytes, *args: str, stdin: bytes = b"") -> bytes | None:
     """What git prints for ARGS in ROOT; None where there is no git, no repository, or it fails."""
+    done = run_git(root, *args, stdin=stdin)
+    return done.stdout if done and done.returncode == 0 else None
+
+
+def run_git(root: bytes, *args: str, stdin: bytes = b"") -> "subprocess.CompletedProcess[bytes] | None":
+    """What came of git ARGS in ROOT; None where there is no git, or it takes too long."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
     environment |= {"GIT_OPTIONAL_LOCKS": "0", "GIT_NO_LAZY_FETCH": "1", "GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C"}
     try:
-        done = subprocess.run(
+        return subprocess.run(
             ["git", *_HARDENED, *args], cwd=root, env=environment, input=stdin, capture_output=True,
             timeout=_GIT_SECONDS, check=False,
         )  # fmt: skip
     except (OSError, subprocess.TimeoutExpired):
         return None
-    return done.stdout if done.returncode == 0 else None
 
 
 def _git_listing(root: bytes) -> bytes | None:

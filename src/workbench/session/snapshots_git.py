@@ -75,6 +75,8 @@ class GitStore:
         if self._units:
             return
         self._repo.open(self._roots[0])
+        for lock in self._folder.rglob("*.lock"):  # of a git that was killed: nobody else works here
+            lock.unlink(missing_ok=True)
         self._copied = usage(self._repo.path)
         self._bulk = self._repo.version() >= _BULK_SINCE
         for root in self._roots:
