@@ -6,7 +6,8 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from textual.app import App, ComposeResult
-from textual.events import Paste
+from textual.events import Key, Paste
+from textual.keys import _character_to_key
 from textual.pilot import Pilot
 from textual.widgets import Static
 
@@ -103,8 +104,16 @@ async def bench(
         yield app, pilot
 
 
+async def press(pilot: Pilot[None], *keys: str) -> None:
+    """Presses KEYS in one burst, as a driver hands them on: letters, or names such as `ctrl+j`."""
+    for key in keys:
+        letter = key if len(key) == 1 else " " if key == "space" else None
+        pilot.app.post_message(Key(_character_to_key(key) if letter else key, letter))
+    await pilot.pause()
+
+
 async def say(pilot: Pilot[None], words: str) -> None:
-    """Puts WORDS in at once: keys one by one take a Pilot long."""
+    """Puts WORDS in at once, as a paste."""
     pilot.app.post_message(Paste(words))
     await pilot.pause()
 

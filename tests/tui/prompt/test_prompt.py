@@ -7,7 +7,7 @@ from pathlib import Path
 import msgspec
 from textual.events import Paste
 
-from support.prompt_bench import NotingClient, bench, say, until
+from support.prompt_bench import NotingClient, bench, press, say, until
 from support.screens import text_of
 from workbench.protocol import events as e
 from workbench.protocol.commands import RunShell, SubmitPrompt
@@ -24,11 +24,11 @@ def test_enter_sends_and_empties_the_editor():
         client = NotingClient()
         async with bench(client) as (app, pilot):
             await say(pilot, "lower the loss")
-            await pilot.press("enter")
+            await press(pilot, "enter")
             await until(pilot, lambda: client.sent)
             assert typed(client) == ["lower the loss"]
             assert app.prompt.text == ""
-            await pilot.press("enter", *"   ", "enter")
+            await press(pilot, "enter", *"   ", "enter")
             assert typed(client) == ["lower the loss"], "blank prompts are not sent"
 
     asyncio.run(body())
@@ -38,10 +38,10 @@ def test_new_lines_by_every_key_that_a_terminal_may_send():
     async def body():
         client = NotingClient()
         async with bench(client) as (app, pilot):
-            await pilot.press("a", "ctrl+j", "b", "shift+enter", "c", "alt+enter", "d", "backslash", "enter", "e")
+            await press(pilot, "a", "ctrl+j", "b", "shift+enter", "c", "alt+enter", "d", "\\", "enter", "e")
             assert app.prompt.text == "a\nb\nc\nd\ne"
             assert app.prompt.editor.size.height == 5
-            await pilot.press("enter")
+            await press(pilot, "enter")
             await until(pilot, lambda: client.sent)
             assert typed(client) == ["a\nb\nc\nd\ne"]
             await pilot.pause()
@@ -54,7 +54,7 @@ def test_it_grows_to_eight_lines_and_to_a_third_of_a_small_screen():
     async def body():
         for height, most in ((40, 8), (15, 5)):
             async with bench(NotingClient(), size=(60, height)) as (app, pilot):
-                await pilot.press(*["ctrl+j"] * 12)
+                await press(pilot, *["ctrl+j"] * 12)
                 await pilot.pause()
                 assert app.prompt.editor.size.height == most
 
@@ -65,13 +65,13 @@ def test_words_undo_and_clearing():
     async def body():
         async with bench(NotingClient()) as (app, pilot):
             await say(pilot, "one two three")
-            await pilot.press("ctrl+left", "ctrl+w")
+            await press(pilot, "ctrl+left", "ctrl+w")
             assert app.prompt.text == "one three"
-            await pilot.press("ctrl+z")
+            await press(pilot, "ctrl+z")
             assert app.prompt.text == "one two three"
-            await pilot.press("ctrl+c")
+            await press(pilot, "ctrl+c")
             assert app.prompt.text == ""
-            await pilot.press("ctrl+z")
+            await press(pilot, "ctrl+z")
             assert app.prompt.text == "one two three"
 
     asyncio.run(body())
@@ -85,7 +85,7 @@ def test_wide_and_right_to_left_letters_and_joined_emoji_are_sent_as_typed():
         async with bench(client) as (app, pilot):
             app.prompt.editor.post_message(Paste(words))
             await pilot.pause()
-            await pilot.press("home", "right", "right", "x", "end", "!", "enter")
+            await press(pilot, "home", "right", "right", "x", "end", "!", "enter")
             await until(pilot, lambda: client.sent)
             assert typed(client) == [words[:2] + "x" + words[2:] + "!"]
 
@@ -108,7 +108,7 @@ def test_a_refused_prompt_comes_back_with_the_reason():
         client.refuse = "the session has ended"
         async with bench(client) as (app, pilot):
             await say(pilot, "go on")
-            await pilot.press("enter")
+            await press(pilot, "enter")
             await until(pilot, lambda: app.prompt.text == "go on")
             await until(pilot, lambda: "the session has ended" in text_of(app))
 
@@ -119,10 +119,10 @@ def test_without_a_session_it_says_so_and_keeps_the_words():
     async def body():
         async with bench(None) as (app, pilot):
             await say(pilot, "hello")
-            await pilot.press("enter")
+            await press(pilot, "enter")
             await until(pilot, lambda: "no session is open" in text_of(app))
             assert app.prompt.text == "hello"
-            await pilot.press("ctrl+c", *"@tr")
+            await press(pilot, "ctrl+c", *"@tr")
             await until(pilot, lambda: "once a session is open" in app.prompt.completing.popup.note)
 
     asyncio.run(body())
@@ -134,7 +134,7 @@ def test_while_the_agent_works_prompts_queue_until_they_are_delivered():
         async with bench(client) as (app, pilot):
             app.happens(e.RequestStarted(turn=1, model="m"))
             await say(pilot, "use bf16")
-            await pilot.press("enter", *"and log it", "enter")
+            await press(pilot, "enter", *"and log it", "enter")
             await until(pilot, lambda: len(client.sent) == 2)
             await until(pilot, lambda: "queued  use bf16" in text_of(app) and "queued  and log it" in text_of(app))
             app.happens(e.PromptSubmitted(text="use bf16", origin="person", by="me"))
@@ -146,7 +146,7 @@ def test_while_the_agent_works_prompts_queue_until_they_are_delivered():
             await pilot.pause()
             assert "queued  and" not in text_of(app)
             assert "↑ brings it back" in text_of(app)
-            await pilot.press("up")
+            await press(pilot, "up")
             assert app.prompt.text == "and log it"
 
     asyncio.run(body())
@@ -158,7 +158,7 @@ def test_the_order_of_prompts_holds_while_the_host_is_slow():
         client.answering.clear()
         async with bench(client) as (_, pilot):
             for word in ("one", "two", "three"):
-                await pilot.press(*word, "enter")
+                await press(pilot, *word, "enter")
             client.answering.set()
             await until(pilot, lambda: len(client.sent) == 3)
             assert typed(client) == ["one", "two", "three"]
@@ -173,16 +173,16 @@ def test_history_lasts_across_sessions_and_is_the_users_alone(state_home: Path):
     async def body():
         async with bench(NotingClient()) as (app, pilot):
             await say(pilot, "first")
-            await pilot.press("enter", *"second", "enter", *"second", "enter")
+            await press(pilot, "enter", *"second", "enter", *"second", "enter")
             await until(pilot, lambda: len(History_of(state_home).entries) == 2)
         async with bench(NotingClient()) as (app, pilot):
             await until(pilot, lambda: app.prompt.history.entries)
             await say(pilot, "draft")
-            await pilot.press("home", *["delete"] * 5, "up")
+            await press(pilot, "home", *["delete"] * 5, "up")
             assert app.prompt.text == "second"
-            await pilot.press("up", "up")
+            await press(pilot, "up", "up")
             assert app.prompt.text == "first"
-            await pilot.press("down", "down")
+            await press(pilot, "down", "down")
             assert app.prompt.text == ""
 
     asyncio.run(body())
@@ -194,12 +194,12 @@ def test_what_is_typed_searches_the_history_and_comes_back_as_the_draft():
     async def body():
         async with bench(NotingClient()) as (app, pilot):
             for words in ("lower the loss", "plot it", "raise the LOSS weight"):
-                await pilot.press(*words, "enter")
-            await pilot.press(*"loss", "up")
+                await press(pilot, *words, "enter")
+            await press(pilot, *"loss", "up")
             assert app.prompt.text == "raise the LOSS weight"
-            await pilot.press("up")
+            await press(pilot, "up")
             assert app.prompt.text == "lower the loss"
-            await pilot.press("down", "down")
+            await press(pilot, "down", "down")
             assert app.prompt.text == "loss"
 
     asyncio.run(body())
@@ -208,11 +208,11 @@ def test_what_is_typed_searches_the_history_and_comes_back_as_the_draft():
 def test_up_and_down_move_within_many_lines_first():
     async def body():
         async with bench(NotingClient()) as (app, pilot):
-            await pilot.press(*"old", "enter", *"ab", "ctrl+j", *"cd", "up")
+            await press(pilot, *"old", "enter", *"ab", "ctrl+j", *"cd", "up")
             assert app.prompt.text == "ab\ncd"
-            await pilot.press("up")
+            await press(pilot, "up")
             assert app.prompt.text == "ab\ncd", "nothing in the history holds the two lines"
-            await pilot.press("ctrl+c", "up")
+            await press(pilot, "ctrl+c", "up")
             assert app.prompt.text == "old"
 
     asyncio.run(body())
@@ -222,10 +222,10 @@ def test_a_recalled_command_opens_no_list_that_would_catch_the_next_key():
     async def body():
         async with bench(NotingClient()) as (app, pilot):
             await say(pilot, "words")
-            await pilot.press("enter", *"/cost", "enter", "up")
+            await press(pilot, "enter", *"/cost", "enter", "up")
             assert app.prompt.text == "/cost"
             assert not app.prompt.completing.popup.open
-            await pilot.press("up")
+            await press(pilot, "up")
             assert app.prompt.text == "words"
 
     asyncio.run(body())
@@ -268,7 +268,7 @@ def test_a_history_that_cannot_be_written_is_said_once_and_stops_nothing(state_h
         client = NotingClient()
         async with bench(client) as (app, pilot):
             await say(pilot, "hello")
-            await pilot.press("enter")
+            await press(pilot, "enter")
             await until(pilot, lambda: "not kept for other sessions" in text_of(app))
             assert typed(client) == ["hello"]
 
@@ -283,7 +283,7 @@ def test_a_slash_command_reaches_its_action_with_its_words():
         client = NotingClient()
         async with bench(client) as (app, pilot):
             await say(pilot, "/rename a better title")
-            await pilot.press("enter")
+            await press(pilot, "enter")
             await pilot.pause()
             assert app.done == [("rename", "a better title")]
             assert app.prompt.text == ""
@@ -295,13 +295,13 @@ def test_a_slash_command_reaches_its_action_with_its_words():
 def test_the_list_of_commands_is_fuzzy_and_enter_runs_the_chosen_one():
     async def body():
         async with bench(NotingClient()) as (app, pilot):
-            await pilot.press(*"/cmp")
+            await press(pilot, *"/cmp")
             await pilot.pause()
             assert app.prompt.completing.popup.row.shown == "/compact"
-            await pilot.press("tab")
+            await press(pilot, "tab")
             assert app.prompt.text == "/compact "
             assert app.done == []
-            await pilot.press("ctrl+c", *"/th", "enter")
+            await press(pilot, "ctrl+c", *"/th", "enter")
             await pilot.pause()
             assert app.done == [("theme", "")]
 
@@ -312,7 +312,7 @@ def test_an_unknown_command_names_the_nearest_and_stays():
     async def body():
         async with bench(NotingClient()) as (app, pilot):
             await say(pilot, "/rewnid now")
-            await pilot.press("enter")
+            await press(pilot, "enter")
             await until(pilot, lambda: "the nearest is /rewind" in text_of(app))
             assert app.prompt.text == "/rewnid now"
             assert app.done == []
@@ -325,7 +325,7 @@ def test_a_path_is_no_command():
         client = NotingClient()
         async with bench(client) as (app, pilot):
             await say(pilot, "/usr/bin/python is missing")
-            await pilot.press("enter")
+            await press(pilot, "enter")
             await until(pilot, lambda: client.sent)
             assert typed(client) == ["/usr/bin/python is missing"]
             assert app.done == []
@@ -340,7 +340,7 @@ def test_an_exclamation_mark_runs_a_command_of_the_persons_own():
             await say(pilot, "!nvidia-smi -L")
             await pilot.pause()
             assert "! !nvidia-smi" in text_of(app)
-            await pilot.press("enter")
+            await press(pilot, "enter")
             await until(pilot, lambda: client.sent)
             (command,) = client.sent
             assert isinstance(command, RunShell)
@@ -352,12 +352,12 @@ def test_an_exclamation_mark_runs_a_command_of_the_persons_own():
 def test_escape_reaches_the_app_while_nothing_is_open():
     async def body():
         async with bench(NotingClient()) as (app, pilot):
-            await pilot.press(*"/re")
+            await press(pilot, *"/re")
             await pilot.pause()
-            await pilot.press("escape")
+            await press(pilot, "escape")
             assert app.escapes == 0
             assert not app.prompt.completing.popup.open
-            await pilot.press("escape")
+            await press(pilot, "escape")
             assert app.escapes == 1
             assert app.prompt.text == "/re"
 

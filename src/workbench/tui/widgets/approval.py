@@ -99,7 +99,8 @@ class ApprovalCard(Vertical):
 
     def on_mount(self) -> None:
         """The field's keys: Enter sends, Esc goes back."""
-        self.query_one(Editor).on_key_first = self._field_key
+        field = self.query_one(Editor)
+        field.on_key_first, field.on_submit = self._field_key, self._field_sent
         self._drawn = ""
         self._draw()
 
@@ -277,9 +278,7 @@ class ApprovalCard(Vertical):
             return True
         return False
 
-    @on(Editor.Submitted)
-    def _field_sent(self, event: Editor.Submitted) -> None:
-        event.stop()
+    def _field_sent(self) -> None:
         text = self.query_one(Editor).sendable().strip()
         field = self._field
         if field in ("a", "e") and not text:
@@ -291,10 +290,6 @@ class ApprovalCard(Vertical):
             self._answer("no", reason=text)
         elif field == "e":
             self._answer("no", reason=f"run this instead: {text}")
-
-    @on(Editor.Leaving)
-    def _field_left(self, event: Editor.Leaving) -> None:
-        event.stop()  # a field has no history
 
 
 def _what(request: PendingApproval) -> list[Content]:

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 DEBOUNCE = 0.04  # seconds of rest before the host is asked
 _MOST = 50
+_KEYS = ("escape", "up", "down", "tab", "enter")
 
 
 class Completing:
@@ -78,18 +79,19 @@ class Completing:
 
     # --- keys ----------------------------------------------------------------------------------------------
 
-    def key(self, key: str) -> bool:
+    def key(self, key: str, allowed: bool = True) -> bool:
         """Takes KEY if the list is open and it is one of its own."""
+        if key not in _KEYS:
+            return False
+        self.update(allowed)  # letters just before the key may not have been seen yet
         if not self.popup.open:
             return False
         if key == "escape":
             self.close()
         elif key in ("up", "down"):
             self.popup.move(1 if key == "down" else -1)
-        elif key in ("tab", "enter"):
-            return self.take(key == "enter")
         else:
-            return False
+            return self.take(key == "enter")
         return True
 
     def take(self, enter: bool = False) -> bool:

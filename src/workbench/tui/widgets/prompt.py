@@ -17,6 +17,7 @@ from workbench.tui.safe import content
 from workbench.tui.view import View
 from workbench.tui.widgets import slash
 from workbench.tui.widgets.attachments import Attachments, without_unknown
+from workbench.tui.widgets.completion import Completion
 from workbench.tui.widgets.completion_source import Completing
 from workbench.tui.widgets.history import Entry, History, Recall
 from workbench.tui.widgets.prompt_cards import Cards
@@ -71,7 +72,7 @@ class Prompt(View, Vertical):
 
     def on_mount(self) -> None:
         """Earlier prompts are read beside the first frame."""
-        self.editor.on_key_first = self._key
+        self.editor.on_key_first, self.editor.on_submit, self.editor.on_leave = self._key, self._submit, self._leave
         self.run_worker(asyncio.to_thread(self.history.load), exit_on_error=False)
 
     # --- for the rest of the screen ------------------------------------------------------------------------
@@ -153,7 +154,7 @@ class Prompt(View, Vertical):
 
     def _key(self, event: events.Key) -> bool:
         """What a key of the editor does before it edits: completes, answers a card, clears."""
-        if self.completing.key(event.key):
+        if self.completing.key(event.key, allowed=self._recall is None):
             return True
         return self.cards.key(event) or (event.key == "ctrl+c" and self._clear())
 
@@ -188,33 +189,36 @@ class Prompt(View, Vertical):
         if event.text_area is self.editor:
             self.completing.update(allowed=self._recall is None)
 
+    @on(Completion.Taken)
+    def _row_clicked(self, event: Completion.Taken) -> None:
+        event.stop()
+        self.completing.take()
+        self.editor.focus(scroll_visible=False)
+
     @on(Editor.Told)
     def _editor_told(self, event: Editor.Told) -> None:
         self.tell(event.text, error=True)
 
-    @on(Editor.Leaving)
-    def _leaving(self, event: Editor.Leaving) -> None:
+    def _leave(self, up: bool) -> None:
         """Up and down beyond the text walk through earlier prompts."""
-        if self._recall is None:
-            if not event.up:
+        if self._recall is None or self.editor.text != self._recalled:
+            if not up:
                 return
             self._recalled, self._draft = self.editor.text, self.editor.attachments
             self._recall = Recall(self.history.entries, self._recalled)
-        entry = self._recall.earlier() if event.up else self._recall.later()
+        entry = self._recall.earlier() if up else self._recall.later()
         if entry is None:
             return
         is_draft = entry.text == self._recall.draft
         attachments = self._draft if is_draft else Attachments(dict(entry.pastes))
         self.editor.set_text(entry.text if is_draft else without_unknown(entry.text, attachments), attachments)
         self._recalled = self.editor.text
-        if event.up:
+        if up:
             self.editor.move_cursor((0, len(self.editor.document[0])))
 
     # --- sending -------------------------------------------------------------------------------------------
 
-    @on(Editor.Submitted)
-    def _submit(self, event: Editor.Submitted) -> None:
-        event.stop()
+    def _submit(self) -> None:
         self.completing.close()
         typed, text = self.editor.text, self.editor.sendable()
         if not text.strip():

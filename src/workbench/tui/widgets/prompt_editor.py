@@ -8,6 +8,7 @@ from typing import ClassVar
 
 from rich.text import Text
 from textual import events
+from textual.actions import SkipAction
 from textual.binding import Binding, BindingType
 from textual.content import Content
 from textual.message import Message
@@ -35,7 +36,11 @@ def _but_joiners(text: str) -> str:
 
 
 class Editor(TextArea):
-    """A text area that grows with its text. `on_key_first` sees each key before it and says whether it took it."""
+    """A text area that grows with its text.
+
+    `on_key_first` sees each key first and says whether it took it; `on_submit` is Enter where that makes no new line;
+    `on_leave` is up in the first line (True) and down in the last one (False).
+    """
 
     COMPONENT_CLASSES: ClassVar[set[str]] = {"editor--chip", "editor--hint"}
     DEFAULT_CSS = """
@@ -64,16 +69,6 @@ class Editor(TextArea):
             super().__init__()
             self.text = text
 
-    class Submitted(Message):
-        """Enter, where it does not make a new line."""
-
-    class Leaving(Message):
-        """Up in the first line, or down in the last one."""
-
-        def __init__(self, up: bool) -> None:
-            super().__init__()
-            self.up = up
-
     def __init__(self, *, most: int = 8, hints: str = "", placeholder: str = "", id: str | None = None) -> None:  # noqa: A002
         super().__init__(compact=True, highlight_cursor_line=False, placeholder=placeholder, id=id)
         self.cursor_blink = False
@@ -81,7 +76,10 @@ class Editor(TextArea):
         self.attachments = Attachments()
         self.folder = ""
         self.hints = hints
+        # Called at once and not by message: keys that follow in the same moment must find things done.
         self.on_key_first: Callable[[events.Key], bool] = lambda event: False
+        self.on_submit: Callable[[], None] = lambda: None
+        self.on_leave: Callable[[bool], None] = lambda up: None
         self._most = most
         self._usual = placeholder
 
@@ -160,13 +158,17 @@ class Editor(TextArea):
     # --- keys ----------------------------------------------------------------------------------------------
 
     async def _on_key(self, event: events.Key) -> None:
-        """Keys that are not the text area's own; the text area's handler follows unless one was taken."""
+        """Keys that are not the text area's own; its handler, which types letters, follows unless one was taken.
+
+        What a key is bound to is done here and now: by way of the app it would come after letters that follow it
+        closely, as they do over a slow line.
+        """
         if not self.on_key_first(event):
             if event.key in _NEWLINE_KEYS or (event.key == "enter" and self._continued()):
                 self.write("\n")
             elif event.key == "enter":
-                self.post_message(self.Submitted())
-            else:
+                self.on_submit()
+            elif not (action := _BOUND.get(event.key)) or not await self.app.run_action(action, self):
                 return
         event.stop()
         event.prevent_default()
@@ -220,13 +222,29 @@ class Editor(TextArea):
     def action_cursor_up(self, select: bool = False) -> None:
         """Up; in the first line to whatever lies before."""
         if not select and self.navigator.is_first_wrapped_line(self.cursor_location):
-            self.post_message(self.Leaving(up=True))
+            self.on_leave(True)
         else:
             super().action_cursor_up(select)
 
     def action_cursor_down(self, select: bool = False) -> None:
         """Down; in the last line to whatever lies after."""
         if not select and self.navigator.is_last_wrapped_line(self.cursor_location):
-            self.post_message(self.Leaving(up=False))
+            self.on_leave(False)
         else:
             super().action_cursor_down(select)
+
+    def action_cursor_page_up(self) -> None:
+        """The page is the talk's: a prompt has few lines."""
+        raise SkipAction
+
+    def action_cursor_page_down(self) -> None:
+        """The page is the talk's: a prompt has few lines."""
+        raise SkipAction
+
+
+_BOUND = {
+    key.strip(): binding.action
+    for binding in (*TextArea.BINDINGS, *Editor.BINDINGS)
+    if isinstance(binding, Binding)
+    for key in binding.key.split(",")
+}

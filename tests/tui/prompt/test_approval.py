@@ -1,0 +1,387 @@
+"""Calls that wait for a person: what is shown, which keys answer, and that typing on never does."""
+
+import asyncio
+
+import pytest
+
+from support.prompt_bench import Bench, NotingClient, bench, press, say, until
+from support.screens import text_of
+from workbench.protocol import blocks
+from workbench.protocol import events as e
+from workbench.protocol.commands import Approve
+from workbench.tui.widgets.approval import ApprovalCard
+from workbench.tui.widgets.approval_text import command_lines, display_lines
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ApprovalCard, "SETTLE", 0.0)
+    monkeypatch.setattr(ApprovalCard, "HOLD", 0.05)
+
+
+def asked(number: int = 1, **fields) -> e.ApprovalRequested:
+    given = {
+        "request_id": f"a{number}", "call_id": f"c{number}", "tool": "Bash", "input": {"command": "make train"},
+        "rule": "Bash(make *)", "reason": "make runs whatever its file says", "digest": f"digest-{number}",
+        "suggestion": "Bash(make train)",
+    }  # fmt: skip
+    return e.ApprovalRequested(**{**given, **fields})
+
+
+def card(app: Bench) -> ApprovalCard:
+    assert app.prompt.cards.approval is not None
+    return app.prompt.cards.approval
+
+
+async def asks(app: Bench, pilot, *requests: e.ApprovalRequested) -> None:
+    app.happens(*(requests or (asked(),)))
+    await until(pilot, lambda: card(app).display and card(app).query("Spelled"))
+    await pilot.pause()
+
+
+# --- what is shown -----------------------------------------------------------------------------------------
+
+
+def test_padding_tabs_line_ends_and_controls_can_be_seen():
+    lines = [line.plain for line in command_lines("ls  -la   \n\trm -rf x\x1b[2J\u202e \u00a0; a b")]
+    assert lines == ["ls··-la···↵", "→rm -rf x␛[2J\\u{202E} \\u{00A0}; a b"]
+
+
+def test_no_part_of_a_long_command_is_silently_missing():
+    lines = command_lines("x" * 250_000)
+    assert lines[-1].plain == "… 50,000 more characters are not shown"
+
+
+def test_a_diff_keeps_its_signs_and_shows_blanks_at_line_ends():
+    block = blocks.Diff(path="a\nb.py", text="@@ -1 +1 @@\n-    x\n+    y  ", added=1, removed=1)
+    assert [line.plain for line in display_lines([block])] == ["a␊b.py  +1 −1", "@@ -1 +1 @@", "-    x", "+    y··"]
+
+
+def test_it_says_what_where_and_why():
+    async def body():
+        async with bench(NotingClient()) as (app, pilot):
+            await asks(app, pilot, asked(input={"command": "make  train\n\techo done "}), asked(2))
+            screen = text_of(app)
+            for words in ("allow Bash?", "1 of 2", "make··train↵", "→echo done·", "in    /srv/nanogpt",
+                          "why   make runs whatever its file says", "rule  Bash(make *)", "y once"):  # fmt: skip
+                assert words in screen
+
+    asyncio.run(body())
+
+
+def test_markup_and_escapes_in_a_request_are_text():
+    async def body():
+        async with bench(NotingClient()) as (app, pilot):
+            await asks(app, pilot, asked(tool="[red]B\x1b", input={"command": "echo [bold]x[/]"}, reason="[b]why\x07"))
+            screen = text_of(app)
+            assert "allow [red]B␛?" in screen
+            assert "echo [bold]x[/]" in screen
+            assert "why   [b]why␇" in screen
+
+    asyncio.run(body())
+
+
+def test_a_long_command_scrolls_and_says_how_much_is_below():
+    async def body():
+        async with bench(NotingClient(), size=(80, 36)) as (app, pilot):
+            await asks(app, pilot, asked(input={"command": "\n".join(f"step {n}" for n in range(40))}))
+            await until(pilot, lambda: "↓ 28 more lines" in text_of(app))
+            await press(pilot, "pagedown", "down")
+            await until(pilot, lambda: "step 22" in text_of(app) and "step 10" not in text_of(app))
+            await until(pilot, lambda: "↓ 17 more lines" in text_of(app))
+
+    asyncio.run(body())
+
+
+def test_the_whole_command_is_shown_though_the_state_holds_only_its_beginning():
+    async def body():
+        command = "echo " + "x" * 20_000 + " ; rm -rf /"
+        async with bench(NotingClient(), size=(80, 30)) as (app, pilot):
+            await asks(app, pilot, asked(input={"command": command}))
+            await press(pilot, *["pagedown"] * 30)
+            await until(pilot, lambda: "rm -rf /" in text_of(app))
+
+    asyncio.run(body())
+
+
+# --- answers -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("key", "decision"), [("y", "once"), ("s", "session")])
+def test_one_key_answers_with_the_digest_that_was_shown(key: str, decision: str):
+    async def body():
+        client = NotingClient()
+        async with bench(client) as (app, pilot):
+            await asks(app, pilot)
+            await press(pilot, key)
+            await until(pilot, lambda: client.sent)
+            (answer,) = client.sent
+            assert isinstance(answer, Approve)
+            assert (answer.request_id, answer.digest, answer.decision) == ("a1", "digest-1", decision)
+            await pilot.pause()
+            assert not card(app).display
+
+    asyncio.run(body())
+
+
+def test_always_shows_the_rule_and_saves_it_as_edited():
+    async def body():
+        client = NotingClient()
+        async with bench(client) as (app, pilot):
+            await asks(app, pilot)
+            await press(pilot, "a")
+            await until(pilot, lambda: card(app).editing)
+            await pilot.pause()
+            assert "this rule will be saved" in text_of(app)
+            assert client.sent == []
+            await press(pilot, *["left"] * 6, *["delete"] * 5, *"test", "enter")
+            await until(pilot, lambda: client.sent)
+            assert (client.sent[0].decision, client.sent[0].rule) == ("always", "Bash(make test)")
+            await pilot.pause()
+            assert app.prompt.editor.has_focus
+
+    asyncio.run(body())
+
+
+def test_a_call_without_a_rule_to_save_offers_no_always():
+    async def body():
+        client = NotingClient()
+        async with bench(client) as (app, pilot):
+            await asks(app, pilot, asked(suggestion=None, tool="Edit", input={"file_path": "a"}))
+            assert "always" not in text_of(app)
+            assert "edit first" not in text_of(app)
+            await press(pilot, "a")
+            await pilot.pause(0.1)
+            assert client.sent == []
+            assert app.prompt.text == "a"
+
+    asyncio.run(body())
+
+
+def test_no_takes_a_reason_and_escape_goes_back():
+    async def body():
+        client = NotingClient()
+        async with bench(client) as (app, pilot):
+            await asks(app, pilot)
+            await press(pilot, "n")
+            await until(pilot, lambda: card(app).editing)
+            await press(pilot, "escape")
+            await until(pilot, lambda: app.prompt.editor.has_focus)
+            assert (client.sent, app.escapes) == ([], 0)
+            await press(pilot, "n")
+            await until(pilot, lambda: card(app).editing)
+            await say(pilot, "use make test")
+            await press(pilot, "enter")
+            await until(pilot, lambda: client.sent)
+            assert (client.sent[0].decision, client.sent[0].reason) == ("no", "use make test")
+
+    asyncio.run(body())
+
+
+def test_an_edited_command_is_a_no_that_says_what_to_run():
+    async def body():
+        client = NotingClient()
+        async with bench(client) as (app, pilot):
+            await asks(app, pilot)
+            await press(pilot, "e")
+            await until(pilot, lambda: card(app).editing)
+            await press(pilot, "space", *"-n", "enter")
+            await until(pilot, lambda: client.sent)
+            assert (client.sent[0].decision, client.sent[0].reason) == ("no", "run this instead: make train -n")
+
+    asyncio.run(body())
+
+
+def test_a_click_answers():
+    async def body():
+        client = NotingClient()
+        async with bench(client) as (app, pilot):
+            await asks(app, pilot)
+            line = card(app).query_one("Line")
+            assert await pilot.click(line, offset=(0, 0))
+            await until(pilot, lambda: client.sent)
+            assert client.sent[0].decision == "once"
+
+    asyncio.run(body())
+
+
+def test_an_answer_that_is_not_taken_shows_the_card_again_and_why():
+    async def body():
+        client = NotingClient()
+        client.refuse = "the call is another one by now"
+        async with bench(client) as (app, pilot):
+            await asks(app, pilot)
+            await press(pilot, "y")
+            await until(pilot, lambda: client.sent)
+            await until(pilot, lambda: "not taken: the call is another one by now" in text_of(app))
+
+    asyncio.run(body())
+
+
+# --- never by typing ---------------------------------------------------------------------------------------
+
+
+def test_enter_alone_never_approves():
+    async def body():
+        client = NotingClient()
+        async with bench(client) as (app, pilot):
+            await asks(app, pilot)
+            await press(pilot, "enter", "enter", "space", "enter")
+            await pilot.pause(0.1)
+            assert client.sent == []
+
+    asyncio.run(body())
+
+
+def test_who_was_typing_types_on():
+    async def body():
+        client = NotingClient()
+        async with bench(client) as (app, pilot):
+            await press(pilot, *"then l")
+            await asks(app, pilot)
+            assert "tab to answer" in text_of(app)
+            await press(pilot, *"say")
+            await pilot.pause(0.1)
+            assert app.prompt.text == "then lsay"
+            assert client.sent == []
+            await press(pilot, "tab", "y")
+            await until(pilot, lambda: client.sent)
+            assert client.sent[0].decision == "once"
+            assert app.prompt.text == "then lsay", "the draft is still there"
+
+    asyncio.run(body())
+
+
+def test_a_word_that_begins_with_an_answers_letter_is_a_word(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(ApprovalCard, "HOLD", 5.0)
+
+    async def body():
+        for word in ("yes but", "sure", "and", "no", "Yes"):
+            client = NotingClient()
+            async with bench(client) as (app, pilot):
+                await asks(app, pilot)
+                await press(pilot, *word)
+                await pilot.pause()
+                assert app.prompt.text == word
+                assert client.sent == []
+                assert "tab to answer" in text_of(app)
+
+    asyncio.run(body())
+
+
+def test_a_key_right_after_the_card_came_was_for_the_prompt(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(ApprovalCard, "SETTLE", 60.0)
+
+    async def body():
+        client = NotingClient()
+        async with bench(client) as (app, pilot):
+            await asks(app, pilot)
+            await press(pilot, "y")
+            await pilot.pause(0.2)
+            assert (app.prompt.text, client.sent) == ("y", [])
+
+    asyncio.run(body())
+
+
+def test_a_paste_answers_nothing():
+    async def body():
+        client = NotingClient()
+        async with bench(client) as (app, pilot):
+            await asks(app, pilot)
+            await say(pilot, "y")
+            await pilot.pause(0.1)
+            assert (app.prompt.text, client.sent) == ("y", [])
+            assert "tab to answer" in text_of(app)
+
+    asyncio.run(body())
+
+
+def test_the_card_takes_no_focus_from_elsewhere():
+    async def body():
+        client = NotingClient()
+        async with bench(client) as (app, pilot):
+            app.query_one("#talk").focus()
+            await asks(app, pilot)
+            assert app.focused.id == "talk"
+            await press(pilot, "y")
+            await pilot.pause(0.1)
+            assert client.sent == []
+            assert "i to answer" in text_of(app)
+            app.prompt.focus()
+            await pilot.pause()
+            await press(pilot, "y")
+            await until(pilot, lambda: client.sent)
+
+    asyncio.run(body())
+
+
+# --- more than one, and other people -----------------------------------------------------------------------
+
+
+def test_two_requests_are_answered_one_after_the_other():
+    async def body():
+        client = NotingClient()
+        async with bench(client) as (app, pilot):
+            await asks(app, pilot, asked(), asked(2, input={"command": "make clean"}))
+            await press(pilot, "y")
+            await until(pilot, lambda: client.sent)
+            await until(pilot, lambda: "make clean" in text_of(app))
+            assert "1 of 2" not in text_of(app)
+            app.happens(e.ApprovalResolved(request_id="a1", decision="once", by="me"))
+            await press(pilot, "s")
+            await until(pilot, lambda: len(client.sent) == 2)
+            assert [answer.request_id for answer in client.sent] == ["a1", "a2"]
+            assert [answer.decision for answer in client.sent] == ["once", "session"]
+
+    asyncio.run(body())
+
+
+def test_a_key_for_the_first_request_does_not_answer_the_one_behind_it(monkeypatch: pytest.MonkeyPatch):
+    async def body():
+        client = NotingClient()
+        async with bench(client) as (app, pilot):
+            await asks(app, pilot, asked(), asked(2))
+            monkeypatch.setattr(ApprovalCard, "SETTLE", 60.0)
+            app.happens(e.ApprovalResolved(request_id="a1", decision="no", by="ana"))
+            await press(pilot, "y")
+            await pilot.pause(0.2)
+            assert client.sent == []
+            assert app.prompt.text == ""
+
+    asyncio.run(body())
+
+
+@pytest.mark.parametrize(
+    ("decision", "words"),
+    [("once", "Bash: allowed once by ana"), ("no", "Bash: refused by ana"), ("gone", "Bash: no longer asked")],
+)
+def test_resolved_elsewhere_the_card_goes_and_says_by_whom(decision: str, words: str):
+    async def body():
+        client = NotingClient()
+        async with bench(client) as (app, pilot):
+            await asks(app, pilot)
+            await press(pilot, "a")
+            await until(pilot, lambda: card(app).editing)
+            app.happens(e.ApprovalResolved(request_id="a1", decision=decision, by="ana"))
+            await until(pilot, lambda: words in text_of(app))
+            assert not card(app).display
+            await until(pilot, lambda: app.prompt.editor.has_focus)
+            await press(pilot, *"on")
+            assert app.prompt.text == "on"
+            assert client.sent == []
+
+    asyncio.run(body())
+
+
+def test_a_request_that_was_there_before_the_screen_is_asked_too():
+    async def body():
+        client = NotingClient()
+        async with bench(client) as (app, pilot):
+            app.happens(asked())
+            app.prompt.show_session(app.state, ())
+            await pilot.pause()
+            await press(pilot, "y")
+            await until(pilot, lambda: client.sent)
+            assert client.sent[0].digest == "digest-1"
+
+    asyncio.run(body())

@@ -1,0 +1,141 @@
+"""Pastes and pictures: chips at the prompt, whole in what is sent."""
+
+import asyncio
+import base64
+import time
+from pathlib import Path
+
+import pytest
+
+from support.prompt_bench import NotingClient, bench, press, say, until
+from support.screens import text_of
+from workbench.tui.widgets.attachments import PICTURE_BYTES, Attachments, is_long, picture_paths
+
+PNG = base64.b64decode(
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
+)
+
+
+def test_what_is_long():
+    assert not is_long("a" * 2_000)
+    assert is_long("a" * 2_001)
+    assert not is_long("\n" * 19 + "x")
+    assert is_long("\n" * 20 + "x")
+
+
+def test_a_paste_becomes_a_chip_and_is_sent_whole():
+    async def body():
+        client = NotingClient()
+        text = "line\n" * 312
+        async with bench(client) as (app, pilot):
+            await press(pilot, *"why ")
+            await say(pilot, text)
+            assert app.prompt.text == "why [paste 1: 312 lines]"
+            await say(pilot, "x" * 5_000)
+            assert app.prompt.text == "why [paste 1: 312 lines][paste 2: 1 line, 5 k characters]"
+            await press(pilot, "backspace")
+            assert app.prompt.text == "why [paste 1: 312 lines]", "a chip goes as one"
+            await press(pilot, "enter")
+            await until(pilot, lambda: client.sent)
+            assert client.sent[0].text == "why " + text.strip()
+            assert client.sent[0].content == ()
+            await press(pilot, "up")
+            assert app.prompt.text == "why [paste 1: 312 lines]"
+            await press(pilot, "enter")
+            await until(pilot, lambda: len(client.sent) == 2)
+            assert client.sent[1].text == client.sent[0].text
+
+    asyncio.run(body())
+
+
+def test_ten_megabytes_stall_nothing():
+    async def body():
+        client = NotingClient()
+        text = "0123456789abcdef\n" * 650_000
+        async with bench(client) as (app, pilot):
+            began = time.perf_counter()
+            await say(pilot, text)
+            await press(pilot, "a")
+            assert time.perf_counter() - began < 2.0
+            assert app.prompt.text == "[paste 1: 650,000 lines, 11.1 M characters]a"
+            await press(pilot, "enter")
+            await until(pilot, lambda: client.sent)
+            assert client.sent[0].text == text + "a"
+            await press(pilot, "up")
+            assert app.prompt.text == "a", "the history keeps no megabytes, and promises none"
+
+    asyncio.run(body())
+
+
+def test_a_text_that_comes_back_from_a_rewind_is_a_chip_when_it_is_huge():
+    async def body():
+        async with bench(NotingClient()) as (app, pilot):
+            app.prompt.put("short\nwords")
+            assert app.prompt.text == "short\nwords"
+            app.prompt.put("line\n" * 100_000)
+            await pilot.pause()
+            assert app.prompt.text.startswith("[paste 1: 100,000 lines")
+
+    asyncio.run(body())
+
+
+def test_a_pasted_text_that_looks_like_a_chip_stays_text():
+    chips = Attachments()
+    first = chips.add_paste("say [paste 2: 30 lines]\n" * 30)
+    second = chips.add_paste("second\n" * 30)
+    assert second == "[paste 2: 30 lines]"
+    assert chips.expand(f"{first} {second}") == "say [paste 2: 30 lines]\n" * 30 + " " + "second\n" * 30
+
+
+def test_a_pasted_path_of_a_picture_becomes_a_picture(tmp_path: Path):
+    (tmp_path / "loss curve.png").write_bytes(PNG)
+
+    async def body():
+        for pasted in (f"{tmp_path}/loss curve.png", f"'{tmp_path}/loss curve.png' ", f"{tmp_path}/loss\\ curve.png",
+                       f"file://{tmp_path}/loss%20curve.png"):  # fmt: skip
+            client = NotingClient()
+            async with bench(client) as (app, pilot):
+                await press(pilot, *"see ")
+                await say(pilot, pasted)
+                await until(pilot, lambda app=app: app.prompt.text == "see [image 1: loss curve.png] ")
+                await press(pilot, *"ok?", "enter")
+                await until(pilot, lambda client=client: client.sent)
+                (prompt,) = client.sent
+                assert prompt.text == "see [image 1: loss curve.png] ok?"
+                before, image, after = prompt.content
+                assert before == {"type": "text", "text": "see [image 1: loss curve.png]"}
+                assert image["source"]["media_type"] == "image/png"
+                assert base64.b64decode(image["source"]["data"]) == PNG
+                assert after == {"type": "text", "text": " ok?"}
+
+    asyncio.run(body())
+
+
+def test_several_pictures_dropped_at_once_and_one_relative_to_the_workspace(tmp_path: Path):
+    for name in ("a.png", "b.png"):
+        (tmp_path / name).write_bytes(PNG)
+    assert picture_paths(f"{tmp_path}/a.png {tmp_path}/b.png", "/") == [tmp_path / "a.png", tmp_path / "b.png"]
+    assert picture_paths("a.png", str(tmp_path)) == [tmp_path / "a.png"]
+    assert picture_paths("look at a.png", str(tmp_path)) == []
+    assert picture_paths("it's a.png", str(tmp_path)) == []
+    assert picture_paths("missing.png", str(tmp_path)) == []
+    assert picture_paths("\x00.png", str(tmp_path)) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "why"),
+    [
+        ("fake.png", b"no picture at all", "holds no PNG, JPEG, GIF or WebP picture"),
+        ("huge.png", PNG + bytes(PICTURE_BYTES), "at most 3.75 MB can be sent"),
+    ],
+)
+def test_a_picture_that_cannot_be_sent_stays_a_path_and_says_why(tmp_path: Path, name: str, data: bytes, why: str):
+    (tmp_path / name).write_bytes(data)
+
+    async def body():
+        async with bench(NotingClient()) as (app, pilot):
+            await say(pilot, f"{tmp_path}/{name}")
+            await until(pilot, lambda: why in text_of(app))
+            assert app.prompt.text == f"{tmp_path}/{name}"
+
+    asyncio.run(body())
