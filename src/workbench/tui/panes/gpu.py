@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from typing import Any, ClassVar
 
+from rich.cells import cell_len
 from textual._context import NoActiveAppError
 from textual.app import App
 from textual.content import Content
@@ -15,6 +16,7 @@ from workbench.host.telemetry import Gpu, GpuProcess, Host, Sample, Telemetry, w
 from workbench.protocol.events import Envelope
 from workbench.protocol.state import SessionState
 from workbench.tui.panes.rows import Part, Rows, chrome, cut, row
+from workbench.tui.safe import safe
 from workbench.tui.view import Pane
 from workbench.tui.widgets.spark import bins, spark
 
@@ -284,11 +286,11 @@ def _processes(processes: Sequence[GpuProcess], width: int) -> Iterator[Content]
     if not processes:
         return
     ranked = sorted(processes, key=lambda one: -(one.memory or 0))
-    users = [one.user or words.DASH for one in ranked]
-    user = min(12, max(map(len, users)))
+    users = [safe(one.user or words.DASH) for one in ranked]
+    user = min(12, max(map(cell_len, users)))
     room = min(width, NAMED_FOR) - 2 - 2 - user - 2 - 5
-    names = [_name(one) for one in ranked]
-    wide = max(8, min(room, max(len(name) for name in names)))
+    names = [safe(_name(one)) for one in ranked]
+    wide = max(8, min(room, max(map(cell_len, names))))
     for process, name, owner in zip(ranked, names, users, strict=True):
         size = f"{words.size(process.memory):>5}"
         yield row((f"  {_fit(name, wide)}", "$muted"), (f"  {_fit(owner, user)}", "$muted-2"), (f"  {size}", "$muted"))
@@ -301,7 +303,7 @@ def _name(process: GpuProcess) -> str:
 
 def _fit(text: str, width: int) -> str:
     shown = cut(text, width)
-    return shown + " " * (width - Content(shown).cell_length)
+    return shown + " " * (width - cell_len(shown))
 
 
 # --- the machine -------------------------------------------------------------------------------------------
@@ -312,7 +314,7 @@ _NOMINAL = (8, 12, 12, 16, 24)  # room for each figure, so that the next ones st
 def _host(host: Host, width: int) -> Iterator[Content]:
     line = "host"
     for part, nominal in zip(words.host_parts(host), _NOMINAL, strict=False):
-        if len(line) + 2 + len(part) > width and line.strip():
+        if len(line) + 2 + max(nominal, len(part)) > width and line.strip():
             yield row((line.rstrip(), "$muted"))
             line = "    "
         line += f"  {part:<{nominal}}"

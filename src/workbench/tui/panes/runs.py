@@ -5,6 +5,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from typing import ClassVar
 
+from rich.cells import cell_len
 from textual.content import Content
 from textual.timer import Timer
 
@@ -110,7 +111,7 @@ class RunsPane(Pane, Rows):
         sign, colour, style, state = _look(shell)
         right = f"{state}  {age:>7}" if state else f"{age:>7}"
         command = cut(" ".join(shell.command.split()), max(8, width - 4 - len(right)))
-        gap = " " * max(2, width - 2 - Content(command).cell_length - len(right))
+        gap = " " * max(2, width - 2 - cell_len(command) - len(right))
         return row((f"{sign} ", colour), (command, style), (gap + right, "$muted"))
 
     # --- the clock -----------------------------------------------------------------------------------------
