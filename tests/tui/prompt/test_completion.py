@@ -99,6 +99,24 @@ def test_a_whole_name_is_sent_by_enter():
     asyncio.run(body())
 
 
+def test_tab_waits_for_the_host_and_never_leaves_a_word_that_is_a_file():
+    async def body():
+        client = NotingClient(FILES)
+        async with bench(client) as (app, pilot):
+            await press(pilot, *"@READ", "tab", "x")
+            await until(pilot, lambda: client.asked)
+            await until(pilot, lambda: app.prompt.completing.popup.open)
+            assert app.prompt.text == "@READx", "what was typed after the key is another word"
+            await press(pilot, "backspace", "tab")
+            await until(pilot, lambda: app.prompt.text == "@README.md ")
+            await press(pilot, *"@nothing", "tab")
+            await until(pilot, lambda: "no file of that name" in text_of(app))
+            await press(pilot, "tab", "!")
+            assert app.prompt.text == "@README.md @nothing!"
+
+    asyncio.run(body())
+
+
 def test_fast_typing_asks_the_host_once():
     async def body():
         client = NotingClient(FILES)

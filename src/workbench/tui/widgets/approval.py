@@ -5,24 +5,26 @@ from typing import ClassVar
 
 from textual import events, on
 from textual.app import ComposeResult
-from textual.containers import Vertical
+from textual.containers import Container, Vertical
 from textual.content import Content
 from textual.message import Message
 from textual.timer import Timer
 from textual.widgets import Static
 
+from workbench.protocol.bounds import clip
 from workbench.protocol.state import PendingApproval
-from workbench.tui.safe import content, safe
+from workbench.tui.safe import content
 from workbench.tui.widgets.approval_text import Spelled, command_lines, display_lines, input_lines
 from workbench.tui.widgets.line import Line, Part
 from workbench.tui.widgets.prompt_editor import Editor
 
-_CHOICES = {"y": "once", "s": "this session", "a": "always", "n": "no", "e": "edit first"}
+_CHOICES = {"y": "once", "s": "session", "a": "always", "n": "no", "e": "edit"}
 _FIELDS = {
     "a": "this rule will be saved, as it stands here · enter saves · esc goes back",
     "n": "no, because … (may be empty; the agent is told) · enter sends · esc goes back",
     "e": "run this instead (the agent is told) · enter sends · esc goes back",
 }
+_MOST_SAID = 400  # characters of a reason or a rule
 _SCROLLS = {"up": -1, "down": 1, "pageup": -10, "pagedown": 10}
 DECIDED = {
     "once": "allowed once",
@@ -45,7 +47,12 @@ class ApprovalCard(Vertical):
         height: auto; border: round $border-dim; border-title-color: $foreground; padding: 0 1; margin: 0;
         border-title-style: bold; border-subtitle-color: $muted;
         &.-armed { border: round $agent; }
-        #why { height: auto; color: $muted; margin-top: 1; }
+        #facts {
+            layout: grid; grid-size: 2; grid-columns: 6 1fr; grid-rows: auto; height: auto; margin-top: 1;
+            Static { height: auto; max-height: 4; }
+            .name { color: $muted-2; }
+            .said { color: $muted; }
+        }
         Line { margin-top: 1; }
         #field-label { height: auto; color: $muted; margin-top: 1; display: none; }
         Editor { display: none; background: $panel; padding: 0 1; }
@@ -90,7 +97,10 @@ class ApprovalCard(Vertical):
     def compose(self) -> ComposeResult:
         """What, where and why, the keys, and a field that opens when it is needed."""
         yield Spelled()
-        yield Static(id="why")
+        with Container(id="facts"):
+            for name in ("in", "why", "rule"):
+                yield Static(name, classes=f"{name} name")
+                yield Static(classes=f"{name} said")
         yield Line()
         yield Static(id="field-label")
         field = Editor(most=6)
@@ -142,10 +152,17 @@ class ApprovalCard(Vertical):
             self._drawn = self.request.request_id
             self.border_title = Content("allow ") + content(self.request.tool[:60]) + Content("?")
             self.query_one(Spelled).show(_what(self.request))
-            self.query_one("#why", Static).update(_why(self.request, self._where))
+            self._tell_facts(self.request)
             self.call_after_refresh(self._draw)  # once it is known how much of it can be seen
         self.set_class(self.armed or bool(self._field), "-armed")
         self.query_one(Line).put(self._parts())
+
+    def _tell_facts(self, request: PendingApproval) -> None:
+        reason = request.reason or "no rule allows it"
+        for name, said in (("in", self._where), ("why", reason), ("rule", request.rule or "")):
+            for part in self.query(f".{name}").results(Static):
+                part.display = bool(said)
+            self.query_one(f".{name}.said", Static).update(content(clip(said, _MOST_SAID)))
 
     def _parts(self) -> list[Part]:
         parts = [Part(f"not taken: {self.told}   ", "$error")] if self.told else []
@@ -298,11 +315,3 @@ def _what(request: PendingApproval) -> list[Content]:
         others = {name: value for name, value in request.input.items() if name != "command"}
         return [*command_lines(command), *input_lines(others)]
     return display_lines(request.display) or input_lines(request.input) or [Content("nothing more is said of it")]
-
-
-def _why(request: PendingApproval, where: str) -> Content:
-    lines = [f"in    {safe(where)}"] if where else []
-    lines.append(f"why   {safe(request.reason) or 'no rule allows it'}")
-    if request.rule:
-        lines.append(f"rule  {safe(request.rule)}")
-    return Content("\n".join(lines))

@@ -123,7 +123,7 @@ class Completion(Widget):
         names = min(max((cell_len(safe(row.shown)) for row in shown), default=0), width - 2)
         lines = [self._line(row, self._top + at == self._at, names, width) for at, row in enumerate(shown)]
         if self.note:
-            lines.append(Content.styled(_left_cut(safe(self.note), width), "$muted"))
+            lines.append(Content.styled("  " + _left_cut(safe(self.note), width - 2), "$muted"))
         return Content("\n").join(lines)
 
     def _line(self, row: Row, chosen: bool, names: int, width: int) -> Content:

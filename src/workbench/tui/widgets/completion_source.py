@@ -23,13 +23,15 @@ class Completing:
         self._owner, self._editor, self.popup = owner, editor, Completion()
         self._at: tuple[str, int, int, str] | None = None  # kind, row, column, pattern
         self._dismissed: tuple[str, int, int] | None = None
+        self._asking = False
+        self._take_first = False  # tab was pressed before the host had answered
 
     def update(self, allowed: bool = True) -> None:
         """Opens, narrows or closes the list, by what stands before the cursor."""
         at = self._place() if allowed and self._editor.selection.is_empty else None
         if at == self._at:
             return
-        before, self._at = self._at, at
+        before, self._at, self._take_first, self._asking = self._at, at, False, False
         if at is None or at[:3] == self._dismissed:
             self._dismissed = at[:3] if at else None
             self.popup.show([])
@@ -41,6 +43,7 @@ class Completing:
             return
         same = before is not None and before[:3] == at[:3]
         self.popup.show(narrowed(self.popup.rows, at[3]) if same else [])
+        self._asking = True
         self._owner.run_worker(self._find(at), group="files", exclusive=True, exit_on_error=False)
 
     def close(self) -> None:
@@ -62,6 +65,7 @@ class Completing:
         await asyncio.sleep(DEBOUNCE)
         client = getattr(self._owner.app, "client", None)
         if client is None:
+            self._asking = False
             self.popup.show([], "files can be named here once a session is open")
             return
         try:
@@ -70,10 +74,13 @@ class Completing:
             page, note = None, f"no list of files: {error or type(error).__name__}"
         if at != self._at or at[:3] == self._dismissed:
             return
+        self._asking = False
         if isinstance(page, Paths):
             note = f"{page.total - len(page.paths):,} more" if page.total > len(page.paths) else ""
             note = note or ("" if page.paths else "no file of that name")
             self.popup.show([file_row(path) for path in page.paths], note)
+            if self._take_first:
+                self.take()
         elif page is None:
             self.popup.show([], note)
 
@@ -84,6 +91,9 @@ class Completing:
         if key not in _KEYS:
             return False
         self.update(allowed)  # letters just before the key may not have been seen yet
+        if key == "tab" and self._at and self._at[:3] != self._dismissed and not self.popup.row:
+            self._take_first = self._asking
+            return True
         if not self.popup.open:
             return False
         if key == "escape":
