@@ -7,7 +7,7 @@ import asyncio
 import os
 import shutil
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import msgspec
@@ -149,9 +149,16 @@ class Snapshots:
     def _preview(self, snapshot: str) -> Difference:
         with self._busy:
             then, now = self._read(self._number(snapshot)), self._now()
-            deltas = self._store.compare(then.held, now)
-            files = tuple(change_of(one, self.shown(one.path)) for one in deltas)
-            return Difference(files=files, notes=self._lost(then, now))
+            deltas, notes = self._restorable(self._store.compare(then.held, now), then.held, now)
+            return Difference(files=self._told(deltas), notes=tuple(notes))
+
+    def _restorable(self, deltas: list[Delta], then: Held, now: Held) -> tuple[list[Delta], list[str]]:
+        """The DELTAS that a restore may carry out, and words about files that one of the two does not hold."""
+        unheld = {one.path for one in (*then.left_out, *now.left_out)}
+        return [one for one in deltas if one.path not in unheld], self._lost(then, now)
+
+    def _told(self, deltas: Iterable[Delta]) -> tuple[FileChange, ...]:
+        return tuple(change_of(one, self.shown(one.path)) for one in deltas)
 
     def _since(self, snapshot: str) -> list[Delta]:
         with self._busy:
@@ -173,49 +180,54 @@ class Snapshots:
     def _restore(self, snapshot: str) -> Difference:
         with self._busy:
             then, now = self._read(self._number(snapshot)), self._now()
-            deltas = self._store.compare(now, then.held)
-            unheld = {one.path for one in now.left_out}
-            notes = list(self._lost(then, now))
-            wanted = [one for one in deltas if one.path not in unheld]
-            failed: list[tuple[bytes, str]] = []
+            deltas, notes = self._restorable(self._store.compare(now, then.held), then.held, now)
+            done: list[Delta] = []
             for root in sorted(self._roots, key=len, reverse=True):
-                mine = [one for one in wanted if one.path.startswith(root.rstrip(b"/") + b"/")]
-                wanted = [one for one in wanted if one not in mine]
-                if mine:
-                    failed += self._put_back(root, mine, then.held)
-            bad = {path for path, _ in failed}
-            notes += [f"{self.shown(path)} could not be put back: {why}" for path, why in failed]
-            done = [one for one in deltas if one.path not in bad | unheld]
-            return Difference(files=tuple(change_of(one, self.shown(one.path)) for one in done), notes=tuple(notes))
+                mine = [one for one in deltas if one.path.startswith(root.rstrip(b"/") + b"/")]
+                deltas = [one for one in deltas if one not in mine]
+                done += self._put_back(root, mine, then.held, notes) if mine else []
+            return Difference(files=self._told(sorted(done, key=lambda one: one.path)), notes=tuple(notes))
 
-    def _put_back(self, root: bytes, deltas: list[Delta], held: Held) -> list[tuple[bytes, str]]:
+    def _put_back(self, root: bytes, deltas: list[Delta], held: Held, notes: list[str]) -> list[Delta]:
+        """Carries DELTAS out below ROOT; returns those that were. NOTES get the others."""
+        new = [one for one in deltas if one.new]
+        contents = self._store.read([one.new.oid for one in new if one.new])
         try:
             with Writer(root, f"{STAGE}{self._session}", held) as writer:
-                new = [(one, one.new.oid) for one in deltas if one.new]
-                for (delta, _), content in zip(new, self._store.read([oid for _, oid in new]), strict=True):
+                for delta, content in zip(new, contents, strict=True):
                     writer.stage(delta, content)
-                writer.remove([one.path for one in deltas if one.new is None])
+                # The rules of then decide what is ignored: a file that they leave out was there, and nobody kept it.
+                writer.place_early(b".gitignore")
+                gone = [one.path for one in deltas if one.new is None]
+                spared = self._store.ignored() & set(gone) if gone else set()
+                writer.remove([path for path in gone if path not in spared])
                 writer.place()
-                return writer.failed
         except OSError as error:
             raise SnapshotError(f"{os.fsdecode(root)}: nothing was put back: {error.strerror or error}") from None
+        notes += [f"{self.shown(path)} could not be put back: {why}" for path, why in writer.failed]
+        if spared:
+            notes.append(f"{len(spared)} file(s) stay because the ignore rules of then leave them out")
+        bad = spared | {path for path, _ in writer.failed}
+        return [one for one in deltas if one.path not in bad]
 
     # --- words and names ---
 
-    def _lost(self, then: Record, now: Held) -> tuple[str, ...]:
-        """What is too large to be kept and yet changed since THEN."""
-        before = {one.path: one for one in then.held.left_out}
-        here = {one.path: one for one in now.left_out}
+    def _lost(self, then: Held, now: Held) -> list[str]:
+        """What is not kept and yet changed between the two."""
+        before, here = ({one.path: one for one in held.left_out} for held in (then, now))
         notes = []
         for path in sorted(before.keys() | here.keys()):
             if before.get(path) == here.get(path):
                 continue
+            size = f"{(here.get(path) or before[path]).size / 1e6:,.1f} MB"
             if path in here:
-                word = "changed" if path in before else "came"
-                notes.append(f"{self.shown(path)} ({here[path].size / 1e6:,.0f} MB) {word} since and stays: too large")
-            elif not os.path.lexists(path):
-                notes.append(f"{self.shown(path)} ({before[path].size / 1e6:,.0f} MB) is gone: too large to be kept")
-        return tuple(notes)
+                word = "changed" if path in before else "came or grew"
+                notes.append(f"{self.shown(path)} ({size}) {word} since and stays as it is: not kept in snapshots")
+            elif os.path.lexists(path):
+                notes.append(f"{self.shown(path)} was {size} then, not kept in snapshots, and stays as it is")
+            else:
+                notes.append(f"{self.shown(path)} ({size}) is gone and cannot come back: not kept in snapshots")
+        return notes
 
     def shown(self, path: bytes) -> str:
         """PATH for people: relative where it lies in the workspace."""

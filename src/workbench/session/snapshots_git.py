@@ -4,7 +4,7 @@ Files are listed against a private index, whose stat cache makes an unchanged tr
 user's git applies them. Paths are bytes.
 """
 # pathlib takes no bytes:
-# ruff: noqa: PTH112, PTH113, PTH118, PTH119
+# ruff: noqa: PTH112, PTH113, PTH118, PTH119, PTH120
 
 import os
 import re
@@ -16,7 +16,6 @@ from pathlib import Path
 from workbench.session.scan import MAX_FILES, SKIPPED, git
 from workbench.session.snapshots_held import (
     EXECUTABLE,
-    KEPT_LEFT_OUT,
     LINK,
     PLAIN,
     Delta,
@@ -29,7 +28,7 @@ from workbench.session.snapshots_held import (
 from workbench.session.snapshots_repo import Repository, Unit
 
 STAGE = ".mlwb-restore-"
-_UNITS = 50
+_UNITS = 200
 _TRIES = 3  # a file may change while git reads it
 _BULK = 500  # so many new files at once go into one pack
 _BULK_SINCE = (2, 38)  # git: earlier ones would write a pack for each
@@ -83,11 +82,10 @@ class GitStore:
             if not any(root.startswith(unit.root.rstrip(b"/") + b"/") for unit in self._units.values()):
                 self._unit(root)
 
-    def _unit(self, root: bytes) -> Unit | None:
+    def _unit(self, root: bytes) -> Unit:
         if root not in self._units:
             if len(self._units) >= _UNITS:
-                self._note(f"there are more than {_UNITS} repositories in the workspace: the rest is not in snapshots")
-                return None
+                raise SnapshotError(f"the workspace holds more than {_UNITS} repositories: no snapshots are taken")
             self._units[root] = self._new_unit(root)
         return self._units[root]
 
@@ -122,7 +120,7 @@ class GitStore:
         pending = [root for root in self._roots if root in self._units]
         while pending:
             unit = self._unit(pending.pop(0))
-            if unit is None or not os.path.isdir(unit.root):
+            if not os.path.isdir(unit.root):
                 continue
             pending += self._sync(unit, taken)
             trees.append(Tree(unit.root, unit.top, unit.tree or ""))
@@ -131,8 +129,7 @@ class GitStore:
             self._note(_left_out_words(left, self._limit))
         return Held(
             trees=tuple(trees),
-            left_out=tuple(left[:KEPT_LEFT_OUT]),
-            left_out_count=len(left),
+            left_out=tuple(left),
             usual=self._usual,
             modes=dict(self._modes),
         )
@@ -163,14 +160,24 @@ class GitStore:
                 del taken.left_out[before:]
         raise AssertionError("unreachable")
 
-    def _listing(self, unit: Unit) -> tuple[dict[bytes, bytes], list[bytes]]:
-        """What differs from the index, path -> git's tag (? other, C changed, R removed), and repositories inside."""
+    def ignored(self) -> set[bytes]:
+        """The held files that the ignore rules, as they are now, would leave out. Raises SnapshotError."""
+        found: set[bytes] = set()
+        for root, unit in self._units.items():
+            output = (
+                self._repo.run(unit, "ls-files", "-z", "-c", "-i", *self._rules(unit)) if os.path.isdir(root) else b""
+            )
+            found |= {os.path.join(root, name) for name in output.split(b"\0") if name}
+        return found
+
+    def _rules(self, unit: Unit) -> list[str]:
         skipped = [word for name in SKIPPED for word in ("-x", os.fsdecode(name))]
         files = [word for file in unit.excludes for word in ("-X", file)]
-        output = self._repo.run(
-            unit, "ls-files", "-z", "-t", "-m", "-d", "-o", "--exclude-per-directory=.gitignore",
-            *files, *skipped, "-x", f"{STAGE}*", "-x", "**/.mlwb/runs/",
-        )  # fmt: skip
+        return ["--exclude-per-directory=.gitignore", *files, *skipped, "-x", f"{STAGE}*", "-x", "**/.mlwb/runs/"]
+
+    def _listing(self, unit: Unit) -> tuple[dict[bytes, bytes], list[bytes]]:
+        """What differs from the index, path -> git's tag (? other, C changed, R removed), and repositories inside."""
+        output = self._repo.run(unit, "ls-files", "-z", "-t", "-m", "-d", "-o", *self._rules(unit))
         found = {row[2:]: row[:1] for row in output.split(b"\0") if row}
         if unit.repository and not unit.index.exists():
             # Tracked files that an ignore rule matches are not ignored.
@@ -187,23 +194,32 @@ class GitStore:
         """Which paths go into the index, and which out of it."""
         add, remove = [], []
         borrowed = self._tracked(unit) if found and not unit.index.exists() else frozenset()
+        folders: dict[bytes, bool] = {}
         for name, tag in found.items():
             path = os.path.join(unit.root, name)
-            try:
-                mode, size, changed = _look(path)
-            except OSError:
-                if tag != b"?":
-                    remove.append(name)
-                continue
-            if stat.S_ISREG(mode) and not self._room(size, name in borrowed):
-                taken.left_out.append(LeftOut(path, size, changed))
-            elif stat.S_ISLNK(mode) or (stat.S_ISREG(mode) and os.access(path, os.R_OK)):
+            if self._fits(path, name in borrowed, taken, folders):
                 add.append(name)
-                self._remember_mode(path, mode)
-                continue
-            if tag != b"?":
+            elif tag != b"?":
                 remove.append(name)
         return add, remove
+
+    def _fits(self, path: bytes, borrowed: bool, taken: "_Taken", folders: dict[bytes, bool]) -> bool:
+        """Whether the file at PATH is to be kept. FOLDERS remembers which are what their path says."""
+        folder = os.path.dirname(path)
+        if folder not in folders:
+            folders[folder] = os.path.realpath(folder) == folder
+        try:
+            info = os.lstat(path)
+        except OSError:
+            return False
+        # A link may have taken the folder's place: what lies behind it is not this file.
+        if not folders[folder] or not (stat.S_ISREG(info.st_mode) or stat.S_ISLNK(info.st_mode)):
+            return False
+        if stat.S_ISREG(info.st_mode) and (not os.access(path, os.R_OK) or not self._room(info.st_size, borrowed)):
+            taken.left_out.append(LeftOut(path, info.st_size, info.st_mtime_ns))
+            return False
+        self._remember_mode(path, info.st_mode)
+        return True
 
     def _tracked(self, unit: Unit) -> frozenset[bytes]:
         """What the user's repository holds already, which costs no room here."""
@@ -311,11 +327,6 @@ def usage(folder: Path) -> int:
             else:
                 total += entry.stat(follow_symlinks=False).st_size
     return total
-
-
-def _look(path: bytes) -> tuple[int, int, int]:
-    info = os.lstat(path)
-    return info.st_mode, info.st_size, info.st_mtime_ns
 
 
 def _side(mode: bytes, oid: bytes) -> Side | None:

@@ -10,7 +10,6 @@ from workbench.protocol.result import FileChange
 LINK = 0o120000
 EXECUTABLE = 0o100755
 PLAIN = 0o100644
-KEPT_LEFT_OUT = 1_000
 
 
 class SnapshotError(Exception):
@@ -49,7 +48,7 @@ class Tree(msgspec.Struct, frozen=True, array_like=True):
 
 
 class LeftOut(msgspec.Struct, frozen=True, array_like=True):
-    """A file that is too large to be kept."""
+    """A file that is there and not kept: too large, or not to be read."""
 
     path: bytes
     size: int
@@ -65,7 +64,6 @@ class Held(msgspec.Struct, kw_only=True):
     trees: tuple[Tree, ...] = ()
     files: dict[bytes, Side | None] = {}
     left_out: tuple[LeftOut, ...] = ()
-    left_out_count: int = 0
     usual: int = 0o644
     modes: dict[bytes, int] = {}
 
@@ -77,6 +75,9 @@ class Store(Protocol):
 
     def now(self) -> Held:
         """The files as they are, kept."""
+
+    def ignored(self) -> set[bytes]:
+        """The held files that the ignore rules, as they are now, would leave out."""
 
     def keep(self, number: int, held: Held) -> None:
         """Protects what HELD names until `drop`."""

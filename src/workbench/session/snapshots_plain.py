@@ -44,6 +44,10 @@ class PlainStore:
             known = self._known[path] = sign, Side(_mode(sign), self._blobs.put(content))
         return known[1]
 
+    def ignored(self) -> set[bytes]:
+        """None: only what tools wrote is held."""
+        return set()
+
     def keep(self, number: int, held: Held) -> None:
         """Blobs stay as long as the session."""
 

@@ -26,6 +26,7 @@ class Writer:
     def __init__(self, root: bytes, stage: str, held: Held) -> None:
         self.failed: list[tuple[bytes, str]] = []  # path, why
         self._root, self._stage, self._held = root, os.fsencode(stage), held
+        self._count = 0
         self._staged: list[tuple[Delta, bytes]] = []
         self._folders: dict[bytes, int] = {}
 
@@ -51,7 +52,7 @@ class Writer:
     def stage(self, delta: Delta, content: bytes) -> None:
         """Writes CONTENT beside the files, ready to become DELTA's. Raises SnapshotError; nothing changed then."""
         assert delta.new
-        name = os.path.join(self._stage, b"%d" % len(self._staged))  # noqa: PTH118
+        name = os.path.join(self._stage, b"%d" % self._count)  # noqa: PTH118
         top = self._folders[b""]
         try:
             if delta.new.mode == LINK:
@@ -61,6 +62,7 @@ class Writer:
                     file.write(content)
         except OSError as error:
             raise SnapshotError(f"nothing was put back: {error.strerror}: {shown(self._root)}") from None
+        self._count += 1
         self._staged.append((delta, name))
 
     def remove(self, paths: list[bytes]) -> None:
@@ -86,6 +88,16 @@ class Writer:
             except OSError:
                 return
             folder = above
+
+    def place_early(self, named: bytes) -> None:
+        """Gives staged files of the name NAMED their place where nothing is in the way; `place` tries again."""
+        staged, self._staged = self._staged, []
+        for delta, name in staged:
+            if os.path.basename(delta.path) == named:  # noqa: PTH119
+                with contextlib.suppress(OSError):
+                    self._place(delta, name)
+                    continue
+            self._staged.append((delta, name))
 
     def place(self) -> None:
         """Gives what is staged its place."""
