@@ -169,7 +169,7 @@ def test_no_list_teaches_and_the_first_one_asks_for_the_screen():
     assert pane.filled(SessionState(todos=LIST))
     assert pane.strip(SessionState()).plain == TodoPane.empty
     assert pane.strip(SessionState(todos=LIST)).plain == "1/3 · adding warm-up to the schedule of the optimizer"
-    assert pane.strip(SessionState(files={"/w/a": 1})).plain == "1 files changed"
+    assert pane.strip(SessionState(files={"/w/a": 1})).plain == "1 file changed"
 
 
 def test_the_list_the_files_in_hand_and_the_changed_ones():

@@ -52,7 +52,8 @@ class TodoPane(Pane, Rows):
     def strip(self, state: SessionState) -> Content:
         """How far the list is, and what is being done."""
         if not state.todos:
-            return row(f"{len(state.files)} files changed" if state.files else self.empty)
+            count = len(state.files)
+            return row(f"{count} file{'s' * (count > 1)} changed" if count else self.empty)
         now = next((todo for todo in state.todos if todo.status == "in_progress"), None)
         doing = (now.active_form or now.content) if now else ""
         return row(f"{_progress(state.todos)} · {doing}" if doing else _progress(state.todos))

@@ -74,6 +74,7 @@ class Chart(Widget, can_focus=True):
         self.x_range: tuple[float, float] | None = None
         self.cursor: float | None = None
         self.log_x = self.log_y = False
+        self.x_time = x_time
         self._x_format: Callable[[float], str] = duration if x_time else number
         self._plot = Plot()
         self._plotted: object = None
@@ -326,7 +327,7 @@ class Chart(Widget, can_focus=True):
         room = drawn.x.dots // 2
         line = [" "] * (LEFT + room)
         taken = 0
-        for value in drawn.x.ticks(max(2, room // 12)):
+        for value in drawn.x.ticks(max(2, room // 12), self.x_time):
             text = self._x_format(value)
             column = LEFT + (drawn.x.dot(value) >> 1)
             start = max(taken, min(column - len(text) // 2, len(line) - len(text)))
@@ -341,7 +342,7 @@ def _labels(drawn: Plot) -> dict[int, str]:
     if drawn.y is None:
         return {}
     rows = len(drawn.rows)
-    return {rows - 1 - (drawn.y.dot(value) >> 2): number(value) for value in drawn.y.ticks(max(2, rows // 3))}
+    return {rows - 1 - (drawn.y.dot(value) >> 2): number(value) for value in drawn.y.ticks(max(2, rows * 2 // 5))}
 
 
 def _names(drawn: Plot, names: Sequence[str]) -> dict[int, tuple[str, int]]:

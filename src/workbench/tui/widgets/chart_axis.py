@@ -27,11 +27,11 @@ class Axis:
         at = self._from + dot / self.scale
         return 10.0**at if self.log else at
 
-    def ticks(self, most: int) -> list[float]:
-        """At most MOST round values on the axis, and at least one."""
+    def ticks(self, most: int, time: bool = False) -> list[float]:
+        """About MOST round values on the axis, one more at the most, and at least one; TIME: round as seconds are."""
         if self.log and (found := self._decades(most)):
             return found
-        return _even(self.low, self.high, most)
+        return _even(self.low, self.high, _step((self.high - self.low) / max(1, most), time), most)
 
     def _decades(self, most: int) -> list[float]:
         first, last = math.ceil(self._from - 1e-9), math.floor(self._to + 1e-9)
@@ -46,10 +46,19 @@ class Axis:
         return [10.0**power for power in range(first, last + 1, step)]
 
 
-def _even(low: float, high: float, most: int) -> list[float]:
-    raw = (high - low) / max(1, most)
-    power = 10.0 ** math.floor(math.log10(raw))
-    step = next(power * part for part in (1, 2, 2.5, 5, 10) if power * part >= raw * (1 - 1e-9))
+_CLOCK = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10800, 21600, 43200, 86400)
+
+
+def _step(least: float, time: bool) -> float:
+    """The smallest round step that is not under LEAST."""
+    if time and 1 <= least <= _CLOCK[-1]:
+        return next(step for step in _CLOCK if step >= least)
+    unit, parts = (86400.0, (1, 2, 5, 10)) if time and least > 1 else (1.0, (1, 2, 2.5, 5, 10))
+    power = 10.0 ** math.floor(math.log10(least / unit)) * unit
+    return next(power * part for part in parts if power * part >= least * (1 - 1e-9))
+
+
+def _even(low: float, high: float, step: float, most: int) -> list[float]:
     first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
     found = [count * step for count in range(first, last + 1)][: max(1, most + 1)]
     return found or [(low + high) / 2]
@@ -70,8 +79,9 @@ def number(value: float) -> str:
 
 
 def duration(value: float) -> str:
-    """VALUE seconds."""
-    return words.age(value) if value >= 0 else f"-{words.age(-value)}"
+    """VALUE seconds: `45s`, `2m10s`, `30m`, `1h30m`."""
+    text = words.age(abs(value)).replace("m00s", "m").replace("h00m", "h").replace("d 0h", "d")
+    return f"-{text}" if value < 0 else text
 
 
 Format = Callable[[float], str]

@@ -9,6 +9,7 @@ from workbench.tui.widgets.chart_canvas import Canvas
 from workbench.tui.widgets.chart_series import Series, Span
 
 NO_NUMBER, BELOW = "×", "↓"  # marks of a gap: NaN or infinite; not above 0 on a logarithmic axis
+LARGEST = 1e300  # beyond it the difference of two values may be no number
 
 
 @dataclass
@@ -70,13 +71,17 @@ def _edges(x: Axis, columns: int) -> "array[float]":
 
 
 def _extent_y(spans: Sequence[Sequence[Span]], columns: int, log: bool) -> tuple[float, float] | None:
-    lows, highs = [], []
-    for one in spans:
-        for column, low, high, *_ in one:
-            if 0 <= column < columns and low <= high and (high > 0 or not log):
-                highs.append(high)
-                lows.append(low if low > 0 or not log else high)  # what is not above 0 runs off the bottom
-    return (min(lows), max(highs)) if lows and highs else None
+    """Lowest and highest value in sight; where no point is, of those next to it, whose lines cross what is seen."""
+    for first, behind in ((0, columns), (-1, columns + 1)):
+        lows, highs = [], []
+        for one in spans:
+            for column, low, high, *_ in one:
+                if first <= column < behind and low <= high and (high > 0 or not log):
+                    highs.append(high)
+                    lows.append(low if low > 0 or not log else high)  # what is not above 0 runs off the bottom
+        if lows:
+            return max(min(lows), -LARGEST), min(max(highs), LARGEST)
+    return None
 
 
 class _Pen:
