@@ -6,6 +6,9 @@ from collections.abc import Callable
 from workbench.host.telemetry import words
 
 
+LEAST = 1e-290  # a span under it has no scale
+
+
 class Axis:
     """Values from LOW to HIGH on DOTS dots, even or logarithmic. LOW and HIGH must differ, and be above 0 for a log."""
 
@@ -94,6 +97,6 @@ def padded(low: float, high: float, log: bool) -> tuple[float, float]:
         low = low if low > 0 else high / 1e6
         return (low / 1.05, high * 1.05) if high > low * 1.001 else (low / 2, high * 2)
     room = (high - low) * 0.03
-    if room <= abs(high) * 1e-12:
-        room = abs(high) * 0.1 or 1.0
+    if room <= max(abs(high) * 1e-12, LEAST):
+        room = max(abs(high) * 0.1, LEAST) if high else 1.0
     return low - room, high + room

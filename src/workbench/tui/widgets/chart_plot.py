@@ -4,7 +4,7 @@ from array import array
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from workbench.tui.widgets.chart_axis import Axis, padded
+from workbench.tui.widgets.chart_axis import LEAST, Axis, padded
 from workbench.tui.widgets.chart_canvas import Canvas
 from workbench.tui.widgets.chart_series import Series, Span
 
@@ -47,7 +47,7 @@ def plot(
     reach = x_range or extent_x(series, log_x)
     if reach is None or width < 1 or height < 1:
         return Plot()
-    low, high = reach if reach[1] > reach[0] else padded(*reach, log_x)
+    low, high = reach if reach[1] - reach[0] > LEAST else padded(*reach, log_x)
     x = Axis(low, high, width * 2, log_x)
     edges = _edges(x, width * 2)
     spans = [one.spans(edges) for one in series]
