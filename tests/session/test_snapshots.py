@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import os
+import shutil
 import stat
 import subprocess
 import sys
@@ -298,6 +299,24 @@ def test_what_was_ignored_then_is_not_taken_for_new(bench):
     assert bench.restore(one) == [(".gitignore", "modified"), ("new.py", "deleted")]
     assert (bench.workspace / "data/set.csv").read_text() == "long there\n"
     assert "1 file(s) stay" in " ".join(bench.restored.notes)
+
+
+def test_what_the_repository_has_is_not_copied(bench):
+    for number in range(50):
+        bench.write(f"f{number}", os.urandom(5_000))
+    bench.repository()
+    bench.begin()
+    one = bench.take()
+    assert module.usage(bench.folder) < 30_000
+    bench.write("f1", "x")
+    bench.restore(one)
+    assert (bench.workspace / "f1").stat().st_size == 5_000
+    # Contents that git's garbage collection took are told, and then nothing is changed.
+    bench.write("f2", "y")
+    shutil.rmtree(bench.workspace / ".git")
+    with pytest.raises(SnapshotError, match="gone"):
+        bench.restore(one)
+    assert (bench.workspace / "f2").read_text() == "y"
 
 
 def test_a_full_store_takes_small_files_on(bench):

@@ -83,7 +83,8 @@ class GitStore:
                 self._unit(root)
 
     def _unit(self, root: bytes) -> Unit:
-        if root not in self._units:
+        known = self._units.get(root)
+        if known is None or (not known.repository and os.path.lexists(os.path.join(root, b".git"))):
             if len(self._units) >= _UNITS:
                 raise SnapshotError(f"the workspace holds more than {_UNITS} repositories: no snapshots are taken")
             self._units[root] = self._new_unit(root)
@@ -95,7 +96,7 @@ class GitStore:
         if answer is None or len(lines) != 4:  # no repository, or a name with a line feed in it
             return Unit(root, root, False, (), self._folder)
         top, objects, exclude = lines[0], *(os.path.join(root, line) for line in lines[1:3])
-        self._repo.borrow(os.path.realpath(objects))
+        self._repo.borrow(root, os.path.realpath(objects))
         globally = git(root, "config", "--path", "core.excludesFile") or b""
         ignored = globally.rstrip(b"\n") or os.fsencode(_default_excludes())
         files = tuple(os.fsdecode(path) for path in (ignored, exclude) if os.path.isfile(path))
@@ -157,6 +158,8 @@ class GitStore:
                 unit.tree = None
                 if attempt == _TRIES - 1:
                     raise
+                if attempt == _TRIES - 2:  # objects that the index names may be gone with the user's repository
+                    unit.index.unlink(missing_ok=True)
                 del taken.left_out[before:]
         raise AssertionError("unreachable")
 
@@ -172,7 +175,7 @@ class GitStore:
 
     def _rules(self, unit: Unit) -> list[str]:
         skipped = [word for name in SKIPPED for word in ("-x", os.fsdecode(name))]
-        files = [word for file in unit.excludes for word in ("-X", file)]
+        files = [word for file in unit.excludes if os.path.isfile(file) for word in ("-X", file)]
         return ["--exclude-per-directory=.gitignore", *files, *skipped, "-x", f"{STAGE}*", "-x", "**/.mlwb/runs/"]
 
     def _listing(self, unit: Unit) -> tuple[dict[bytes, bytes], list[bytes]]:
@@ -293,10 +296,15 @@ class GitStore:
 
     def _differences(self, tree: Tree, before: str, after: str) -> Iterator[Delta]:
         scope = [os.fsdecode(os.path.relpath(tree.root, tree.top))] if tree.root != tree.top else []
-        output = self._repo.run(
-            None, "diff-tree", "-r", "-z", "--raw", "--numstat", "--no-renames", "--no-ext-diff", "--no-textconv",
-            "--full-index", before, after, "--", *scope,
-        )  # fmt: skip
+        try:
+            output = self._repo.run(
+                None, "diff-tree", "-r", "-z", "--raw", "--numstat", "--no-renames", "--no-ext-diff", "--no-textconv",
+                "--full-index", before, after, "--", *scope,
+            )  # fmt: skip
+        except SnapshotError as error:
+            raise SnapshotError(
+                f"contents of that moment are gone with the repository that had them ({error})"
+            ) from None
         parts = output.split(b"\0")
         sides: dict[bytes, tuple[Side | None, Side | None]] = {}
         at = 0

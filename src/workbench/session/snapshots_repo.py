@@ -83,9 +83,9 @@ class Repository:
             env |= {"GIT_WORK_TREE": os.fsdecode(unit.top), "GIT_INDEX_FILE": str(unit.index)}
         return env
 
-    def borrow(self, objects: bytes) -> None:
-        """Lets the store find objects that a repository has, so that they are not copied."""
-        form = git(objects, "rev-parse", "--show-object-format") or b""
+    def borrow(self, root: bytes, objects: bytes) -> None:
+        """Lets this find the OBJECTS of the repository that ROOT is in, so that they are not copied."""
+        form = git(root, "rev-parse", "--show-object-format") or b""
         if form.strip() != self.run(None, "rev-parse", "--show-object-format").strip() or b"\n" in objects:
             return
         path = self.path / "objects" / "info" / "alternates"

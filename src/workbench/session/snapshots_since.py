@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from workbench.protocol import events as e
 from workbench.protocol import queries as q
 from workbench.session.changes import COMPARED_LIMIT, Changes
-from workbench.session.diffs import Version, Versions, file_diff
+from workbench.session.diffs import Version, Versions, count, file_diff, lines_of
 from workbench.session.journal import Reader
 from workbench.session.rewind_talk import is_prompt, talk
 from workbench.session.scan import content_of, sign_of
@@ -118,17 +118,25 @@ class Since:
         return self._snapshots.content(side.oid)
 
     def _unfiltered(self, deltas: Iterable[Delta]) -> list[Delta]:
-        """DELTAS without the files that differ from what is committed by a filter of git's alone."""
-        return [delta for delta in deltas if not self._is_filtered(delta)]
+        """DELTAS without what only a filter of git's changed in the files that are committed."""
+        return [found for delta in deltas if (found := self._without_filter(delta))]
 
-    def _is_filtered(self, delta: Delta) -> bool:
+    def _without_filter(self, delta: Delta) -> Delta | None:
         # A filter changes every line (line ends), or makes three lines of a whole file (Git LFS).
-        if not delta.old or not delta.new or delta.old.mode != delta.new.mode:
-            return False
-        if delta.added is not None and delta.added != delta.removed and delta.removed != _POINTER_LINES:
-            return False
-        now = self._content(delta.new)
-        return checked_out(self._content(delta.old), now) == now
+        binary = delta.added is None
+        if not delta.old or not delta.new or not (binary or delta.removed in (delta.added, _POINTER_LINES)):
+            return delta
+        committed, now = self._content(delta.old), self._content(delta.new)
+        then = checked_out(committed, now)
+        if then == committed:
+            return delta
+        if then == now and delta.old.mode == delta.new.mode:
+            return None
+        before, after = lines_of(then), lines_of(now)
+        if before is None or after is None:
+            return delta._replace(added=None, removed=None)
+        added, removed = count(before, after)
+        return delta._replace(added=added, removed=removed)
 
 
 def checked_out(committed: bytes | None, now: bytes | None) -> bytes | None:
