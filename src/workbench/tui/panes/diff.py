@@ -199,11 +199,12 @@ class DiffPane(Pane, Vertical):
         return "; ".join(self.source.changes.notes)
 
     def on_diff_view_moved(self, event: DiffView.Moved) -> None:
-        """The tree shows where the cursor is; what was about to be confirmed is off."""
+        """The tree shows where the cursor is; what was about to be taken back elsewhere is off."""
         event.stop()
-        if file := self.view.page.file_at(self.view.cursor):
-            self.tree_of_files.point(file.path)
-        if self._sure:
+        file, tree = self.view.page.file_at(self.view.cursor), self.tree_of_files
+        if file and not tree.has_focus:
+            tree.point(file.path)
+        if self._sure and self._sure != self._names(*self._chosen()):
             self._sure = ()
             self._say()
 
@@ -284,6 +285,9 @@ class DiffPane(Pane, Vertical):
         found = self.view.chosen()
         return ([found[0]], found[1]) if found else ([], None)
 
+    def _names(self, files: Sequence[DiffFile], laid: Laid | None) -> tuple[str, ...]:
+        return (laid.digest,) if laid else tuple(file.path for file in files)
+
     def _accept(self) -> None:
         files, laid = self._chosen()
         digests = [laid.digest] if laid else [one.digest for file in files for one in file.hunks]
@@ -303,7 +307,7 @@ class DiffPane(Pane, Vertical):
             laid = None
         if not files:
             return
-        what = (laid.digest,) if laid else tuple(file.path for file in files)
+        what = self._names(files, laid)
         if what != self._sure:
             self._sure = what
             self._say(f"{'X' if whole else 'x'} again takes back {_what(files, laid)}")
@@ -318,7 +322,8 @@ class DiffPane(Pane, Vertical):
 
     def _reverted(self, file: DiffFile, laid: Laid | None) -> Callable[[], None]:
         if laid:
-            taken = Taken(file.path, laid.hunk.new, laid.added, laid.removed, laid.hunk.lines)
+            row = laid.rows[laid.first_change]
+            taken = Taken(file.path, row.new or row.old, laid.added, laid.removed, laid.hunk.lines)
         else:
             taken = Taken(file.path, 0, file.added or 0, file.removed or 0)
 

@@ -46,7 +46,7 @@ class RewindScreen(ModalScreen[None]):
         height: auto; max-height: 50%; border: none; padding: 0; scrollbar-size: 1 1; background: $surface;
         text-wrap: nowrap; text-overflow: ellipsis;
     }
-    RewindScreen OptionList:focus { border: none; }
+    RewindScreen OptionList:focus { border: none; background-tint: transparent; }
     RewindScreen #what { margin: 1 0; }
     RewindScreen #preview { height: auto; min-height: 3; color: $muted; }
     """

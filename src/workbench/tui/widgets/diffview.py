@@ -110,7 +110,7 @@ class DiffView(ScrollView, can_focus=True):
             old, new = laid.pairs[at]
             at = new if new >= 0 else old
         if at < 0:
-            at = next((n for n, row in enumerate(laid.rows) if row.sign != " "), 0)
+            at = laid.first_change
         row = laid.rows[at]
         return at, row.new or row.old, row.sign + row.text
 

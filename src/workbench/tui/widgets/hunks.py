@@ -46,7 +46,7 @@ class Laid:
     @property
     def first_change(self) -> int:
         """The place of its first line that is not context."""
-        return next((at for at, line in enumerate(self.hunk.lines) if line[:1] in "+-"), 0)
+        return next((at for at, row in enumerate(self.rows) if row.sign != " "), 0)
 
 
 def lay(path: str, hunk: Hunk) -> Laid:
@@ -195,7 +195,6 @@ class Changeset:
         change = FileChange(path=path, change="created" if created else "modified", added=counts[0], removed=counts[1])
         file = DiffFile(change)
         file.take(lines)
-        file.stale = True
         self.files = sorted([*self.files, file], key=lambda file: file.path)
 
     def match_renames(self) -> None:
