@@ -6,10 +6,12 @@ import time
 from pathlib import Path
 
 import pytest
+from textual.events import Key, Paste
 
 from support.prompt_bench import NotingClient, bench, press, say, until
 from support.screens import text_of
 from workbench.tui.widgets.attachments import PICTURE_BYTES, Attachments, is_long, picture_paths
+from workbench.tui.widgets.prompt_paste import PasteParser
 
 PNG = base64.b64decode(
     "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
@@ -58,6 +60,9 @@ def test_ten_megabytes_stall_nothing():
             await press(pilot, "a")
             assert time.perf_counter() - began < 2.0
             assert app.prompt.text == "[paste 1: 650,000 lines, 11.1 M characters]a"
+            await press(pilot, "enter")
+            await until(pilot, lambda: "about 2.8 M tokens; enter again sends it" in text_of(app))
+            assert client.sent == []
             await press(pilot, "enter")
             await until(pilot, lambda: client.sent)
             assert client.sent[0].text == text + "a"
@@ -139,3 +144,25 @@ def test_a_picture_that_cannot_be_sent_stays_a_path_and_says_why(tmp_path: Path,
             assert app.prompt.text == f"{tmp_path}/{name}"
 
     asyncio.run(body())
+
+
+def test_a_paste_is_read_whole_wherever_it_is_cut():
+    text = "é\x1b[20x\x1b[31m\n" * 3
+    data = f"a\x1b[200~{text}\x1b[201~b\x1b[A\x1b[20~\x1b[200~\x1b[201~c"
+    for cut in range(1, len(data)):
+        if any(data[begin : begin + 6] == "\x1b[200~" for begin in (cut - 1, cut - 2)):
+            continue  # an escape alone is a key that is not kept waiting
+        parser = PasteParser()
+        messages = [*parser.feed(data[:cut]), *parser.feed(data[cut:])]
+        assert [one.text for one in messages if isinstance(one, Paste)] == [text, ""], cut
+        assert [one.key for one in messages if isinstance(one, Key)] == ["a", "b", "up", "f9", "c"], cut
+
+
+def test_ten_megabytes_are_read_in_less_than_a_second():
+    data = "\x1b[200~" + "0123456789abcde\n" * 650_000 + "\x1b[201~"
+    parser = PasteParser()
+    began = time.perf_counter()
+    (paste,) = [message for at in range(0, len(data), 4096) for message in parser.feed(data[at : at + 4096])]
+    assert time.perf_counter() - began < 1.0
+    assert isinstance(paste, Paste)
+    assert len(paste.text) == 16 * 650_000

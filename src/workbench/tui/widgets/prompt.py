@@ -26,6 +26,7 @@ from workbench.tui.widgets.prompt_sending import Outbox
 
 _STILL = ("idle", "ended")
 _IDLE_HINTS = "ctrl+j newline"
+_HUGE = 400_000  # characters; a prompt as long as that is sent when asked for twice
 _EDITABLE = 50_000  # characters; longer text comes back as a chip
 _KEPT_PASTES = 32_000  # characters of a prompt's pastes that the history keeps
 
@@ -57,6 +58,7 @@ class Prompt(View, Vertical):
         self.cards = Cards(self.editor, self._outbox)
         self._recall: Recall | None = None
         self._recalled = ""
+        self._confirmed = ""  # the huge prompt that enter was pressed for once
         self._told: str | None = None  # what was typed when something was told
         self._draft = Attachments()
 
@@ -222,6 +224,10 @@ class Prompt(View, Vertical):
         self.completing.close()
         typed, text = self.editor.text, self.editor.sendable()
         if not text.strip():
+            return
+        if len(text) > _HUGE and self._confirmed != typed:
+            self._confirmed = typed
+            self.tell(f"this prompt has about {len(text) / 4e6:.1f} M tokens; enter again sends it all the same")
             return
         if typed.startswith("!"):
             self._run_shell(typed, text[1:].strip())

@@ -1,0 +1,90 @@
+"""Pastes of many megabytes, read whole: Textual's own reader takes a second for each.
+
+A terminal in bracketed paste mode puts what is pasted between two sequences (xterm, "Bracketed Paste Mode").
+"""
+
+import codecs
+import os
+import select
+import sys
+from collections.abc import Iterable, Iterator
+
+from textual._xterm_parser import XTermParser
+from textual.driver import Driver
+from textual.events import Paste
+from textual.message import Message
+
+BEGIN, END = "\x1b[200~", "\x1b[201~"
+_READ = 65_536  # bytes
+
+
+class PasteParser(XTermParser):
+    """Takes pastes out of what the terminal sends; everything else is Textual's to read."""
+
+    def __init__(self, debug: bool = False) -> None:
+        self._pasted: list[str] | None = None
+        self._rest = ""  # the last characters, which may be part of one of the two
+        super().__init__(debug)
+
+    def feed(self, data: str) -> Iterable[Message]:
+        """Messages that DATA completes; no data is the end of all."""
+        if not data:
+            yield from super().feed(data)
+        while data:
+            if self._pasted is not None:
+                text, end, data = (self._rest + data).partition(END)
+                yield from self._take(text, bool(end))
+                continue
+            before, begin, data = (self._rest + data).partition(BEGIN)
+            self._rest = ""
+            if begin:
+                self._pasted = []
+            else:
+                before, self._rest = _but_a_beginning(before)
+            if before:
+                yield from super().feed(before)
+
+    def _take(self, text: str, whole: bool) -> Iterator[Message]:
+        assert self._pasted is not None
+        if whole:
+            pasted, self._pasted, self._rest = "".join([*self._pasted, text]), None, ""
+            yield Paste(pasted.replace("\x00", ""))
+        else:
+            sure = max(0, len(text) - len(END) + 1)
+            self._pasted.append(text[:sure])
+            self._rest = text[sure:]
+
+
+def _but_a_beginning(text: str) -> tuple[str, str]:
+    """TEXT without what may be the first part of BEGIN, and that part; the first two characters are too common."""
+    for length in range(len(BEGIN) - 1, 2, -1):
+        if text.endswith(BEGIN[:length]):
+            return text[:-length], BEGIN[:length]
+    return text, ""
+
+
+def driver() -> type[Driver] | None:
+    """The driver that reads like this; None where Textual's own choice stands (Windows, TEXTUAL_DRIVER)."""
+    if sys.platform == "win32" or os.environ.get("TEXTUAL_DRIVER"):
+        return None
+    from textual.drivers.linux_driver import LinuxDriver
+
+    class PastingDriver(LinuxDriver):
+        """A terminal on Linux or macOS. Bytes that are no UTF-8 are shown as such and end nothing."""
+
+        def run_input_thread(self) -> None:
+            """Reads until the app leaves the terminal."""
+            parser = PasteParser(self._debug)
+            decode = codecs.getincrementaldecoder("utf-8")("replace").decode
+            while not self.exit_event.is_set():
+                if select.select([self.fileno], [], [], 0.1)[0]:
+                    data = os.read(self.fileno, _READ)
+                    if not data:  # the terminal is gone; the app is told by a signal
+                        self.exit_event.wait(0.1)
+                    elif text := decode(data):
+                        for message in parser.feed(text):
+                            self.process_message(message)
+                for message in parser.tick():
+                    self.process_message(message)
+
+    return PastingDriver
