@@ -73,7 +73,7 @@ def test_more_room_shows_more():
 def test_columns_stand_still_whatever_the_cards_say():
     quiet = card(throttle_reasons=("idle",), utilization=0, memory_used=0, power=70.0, temperature=30)
     loud = card(throttle_reasons=("hardware slowdown", "power brake"), utilization=100, temperature=104)
-    for width in (40, 58, 90):
+    for width in (46, 58, 90):
         one, two = shown(width, sample(quiet))[0], shown(width, sample(loud))[0]
         assert one.index("/80G") == two.index("/80G")
         assert one.index("°") == two.index("°")

@@ -1,6 +1,7 @@
 """The GPU pane: a line for each card with those who use it under it, and the machine at the end."""
 
 import re
+import weakref
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from typing import Any, ClassVar
@@ -76,7 +77,14 @@ class GpuPane(Pane, Rows):
         if self._source is None:
             workspace = getattr(getattr(app, "state", None), "workspace", "") or "."
             self._source = getattr(app, "telemetry", None) or source.telemetry(workspace)
-        self._stop = self._source.subscribe(self._take, every_s)
+        pane = weakref.ref(self)  # one that was put away without ever being on the screen is not kept by its samples
+
+        def take(sample: Sample) -> None:
+            if (held := pane()) is None:
+                raise ReferenceError("the pane is gone")  # ends the subscription
+            held._take(sample)
+
+        self._stop = self._source.subscribe(take, every_s)
 
     def _take(self, sample: Sample) -> None:
         """In the sampler's thread."""
@@ -208,8 +216,8 @@ class _Columns:
         self.state = self.temperature = self.spark = self.power = self.clock = 0
         wanted = (
             ("state", STATE[0]),
-            ("temperature", 4),
             ("spark", SPARK[0]),
+            ("temperature", 4),
             ("power", max(map(len, limits))),
             ("clock", max(map(len, clocks))),
         )

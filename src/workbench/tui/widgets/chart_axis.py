@@ -5,7 +5,6 @@ from collections.abc import Callable
 
 from workbench.host.telemetry import words
 
-
 LEAST = 1e-290  # a span under it has no scale
 
 
