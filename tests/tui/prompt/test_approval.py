@@ -252,6 +252,38 @@ def test_who_was_typing_types_on():
     asyncio.run(body())
 
 
+def test_tab_holds_while_news_stream_in_and_ends_when_typing_goes_on():
+    async def body():
+        client = NotingClient()
+        async with bench(client) as (app, pilot):
+            await press(pilot, *"draft")
+            await asks(app, pilot)
+            await press(pilot, "tab")
+            app.happens(e.Notice(level="info", text="news"))
+            await pilot.pause()
+            assert "tab to answer" not in text_of(app)
+            await press(pilot, "x")
+            await until(pilot, lambda: "tab to answer" in text_of(app))
+            assert app.prompt.text == "draftx"
+            await press(pilot, "y")
+            await pilot.pause(0.1)
+            assert client.sent == []
+            await press(pilot, "tab", "s")
+            await until(pilot, lambda: client.sent)
+
+    asyncio.run(body())
+
+
+def test_scrolled_by_the_wheel_it_says_what_is_still_below():
+    async def body():
+        async with bench(NotingClient(), size=(80, 36)) as (app, pilot):
+            await asks(app, pilot, asked(input={"command": "\n".join(f"step {n}" for n in range(40))}))
+            card(app).query_one("Spelled").scroll_relative(y=3, animate=False)  # what the wheel does
+            await until(pilot, lambda: "↓ 28 more lines" not in text_of(app) and "more lines" in text_of(app))
+
+    asyncio.run(body())
+
+
 def test_a_word_that_begins_with_an_answers_letter_is_a_word(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(ApprovalCard, "HOLD", 5.0)
 

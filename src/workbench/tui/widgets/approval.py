@@ -153,9 +153,13 @@ class ApprovalCard(Vertical):
             self.border_title = Content("allow ") + content(self.request.tool[:60]) + Content("?")
             self.query_one(Spelled).show(_what(self.request))
             self._tell_facts(self.request)
-            self.call_after_refresh(self._draw)  # once it is known how much of it can be seen
         self.set_class(self.armed or bool(self._field), "-armed")
         self.query_one(Line).put(self._parts())
+
+    @on(Spelled.Moved)
+    def _moved(self, event: Spelled.Moved) -> None:
+        event.stop()
+        self.call_after_refresh(self._draw)
 
     def _tell_facts(self, request: PendingApproval) -> None:
         reason = request.reason or "no rule allows it"
@@ -197,7 +201,6 @@ class ApprovalCard(Vertical):
             return self._second(event)
         if event.key in _SCROLLS and self.query_one(Spelled).max_scroll_y:
             self.query_one(Spelled).scroll_relative(y=_SCROLLS[event.key], animate=False)
-            self.call_after_refresh(self._draw)
             return True
         character = event.character if event.is_printable else None
         if character is None or not (character.isalpha() or character in " /@!"):

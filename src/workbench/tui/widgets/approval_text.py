@@ -10,6 +10,7 @@ from rich.segment import Segment
 from textual.cache import LRUCache
 from textual.content import Content
 from textual.geometry import Size
+from textual.message import Message
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
@@ -89,6 +90,9 @@ class Spelled(ScrollView, can_focus=False):
     """
     MOST: ClassVar[int] = 12
 
+    class Moved(Message):
+        """Other rows are seen now."""
+
     def __init__(self) -> None:
         super().__init__()
         self._lines: list[Content] = []
@@ -104,11 +108,17 @@ class Spelled(ScrollView, can_focus=False):
     def on_resize(self) -> None:
         """Wraps anew where the width is another."""
         self._wrap()
+        self.post_message(self.Moved())
 
     def notify_style_update(self) -> None:
         """Colours are the theme's: rows are drawn anew with another one."""
         self._strips.clear()
         super().notify_style_update()
+
+    def watch_scroll_y(self, old_value: float, new_value: float) -> None:
+        """Says that other rows are seen."""
+        super().watch_scroll_y(old_value, new_value)
+        self.post_message(self.Moved())
 
     @property
     def unseen(self) -> int:

@@ -61,6 +61,7 @@ class Prompt(View, Vertical):
         self._confirmed = ""  # the huge prompt that enter was pressed for once
         self._told: str | None = None  # what was typed when something was told
         self._draft = Attachments()
+        self._queue: list[str] = []  # what the line of queued prompts shows
 
     def compose(self) -> ComposeResult:
         """Cards, two lines that show when they have something to say, the list of completions, and the editor."""
@@ -127,6 +128,9 @@ class Prompt(View, Vertical):
 
     def _show_queue(self) -> None:
         waiting = self._outbox.queued if self._state.phase not in _STILL or not self._state.session else []
+        if waiting == self._queue:
+            return
+        self._queue = list(waiting)
         line = self.query_one("#queued", Static)
         line.display = bool(waiting)
         if waiting:
@@ -183,7 +187,7 @@ class Prompt(View, Vertical):
         if mark.has_class("-shell") != shell:
             mark.set_class(shell, "-shell")
             mark.update("!" if shell else "›")
-        self.cards.arm()
+        self.cards.typed()
         self.completing.update(allowed=self._recall is None)
 
     @on(Editor.SelectionChanged)

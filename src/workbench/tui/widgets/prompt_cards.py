@@ -46,6 +46,7 @@ class Cards(Vertical):
         self._state = SessionState()
         self._whole: dict[str, PendingApproval] = {}  # as asked, before the state cut them
         self._answered: set[str] = set()  # requests that were answered here and are not yet resolved
+        self._insisted = False  # tab was pressed: keys answer though something is typed
 
     def show(self, state: SessionState, news: Sequence[e.Envelope]) -> None:
         """What waits in STATE after NEWS."""
@@ -87,12 +88,23 @@ class Cards(Vertical):
                 self.question.ask(self._state.questions)
         self.arm()
 
+    def typed(self) -> None:
+        """The editor's text has changed: whoever types does not answer."""
+        self._insisted = False
+        self.arm()
+
     def arm(self) -> None:
-        """Keys answer while the editor has the focus and is empty; its placeholder says what typing does."""
+        """Keys answer while the editor has the focus and is empty, or after tab; the placeholder says so."""
+        here = self._editor.has_focus
+        self._insisted = self._insisted and here
         if (card := self._open_approval) and not card.editing:
-            card.arm(self._editor.has_focus and self._editor.empty, here=self._editor.has_focus)
+            card.arm(here and (self._editor.empty or self._insisted), here)
         self._editor.invite("or type on: words go to the agent" if self._open_approval else
                             "or answer in words of your own" if self.open_question else "")  # fmt: skip
+
+    def _insist(self) -> None:
+        self._insisted = True
+        self.arm()
 
     @property
     def _open_approval(self) -> ApprovalCard | None:
@@ -118,12 +130,16 @@ class Cards(Vertical):
         return bool(self.open_question and self._editor.empty and self.open_question.key(event))
 
     def _approval_key(self, card: ApprovalCard, event: events.Key) -> bool:
-        if not card.armed:
-            if event.key == "tab":
-                card.arm(True)
-            return event.key == "tab"
+        if card.armed:
+            return self._armed_key(card, event)
+        if event.key == "tab":
+            self._insist()
+        return event.key == "tab"
+
+    def _armed_key(self, card: ApprovalCard, event: events.Key) -> bool:
         if card.key(event) or event.key == "enter":
             return True
+        self._insisted = self._insisted and card.armed
         if card.typed:
             self._editor.write(card.typed)
         return False
@@ -140,8 +156,7 @@ class Cards(Vertical):
     def _wanted(self, event: ApprovalCard.Wanted) -> None:
         event.stop()
         self._editor.focus(scroll_visible=False)
-        if self.approval:
-            self.approval.arm(True)
+        self.call_after_refresh(self._insist)
 
     @on(ApprovalCard.Answered)
     def _approve(self, event: ApprovalCard.Answered) -> None:

@@ -25,14 +25,8 @@ _JOINERS = re.compile("([\u200c\u200d])")  # letters of some scripts and of emoj
 
 def entered(text: str) -> str:
     """TEXT as an editor takes it: line ends made one, all that a terminal would obey or hide spelled out."""
-    text = text.replace("\r\n", "\n").replace("\r", "\n")
-    if text.isprintable():
-        return safe(text) if not _JOINERS.search(text) else _but_joiners(text)
-    return _but_joiners(text)
-
-
-def _but_joiners(text: str) -> str:
-    return "".join(part if _JOINERS.match(part) else safe(part, newlines=True) for part in _JOINERS.split(text))
+    parts = _JOINERS.split(text.replace("\r\n", "\n").replace("\r", "\n"))
+    return "".join(part if _JOINERS.match(part) else safe(part, newlines=True) for part in parts)
 
 
 class Editor(TextArea):
@@ -69,8 +63,8 @@ class Editor(TextArea):
             super().__init__()
             self.text = text
 
-    def __init__(self, *, most: int = 8, hints: str = "", placeholder: str = "", id: str | None = None) -> None:  # noqa: A002
-        super().__init__(compact=True, highlight_cursor_line=False, placeholder=placeholder, id=id)
+    def __init__(self, *, most: int = 8, hints: str = "", placeholder: str = "") -> None:
+        super().__init__(compact=True, highlight_cursor_line=False, placeholder=placeholder)
         self.cursor_blink = False
         self.match_cursor_bracket = False
         self.attachments = Attachments()
