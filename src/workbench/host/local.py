@@ -16,24 +16,31 @@ from workbench.protocol.commands import (
     AnyCommand,
     Approve,
     Compact,
+    Fork,
     Interrupt,
     Rename,
+    RevertHunks,
+    Rewind,
     RunShell,
     SetMode,
+    StageHunks,
     Stop,
     SubmitPrompt,
+    UndoRewind,
 )
 from workbench.protocol.events import Envelope, Renamed
 from workbench.protocol.names import Mode
 from workbench.protocol.queries import AnyPage, AnyQuery
 from workbench.protocol.state import SessionState
 from workbench.protocol.task import Caps, Task
-from workbench.session import attended, loop, store
+from workbench.session import attended, fork, hunk_actions, loop, rewind, store
 from workbench.session import resume as resuming
 from workbench.session import start as starting
 from workbench.session.approvals import Approvals
 from workbench.session.core import Session
 from workbench.session.end import StartError
+from workbench.session.file_index import FileIndex
+from workbench.session.fork import ForkError
 from workbench.session.journal import JournalError
 from workbench.session.pages import Pages
 from workbench.session.plan import Options
@@ -67,11 +74,12 @@ def begin_imports() -> None:
 class LocalClient:
     """A client in the session's own process."""
 
-    def __init__(self, session: Session, after: int = 0) -> None:
+    def __init__(self, session: Session, options: Options, after: int = 0) -> None:
         self.session = session.id
-        self._session = session
+        self._session, self._options = session, options
         self._feed = Feed(lambda seq: session.journal.read(seq), after)
-        self._pages = Pages(session.journal, session.blobs, session.changes)
+        files = FileIndex(session.context.workspace)
+        self._pages = Pages(session.journal, session.blobs, session.changes, snapshots=session.snapshots, files=files)
         self._approvals = Approvals(session) if session.task.interactive else None
         self._shells: set[asyncio.Task[None]] = set()
         if self._approvals is not None:
@@ -85,11 +93,23 @@ class LocalClient:
 
     async def send(self, command: AnyCommand) -> Ack:
         """Carries COMMAND out, or says why not."""
+        error = value = ""
         try:
-            error = await self._carry_out(command)
-        except (JournalError, OSError) as failure:
+            if isinstance(command, Fork):
+                value = await asyncio.to_thread(self._fork, command)
+            else:
+                error = await self._carry_out(command)
+        except (ForkError, JournalError, StartError, OSError) as failure:
             error = str(failure)
-        return Ack(id=command.id, ok=not error, error=error)
+        return Ack(id=command.id, ok=not error, error=error, value=value)
+
+    def _fork(self, command: Fork) -> str:
+        """The id of the new session; it is resumed like any other."""
+        session = self._session
+        if command.agent is None and command.model is None:
+            return fork.fork(session.folder, command.seq)
+        task = fork.handed_over(session.folder, command.seq, command.agent, command.model, command.brief)
+        return starting.laid_down(task, self._options)
 
     async def _carry_out(self, command: AnyCommand) -> str:
         """Why COMMAND was refused; empty where it was not."""
@@ -113,8 +133,21 @@ class LocalClient:
                 self._shells.add(task := asyncio.create_task(attended.run_shell(session, command)))
                 task.add_done_callback(self._shells.discard)
             case _:
-                return f"this session does not take {type(command).__name__}"
+                return await self._change_files(command)
         return ""
+
+    async def _change_files(self, command: AnyCommand) -> str:
+        match command:
+            case Rewind():
+                return await rewind.rewind(self._session, command)
+            case UndoRewind():
+                return await rewind.undo(self._session, command)
+            case RevertHunks():
+                return await hunk_actions.revert(self._session, command)
+            case StageHunks():
+                return await hunk_actions.stage(self._session, command)
+            case _:
+                return f"this session does not take {type(command).__name__}"
 
     def events(self) -> AsyncIterator[Envelope]:
         """Envelopes until the session ends."""
@@ -135,7 +168,7 @@ class LocalClient:
 async def start(task: Task, options: Options) -> Client:
     """A new session at work on TASK. Raises StartError."""
     session = starting.create(task, options)
-    client = LocalClient(session)
+    client = LocalClient(session, options)
     session.start(attended.work if task.interactive else loop.work)
     return client
 
@@ -143,7 +176,7 @@ async def start(task: Task, options: Options) -> Client:
 async def resume(session: str, caps: Caps, answer: str | None, options: Options, mode: Mode | None = None) -> Client:
     """An old session at work again, in another MODE if one is given. Raises StartError."""
     resumed = resuming.resume(session, caps, answer, options, mode)
-    client = LocalClient(resumed, after=resumed.began_after)
+    client = LocalClient(resumed, options, after=resumed.began_after)
     resumed.start(attended.work if resumed.task.interactive else loop.work)
     return client
 

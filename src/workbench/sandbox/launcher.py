@@ -118,8 +118,9 @@ class PlainRunning:
             if ask:
                 new = {(pid, program(pid)) for pid in left} - asked
                 asked |= new
-                self._tree.signal([pid for pid, _ in new], signal.SIGTERM)
-                self._tree.signal([pid for pid, _ in new], signal.SIGCONT)  # a stopped process hears TERM only then
+                # All are halted first: else a shell whose child ends before it is told would begin the next command.
+                for number in (signal.SIGSTOP, signal.SIGTERM, signal.SIGCONT):
+                    self._tree.signal([pid for pid, _ in new], number)
             await asyncio.sleep(min(pause, rest))
 
     async def _kill(self) -> list[int]:

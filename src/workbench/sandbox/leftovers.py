@@ -22,7 +22,8 @@ async def end_leftovers(session: str) -> int:
     found = left = await asyncio.to_thread(_carriers, session)
     until = loop.time() + _GRACE_S
     while left:
-        _signal(left, signal.SIGTERM if loop.time() < until else signal.SIGKILL)
+        for number in (signal.SIGSTOP, signal.SIGTERM, signal.SIGCONT) if loop.time() < until else (signal.SIGKILL,):
+            _signal(left, number)
         await asyncio.sleep(_POLL_S)
         left = [pid for pid in await asyncio.to_thread(_carriers, session) if alive(pid)]
     return len(found)

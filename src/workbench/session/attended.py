@@ -30,7 +30,8 @@ async def _serve(session: Session) -> EndSession | None:
         while True:
             await session.prompted()
             session.acting = asyncio.create_task(_act(session))
-            end = await session.acting
+            async with session.steady:
+                end = await session.acting
             if end is not None:
                 return end
     except asyncio.CancelledError:

@@ -29,6 +29,7 @@ from workbench.session.identity import boot_id, user_name
 from workbench.session.journal import Journal, JournalError
 from workbench.session.plan import Options, Plan, plan
 from workbench.session.prompt import Frame, reminder, system_prompt
+from workbench.session.snapshots import Snapshots
 from workbench.settings import Settings
 from workbench.tools import registry
 from workbench.tools.base import Context
@@ -51,6 +52,13 @@ def create(task: Task, options: Options, clock: Callable[[], float] = time.time)
     except ModelError as error:  # a recording that cannot be read or written
         _undo(journal)
         raise StartError("error_usage", str(error)) from None
+
+
+def laid_down(task: Task, options: Options) -> str:
+    """A new session on TASK that nobody works on yet; its id. Raises StartError."""
+    session = create(task, options)
+    session.journal.close()
+    return session.id
 
 
 def _undo(journal: Journal) -> None:
@@ -130,6 +138,8 @@ def assemble(
         clock=clock,
     )
     sessions.append(session)
+    if task.interactive:
+        session.snapshots = Snapshots(journal.folder, journal.session, context.roots, changes, blobs, clock)
     return session
 
 
