@@ -129,16 +129,6 @@ SCENES: dict[str, tuple[Callable[[Path], list[Turn]], Callable[[Tmux], None]]] =
 }
 
 
-def settled(tmux: Tmux) -> None:
-    """Waits until the screen has been the same for half a second."""
-    seen, since = "", time.monotonic()
-    end = since + 8
-    while time.monotonic() - since < 0.5 and time.monotonic() < end:
-        time.sleep(0.05)
-        if (now := tmux.ansi()) != seen:
-            seen, since = now, time.monotonic()
-
-
 def drawn(
     scene: str, theme: str, sizes: list[tuple[int, int]], folder: Path, suffix: str, program: str
 ) -> Iterator[Path]:
@@ -152,11 +142,11 @@ def drawn(
             tmux.type(f"{program} --theme {theme}")
             tmux.keys("Enter")
             tmux.wait(READY, 30)
-            settled(tmux)
+            tmux.settle()
             reach(tmux)
             for width, height in sizes:
                 tmux.resize(width, height)
-                settled(tmux)
+                tmux.settle()
                 paper = Paper("#26292e", "#fbfaf7") if "light" in theme else Paper("#d9dbde", "#121315")
                 name = f"{scene}-{width}x{height}-{theme}.{suffix}"
                 yield picture_of_ansi(tmux.ansi().rstrip("\n"), folder / name, paper=paper)

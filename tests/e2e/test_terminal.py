@@ -134,12 +134,16 @@ def test_a_file_name_with_a_newline_and_escapes_moves_nothing(tmp_path: Path) ->
     place_root = tmp_path / "home/work"
     with opened(tmp_path, turns(place_root)) as (tmux, place, _):
         submit(tmux, "write it")
+        asked = tmux.wait("allow Write?")
+        assert AGENT in asked and "control or" in asked  # such a name is asked about, and told in words
+        tmux.settle()  # a key that comes with the card is taken as typing
+        tmux.keys("y")
         screen = tmux.wait("It is")
         assert AGENT in screen and READY in screen  # nothing was cleared
         assert "\u202e" not in screen
         assert tmux.state("pane_title") != "owned"
         assert "\x1b[31m.py" not in tmux.ansi()
-        assert place.repo == place_root
+        assert (place.repo / name).read_text() == "x = 1\n\x1b[2Jy\n"
         leaves_a_clean_shell(tmux)
 
 
@@ -217,7 +221,7 @@ def test_through_ssh(tmp_path: Path, term: str) -> None:
 def test_what_it_takes_is_there() -> None:
     """The terminal of these tests is what they take it for."""
     with Tmux(size=(70, 12), term="xterm-256color") as tmux:
-        tmux.type("stty size; echo $TERM; printf '\\033[?1049hinside'; read x; printf '\\033[?1049l'")
+        tmux.type("stty size; echo $TERM; printf '\\033[?1049hin''side'; read x; printf '\\033[?1049l'")
         tmux.keys("Enter")
         tmux.wait("inside")
         assert tmux.state("alternate_on") == "1"

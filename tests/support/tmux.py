@@ -67,7 +67,7 @@ class Tmux:
 
     def ansi(self) -> str:
         """What the screen shows, with its colours as escapes; `screens.picture_of_ansi` draws it."""
-        return self._tmux("capture-pane", "-p", "-e", "-t", "0")
+        return self._tmux("capture-pane", "-p", "-e", "-N", "-t", "0")
 
     def state(self, name: str) -> str:
         """A format of tmux: pane_current_command, alternate_on, cursor_flag, mouse_any_flag…"""
@@ -88,6 +88,15 @@ class Tmux:
         while (now := self.state(name)) != value:
             assert time.monotonic() < until, f"{name} is {now!r}, not {value!r}; the screen:\n{self.text()}"
             time.sleep(0.03)
+
+    def settle(self, seconds: float = 0.4, timeout_s: float = 8) -> None:
+        """Waits until the screen has been the same for SECONDS, as a person does before reading it."""
+        seen, since = "", time.monotonic()
+        until = since + timeout_s
+        while time.monotonic() - since < seconds and time.monotonic() < until:
+            time.sleep(0.03)
+            if (now := self.ansi()) != seen:
+                seen, since = now, time.monotonic()
 
     def _command(self, *arguments: str) -> list[str]:
         return ["tmux", "-u", "-L", self._socket, "-f", "/dev/null", *arguments]
