@@ -4,6 +4,7 @@ Names and units: NVIDIA's NVML API reference. A call that a card lacks gives Non
 lost, and what the others say is kept.
 """
 
+import contextlib
 import ctypes
 import threading
 import time
@@ -155,7 +156,8 @@ class Nvml:
             self._cards = {}
             if self._open:
                 self._open = False
-                self.call(self.nv.nvmlShutdown)
+                with contextlib.suppress(DriverGoneError, CardLostError):
+                    self.call(self.nv.nvmlShutdown)
 
     def call(self, function: Callable[..., Any], *args: Any) -> Any:
         """What FUNCTION gives, None where the card lacks it. Raises CardLostError, DriverGoneError."""

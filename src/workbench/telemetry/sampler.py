@@ -1,5 +1,6 @@
 """One sampler for everyone who looks at the machine: it runs while someone does, as often as the most curious asks."""
 
+import contextlib
 import itertools
 import threading
 import time
@@ -144,7 +145,8 @@ class Sampler:
         taken = float("-inf")
         while self._wait(stint, taken, LINKS_S):
             taken = time.monotonic()
-            self.read_links()
+            with contextlib.suppress(Exception):  # without what is slow to read, the rest is told all the same
+                self.read_links()
 
     def _process(self, use: Use) -> GpuProcess:
         user, command, started, foreign = self._who(use.pid)
