@@ -1,5 +1,6 @@
 """The talk alone on a screen: an app with a client that answers pages from a journal of made-up envelopes."""
 
+from bisect import bisect_left
 from collections.abc import Sequence
 from typing import Any
 
@@ -24,7 +25,9 @@ class Paged:
     """A client that holds all items of a session, and counts what it is asked."""
 
     def __init__(self) -> None:
-        self.session, self.items, self.asked = SESSION, [], []  # type: ignore[var-annotated]
+        self.session = SESSION
+        self.items: Sequence[Item] = []
+        self.asked: list[Any] = []
         self.texts: dict[int, str] = {}
         self.blobs: dict[str, str] = {}
 
@@ -32,9 +35,9 @@ class Paged:
         """Pages of `items`, of `texts` and of `blobs`."""
         self.asked.append(query)
         if isinstance(query, q.ItemsBefore):
-            older = [item for item in self.items if not query.before or item.id < query.before]
-            n = min(query.n, 1000)
-            return q.Items(items=tuple(older[-n:]), more=len(older) > n)
+            end = bisect_left(self.items, query.before, key=lambda item: item.id) if query.before else len(self.items)
+            start = max(0, end - min(query.n, 1000))
+            return q.Items(items=tuple(self.items[start:end]), more=start > 0)
         text = self.texts.get(query.item) if isinstance(query, q.ItemText) else self.blobs.get(query.blob)
         if text is None:
             return q.Blob(data=b"", total=-1)
@@ -95,26 +98,36 @@ class Talking(App[None]):
         news = [self.envelope(event) for event in events]
         for envelope in news:
             apply(self.state, envelope)
-            self.client.items += items_of(envelope)
+            self.client.items = [*self.client.items, *items_of(envelope)]
         self.talk.show_session(self.state, news)
 
     def begin(self, items: Sequence[Item], events: int) -> None:
         """A session of so many EVENTS that has ITEMS; the state holds the newest of them."""
-        self.client.items = list(items)
+        self.client.items = items
         self.state = SessionState(session=SESSION, seq=events, agent="ml-engineer", user="ana", phase="idle")
         self.state.items, self.state.items_total = list(items[-200:]), len(items)
         self._seq = events
         self.talk.show_session(self.state, ())
 
 
-def many(count: int) -> list[Item]:
-    """COUNT items of a long session, numbered."""
-    return [
-        Item(id=(at + 1) * PLACES, at=1e9 + at, kind="prompt", text=f"prompt number {at}", by="ana")
-        if at % 10 == 0
-        else Item(id=(at + 1) * PLACES, at=1e9 + at, kind="answer", turn=at, text=f"answer number {at}, **short**")
-        for at in range(count)
-    ]
+class Many(Sequence[Item]):
+    """COUNT items of a long session, numbered, made when they are looked at."""
+
+    def __init__(self, count: int) -> None:
+        self._count = count
+
+    def __len__(self) -> int:
+        return self._count
+
+    def __getitem__(self, at: Any) -> Any:
+        if isinstance(at, slice):
+            return [self._item(one) for one in range(*at.indices(self._count))]
+        return self._item(at if at >= 0 else self._count + at)
+
+    def _item(self, at: int) -> Item:
+        if at % 10 == 0:
+            return Item(id=(at + 1) * PLACES, at=1e9 + at, kind="prompt", text=f"prompt number {at}", by="ana")
+        return Item(id=(at + 1) * PLACES, at=1e9 + at, kind="answer", turn=at, text=f"answer number {at}, **short**")
 
 
 async def until(pilot: Pilot[Any], condition: Any, most: int = 200) -> None:

@@ -13,6 +13,8 @@ from workbench.protocol.events import Envelope
 from workbench.protocol.state import SessionState
 from workbench.tui.panes.talk_search import Search
 from workbench.tui.view import View
+from workbench.tui.widgets.blocks import Line
+from workbench.tui.widgets.markdown_draw import load as load_parser
 from workbench.tui.widgets.search import SearchBar
 from workbench.tui.widgets.transcript import Transcript
 from workbench.tui.widgets.transcript_entry import Entry, Scene
@@ -21,6 +23,12 @@ from workbench.tui.widgets.transcript_window import Window
 from workbench.tui.widgets.transcript_words import suffix, words
 
 TICK = 0.125  # seconds between two frames of the spinner
+EMPTY: list[Line] = [
+    [("Say what you want done, for instance ", "muted"), ("lower the validation loss of train.py", "")],
+    [("@", "agent"), (" adds a file  ", "muted"), ("!", "agent"), (" runs a command of yours  ", "muted"),
+     ("/", "agent"), (" lists what else there is", "muted")],
+    [("What the agent says and does is told here; nothing runs that the rules do not allow.", "muted")],
+]  # fmt: skip
 COPIED = 256 * 1024  # characters that go to the clipboard at most: terminals drop longer ones
 
 
@@ -44,6 +52,7 @@ class Talk(View, Widget):
         self.scene = Scene()
         self.window = Window(self.scene)
         self.transcript = Transcript(self.window, id="transcript")
+        self.transcript.empty = EMPTY
         self.state = SessionState()
         self._paging = False
         self._search = Search(self)
@@ -57,6 +66,7 @@ class Talk(View, Widget):
     def on_mount(self) -> None:
         """The clock stands still until something runs."""
         self._ticker = self.set_interval(TICK, self._tick, pause=True)
+        self.call_after_refresh(self.run_worker, load_parser, thread=True, group="parser")
 
     def focus(self, scroll_visible: bool = True, *, from_app_focus: bool = False) -> "Talk":
         """Gives the focus to the transcript."""
@@ -75,7 +85,6 @@ class Talk(View, Widget):
         if state.session != self.state.session:
             self.window.clear()
             self.transcript.reset()
-            news = ()
         self.state = state
         scene = self.scene
         if (scene.agent, scene.user, scene.session) != (state.agent, state.user, state.session):

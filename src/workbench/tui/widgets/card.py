@@ -8,7 +8,6 @@ from workbench.tui.widgets.blocks import Block, Line, fit, indented, shown, widt
 from workbench.tui.widgets.card_details import details, todo_lines
 from workbench.tui.widgets.transcript_entry import Entry, Scene
 
-MEASURE = 100  # cells up to which a card's right column moves out
 TODOS = 7  # rows of a to-do list in a closed card
 SPINNER = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
 _SIGNS = {
@@ -47,7 +46,7 @@ def took(seconds: float) -> str:
 
 def _closed(entry: Entry, scene: Scene, width: int) -> list[Line]:
     item = entry.item
-    rows = [_line(entry, scene, min(width, MEASURE))]
+    rows = [_line(entry, scene, width)]
     if item.tool == "TodoWrite" and item.status == "ok" and not entry.opened:
         todos = next((one.todos for one in item.display if isinstance(one, b.Todos)), ())
         return rows + indented(todo_lines(todos, width - 4, TODOS), 4)
@@ -119,7 +118,7 @@ def _last_line(item: Item) -> str:
 def _second(entry: Entry) -> tuple[str, str]:
     """What stands under the line while the card is closed: why not, what went wrong, what was printed last."""
     item = entry.item
-    if item.status == "denied":
+    if item.status == "denied" and not entry.opened:
         return shown(" ".join((item.reason or item.text).split())), "warning"
     if entry.opened and (entry.progress or item.display):
         return "", ""

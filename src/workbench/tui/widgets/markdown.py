@@ -96,7 +96,8 @@ class Splitter:
         if self._fence:
             self._code_line(line)
             return
-        if not self._inner and (found := _FENCE.match(line)) and whole:
+        within = self._inner or (self._kind == "item" and self._lines and line.startswith("  "))
+        if not within and (found := _FENCE.match(line)) and whole:
             self._close()
             self._fence, self._indent, self._info = found[2], len(found[1]), found[3].strip()
             self._first, self._before = True, ()

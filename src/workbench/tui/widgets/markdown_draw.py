@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from workbench.tui.widgets.blocks import Block, Line, Run, cut, fit, indented, plain, shown, width_of, wrap
+from workbench.tui.widgets.blocks import Block, Line, Run, cut, fit, indented, paragraph, plain, shown, width_of, wrap
 from workbench.tui.widgets.markdown import Piece
 
 if TYPE_CHECKING:
@@ -17,6 +17,7 @@ _REFERENCE = re.compile(r"\b(?:s-[0-9a-z]{2,12}(?::t\d+)?|r-\d+(?:@\d+)?)\b")
 _TASK = re.compile(r"\[([ xX])\] ")
 _MARKS = {"strong": "strong", "em": "em", "s": "strike"}
 _HEADS = {"h1": "h1", "h2": "h2"}
+_NARROW = 12  # cells below which nothing is moved in any further
 _parser: "MarkdownIt | None" = None
 
 
@@ -32,8 +33,9 @@ def block(piece: Piece, highlighter: "Highlighter", stop: int = 0) -> Block:
 
 def lines(text: str, width: int) -> list[Line]:
     """Markdown TEXT as lines of at most WIDTH cells."""
-    drawer = _Drawer(_markdown().parse(text))
-    return drawer.blocks(width)
+    rows = _Drawer(_markdown().parse(text)).blocks(width)
+    # What the parser says nothing of (definitions of links, nesting beyond its bound) is shown as it was written.
+    return rows or paragraph(text, "", width)
 
 
 def code_lines(code: Iterable[Line], width: int, info: str = "") -> list[Line]:
@@ -51,6 +53,11 @@ def code_lines(code: Iterable[Line], width: int, info: str = "") -> list[Line]:
         elif left > 0:
             row.append((" " * left, "ground"))
     return rows
+
+
+def load() -> None:
+    """Imports the parser, which blocks; else the first text to draw does."""
+    _markdown()
 
 
 def _markdown() -> "MarkdownIt":
@@ -93,8 +100,9 @@ class _Drawer:
         if kind in ("bullet_list_open", "ordered_list_open"):
             return self._list(token, width)
         if kind == "blockquote_open":
-            quoted = self.blocks(width - 2, "blockquote_close")
-            return [[("│ ", "muted-2"), *([(text, f"quote {style}") for text, style in row])] for row in quoted]
+            bar: Line = [("│ ", "muted-2")] if width >= _NARROW else []
+            quoted = self.blocks(width - width_of(bar), "blockquote_close")
+            return [[*bar, *((text, f"quote {style}") for text, style in row)] for row in quoted]
         if kind == "table_open":
             return self._table(width)
         if kind in ("fence", "code_block"):
@@ -110,7 +118,7 @@ class _Drawer:
         close = opened.type.replace("_open", "_close")
         while self._tokens[self._at].type != close:
             self._at += 1  # list_item_open
-            mark = "• " if number is None else f"{number}. "
+            mark = "" if width < _NARROW else "• " if number is None else f"{number}. "
             tight = self._tokens[self._at].hidden if self._tokens[self._at].type == "paragraph_open" else False
             item = self.blocks(width - len(mark), "list_item_close", tight=tight)
             sign: Run = (mark, "mark")

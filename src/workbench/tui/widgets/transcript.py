@@ -14,16 +14,17 @@ from textual.message import Message
 from textual.strip import Strip
 from textual.widget import Widget
 
-from workbench.tui.widgets import transcript_scroll
-from workbench.tui.widgets.blocks import Block, Line
+from workbench.tui.widgets import transcript_terminal
+from workbench.tui.widgets.blocks import Block, Line, wrap
 from workbench.tui.widgets.transcript_entry import Entry
 from workbench.tui.widgets.transcript_looks import CLASSES, CSS, Looks
 from workbench.tui.widgets.transcript_window import Window
 
-MEASURE = 116  # cells up to which text is set: longer rows are hard to read
+MEASURE = 108  # cells up to which text is set: longer rows are hard to read
 GUTTER = 2  # cells on the left, for the cursor's mark
 RIGHT = 2  # cells on the right, for the bar
 WHEEL = 3  # rows a notch
+WARM = 300  # blocks that keep what they drew: many screens
 NEAR = 30  # entries from an end of the window at which the next page is asked for
 
 Place = tuple[int, int, int]  # entry, block, line
@@ -58,10 +59,12 @@ class Transcript(Widget, can_focus=True):
     def __init__(self, window: Window, id: str | None = None) -> None:  # noqa: A002
         super().__init__(id=id)
         self.window = window
+        self.empty: list[Line] = []  # what stands here while there is nothing to show
         self.follow = True
         self.cursor: tuple[int, int] | None = None  # entry, stop
         self.find = ""  # what to mark, in lower case
         self._top: Place = (0, 0, 0)
+        self._warm: dict[Block, None] = {}  # blocks that hold what they drew
         self._rows: list[Strip] = []
         self._places: list[Place | None] = []
         self._looks: Looks | None = None
@@ -75,6 +78,12 @@ class Transcript(Widget, can_focus=True):
         return max(8, min(MEASURE, self.size.width - GUTTER - RIGHT))
 
     def _lines(self, block: Block) -> list[Line]:
+        if block not in self._warm:
+            if len(self._warm) > WARM:
+                for cold in list(self._warm)[: WARM // 2]:
+                    del self._warm[cold]
+                    cold.forget()
+            self._warm[block] = None
         return block.lines(self.measure)
 
     def _down(self, place: Place) -> Iterator[Place]:
@@ -267,7 +276,10 @@ class Transcript(Widget, can_focus=True):
             if len(places) >= height:
                 break
         self._places = [*places, *([None] * (height - len(places)))]
-        self._write([self._row(at, place) for at, place in enumerate(self._places)])
+        if self.window.entries:
+            self._write([self._row(at, place) for at, place in enumerate(self._places)])
+        else:
+            self._write(self._empty_rows(height))
         self._ask(places)
 
     def _ask(self, places: list[Place | None]) -> None:
@@ -284,21 +296,11 @@ class Transcript(Widget, can_focus=True):
         if len(old) != len(rows) or not self.is_mounted:
             self.refresh()
             return
-        regions: list[Region] = []
-        by = transcript_scroll.shift(old, rows)
-        if by and transcript_scroll.possible(self):
-            self._styles_cache.clear()
-            self.screen.refresh(transcript_scroll.move(self, by))
-            # What was to be drawn and has not been yet has moved as well.
-            waiting = {y - by for region in self._repaint_regions for y in region.line_range}
-            regions += [Region(0, y, self.size.width, 1) for y in waiting if 0 <= y < len(rows)]
-            gone = [_NOTHING] * min(abs(by), len(rows))
-            old = [*old[by:], *gone] if by > 0 else [*gone, *old[:by]]
-        for y, (before, now) in enumerate(zip(old, rows, strict=True)):
-            if before is not now and (end := _differs(before, now)):
-                regions.append(Region(0, y, end, 1))
-        if regions:
-            self.refresh(*regions)
+        dirty = [
+            y for y, (before, now) in enumerate(zip(old, rows, strict=True)) if before is not now and before != now
+        ]
+        if dirty and (self._repaint_required or not transcript_terminal.paint(self, old, rows)):
+            self.refresh(*(Region(0, y, self.size.width, 1) for y in dirty))
 
     def _row(self, y: int, place: Place | None) -> Strip:
         looks = self._looks or self._new_looks()
@@ -315,6 +317,21 @@ class Transcript(Widget, can_focus=True):
         if not self.follow:
             strip = self._beside(strip, y, looks)
         return strip
+
+    def _empty_rows(self, height: int) -> list[Strip]:
+        """What to do first, in the middle of the rows, in one place whatever the width."""
+        looks = self._looks or self._new_looks()
+        width, blank = self.size.width, self._blank(looks)
+        rows = [row for one in self.empty for row in wrap(one, max(8, width - 2 * GUTTER))]
+        rows = rows[: max(0, height - 1)]
+        made = [
+            Strip(
+                [Segment(" " * GUTTER, looks.base), *(Segment(text, looks(style)) for text, style in row)]
+            ).adjust_cell_length(width, looks.base)
+            for row in rows
+        ]
+        above = 1 if height > len(rows) else 0
+        return [*([blank] * above), *made, *([blank] * (height - above - len(made)))]
 
     def _at_cursor(self, entry: int, block: int, line: int) -> bool:
         if self.cursor is None or self.cursor[0] != entry:
@@ -334,7 +351,7 @@ class Transcript(Widget, can_focus=True):
                 strip = self._blank(looks)
             else:
                 segments = [Segment(" " * GUTTER, looks.base), *(Segment(text, looks(style)) for text, style in runs)]
-                strip = Strip(segments).adjust_cell_length(width, looks.base)
+                strip = Strip(segments).simplify().adjust_cell_length(width, looks.base)
             kept[line] = strip
         return strip
 
@@ -437,28 +454,6 @@ class Transcript(Widget, can_focus=True):
 
     class ToEnd(Message):
         """The mark of what is new was clicked."""
-
-
-_NOTHING = Strip([Segment("")], 0)
-
-
-def _differs(one: Strip, two: Strip) -> int:
-    """The cell up to which TWO differs from ONE; 0 where they are the same."""
-    if one.cell_length != two.cell_length:
-        return max(one.cell_length, two.cell_length)
-    if one == two:
-        return 0
-    at = two.cell_length
-    for before, now in zip(reversed(list(one)), reversed(list(two)), strict=False):
-        if before.style != now.style:
-            break
-        if before.text == now.text:
-            at -= now.cell_length
-            continue
-        if before.text.isspace() and now.text.isspace():
-            at -= min(before.cell_length, now.cell_length)
-        break
-    return max(1, at)
 
 
 def _marked(strip: Strip, find: str, looks: Looks) -> Strip:

@@ -52,7 +52,7 @@ class Entry:
         self.progress: deque[str] = deque(maxlen=KEPT_PROGRESS)
         self.draft: Draft | None = None
         self.finished = False  # of a draft: its item is there, or about to be
-        self.before: Entry | None = None  # what it stands under
+        self.above = ""  # kind of the entry that it stands under
         self.since: float | None = None  # on the scene's clock, when it began to run
         self._drawn: Any = None
         self._written = ""  # the beginning of a call's input while the model writes it

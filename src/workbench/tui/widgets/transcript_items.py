@@ -16,10 +16,11 @@ PROMPT_ROWS = 12  # rows of a prompt that is not opened
 _ORIGINS = {"task": "task", "check": "check", "schema": "schema", "limit": "limit", "definition": "agent file"}
 
 
-def build(entry: Entry, before: Entry | None, scene: Scene) -> None:
-    """Makes the blocks of ENTRY, which stands under BEFORE."""
-    entry.head = _head(entry, before, scene)
-    entry.gap = 0 if entry.head else _space(entry, before)
+def build(entry: Entry, above: str, scene: Scene) -> None:
+    """Makes the blocks of ENTRY, which stands under one of the kind ABOVE ("": nothing is above it)."""
+    entry.above = above
+    entry.head = _head(entry, scene)
+    entry.gap = 0 if entry.head else _space(entry)
     if entry.draft is not None and entry.item.kind == "answer":
         entry.body, entry.tail = _answer_blocks(entry.draft.pieces, 0, entry, scene), {}
         extend(entry, [], scene)
@@ -49,21 +50,17 @@ def extend(entry: Entry, done: list[Piece], scene: Scene) -> None:
         entry.body[0].gap = entry.gap
 
 
-def _head(entry: Entry, before: Entry | None, scene: Scene) -> list[Block]:
+def _head(entry: Entry, scene: Scene) -> list[Block]:
     """The agent's name, where it begins to speak."""
-    kind = before.item.kind if before else ""
-    if entry.item.kind not in AGENT or kind in (*AGENT, "check", "notice"):
+    if entry.item.kind not in AGENT or entry.above in (*AGENT, "check", "notice"):
         return []
     name = shown(scene.agent) or "agent"
-    return [Block(lambda width: [[(fit(name, width), "agent strong")]], gap=int(before is not None))]
+    return [Block(lambda width: [[(fit(name, width), "agent strong")]], gap=int(bool(entry.above)))]
 
 
-def _space(entry: Entry, before: Entry | None) -> int:
-    """Blank lines between BEFORE and ENTRY: cards stand together, as do notices; words stand apart."""
-    if before is None:
-        return 0
-    pair = (before.item.kind, entry.item.kind)
-    return 0 if pair in _TOGETHER else 1
+def _space(entry: Entry) -> int:
+    """Blank lines above ENTRY: cards stand together, as do notices; words stand apart."""
+    return int(bool(entry.above) and (entry.above, entry.item.kind) not in _TOGETHER)
 
 
 # --- what the agent says -----------------------------------------------------------------------------------
@@ -159,8 +156,9 @@ def _check(entry: Entry, scene: Scene) -> list[Block]:
         end = "passed" if good else "ran out of time" if item.exit_code == 124 else f"exit {item.exit_code}"
         line: Line = [("  ", ""), ("✓ " if good else "✗ ", "ok" if good else "error"), ("Check  ", "strong")]
         command = " ".join(shown(item.text.replace("\n", " ⏎ ")).split())
-        line.append((fit(command, width - 10 - len(end) - 2), ""))
-        rows = [[*line, ("  ", ""), (end, "muted" if good else "error")]]
+        command = fit(command, width - width_of(line) - len(end) - 2)
+        space = width - width_of(line) - width_of([(command, "")]) - len(end)
+        rows = [[*line, (command + " " * space, ""), (end, "muted" if good else "error")]]
         if entry.opened or not good:
             output = item.reason.strip().split("\n")
             shown_rows = output if entry.opened else output[-3:]

@@ -65,9 +65,9 @@ class Window:
         self.entries = [*held[:start], *tail, *drafts]
         for at in range(start, len(self.entries)):
             entry = self.entries[at]
-            before = self.entries[at - 1] if at else None
-            if entry in rebuilt or not entry.body or entry.before is not before:
-                self._build(entry, before)
+            above = self.entries[at - 1].item.kind if at else ""
+            if entry in rebuilt or not entry.body or entry.above != above:
+                build(entry, above, self.scene)
 
     def _tail(self, held: list[Entry], items: list[Item]) -> tuple[list[Entry], list[Entry]]:
         """Entries for ITEMS, those of HELD that are among them taken over; and which are new."""
@@ -102,13 +102,9 @@ class Window:
         if entry.item.status == "running" and entry.since is None:
             entry.since = self.scene.clock()
 
-    def _build(self, entry: Entry, before: Entry | None) -> None:
-        entry.before = before
-        build(entry, before, self.scene)
-
     def rebuild(self, entry: Entry) -> None:
         """Makes the blocks of ENTRY anew: it was opened, closed or told more."""
-        build(entry, entry.before, self.scene)
+        build(entry, entry.above, self.scene)
 
     # --- what is being written ---------------------------------------------------------------------------
 
@@ -122,7 +118,7 @@ class Window:
                 entry.draft = Draft(envelope.at)
             if self.live:
                 self.entries.append(entry)
-                self._build(entry, self.entries[-2] if len(self.entries) > 1 else None)
+                build(entry, self.entries[-2].item.kind if len(self.entries) > 1 else "", self.scene)
         return self._drafts[key]
 
     def _text(self, envelope: e.Envelope, event: e.TextDelta | e.ThinkingDelta) -> None:
@@ -187,7 +183,7 @@ class Window:
             waiting.remove(whole)
             drafts.remove(draft)
             self._drafts = {key: entry for key, entry in self._drafts.items() if entry is not draft}
-            whole.opened, whole.seconds, whole.before = draft.opened, draft.seconds, draft.before
+            whole.opened, whole.seconds, whole.above = draft.opened, draft.seconds, draft.above
             if not self._take_words(whole, draft):
                 changed.add(whole)
         for draft in [one for one in drafts if one.finished]:
@@ -299,7 +295,7 @@ class Window:
 
     def _rebuild_from(self, start: int, end: int) -> None:
         for at in range(start, min(end, len(self.entries))):
-            self._build(self.entries[at], self.entries[at - 1] if at else None)
+            build(self.entries[at], self.entries[at - 1].item.kind if at else "", self.scene)
 
 
 def _same(entry: Entry, draft: Entry) -> bool:
