@@ -82,6 +82,12 @@ def work(repo: Path) -> list[Turn]:
     ]  # fmt: skip
 
 
+def edit(repo: Path) -> list[Turn]:
+    """A session that waits for leave to edit a file outside the workspace."""
+    path = str(repo.parent / "defaults.yaml")
+    return [turn(use("Write", file_path=path, content=CONFIG)), say("Done.")]
+
+
 def ask(repo: Path) -> list[Turn]:
     """A session that waits for leave to run a command."""
     command = "python train.py --config config.yaml --steps 2000 && rm -rf /tmp/old-checkpoints"
@@ -118,6 +124,7 @@ SCENES: dict[str, tuple[Callable[[Path], list[Turn]], Callable[[Tmux], None]]] =
     "empty": (work, lambda tmux: None),
     "work": (work, typed()),
     "ask": (ask, lambda tmux: submit(tmux, "train it", "waits for you")),
+    "edit": (edit, lambda tmux: submit(tmux, "write the defaults", "waits for you")),
     "diff": (work, typed(text="/diff", enter=True)),
     "help": (work, typed("C-g")),
     "palette": (work, typed("C-p")),
