@@ -68,7 +68,7 @@ class DiffPane(Pane, Vertical):
 
     def show_session(self, state: SessionState, news: Sequence[Envelope]) -> None:
         """Shows at once what calls say that they changed; asks for the rest a moment later."""
-        asks, fast = self.source.notice(news, state.workspace)
+        asks, fast = self.source.notice(news)
         self._look(state)
         if fast:
             self.redraw()
@@ -143,6 +143,7 @@ class DiffPane(Pane, Vertical):
 
     def on_descendant_focus(self) -> None:
         """A person comes to look: what was changed by other programs shows, too."""
+        self.source.touch(None)
         self.feed.ask()
 
     # --- drawing -------------------------------------------------------------------------------------------
@@ -329,7 +330,7 @@ class DiffPane(Pane, Vertical):
 
         def done() -> None:
             self.review.reverts.append(taken)
-            self.source.touch({file.path})
+            self.source.touch((file.path,))
             self.feed.ask()
             self._say()
 
@@ -389,7 +390,7 @@ class DiffPane(Pane, Vertical):
         if found := self.view.chosen():
             path = Path(self._state.workspace) / found[0].path
             words = open_at(cast(Any, self.app), os.environ, path, self.view.line_to_open())
-            self.source.touch({found[0].path})
+            self.source.touch((found[0].path,))
             self.feed.ask()
             self._say(words)
 

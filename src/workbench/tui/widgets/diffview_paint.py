@@ -162,6 +162,7 @@ def shorten(path: str, width: int) -> str:
     shown = safe(path)
     if cell_len(shown) <= width:
         return shown
-    while shown and cell_len(shown) > max(1, width - 1):
-        shown = shown[1:] if len(shown) < 2 * width else shown[-2 * width :]
+    shown = shown[-2 * width :]  # bounds what follows; most characters take a cell or two
+    while shown and cell_len(shown) > width - 1:
+        shown = shown[1:]
     return "…" + shown

@@ -178,12 +178,12 @@ class Changeset:
         return sum(file.removed or 0 for file in self.files)
 
     def update(self, changes: Iterable[FileChange], notes: tuple[str, ...], touched: set[str] | None) -> None:
-        """Takes the session's list. Files that are TOUCHED (None: any may be) or differ in counts become stale."""
+        """Takes the session's list. Files whose name is TOUCHED (None: any) or whose counts differ become stale."""
         before = {file.path: file for file in self.files}
         files = []
         for change in sorted(changes, key=lambda change: change.path):
             file = before.get(change.path) or DiffFile(change)
-            if file.change != change or touched is None or change.path in touched:
+            if file.change != change or touched is None or name_of(change.path) in touched:
                 file.change, file.stale = change, True
             files.append(file)
         self.files, self.notes, self.known = files, notes, True
@@ -203,6 +203,11 @@ class Changeset:
         for file in self.files:
             if gone and _whole(file, "created") and (old := gone.get(_text(file, "+"))):
                 file.renamed = old
+
+
+def name_of(path: str) -> str:
+    """The last part of PATH."""
+    return path.rpartition("/")[2]
 
 
 def _whole(file: DiffFile, change: str) -> bool:

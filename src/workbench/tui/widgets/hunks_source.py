@@ -6,12 +6,12 @@ from collections.abc import Awaitable, Callable, Iterable
 from workbench.protocol import events as e
 from workbench.protocol import queries as q
 from workbench.protocol.blocks import Diff as DiffBlock
-from workbench.tui.widgets.hunks import MODES, Changeset, DiffFile
+from workbench.tui.widgets.hunks import MODES, Changeset, DiffFile, name_of
 
 AT_ONCE = 4  # pages that are under way at a time
 FIRST, MORE = 2_000, 20_000  # lines of the first page of a file, and of those that follow
 LONGEST = 50_000  # lines of one file's diff that are ever asked for
-AHEAD = 60_000  # lines that are read before they are looked at
+AHEAD, AHEAD_FILES = 60_000, 300  # lines and files that are read before they are looked at
 _READERS = {"Read", "Grep", "Glob", "LS", "WebFetch", "WebSearch", "TodoWrite", "AskUserQuestion"}
 
 Query = Callable[[q.AnyQuery], Awaitable[q.AnyPage]]
@@ -24,41 +24,43 @@ class Source:
         self.sets = {since: Changeset(since) for since in MODES}
         self.since = "start"
         self.error = ""
-        self.touched: set[str] | None = set()  # paths that may have changed; None: any may have
+        self.touched: set[str] | None = set()  # names of files that may have changed; None: any may have
 
     @property
     def changes(self) -> Changeset:
         """What is shown."""
         return self.sets[self.since]
 
-    def notice(self, news: Iterable[e.Envelope], workspace: str) -> tuple[bool, bool]:
+    def notice(self, news: Iterable[e.Envelope]) -> tuple[bool, bool]:
         """Takes in NEWS. Returns (something may differ now, something can be shown at once)."""
         asks = fast = False
         for envelope in news:
             event = envelope.event
             if isinstance(event, e.CallFinished):
-                asks |= self._finished(event, workspace)
+                asks |= self._finished(event)
                 fast |= self._show_fast(event)
             elif isinstance(event, e.HunksReverted):
-                self.touch({event.path})
+                self.touch((event.path,))
                 asks = True
             elif isinstance(event, _ANY):
                 self.touch(None)
                 asks = True
         return asks, fast
 
-    def _finished(self, event: e.CallFinished, workspace: str) -> bool:
+    def _finished(self, event: e.CallFinished) -> bool:
         if event.changed:
-            self.touch({path.removeprefix(workspace.rstrip("/") + "/") for path in event.changed})
+            self.touch(event.changed)
         elif event.tool in _READERS or event.status == "denied":
             return False
         else:
             self.touch(None)
         return True
 
-    def touch(self, paths: set[str] | None) -> None:
+    def touch(self, paths: Iterable[str] | None) -> None:
         """The files PATHS may have changed; None: any file may have."""
-        self.touched = None if paths is None or self.touched is None else self.touched | paths
+        # Names alone: a call says where a file really is, the session where it lies in the workspace.
+        known = None if paths is None or self.touched is None else self.touched
+        self.touched = None if known is None else known | {name_of(path) for path in paths or ()}
 
     def _show_fast(self, event: e.CallFinished) -> bool:
         shown = False
@@ -83,13 +85,13 @@ class Source:
             self.sets[since].update(page.files, page.notes, touched)
             for other in (one for one in self.sets.values() if one.since != since):
                 for file in other.files:
-                    file.stale = file.stale or touched is None or file.path in touched
+                    file.stale = file.stale or touched is None or name_of(file.path) in touched
 
     def wanted(self, seen: Iterable[str]) -> list[DiffFile]:
         """Files whose lines are to be read: those SEEN first, then from the top as far as is worth it."""
         changes, looked_at = self.changes, set(seen)
-        open_ones = [file for file in changes.files if file.stale and not file.asked]
-        first = [file for file in open_ones if file.path in looked_at]
+        first = [file for file in changes.files if file.path in looked_at and file.stale and not file.asked]
+        open_ones = [file for file in changes.files[:AHEAD_FILES] if file.stale and not file.asked]
         room = AHEAD - sum(_lines(file) for file in changes.files if file.loaded)
         for file in (one for one in open_ones if one.path not in looked_at):
             room -= 0 if file.loaded else _lines(file)

@@ -1,0 +1,95 @@
+"""The diff pane where it lives: docked beside the talk, fed by news, reached by the keys of the screen."""
+
+import asyncio
+
+import pytest
+
+from support import changes, workbench
+from support.changes import until
+from support.screens import text_of
+from workbench.protocol import events as e
+from workbench.tui.app import WorkbenchApp
+from workbench.tui.panes.diff import DiffPane
+
+
+@pytest.fixture(autouse=True)
+def own_places(tmp_path, monkeypatch):
+    for name in ("XDG_STATE_HOME", "XDG_CONFIG_HOME", "HOME"):
+        monkeypatch.setenv(name, str(tmp_path))
+    monkeypatch.setenv("COLORTERM", "truecolor")
+
+
+class Client(workbench.FakeClient):
+    """Tells changes, too."""
+
+    def __init__(self, session):
+        super().__init__(session)
+        self.changes = changes.FakeClient()
+
+    async def query(self, query):
+        return await self.changes.query(query)
+
+
+class Opener(workbench.FakeOpener):
+    async def open(self, agent=None, model=None):
+        client = Client("s-1")
+        client.give(workbench.started(workspace=str(self.workspace)))
+        self.clients.append(client)
+        return client
+
+
+def drive(body, workspace, size):
+    async def run():
+        opener = Opener(workspace)
+        parts = {
+            "talk": workbench.PlainTalk, "prompt": workbench.PlainPrompt, "diff": DiffPane, "runs": workbench.PlainRuns,
+            "gpu": workbench.PlainGpu, "todo": workbench.PlainTodo,
+        }  # fmt: skip
+        app = WorkbenchApp(opener, parts)
+        async with app.run_test(size=size) as pilot:
+            await until(pilot, lambda: app.state.session)
+            await body(app, pilot, opener.client)
+
+    asyncio.run(run())
+
+
+def by_bash(client):
+    """A command of the agent changes a file; only the session knows which."""
+    client.changes.files["train.py"] = ("lr = 1\n", "lr = 2\nlr = 3\n")
+    client.give(e.RequestStarted(turn=1, model="x"), e.CallFinished(call_id="b", tool="Bash", status="ok"))
+    client.give(e.Idle(reason="done"))
+
+
+def test_what_a_command_changed_opens_the_pane_beside_the_talk(tmp_path):
+    async def body(app, pilot, client):
+        assert "changes will show here" in text_of(app)
+        before = app.focused
+        by_bash(client)
+        await until(pilot, lambda: "+ lr = 3" in text_of(app))
+        assert "since start · +2 −1 · 1 file" in text_of(app)
+        assert app.focused is before
+
+    drive(body, tmp_path, (130, 40))
+
+
+def test_its_keys_work_from_the_screen(tmp_path):
+    async def body(app, pilot, client):
+        by_bash(client)
+        await until(pilot, lambda: "+ lr = 3" in text_of(app))
+        await pilot.press("tab", "tab", "n", "c", *"2 is too much", "left", "enter")
+        await until(pilot, lambda: "✎ 2 is too much" in text_of(app))
+        await pilot.press("a")
+        await until(pilot, lambda: "reviewed 1/1" in text_of(app))
+
+    drive(body, tmp_path, (130, 40))
+
+
+def test_narrow_it_is_a_word_in_the_strip_and_one_key_away(tmp_path):
+    async def body(app, pilot, client):
+        by_bash(client)
+        await until(pilot, lambda: "+2 −1" in text_of(app))
+        assert "+ lr = 3" not in text_of(app)
+        await pilot.press("tab", "2")
+        await until(pilot, lambda: "+ lr = 3" in text_of(app))
+
+    drive(body, tmp_path, (80, 24))
