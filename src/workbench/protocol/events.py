@@ -222,6 +222,7 @@ class ApprovalRequested(Event, frozen=True, kw_only=True):
     reason: str
     digest: str
     suggestion: str | None = None  # the rule that "always" would save
+    cwd: str = ""  # where it would run
     display: tuple[DisplayBlock, ...] = ()
 
 

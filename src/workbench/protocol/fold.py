@@ -243,6 +243,7 @@ def _asked(state: SessionState, envelope: e.Envelope, event: e.ApprovalRequested
         rule=event.rule and clip(event.rule, KEPT_REASON),
         reason=clip(event.reason, KEPT_REASON),
         suggestion=event.suggestion and clip(event.suggestion, KEPT_REASON),
+        cwd=clip(event.cwd, KEPT_PATH),
         display=clip_display(event.display)[0],
     )
     keep_last(state.approvals, KEPT_APPROVALS)

@@ -71,6 +71,7 @@ class PendingApproval(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=T
     rule: str | None = None
     reason: str = ""
     suggestion: str | None = None
+    cwd: str = ""
     display: tuple[DisplayBlock, ...] = ()
 
 

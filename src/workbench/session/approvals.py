@@ -43,6 +43,7 @@ class Approvals:
                 reason=why.reason,
                 digest=digest,
                 suggestion=suggest_rule(Call(tool=tool, needs=needs, cwd=str(context.cwd)), session.gate.policy),
+                cwd=str(context.cwd),
                 display=await asyncio.to_thread(preview, tool, given, context),
             ),
             sync=True,

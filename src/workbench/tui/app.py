@@ -31,6 +31,7 @@ from workbench.tui.view import View
 from workbench.tui.widgets.dock import PANES, load
 from workbench.tui.widgets.footer import STILL
 from workbench.tui.widgets.header import Facts
+from workbench.tui.widgets.prompt_paste import driver
 
 PARTS: Mapping[str, str | type[Widget]] = {
     "talk": "workbench.tui.panes.talk:Talk",
@@ -55,7 +56,7 @@ class WorkbenchApp(App[int], inherit_bindings=False):
     def __init__(
         self, opener: Opener, parts: Mapping[str, str | type[Widget]] = PARTS, theme: str | None = None
     ) -> None:
-        super().__init__(ansi_color=ansi(os.environ))
+        super().__init__(driver_class=driver(), ansi_color=ansi(os.environ))
         self.opener, self.parts = opener, parts
         self.prefs, self.keymap, self.looks = prefs.load(), Keymap(), Looks()
         self.pace = pace(os.environ)
