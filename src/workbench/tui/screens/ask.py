@@ -8,6 +8,7 @@ from textual.screen import ModalScreen
 from textual.widgets import Input, Static
 
 from workbench.tui.safe import safe
+from workbench.tui.screens.steady import Steady
 
 _BOX = """
     {name} {{ align: center middle; background: $background 60%; }}
@@ -20,7 +21,7 @@ _BOX = """
 """
 
 
-class Ask(ModalScreen[str | None]):
+class Ask(Steady, ModalScreen[str | None]):
     """Gives the line that was written, None when it was closed without one."""
 
     DEFAULT_CSS = _BOX.format(name="Ask")
@@ -52,7 +53,7 @@ class Ask(ModalScreen[str | None]):
             self.dismiss(None)
 
 
-class Confirm(ModalScreen[bool]):
+class Confirm(Steady, ModalScreen[bool]):
     """A question that only `y` says yes to."""
 
     DEFAULT_CSS = _BOX.format(name="Confirm")
@@ -74,7 +75,7 @@ class Confirm(ModalScreen[bool]):
             self.dismiss(event.key in ("y", "Y"))
 
 
-class Note(ModalScreen[None]):
+class Note(Steady, ModalScreen[None]):
     """Something to read; any of the usual keys closes it."""
 
     DEFAULT_CSS = _BOX.format(name="Note")

@@ -14,6 +14,7 @@ from textual.widgets import Input, OptionList, Static
 from textual.widgets.option_list import Option
 
 from workbench.tui.safe import content, safe
+from workbench.tui.screens.steady import Steady
 
 _COLUMN = 32  # cells that the first two columns take at most
 
@@ -50,7 +51,7 @@ def _in_order(letters: str, text: str) -> bool:
     return all(letter in rest for letter in letters)
 
 
-class Chooser(ModalScreen[str | None]):
+class Chooser(Steady, ModalScreen[str | None]):
     """Gives the id of the row that was chosen, None when it is closed without one."""
 
     DEFAULT_CSS = """

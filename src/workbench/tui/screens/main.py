@@ -13,6 +13,7 @@ from textual.widget import Widget
 from workbench.protocol.events import Envelope
 from workbench.protocol.state import SessionState
 from workbench.tui import keys, prefs
+from workbench.tui.screens.steady import Steady
 from workbench.tui.view import View
 from workbench.tui.widgets.dock import PANES, TITLES, Dragged, Frame, Splitter
 from workbench.tui.widgets.footer import Footer
@@ -28,7 +29,7 @@ SMALL = (60, 16)  # below it only talk, prompt and strip
 _PANE_ROWS = 6  # a docked pane gets at least these
 
 
-class MainScreen(Screen[None]):
+class MainScreen(Steady, Screen[None]):
     """Where things are. `current` is the one view that is shown while the screen is narrow or zoomed."""
 
     DEFAULT_CSS = """
