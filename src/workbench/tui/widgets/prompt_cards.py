@@ -77,7 +77,7 @@ class Cards(Vertical):
             first = self._whole.get(waiting[0].request_id, waiting[0]) if waiting else None
             place = f"1 of {len(waiting)}" if len(waiting) > 1 else ""
             self.approval.display = bool(waiting)
-            self.approval.ask(first, _short(first.cwd or self._state.workspace), place)
+            self.approval.ask(first, _short((first and first.cwd) or self._state.workspace), place)
         asked = not waiting and self._state.phase == "idle" and _unanswered(self._state)
         if asked and self.question is None:
             self.question = QuestionCard()
