@@ -374,7 +374,7 @@ def test_another_session_begins_with_nothing_reviewed():
         await pilot.press("}", "n", "a")
         app.state.session = "s-2"
         other = type(app.state)(session="s-2", workspace="/w")
-        app.pane._state = type(app.state)(session="s-1", workspace="/w")
+        app.pane.state = type(app.state)(session="s-1", workspace="/w")
         app.pane.show_session(other, ())
         await until(pilot, lambda: app.pane.source.changes.known and not unread(app.pane))
         assert "reviewed" not in text_of(app)

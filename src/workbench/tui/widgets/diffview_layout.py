@@ -174,11 +174,13 @@ def _notes(file: DiffFile, review: Review) -> Iterator[str]:
             yield f"✎ {_where(one)}{one.text}"
     if file.renamed:
         yield f"renamed from {file.renamed}"
+    if modes := [line for line in file.head if line.startswith(("old mode", "new mode"))]:
+        yield ", ".join(modes)
     if file.error:
         yield file.error
     elif not file.loaded:
         yield "reading…"
-    elif not file.hunks and not file.renamed:
+    elif not file.hunks and not file.renamed and not modes:
         yield _nothing(file)
 
 
@@ -189,6 +191,4 @@ def _where(comment: Comment) -> str:
 def _nothing(file: DiffFile) -> str:
     if any(line.startswith("Binary files") for line in file.head) or file.change.added is None:
         return "binary, or too large to compare: no lines to show"
-    if modes := [line for line in file.head if line.startswith(("old mode", "new mode"))]:
-        return ", ".join(modes)
     return "an empty file" if file.change.change != "modified" else "no line of text differs"

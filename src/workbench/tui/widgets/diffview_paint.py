@@ -38,8 +38,8 @@ class Palette:
             look = Style.parse(marks) if marks else Style()
             if ground.endswith("-word"):
                 look += Style(bold=True, underline=self._wordless)
-            if ground == "selected" and self._flat:
-                look += Style(reverse=True)
+            if ground == "selected" and self._flat:  # reversed, hues would be blocks
+                look, front = look + Style(reverse=True), "foreground"
             self._styles[key] = look + Style(color=self._color(front), bgcolor=self._color(ground))
         return self._styles[key]
 

@@ -77,9 +77,11 @@ class Review:
             parts += ["I took these changes back; do not make them again:", *(_taken(one) for one in self.reverts)]
         return "\n\n".join(parts)
 
-    def sent(self) -> None:
-        """Forgets what the agent has been told."""
-        self.comments, self.reverts = [], []
+    def sent(self, told: Iterable[Comment | Taken]) -> None:
+        """Forgets what the agent has been TOLD."""
+        gone = list(told)
+        self.comments = [one for one in self.comments if one not in gone]
+        self.reverts = [one for one in self.reverts if one not in gone]
 
 
 def place(path: str, line: int) -> str:
