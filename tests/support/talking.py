@@ -56,6 +56,7 @@ class Talking(App[None]):
         self.still = True
         self._seq, self._at = 0, 1_790_000_000.0
         self.copied: list[str] = []
+        self.references: list[str] = []
         self._keymap = Keymap()
         Looks().wear(self, theme)
 
@@ -79,6 +80,10 @@ class Talking(App[None]):
         action = action or self._keymap.find("talk", event.key)
         if action is not None and action.on == "talk":
             self.talk.do(action.id)
+
+    def on_talk_reference(self, message: Talk.Reference) -> None:
+        """Kept to look at."""
+        self.references.append(message.reference)
 
     def copy_to_clipboard(self, text: str) -> None:
         """Kept to look at."""
@@ -122,7 +127,7 @@ class Many(Sequence[Item]):
     def __getitem__(self, at: Any) -> Any:
         if isinstance(at, slice):
             return [self._item(one) for one in range(*at.indices(self._count))]
-        return self._item(at if at >= 0 else self._count + at)
+        return self._item(range(self._count)[at])
 
     def _item(self, at: int) -> Item:
         if at % 10 == 0:
