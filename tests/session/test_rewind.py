@@ -22,6 +22,7 @@ from workbench.session.messages import Messages
 from workbench.session.pages import Pages
 from workbench.session.rewind_talk import refolded
 from workbench.session.snapshots import Snapshots
+from workbench.session.snapshots_guard import Guard
 from workbench.session.tally import Tally
 
 
@@ -45,6 +46,7 @@ class Live:
         self.state = SessionState()
         self.messages, self.tally = Messages(self.blobs.get), Tally()
         self.steady = asyncio.Lock()
+        self.guard = Guard(self)
         self.pages = Pages(self.journal, self.blobs, self.changes, snapshots=self.snapshots)
         for envelope in self.journal.read():
             self.fold(envelope)
@@ -71,6 +73,7 @@ class Live:
         """A prompt, and an answer that runs a command; returns the prompt's seq."""
         seq = self.emit(e.PromptSubmitted(text=words, origin="person", by="ana"))
         number = self.tally.answers + 1
+        self.guard.prompted(number)
         self.emit(e.RequestStarted(turn=number, model="m"))
         usage = Usage(input_tokens=100 * number, output_tokens=1)
         if does:
@@ -78,14 +81,15 @@ class Live:
             self.emit(
                 answer(number, {"type": "thinking", "thinking": "hm", "signature": f"s{number}"}, use, usage=usage)
             )
-            self.emit(await self.snapshots.take("prompt", number))
             self.emit(e.CallDecided(call_id=f"t{number}", tool="Bash", input={}, target=does, verdict="allow"))
+            await self.guard.before_effects(number)
             self.emit(e.CallStarted(call_id=f"t{number}", turn=number))
             await asyncio.to_thread(subprocess.run, does, shell=True, cwd=self.workspace, check=True)
             self.emit(e.CallFinished(call_id=f"t{number}", tool="Bash", status="ok", content=(text("done"),)))
             self.emit(e.TodosChanged(todos=(Todo(content=words),)))
             number += 1
             self.emit(e.RequestStarted(turn=number, model="m"))
+        await self.guard.settled()
         self.emit(answer(number, text(f"{words}: done"), usage=usage, stop_reason="end_turn"))
         self.emit(e.Idle(reason="done"))
         return seq
@@ -299,5 +303,38 @@ def test_changed_files_since(tmp_path):
         ]  # fmt: skip
         page = await live.pages.answer(q.DiffPage(path="crlf.txt", since="head"))
         assert page.lines[2:] == ("@@ -1,2 +1,2 @@", " x\r", "-y\r", "+z\r")
+
+    played(tmp_path, script)
+
+
+def test_when_snapshots_are_taken_and_what_is_told_once(tmp_path):
+    async def script(live):
+        (live.workspace / "big.bin").write_bytes(b"x" * 500)
+        live.snapshots = Snapshots(
+            live.folder, SESSION, (live.workspace,), live.changes, live.blobs, live.clock, limit=100
+        )
+        live.guard.prompted(1)
+        await live.guard.before_effects(1)
+        (live.workspace / "a.py").write_text("by the first call\n")
+        await live.guard.before_effects(1)
+        await live.guard.before_effects(2)
+        live.guard.prompted(3)
+        await live.guard.settled()
+        events = [x.event for x in live.journal.read()]
+        taken = [(x.snapshot[-1], x.reason, x.turn) for x in events if isinstance(x, e.SnapshotTaken)]
+        assert taken == [("1", "prompt", 1), ("1", "answer", 1), ("2", "answer", 2), ("2", "prompt", 3)]
+        assert ["big.bin" in x.text for x in events if isinstance(x, e.Notice)] == [True]
+
+    played(tmp_path, script)
+
+
+def test_a_snapshot_that_fails_is_told_and_holds_nothing_up(tmp_path):
+    async def script(live):
+        (live.folder / "snapshots").write_text("in the way")
+        first = await live.turn("first", "echo one > one.txt")
+        notices = [item.text for item in live.state.items if item.kind == "notice"]
+        assert len(notices) == 1 and "could not be kept" in notices[0]
+        assert "no snapshot" in await live.rewind(first)
+        assert live.files()["one.txt"] == "one\n"
 
     played(tmp_path, script)

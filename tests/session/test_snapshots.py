@@ -12,11 +12,12 @@ from pathlib import Path
 
 import pytest
 
+from workbench.protocol.result import FileChange
 from workbench.session import snapshots as module
 from workbench.session.blobs import Blobs
 from workbench.session.changes import Changes
 from workbench.session.snapshots import Snapshots
-from workbench.session.snapshots_held import SnapshotError
+from workbench.session.snapshots_held import SnapshotError, change_of
 
 GIT = ("git", "-c", "user.name=ada", "-c", "user.email=ada@localhost", "-c", "init.defaultBranch=main")
 
@@ -66,11 +67,14 @@ class Bench:
         """As a rewind does it: a snapshot, then the restore."""
         self.take("rewind")
         self.restored = asyncio.run(self.snapshots.restore(snapshot))
-        return [(change.path, change.change) for change in self.restored.files]
+        return [(change.path, change.change) for change in self.told(self.restored)]
+
+    def told(self, difference: module.Difference) -> list[FileChange]:
+        return [change_of(one, self.snapshots.shown(one.path)) for one in difference.deltas]
 
     def preview(self, snapshot: str) -> list[tuple[str, str, int | None, int | None]]:
         found = asyncio.run(self.snapshots.preview(snapshot))
-        return [(change.path, change.change, change.added, change.removed) for change in found.files]
+        return [(change.path, change.change, change.added, change.removed) for change in self.told(found)]
 
     def files(self) -> dict[str, tuple[int, bytes]]:
         """Everything in the workspace but git's own."""

@@ -9,21 +9,23 @@ import shutil
 import threading
 from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import ParamSpec, TypeVar
 
 import msgspec
 
 from workbench.protocol import events as e
-from workbench.protocol.result import FileChange
 from workbench.session.blobs import Blobs
 from workbench.session.changes import Changes, shown
 from workbench.session.files import write_whole
 from workbench.session.journal import is_live
 from workbench.session.snapshots_git import STAGE, GitStore
 from workbench.session.snapshots_git import usage as bytes_below
-from workbench.session.snapshots_held import Delta, Held, SnapshotError, change_of
+from workbench.session.snapshots_held import Delta, Held, SnapshotError
 from workbench.session.snapshots_plain import PlainStore
 from workbench.session.snapshots_write import Writer
 
+P = ParamSpec("P")
+T = TypeVar("T")
 FOLDER = "snapshots"
 FILE_LIMIT = 10_000_000  # bytes: a larger file is left out
 MAX_BYTES = 2_000_000_000  # of one session's snapshots
@@ -43,9 +45,9 @@ class Record(msgspec.Struct, kw_only=True):
 
 
 class Difference(msgspec.Struct, kw_only=True):
-    """What a restore changes, or would change. `notes` say what it cannot bring back."""
+    """What a restore changed, or would undo. `notes` say what it cannot bring back."""
 
-    files: tuple[FileChange, ...] = ()
+    deltas: tuple[Delta, ...] = ()
     notes: tuple[str, ...] = ()
 
 
@@ -84,27 +86,34 @@ class Snapshots:
 
         reason: prompt, answer, rewind. `turn` is the one that begins.
         """
-        record = await asyncio.to_thread(self._take, reason, turn)
+        record = await self._away(self._take, reason, turn)
         return e.SnapshotTaken(snapshot=self._name(record.number), turn=turn, reason=reason)
 
     async def preview(self, snapshot: str) -> Difference:
         """What changed since SNAPSHOT, told from then to now. Raises SnapshotError where it is not there any more."""
-        return await asyncio.to_thread(self._preview, snapshot)
+        return await self._away(self._preview, snapshot)
 
     async def restore(self, snapshot: str) -> Difference:
         """Makes the files what they were at SNAPSHOT, and tells what that changed. Raises SnapshotError.
 
         Take a snapshot first: a file that no snapshot holds is neither replaced nor removed.
         """
-        return await asyncio.to_thread(self._restore, snapshot)
-
-    async def deltas(self, snapshot: str) -> list[Delta]:
-        """What changed since SNAPSHOT, file by file. Raises SnapshotError."""
-        return await asyncio.to_thread(self._since, snapshot)
+        return await self._away(self._restore, snapshot)
 
     async def head(self) -> tuple[list[Delta], list[str]]:
         """What differs from the commits that are checked out, and roots that are in no repository."""
-        return await asyncio.to_thread(self._head)
+        return await self._away(self._head)
+
+    async def _away(self, work: Callable[P, T], *args: P.args, **more: P.kwargs) -> T:
+        """What WORK gives, done in a thread, alone."""
+        try:
+            return await asyncio.to_thread(self._alone, lambda: work(*args, **more))
+        except OSError as error:
+            raise SnapshotError(f"{error.filename or self._folder}: {error.strerror or error}") from None
+
+    def _alone(self, work: Callable[[], T]) -> T:
+        with self._busy:
+            return work()
 
     def content(self, oid: str) -> bytes:
         """A file's content by the id that a delta has of it. Blocks. Raises SnapshotError."""
@@ -113,21 +122,14 @@ class Snapshots:
     # --- all of it in threads ---
 
     def _take(self, reason: str, turn: int) -> Record:
-        with self._busy:
-            return self._taken(reason, turn)
-
-    def _taken(self, reason: str, turn: int) -> Record:
         self._recall()
         held, last = self._store.now(), self._last
         if last is not None and _same(last.held, held):
             return last
         record = Record(number=last.number + 1 if last else 1, at=self._clock(), reason=reason, turn=turn, held=held)
-        try:
-            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            self._store.keep(record.number, held)
-            write_whole(self._path(record.number), msgspec.msgpack.encode(record))
-        except OSError as error:
-            raise SnapshotError(f"{self._folder}: a snapshot cannot be kept: {error.strerror or error}") from None
+        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._store.keep(record.number, held)
+        write_whole(self._path(record.number), msgspec.msgpack.encode(record))
         self._last = record
         if record.number % _LOOK_EVERY == 0 and bytes_below(self._folder) > self._total:
             self._drop_half()
@@ -147,46 +149,38 @@ class Snapshots:
         self._store.drop(numbers[: len(numbers) // 2 + 1])
 
     def _preview(self, snapshot: str) -> Difference:
-        with self._busy:
-            then, now = self._read(self._number(snapshot)), self._now()
-            deltas, notes = self._restorable(self._store.compare(then.held, now), then.held, now)
-            return Difference(files=self._told(deltas), notes=tuple(notes))
+        then, now = self._read(self._number(snapshot)), self._now()
+        deltas, notes = self._restorable(self._store.compare(then.held, now), then.held, now)
+        return Difference(deltas=tuple(deltas), notes=tuple(notes))
 
     def _restorable(self, deltas: list[Delta], then: Held, now: Held) -> tuple[list[Delta], list[str]]:
         """The DELTAS that a restore may carry out, and words about files that one of the two does not hold."""
         unheld = {one.path for one in (*then.left_out, *now.left_out)}
         return [one for one in deltas if one.path not in unheld], self._lost(then, now)
 
-    def _told(self, deltas: Iterable[Delta]) -> tuple[FileChange, ...]:
-        return tuple(change_of(one, self.shown(one.path)) for one in deltas)
-
-    def _since(self, snapshot: str) -> list[Delta]:
-        with self._busy:
-            return self._store.compare(self._read(self._number(snapshot)).held, self._now())
-
     def _head(self) -> tuple[list[Delta], list[str]]:
         if isinstance(self._store, PlainStore):
             return [], []
-        with self._busy:
-            now = self._now()
-            heads, without = self._store.heads(now)
-            now.trees = tuple(tree for tree in now.trees if any(one.root == tree.root for one in heads.trees))
-            return self._store.compare(heads, now), without
+        now = self._now()
+        heads, without = self._store.heads(now)
+        now.trees = tuple(tree for tree in now.trees if any(one.root == tree.root for one in heads.trees))
+        return self._store.compare(heads, now), without
 
     def _now(self) -> Held:
         self._recall()
         return self._store.now()
 
     def _restore(self, snapshot: str) -> Difference:
-        with self._busy:
-            then, now = self._read(self._number(snapshot)), self._now()
-            deltas, notes = self._restorable(self._store.compare(now, then.held), then.held, now)
-            done: list[Delta] = []
-            for root in sorted(self._roots, key=len, reverse=True):
-                mine = [one for one in deltas if one.path.startswith(root.rstrip(b"/") + b"/")]
-                deltas = [one for one in deltas if one not in mine]
-                done += self._put_back(root, mine, then.held, notes) if mine else []
-            return Difference(files=self._told(sorted(done, key=lambda one: one.path)), notes=tuple(notes))
+        then, now = self._read(self._number(snapshot)), self._now()
+        deltas, notes = self._restorable(self._store.compare(now, then.held), then.held, now)
+        done: list[Delta] = []
+        for root in sorted(self._roots, key=len, reverse=True):
+            inside, outside = [], []
+            for one in deltas:
+                (inside if one.path.startswith(root.rstrip(b"/") + b"/") else outside).append(one)
+            done += self._put_back(root, inside, then.held, notes) if inside else []
+            deltas = outside
+        return Difference(deltas=tuple(sorted(done)), notes=tuple(notes))
 
     def _put_back(self, root: bytes, deltas: list[Delta], held: Held, notes: list[str]) -> list[Delta]:
         """Carries DELTAS out below ROOT; returns those that were. NOTES get the others."""

@@ -45,6 +45,7 @@ class _Taken:
 
     def __init__(self) -> None:
         self.left_out: list[LeftOut] = []
+        self.copied = 0  # files whose content no repository of the user's may have
 
 
 class GitStore:
@@ -138,12 +139,12 @@ class GitStore:
     def _sync(self, unit: Unit, taken: "_Taken") -> list[bytes]:
         """Brings the unit's index and tree up to its files; returns the repositories inside it."""
         for attempt in range(_TRIES):
-            before = len(taken.left_out)
+            before, copied = len(taken.left_out), taken.copied
             listing, nested = self._listing(unit)
             add, remove = self._sort(unit, listing, taken)
             try:
                 if add:
-                    bulk = self._bulk and len(add) > _BULK
+                    bulk = self._bulk and taken.copied - copied > _BULK
                     more = ("-c", "core.bigFileThreshold=1", "-c", "core.compression=1") if bulk else ()
                     paths = b"\0".join([*add, b""])
                     put = ("update-index", "-z", "--add", "--remove", "--replace", "--stdin")
@@ -221,6 +222,7 @@ class GitStore:
         if stat.S_ISREG(info.st_mode) and (not os.access(path, os.R_OK) or not self._room(info.st_size, borrowed)):
             taken.left_out.append(LeftOut(path, info.st_size, info.st_mtime_ns))
             return False
+        taken.copied += not borrowed
         self._remember_mode(path, info.st_mode)
         return True
 

@@ -12,7 +12,7 @@ from workbench.session.diffs import Version, Versions, count, file_diff, lines_o
 from workbench.session.journal import Reader
 from workbench.session.rewind_talk import is_prompt, talk
 from workbench.session.scan import content_of, sign_of
-from workbench.session.snapshots import Snapshots
+from workbench.session.snapshots import Difference, Snapshots
 from workbench.session.snapshots_held import EXECUTABLE, LINK, PLAIN, Delta, Side, SnapshotError, change_of
 
 # Calls of these change no file, so they may come before the snapshot of their prompt.
@@ -89,8 +89,8 @@ class Since:
             notes = [f"{root} is not in a git repository" for root in without]
         else:
             snapshot = await asyncio.to_thread(self._snapshot, since)
-            found = await self._snapshots.deltas(snapshot) if snapshot else []
-            notes = []
+            difference = await self._snapshots.preview(snapshot) if snapshot else Difference()
+            found, notes = list(difference.deltas), list(difference.notes if since.startswith("rewind:") else ())
         told = {self._snapshots.shown(delta.path): delta for delta in found}
         self._told[since] = told
         return told, [*notes, *self._snapshots.notes]
