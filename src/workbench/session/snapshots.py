@@ -7,7 +7,7 @@ import asyncio
 import os
 import shutil
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from pathlib import Path
 from typing import ParamSpec, TypeVar
 
@@ -175,7 +175,8 @@ class Snapshots:
         deltas, notes = self._restorable(self._store.compare(now, then.held), then.held, now)
         done: list[Delta] = []
         for root in sorted(self._roots, key=len, reverse=True):
-            inside, outside = [], []
+            inside: list[Delta] = []
+            outside: list[Delta] = []
             for one in deltas:
                 (inside if one.path.startswith(root.rstrip(b"/") + b"/") else outside).append(one)
             done += self._put_back(root, inside, then.held, notes) if inside else []
