@@ -467,7 +467,8 @@ def test_old_and_large_snapshots_are_given_up(bench):
         bench.restore(one)
     bench.restore(two)
     assert (bench.workspace / "a.bin").stat().st_size == 9_000
-    assert module.prune(bench.folder, before=time.time() + 60) > 0
+    assert module.prune_all(bench.folder.parent, time.time()) == 0
+    assert module.prune_all(bench.folder.parent, time.time() + module.MAX_AGE_S + 60) > 0
     assert module.usage(bench.folder) == 0
     bench.reopen()
     assert bench.take().endswith("/1")

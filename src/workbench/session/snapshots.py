@@ -289,3 +289,8 @@ def prune(session: Path, before: float, most: int = MAX_BYTES) -> int:
             return bytes_before - bytes_below(folder)
     shutil.rmtree(folder, ignore_errors=True)
     return bytes_before - bytes_below(folder)
+
+
+def prune_all(sessions: Path, now: float) -> int:
+    """Gives up what is too old or too much of all sessions in the folder SESSIONS. Returns bytes freed. Blocks."""
+    return sum(prune(found.parent, now - MAX_AGE_S) for found in sessions.glob(f"*/{FOLDER}"))
