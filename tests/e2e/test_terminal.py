@@ -45,10 +45,13 @@ def opened(
     files: dict[str, str] | None = None,
     env: dict[str, str] | None = None,
     program: str = PROGRAM,
+    settings: str = "",
     **terminal: Any,
 ) -> Iterator[tuple[Tmux, Place, Endpoint]]:
     """The workbench, open in a shell in a terminal, in a repository of its own."""
     place = Place(root, {"train.py": "lr = 0.5\n", **(files or {})})
+    config = place.home / ".config/mlwb/config.yaml"
+    config.write_text(config.read_text() + settings)
     with contextlib.ExitStack() as stack:
         endpoint, reached = stack.enter_context(place.endpoint(edits(place.repo) if turns is None else turns))
         tmux = stack.enter_context(Tmux(env={**reached, **(env or {})}, cwd=place.repo, **terminal))
@@ -111,14 +114,54 @@ def test_a_storm_of_resizes_ends_in_the_right_picture(tmp_path: Path) -> None:
 
 
 def test_a_paste_of_10_mb_does_not_stop_the_screen(tmp_path: Path) -> None:
-    with opened(tmp_path, [say("Read it.")]) as (tmux, _, endpoint):
+    # so many tokens are more than a model takes: the history is shortened before the prompt is answered
+    with opened(tmp_path, [say("A summary."), say("Read it.")]) as (tmux, _, endpoint):
         line = "0123456789abcdef " * 6
         tmux.paste("\n".join(f"{number} {line}" for number in range(10_000_000 // len(line))))
         tmux.type("so it was")
         tmux.wait("so it was", 60)
         tmux.keys("Enter")
+        tmux.wait("enter again sends it")
+        tmux.keys("Enter")
         tmux.wait("Read it.", 60)
-        assert len(endpoint.requests[0].raw) < 50_000_000
+        assert 10_000_000 < len(endpoint.requests[0].raw) < 50_000_000
+        leaves_a_clean_shell(tmux)
+
+
+def test_bytes_that_are_no_text_and_keys_that_are_none_do_not_stop_the_screen(tmp_path: Path) -> None:
+    with opened(tmp_path, [say("Still here.")]) as (tmux, _, _):
+        for strange in ("ff", "c3", "1b 5b 39 39 39 7e", "1b 5d 35 32 3b 63 3b ff 07", "00", "e2 82"):
+            tmux.hexadecimal(strange)
+        tmux.keys("C-u", "C-k")
+        submit(tmux, "are you there")
+        tmux.wait("Still here.")
+        leaves_a_clean_shell(tmux)
+
+
+def test_escape_stops_a_command_and_leaves_nothing_running(tmp_path: Path) -> None:
+    work = tmp_path / "home/work"
+    sleeps = f"sleep 1000 & echo $! > {work}/pid; wait"
+    settings = "permissions: {allow: [Bash]}\n"
+    with opened(tmp_path, [turn(use("Bash", command=sleeps)), say("Stopped.")], settings=settings) as (tmux, _, _):
+        submit(tmux, "sleep")
+        tmux.wait(lambda _: (work / "pid").exists() and (work / "pid").read_text().strip() != "")
+        tmux.keys("Escape")
+        _gone(int((work / "pid").read_text()))
+        tmux.wait("· interrupted")
+        leaves_a_clean_shell(tmux)
+
+
+def test_a_session_is_taken_up_where_it_stood(tmp_path: Path) -> None:
+    with opened(tmp_path) as (tmux, _, _):
+        submit(tmux, "raise the learning rate")
+        tmux.wait("All done here")
+        tmux.keys("C-q")
+        screen = tmux.wait("goes on with this session")
+        command = next(line for line in screen.splitlines() if "goes on with" in line).partition("   ")[0]
+        tmux.type(f"clear; {command}")
+        tmux.keys("Enter")
+        shown = tmux.wait("All done here")
+        assert AGENT in shown and "raise the learning rate" in shown
         leaves_a_clean_shell(tmux)
 
 

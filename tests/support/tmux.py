@@ -51,6 +51,10 @@ class Tmux:
         """Types TEXT as it is."""
         self._tmux("send-keys", "-t", "0", "-l", "--", text)
 
+    def hexadecimal(self, codes: str) -> None:
+        """Sends bytes as they are, given in hexadecimal: `ff 1b 5b`."""
+        self._tmux("send-keys", "-t", "0", "-H", *codes.split())
+
     def paste(self, text: str) -> None:
         """Pastes TEXT in brackets if the program asked for them, as a terminal does."""
         subprocess.run(self._command("load-buffer", "-"), input=text.encode(), env=self.env, check=True)
