@@ -205,16 +205,17 @@ def test_a_named_pipe_is_never_waited_for(session, tmp_path, engine, monkeypatch
 def cancelled(session, **given):
     """Starts a search that has no end, cancels it once its process is there, and gives that process's id."""
     children = Path(f"/proc/{os.getpid()}/task/{os.getpid()}/children")
+    before = set(children.read_text().split())
 
     async def scenario():
         call = asyncio.create_task(session.acall("Grep", **given))
-        while not (started := children.read_text().split()):
+        while not (started := set(children.read_text().split()) - before):
             assert not call.done(), call.result()
             await asyncio.sleep(0.005)
         call.cancel()
         with pytest.raises(asyncio.CancelledError):
             await call
-        return started[0]
+        return started.pop()
 
     return asyncio.run(scenario())
 

@@ -106,7 +106,7 @@ class LocalClient:
     def _fork(self, command: Fork) -> str:
         """The id of the new session; it is resumed like any other."""
         session = self._session
-        if command.agent is None and command.model is None:
+        if command.agent is None and command.model is None and not command.brief:
             return fork.fork(session.folder, command.seq)
         task = fork.handed_over(session.folder, command.seq, command.agent, command.model, command.brief)
         return starting.laid_down(task, self._options)

@@ -29,8 +29,8 @@ async def _serve(session: Session) -> EndSession | None:
         await loop.sweep(session)
         while True:
             await session.prompted()
-            session.acting = asyncio.create_task(_act(session))
             async with session.steady:
+                session.acting = asyncio.create_task(_act(session))
                 end = await session.acting
             if end is not None:
                 return end

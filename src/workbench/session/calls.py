@@ -118,6 +118,7 @@ async def _run(
     has_effects = any(isinstance(need, Writes | Runs) for need in needs)
     if has_effects:
         await session.changes.ready()
+        await session.guard.before_effects(turn)
     session.emit(e.CallStarted(call_id=call["id"], turn=turn), sync=has_effects)
     for need in needs:
         if isinstance(need, Writes):

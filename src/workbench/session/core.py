@@ -23,8 +23,9 @@ from workbench.session.head import git_head
 from workbench.session.journal import Journal, JournalError
 from workbench.session.messages import Messages
 from workbench.session.prompt import Frame, reminder
+from workbench.session.rewind_talk import refolded
 from workbench.session.snapshots import Snapshots
-from workbench.session.snapshots_held import SnapshotError
+from workbench.session.snapshots_guard import Guard
 from workbench.session.tally import Tally
 from workbench.tools.base import Context
 
@@ -76,7 +77,7 @@ class Session:
         self.ask: Asker | None = None  # a person to ask; None where there is nobody
         self.steady = asyncio.Lock()  # held while the agent acts: a rewind waits for it
         self.snapshots: Snapshots | None = None
-        self._keeping: asyncio.Task[None] | None = None  # the snapshot at the last prompt
+        self.guard = Guard(self)
         self._waiting: list[SubmitPrompt] = []
         self._prompted = asyncio.Event()
 
@@ -85,6 +86,9 @@ class Session:
     def fold(self, envelope: e.Envelope) -> None:
         """Takes a journalled envelope into every fold. Used for each new event and for all of them on a resume."""
         apply(self.state, envelope)
+        if isinstance(envelope.event, e.Rewound):
+            self.messages, self.tally = refolded(self.journal, envelope.seq, self.blobs, self.tally)
+            return
         self.messages.apply(envelope)
         self.tally.apply(envelope)
 
@@ -153,28 +157,9 @@ class Session:
                     reminder=self._now() if first else "",
                 )
             )
-        if waiting and self.snapshots is not None:
-            self._keeping = asyncio.create_task(self._snapshot("prompt"))
+        if waiting:
+            self.guard.prompted(self.tally.answers + 1)
         return bool(waiting)
-
-    async def before_effects(self) -> None:
-        """The files are kept as they are, so that what the next calls do can be taken back."""
-        if self._keeping is not None:
-            keeping, self._keeping = self._keeping, None
-            await asyncio.shield(keeping)
-        elif self.snapshots is not None:
-            await self._snapshot("answer")
-
-    async def _snapshot(self, reason: str) -> None:
-        if self.snapshots is None:
-            return
-        try:
-            event = await self.snapshots.take(reason, self.tally.answers + 1)
-        except SnapshotError as error:
-            self.snapshots = None
-            self.notice("warning", f"no more snapshots are taken, so files cannot be rewound: {error}", "snapshots")
-            return
-        self.emit(event)
 
     def _now(self) -> str:
         branch, commit = git_head(self.context.workspace)

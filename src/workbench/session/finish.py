@@ -86,6 +86,7 @@ def _locks(session: Session) -> dict[str, str]:
 async def conclude(session: Session, ending: EndSession | None) -> None:
     """Ends what still runs, writes the end into the journal, and result and summary into the session's folder."""
     await session.context.close()
+    await session.guard.settled()
     with contextlib.suppress(Exception):
         await session.model.close()
     changed = await session.changes.finish()
@@ -108,7 +109,7 @@ async def conclude(session: Session, ending: EndSession | None) -> None:
 def _result(session: Session, ending: EndSession | None, changed: list[FileChange]) -> Result:
     state, tally = session.state, session.tally
     subtype = ending.subtype if ending else "success"
-    active = state.active_s + max(0.0, session.clock() - state.resumed_at)
+    active = state.active_s + (0.0 if state.waiting else max(0.0, session.clock() - state.resumed_at))
     return Result(
         subtype=subtype,
         is_error=subtype != "success",

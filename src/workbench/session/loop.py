@@ -10,7 +10,6 @@ import msgspec
 from workbench.models.base import Answer, ModelError, Piece, Request, Retry
 from workbench.models.catalogue import Catalogue
 from workbench.protocol import events as e
-from workbench.protocol.names import canonical
 from workbench.sandbox.leftovers import end_leftovers
 from workbench.session import budget, calls, compaction, finish
 from workbench.session.core import LINE_LIMIT, Session
@@ -19,7 +18,6 @@ from workbench.session.journal import JournalError
 from workbench.session.tally import answer_text
 
 CUT_LIMIT = 3
-EFFECTS = ("Write", "Edit", "MultiEdit", "Bash")
 STOPS = {"signal": "error_retryable", "interrupt": "error_interrupted", "terminate": "error_terminated"}
 
 
@@ -115,8 +113,6 @@ async def _turn(session: Session) -> None:
     wanted = [block for block in answer.content if block.get("type") == "tool_use"]
     if wanted:
         _spent(session)
-        if any(canonical(call["name"]) in EFFECTS for call in wanted):
-            await session.before_effects()
         await calls.carry_out(session, turn, event, wanted)
     else:
         _without_calls(session, answer)
