@@ -173,10 +173,21 @@ async def start(task: Task, options: Options) -> Client:
     return client
 
 
-async def resume(session: str, caps: Caps, answer: str | None, options: Options, mode: Mode | None = None) -> Client:
-    """An old session at work again, in another MODE if one is given. Raises StartError."""
+async def resume(
+    session: str,
+    caps: Caps,
+    answer: str | None,
+    options: Options,
+    mode: Mode | None = None,
+    *,
+    whole: bool = False,
+) -> Client:
+    """An old session at work again, in another MODE if one is given. Raises StartError.
+
+    The client's events begin with the resume; with WHOLE, with the session's first one.
+    """
     resumed = resuming.resume(session, caps, answer, options, mode)
-    client = LocalClient(resumed, options, after=resumed.began_after)
+    client = LocalClient(resumed, options, after=0 if whole else resumed.began_after)
     resumed.start(attended.work if resumed.task.interactive else loop.work)
     return client
 

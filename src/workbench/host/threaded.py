@@ -115,5 +115,5 @@ async def start(task: Task, options: local.Options) -> Client:
 async def resume(
     session: str, caps: Caps, answer: str | None, options: local.Options, mode: Mode | None = None
 ) -> Client:
-    """An old session at work again, in a thread. Raises StartError."""
-    return await _begun(lambda: local.resume(session, caps, answer, options, mode))
+    """An old session at work again, in a thread; its client sees it from the first event. Raises StartError."""
+    return await _begun(lambda: local.resume(session, caps, answer, options, mode, whole=True))
