@@ -15,6 +15,7 @@ from workbench.protocol.blocks import Todo
 from workbench.protocol.fold import PLACES
 from workbench.protocol.result import CheckResult, Question
 from workbench.protocol.state import KEPT_TEXT, Item
+from workbench.tui.themes import Looks
 
 
 def on_screen(steps, size=(80, 24)):
@@ -44,7 +45,7 @@ def finished(call_id="c1", tool="Bash", status="ok", **more):
 
 
 def rows(app):
-    return [row for row in text_of(app).split("\n")]
+    return text_of(app).split("\n")
 
 
 def row_of(app, what):
@@ -218,13 +219,32 @@ def test_the_list_of_what_is_to_do_is_shown_when_it_changes():
     on_screen(steps)
 
 
+def test_a_run_stands_on_the_card_that_began_it():
+    async def steps(app, pilot):
+        app.give(*begin(), decided(), e.CallStarted(call_id="c1", turn=1), e.RunLinked(run="r-14", call_id="c1"))
+        await pilot.pause()
+        assert "r-14" in rows(app)[row_of(app, "Bash")]
+
+    on_screen(steps)
+
+
+def test_deltas_that_come_after_their_answer_say_nothing_twice():
+    async def steps(app, pilot):
+        app.give(*begin(), answer(1, text("whole")), e.TextDelta(turn=1, index=0, text="whole"))
+        await pilot.pause()
+        assert text_of(app).count("whole") == 1
+
+    on_screen(steps)
+
+
 def test_what_happens_is_told():
     async def steps(app, pilot):
         app.give(
             *begin(), answer(1, text("done")),
             e.CheckFinished(check=CheckResult(command="make check", exit_code=2, output="E  bad\nFAILED"), attempt=1),
             e.Notice(level="warning", text="disk full"), e.ShellRan(command="ls", output="a.py", exit_code=0, by="ada"),
-            e.Rewound(seq=2, talk=False, files=True, by="ana"), e.QuestionsAsked(questions=(Question(question="A or B?"),)),
+            e.Rewound(seq=2, talk=False, files=True, by="ana"),
+            e.QuestionsAsked(questions=(Question(question="A or B?"),)),
             e.SessionEnded(result=result()),
         )  # fmt: skip
         await pilot.pause()
@@ -248,7 +268,8 @@ def test_nothing_untrusted_moves_the_terminal():
         )  # fmt: skip
         await pilot.pause()
         display = (
-            b.Output(text=bad), b.Text(text=bad), b.Code(path=bad, text=bad), b.Diff(path=bad, text=f"@@ -1 +1 @@{bad}\n-{bad}"),
+            b.Output(text=bad), b.Text(text=bad), b.Code(path=bad, text=bad),
+            b.Diff(path=bad, text=f"@@ -1 +1 @@{bad}\n-{bad}"),
             b.Listing(lines=(bad,), total=1), b.Image(media_type=bad, blob="x"), b.Todos(todos=(Todo(content=bad),)),
         )  # fmt: skip
         first = text_of(app)
@@ -273,7 +294,7 @@ def test_what_a_rewind_took_back_is_aside():
         app.give(*begin(), answer(1, text("wrong way")), e.Rewound(seq=2, talk=True, files=True, by="ada"))
         await pilot.pause()
         entry = next(one for one in app.talk.window.entries if one.item.kind == "answer")
-        assert entry.item.rewound and "muted" in entry.body[0].lines(60)[0][-1][1]
+        assert entry.item.rewound and "muted" in entry.blocks[-1].lines(60)[-1][-1][1]
 
     on_screen(steps)
 
@@ -561,5 +582,46 @@ def test_ten_megabytes_are_shown():
             app.give(e.TextDelta(turn=1, index=0, text=part))
         await pilot.press("pageup", "pageup", "G")
         assert "A sentence" in text_of(app)
+
+    on_screen(steps)
+
+
+def test_a_path_is_shown_as_seen_from_the_workspace():
+    async def steps(app, pilot):
+        app.give(started(workspace="/data/project"), decided(tool="Read", target="/data/project/src/a.py"))
+        await pilot.pause()
+        assert "Read   src/a.py" in text_of(app)
+
+    on_screen(steps)
+
+
+def test_another_theme_colours_what_stands_there():
+    async def steps(app, pilot):
+        def colour():
+            row = app.talk.transcript.render_line(2)
+            return row.text, [str(one.style) for one in row]
+
+        app.give(*begin(), answer(1, text("x")))
+        await pilot.pause()
+        dark = colour()
+        Looks().wear(app, "mlwb-light")
+        await pilot.pause()
+        await pilot.pause()
+        assert colour()[0] == dark[0] and colour()[1] != dark[1]
+
+    on_screen(steps)
+
+
+def test_a_click_on_the_bar_goes_to_another_part():
+    async def steps(app, pilot):
+        app.begin(Many(5000), 5000)
+        await pilot.press("pageup", "pageup")
+        await pilot.click("#transcript", offset=(79, 12))
+        await until(pilot, lambda: 2400 < _numbers(app)[0] < 2800)
+        numbers = _numbers(app)
+        await pilot.press("pagedown", "pagedown")
+        assert _numbers(app)[0] > numbers[-1]
+        await pilot.click("#transcript", offset=(76, 23))
+        await until(pilot, lambda: _numbers(app)[-1] == 4999)
 
     on_screen(steps)

@@ -1,17 +1,19 @@
 """The talk: what was asked, said and done, newest at the end."""
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, cast
 
 from textual.app import ComposeResult
 from textual.message import Message
+from textual.notifications import SeverityLevel
 from textual.widget import Widget
 
 from workbench.host.client import Client
 from workbench.protocol.events import Envelope
 from workbench.protocol.state import SessionState
 from workbench.tui.panes.talk_search import Search
+from workbench.tui.safe import safe
 from workbench.tui.view import View
 from workbench.tui.widgets.blocks import Line
 from workbench.tui.widgets.markdown_draw import load as load_parser
@@ -87,8 +89,7 @@ class Talk(View, Widget):
             self.transcript.reset()
         self.state = state
         scene = self.scene
-        if (scene.agent, scene.user, scene.session) != (state.agent, state.user, state.session):
-            scene.agent, scene.user, scene.session = state.agent, state.user, state.session
+        scene.agent, scene.user, scene.workspace = state.agent, state.user, state.workspace
         self.window.take(state, news)
         if self.transcript.follow and (gone := self.window.trim()):
             self.transcript.shifted(-gone)
@@ -125,28 +126,36 @@ class Talk(View, Widget):
             return
         self.scene.frame = self._ticks if moving else None
         for entry in self.window.running():
-            if entry.blocks:
-                (entry.body or entry.blocks)[0].forget()
+            for block in entry.blocks[entry.heads : entry.heads + 1]:
+                block.forget()
         self.refresh_rows()
 
     # --- pages ----------------------------------------------------------------------------------------------
 
-    def work(self, coroutine: Any) -> None:
-        """Runs COROUTINE, which asks for pages, unless one does already."""
+    def move(self, coroutine: Coroutine[Any, Any, None]) -> None:
+        """Runs COROUTINE, which changes what is held, unless one does already."""
         if self._paging or self.client is None:
             coroutine.close()
             return
         self._paging = True
-        self.run_worker(self._worked(coroutine), group="pages")
+        self.ask(coroutine, pages=True)
 
-    async def _worked(self, coroutine: Any) -> None:
-        try:
-            await coroutine
-        except (OSError, ValueError, RuntimeError) as error:
-            self.app.notify(f"older parts of the talk cannot be read: {error}", severity="error", markup=False)
-        finally:
-            self._paging = False
-        self.refresh_rows()
+    def ask(self, coroutine: Coroutine[Any, Any, None], pages: bool = False) -> None:
+        """Runs COROUTINE, which asks the client; tells what went wrong, and draws."""
+
+        async def run() -> None:
+            try:
+                await coroutine
+            except (OSError, ValueError, RuntimeError, NotImplementedError) as error:
+                self._tell(f"a part of the talk cannot be read: {error}", "error")
+            finally:
+                self._paging = self._paging and not pages
+            self.refresh_rows()
+
+        self.run_worker(run(), group="pages")
+
+    def _tell(self, words: str, severity: SeverityLevel = "information") -> None:
+        self.app.notify(safe(words), severity=severity, timeout=3, markup=False)
 
     def pages(self) -> Pages:
         """Pages of the client's session. Call it only while there is a client."""
@@ -156,7 +165,7 @@ class Talk(View, Widget):
     def on_transcript_near(self, message: Transcript.Near) -> None:
         """The screen comes near an end of what is held."""
         message.stop()
-        self.work(self.load_older() if message.older else self.load_newer())
+        self.move(self.load_older() if message.older else self.load_newer())
 
     async def load_older(self) -> None:
         """A page before what is held."""
@@ -176,6 +185,14 @@ class Talk(View, Widget):
         self.window.replace(page.items, page.more)
         self.transcript.to_top()
 
+    async def _load_at(self, item: int) -> None:
+        pages = self.pages()
+        items = await pages.after(item, self.window.last_id)
+        page = await pages.before(items[0].id if items else 0)
+        self.window.replace([*page.items, *items], page.more)
+        self.transcript.follow, self.transcript.cursor = False, None
+        self.transcript.stand((min(len(page.items), len(self.window.entries) - 1), 0, 0))
+
     # --- actions ----------------------------------------------------------------------------------------------
 
     def do(self, action: str) -> None:
@@ -192,7 +209,7 @@ class Talk(View, Widget):
     def to_start(self) -> None:
         """The session's beginning."""
         if self.window.more and self.client is not None:
-            self.work(self._load_start())
+            self.move(self._load_start())
         else:
             self.transcript.to_top()
 
@@ -220,10 +237,10 @@ class Talk(View, Widget):
         last = 2 if entry.more_inside() else 1
         entry.opened = entry.opened + 1 if entry.opened < last else 0
         if entry.lacks():
-            self.work(self._fetch(entry))
+            self.ask(self._fetch(entry))
         self.window.rebuild(entry)
         if self.transcript.cursor is not None:
-            self.transcript.reveal(*self.transcript.cursor)
+            self.transcript.reveal(self.transcript.cursor)
         self.refresh_rows()
 
     async def _fetch(self, entry: Entry) -> None:
@@ -232,12 +249,12 @@ class Talk(View, Widget):
         for blob in entry.lacks():
             text, total = await (self.pages().blob(blob) if blob else self.pages().text(entry.id))
             if total < 0:
-                self.app.notify("the whole text is not there any more", severity="warning")
+                self._tell("the whole text is not there any more", "warning")
                 continue
             cut = cut or len(text.encode()) < total
             entry.full[blob] = text
         if cut:
-            self.app.notify("too long to show whole: what is shown ends after 1 MB", severity="warning")
+            self._tell("too long to show whole: what is shown ends after 1 MB", "warning")
         self.window.rebuild(entry)
 
     def toggle_thinking(self) -> None:
@@ -251,18 +268,22 @@ class Talk(View, Widget):
 
     def copy(self) -> None:
         """Copies what the cursor stands on, whole."""
-        chosen = self.chosen()
-        if chosen is None:
+        self._with_words(lambda entry, stop: self._copy(*words(entry, stop)))
+
+    def _with_words(self, use: Callable[[Entry, int], None]) -> None:
+        """USE gets what the cursor stands on, once all its words are here."""
+        if (chosen := self.chosen()) is None:
             return
         entry, stop = chosen
-        if not stop and entry.lacks() and self.client is not None:
-            self.work(self._fetch_and_copy(entry))
-        else:
-            self._copy(*words(entry, stop))
+        if stop or not entry.lacks() or self.client is None:
+            use(entry, stop)
+            return
 
-    async def _fetch_and_copy(self, entry: Entry) -> None:
-        await self._fetch(entry)
-        self._copy(*words(entry))
+        async def fetched() -> None:
+            await self._fetch(entry)
+            use(entry, stop)
+
+        self.ask(fetched())
 
     def copy_reference(self) -> None:
         """Copies the name of the turn that the cursor stands on."""
@@ -280,19 +301,20 @@ class Talk(View, Widget):
         kept = to_clipboard(self.app, text, COPIED)
         size = f"{len(text):,} characters" if len(text) < 10_000 else f"{len(text) / 1000:,.0f} K"
         if kept < len(text):
-            self.app.notify(f"copied the first {kept // 1024} K of {name} ({size}); e opens it whole", markup=False)
+            self._tell(f"copied the first {kept // 1024} K of {name} ({size}); e opens it whole", "warning")
         else:
-            self.app.notify(f"copied {name}" + (f", {size}" if name != text else ""), timeout=2, markup=False)
+            self._tell(f"copied {name}" + (f", {size}" if name != text else ""))
 
     def edit(self) -> None:
         """Opens what the cursor stands on in the person's editor."""
         from workbench.tui.panes.talk_outside import edit
 
-        if (chosen := self.chosen()) is not None:
-            entry, stop = chosen
+        def opened(entry: Entry, stop: int) -> None:
             info = next((block.info for block in entry.blocks if block.stop == stop and block.info), "") if stop else ""
             if problem := edit(self.app, words(entry, stop)[0], suffix(entry, info), os.environ):
-                self.app.notify(problem, severity="error", markup=False)
+                self._tell(problem, "error")
+
+        self._with_words(opened)
 
     # --- mouse and search ---------------------------------------------------------------------------------------
 
@@ -309,6 +331,14 @@ class Talk(View, Widget):
         message.stop()
         self.to_end()
 
+    def on_transcript_to_share(self, message: Transcript.ToShare) -> None:
+        """The bar was clicked: another part of the session."""
+        message.stop()
+        if message.share >= 0.98:
+            self.to_end()
+        elif self.client is not None:
+            self.move(self._load_at(int(message.share * self.window.last_id)))
+
     def on_search_bar_changed(self, message: SearchBar.Changed) -> None:
         """Other words to look for."""
         message.stop()
@@ -320,9 +350,11 @@ class Talk(View, Widget):
         self._search.again(message.by)
 
     def on_search_bar_closed(self, message: SearchBar.Closed) -> None:
-        """The matches stay marked until Escape is pressed once more; n and N go on."""
+        """Nothing is marked any more; n and N go on looking for the same."""
         message.stop()
+        self.transcript.find = ""
         self.focus()
+        self.transcript.show()
 
     def searching(self) -> None:
         """Opens the search."""

@@ -35,6 +35,7 @@ class Search:
         """The next match towards BY: -1 the beginning, 1 the end."""
         if not self._find:
             return
+        self._talk.transcript.find = self._find
         cursor = self._talk.transcript.cursor
         start = cursor[0] + by if cursor else len(self._talk.window.entries) - 1
         self._go(start, by)
@@ -49,9 +50,9 @@ class Search:
             at += by
         if by < 0 and window.more and talk.client is not None:
             self._say("looking further back…")
-            talk.work(self._scan_older())
+            talk.move(self._scan_older())
         elif by > 0 and not window.live and talk.client is not None:
-            talk.work(self._scan_newer())
+            talk.move(self._scan_newer())
         else:
             self._say("nothing further " + ("up" if by < 0 else "down"))
             talk.transcript.show()
@@ -59,15 +60,15 @@ class Search:
     def _stand(self, at: int) -> None:
         """Puts the cursor on the entry AT, and its first match on the screen."""
         transcript, entry = self._talk.transcript, self._talk.window.entries[at]
-        place = _first_match(entry, self._find, transcript.measure)
+        place = _first_match(entry, self._find, transcript.rows.measure)
         if place is None and not entry.opened and entry.item.kind != "answer":
             entry.opened = 1
             self._talk.window.rebuild(entry)
-            place = _first_match(entry, self._find, transcript.measure)
+            place = _first_match(entry, self._find, transcript.rows.measure)
         block, line = place or (0, 0)
         stop = entry.blocks[block].stop if entry.blocks else 0
         transcript.cursor = (at, stop)
-        transcript.stand(at, block, line)
+        transcript.stand((at, block, line))
         here = sum(holds(one, self._find) for one in self._talk.window.entries)
         self._say(f"{here} here · n further up · N down")
 

@@ -65,12 +65,19 @@ def _line(entry: Entry, scene: Scene, width: int) -> Line:
     line: Line = [("  ", ""), (mark, style), (" ", ""), (f"{verb:<6} ", "strong")]
     right = _right(entry, scene)
     room = width - width_of(line) - width_of(right) - 2
-    target = " ".join(shown(item.target.replace("\n", " ⏎ ")).split())
+    target = " ".join(shown(_near(item, scene).replace("\n", " ⏎ ")).split())
     if room < 8:  # no room for both
         right, room = [], width - width_of(line)
     target = fit(target, room, left=item.tool in _PATHS)
     line.append((target, "" if item.status != "cancelled" else "muted"))
     return [*line, (" " * (room - width_of([(target, "")]) + 2), ""), *right] if right else line
+
+
+def _near(item: Item, scene: Scene) -> str:
+    """What ITEM acts on; a path as seen from the workspace."""
+    if item.tool in _PATHS and scene.workspace:
+        return item.target.removeprefix(f"{scene.workspace.rstrip('/')}/")
+    return item.target
 
 
 def _right(entry: Entry, scene: Scene) -> Line:
@@ -84,6 +91,9 @@ def _right(entry: Entry, scene: Scene) -> Line:
     if _TIMED.search(words):
         time = ""
     line: Line = _counts(words) if words.startswith("+") else [(words, style)] if words else []
+    if entry.run:
+        run = shown(entry.run)
+        line = [(run, f"@{run}"), *([("  ", ""), *line] if line else [])]
     if time:
         line += [("  ", ""), (time, "muted-2")] if line else [(time, "muted-2")]
     return line

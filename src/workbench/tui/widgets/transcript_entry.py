@@ -29,7 +29,7 @@ class Scene:
 
     agent: str = ""
     user: str = ""
-    session: str = ""
+    workspace: str = ""
     highlighter: Highlighter = field(default_factory=Highlighter)
     clock: Callable[[], float] = time.monotonic
     frame: int | None = None
@@ -42,11 +42,12 @@ class Entry:
     def __init__(self, item: Item, *, local: bool = False) -> None:
         self.item, self.local = item, local
         self.opened = 0
-        self.head: list[Block] = []  # who speaks
-        self.body: list[Block] = []
-        self.tail: dict[tuple[str, str, int], Block] = {}  # the last blocks of the body, which more text may change
-        self.gap = 0  # blank lines above the body
+        self.blocks: list[Block] = []
+        self.heads = 0  # how many of them say who speaks
+        self.tail: dict[tuple[str, str, int], Block] = {}  # the last blocks, which more text may change
+        self.gap = 0  # blank lines above what is said
         self.seconds = 0.0  # how long it took, where only the screen knows
+        self.run = ""  # the experiment that a call began
         self.input: dict[str, Any] | None = None  # of a call, where it was seen
         self.full: dict[str, str] = {}  # whole texts that were asked for: by blob id, "" for the item's own
         self.progress: deque[str] = deque(maxlen=KEPT_PROGRESS)
@@ -62,11 +63,6 @@ class Entry:
     def id(self) -> int:
         """The item's."""
         return self.item.id
-
-    @property
-    def blocks(self) -> list[Block]:
-        """All of it, from the top."""
-        return [*self.head, *self.body] if self.head else self.body
 
     @property
     def running(self) -> bool:
@@ -133,6 +129,7 @@ class Draft:
         self._parts: list[str] = []
         self._splitter = Splitter()
         self.pieces: list[Piece] = []
+        self.codes = 0  # how many of them begin a block of code
         self.size = 0
 
     @property

@@ -19,35 +19,38 @@ _ORIGINS = {"task": "task", "check": "check", "schema": "schema", "limit": "limi
 def build(entry: Entry, above: str, scene: Scene) -> None:
     """Makes the blocks of ENTRY, which stands under one of the kind ABOVE ("": nothing is above it)."""
     entry.above = above
-    entry.head = _head(entry, scene)
-    entry.gap = 0 if entry.head else _space(entry)
+    entry.blocks = _head(entry, scene)
+    entry.heads = len(entry.blocks)
+    entry.gap = 0 if entry.heads else _space(entry)
     if entry.draft is not None and entry.item.kind == "answer":
-        entry.body, entry.tail = _answer_blocks(entry.draft.pieces, 0, entry, scene), {}
+        entry.blocks += _answer_blocks(entry.draft.pieces, 0, entry, scene)
+        entry.tail = {}
         extend(entry, [], scene)
-    else:
-        entry.body = _KINDS.get(entry.item.kind, _other)(entry, scene)
-        if entry.body:
-            entry.body[0].gap = entry.gap
-        if entry.item.rewound:
-            entry.head, entry.body = ([moved(one, 0, "muted") for one in part] for part in (entry.head, entry.body))
+        return
+    said = _KINDS.get(entry.item.kind, _other)(entry, scene)
+    if said:
+        said[0].gap = entry.gap
+    entry.blocks += said
+    if entry.item.rewound:
+        entry.blocks = [moved(one, 0, "muted") for one in entry.blocks]
 
 
 def extend(entry: Entry, done: list[Piece], scene: Scene) -> None:
     """More pieces of an answer that is being written: DONE will not change any more, what follows them may."""
     draft = entry.draft
     assert draft is not None
-    keep = len(entry.body) - len(entry.tail)
+    keep = len(entry.blocks) - len(entry.tail)
     pieces = [*done, *draft.tail()]
-    codes = sum(piece.kind == "code" and piece.first for piece in draft.pieces)
-    fresh = _answer_blocks(pieces, codes, entry, scene, entry.tail)
+    fresh = _answer_blocks(pieces, draft.codes, entry, scene, entry.tail)
     draft.pieces += done
-    entry.body[keep:] = fresh
+    draft.codes += sum(piece.kind == "code" and piece.first for piece in done)
+    entry.blocks[keep:] = fresh
     entry.tail = {
         (piece.kind, piece.text, piece.gap): block
         for piece, block in zip(pieces[len(done) :], fresh[len(done) :], strict=True)
     }
-    if entry.body and not keep:
-        entry.body[0].gap = entry.gap
+    if fresh and keep == entry.heads:
+        fresh[0].gap = entry.gap
 
 
 def _head(entry: Entry, scene: Scene) -> list[Block]:

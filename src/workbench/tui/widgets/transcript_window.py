@@ -44,9 +44,9 @@ class Window:
             self._sync(state)
         elif not self.live and any(envelope.seq for envelope in news):
             self.arrived += sum(1 for envelope in news if envelope.seq and _makes_items(envelope))
-        for envelope in news:  # its call may have begun in this very batch
-            if isinstance(envelope.event, e.CallProgress):
-                self._progress(envelope.event)
+        for envelope in news:  # what is told of calls, which may have begun in this very batch
+            if isinstance(envelope.event, e.CallProgress | e.RunLinked) and envelope.event.call_id:
+                self._of_call(envelope.event.call_id, envelope.event)
 
     def _sync(self, state: SessionState) -> None:
         items = state.items
@@ -66,7 +66,7 @@ class Window:
         for at in range(start, len(self.entries)):
             entry = self.entries[at]
             above = self.entries[at - 1].item.kind if at else ""
-            if entry in rebuilt or not entry.body or entry.above != above:
+            if entry in rebuilt or not entry.blocks or entry.above != above:
                 build(entry, above, self.scene)
 
     def _tail(self, held: list[Entry], items: list[Item]) -> tuple[list[Entry], list[Entry]]:
@@ -81,7 +81,7 @@ class Window:
                 fresh.append(entry)
             elif entry.update(item):
                 self._state_changed(entry)
-                entry.body = []
+                entry.blocks = []
             tail.append(entry)
         self.arrived += len(fresh)
         kept_local = [entry for entry in held if entry.local and entry.id > (items[0].id if items else 0)]
@@ -108,9 +108,12 @@ class Window:
 
     # --- what is being written ---------------------------------------------------------------------------
 
-    def _draft(self, kind: str, envelope: e.Envelope, turn: int, index: int, **item: Any) -> Entry:
+    def _draft(self, kind: str, envelope: e.Envelope, turn: int, index: int, **item: Any) -> Entry | None:
+        """What is written at INDEX of the answer of TURN; None where that answer is whole already."""
         key = (kind, turn, index)
         if key not in self._drafts:
+            if kind != "call" and self._is_whole(turn):
+                return None
             entry = Entry(Item(id=self._next, at=envelope.at, kind=kind, turn=turn, **item))
             self._next += 1
             self._drafts[key] = entry
@@ -124,8 +127,7 @@ class Window:
     def _text(self, envelope: e.Envelope, event: e.TextDelta | e.ThinkingDelta) -> None:
         kind = "answer" if isinstance(event, e.TextDelta) else "thinking"
         entry = self._draft(kind, envelope, event.turn, event.index)
-        draft = entry.draft
-        if draft is None:
+        if entry is None or (draft := entry.draft) is None:
             return
         done = draft.feed(event.text, envelope.at)
         if kind == "answer":
@@ -139,13 +141,27 @@ class Window:
         entry = self._draft(
             "call", envelope, event.turn, event.index, call_id=event.call_id, tool=event.name, status="writing"
         )
-        entry.take_input(event.text)
+        if entry is not None:
+            entry.take_input(event.text)
+            self.rebuild(entry)
+
+    def _of_call(self, call_id: str, event: e.CallProgress | e.RunLinked) -> None:
+        if (entry := self._by_call(call_id)) is None:
+            return
+        if isinstance(event, e.RunLinked):
+            entry.run = event.run
+        else:
+            entry.tell(event.text)
         self.rebuild(entry)
 
-    def _progress(self, event: e.CallProgress) -> None:
-        if entry := self._by_call(event.call_id):
-            entry.tell(event.text)
-            self.rebuild(entry)
+    def _is_whole(self, turn: int) -> bool:
+        """Whether the answer of TURN is held: the state may be ahead of the deltas."""
+        for entry in reversed(self.entries):
+            if entry.item.kind == "prompt":
+                return False
+            if entry.item.kind in ("answer", "thinking") and entry.item.turn == turn and entry.id < DRAFT:
+                return not entry.local
+        return False
 
     def _by_call(self, call_id: str) -> Entry | None:
         for entry in reversed(self.entries):
@@ -203,7 +219,7 @@ class Window:
         if item.kind != "answer":
             return False
         extend(draft, draft.draft.end(), self.scene)
-        whole.head, whole.body, whole.gap = draft.head, draft.body, draft.gap
+        whole.heads, whole.blocks, whole.gap = draft.heads, draft.blocks, draft.gap
         return True
 
     def _drop(self, envelope: e.Envelope, event: Any) -> None:
