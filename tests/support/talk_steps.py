@@ -61,6 +61,8 @@ class Steps(Talking):
         yield 0
         self.talk.do("to_end")
         yield 0
+        self.talk.do("copy")
+        yield 0
 
     async def on_key(self, event: te.Key) -> None:
         """Runs a step; its portions a frame apart, as they would come."""

@@ -86,8 +86,9 @@ class Talking(App[None]):
         self.references.append(message.reference)
 
     def copy_to_clipboard(self, text: str) -> None:
-        """Kept to look at."""
+        """Kept to look at, and sent."""
         self.copied.append(text)
+        super().copy_to_clipboard(text)
 
     def envelope(self, event: Any, after: float = 1.0) -> e.Envelope:
         """EVENT in its place, AFTER seconds."""

@@ -10,7 +10,7 @@ import pytest
 from support.tmux import Tmux
 
 TESTS = Path(__file__).parents[2]
-STEPS = 6
+STEPS = 7
 
 pytestmark = [
     pytest.mark.slow,
@@ -27,11 +27,13 @@ def test_the_terminal_shows_what_was_drawn(tmp_path, term, tmux):
     program = (sys.executable, "-m", "support.talk_steps", str(expected))
     with Tmux(size=(90, 30), term=term, env=env, shell=("env", f"TMUX={tmux}", *program)) as screen:
         screen.wait(lambda shown: "╭" in shown)
+        screen._tmux("set-option", "-g", "set-clipboard", "on")
         for _ in range(STEPS):
             expected.unlink(missing_ok=True)
             screen.keys("x")
             screen.wait(lambda shown: expected.exists())
             screen.wait(lambda shown: _same(shown, expected.read_text()))
+        assert "- then 二番目" in screen._tmux("show-buffer")
 
 
 def _same(shown: str, expected: str) -> bool:

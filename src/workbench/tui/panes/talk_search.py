@@ -70,7 +70,7 @@ class Search:
         transcript.cursor = (at, stop)
         transcript.stand((at, block, line))
         here = sum(holds(one, self._find) for one in self._talk.window.entries)
-        self._say(f"{here} here · n further up · N down")
+        self._say(f"{here} here · enter further up · esc ends")
 
     async def _scan_older(self) -> None:
         find, window, pages = self._find, self._talk.window, self._talk.pages()

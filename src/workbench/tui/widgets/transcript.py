@@ -206,7 +206,7 @@ class Transcript(Widget, can_focus=True):
             strip = strips.row(block, self.rows.lines(block), place[2])
             if self.find:
                 strip = strips.found(strip, self.find)
-            if self.cursor is not None and self.has_focus and self._at_cursor(place):
+            if self.cursor is not None and (self.has_focus or self.find) and self._at_cursor(place):
                 strip = strips.chosen(strip)
         if self.follow:
             return strip

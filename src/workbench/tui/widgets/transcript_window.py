@@ -19,6 +19,10 @@ class Window:
 
     def __init__(self, scene: Scene) -> None:
         self.scene = scene
+        self.clear()
+
+    def clear(self) -> None:
+        """Holds nothing: another session."""
         self.entries: list[Entry] = []
         self.more = False
         self.live = True
@@ -27,10 +31,6 @@ class Window:
         self._drafts: dict[tuple[str, int, int], Entry] = {}
         self._inputs: dict[str, dict[str, Any]] = {}
         self._next = DRAFT
-
-    def clear(self) -> None:
-        """Forgets everything: another session."""
-        self.__init__(self.scene)  # type: ignore[misc]
 
     # --- what is new -----------------------------------------------------------------------------------
 
