@@ -2,7 +2,6 @@
 
 import random
 import statistics
-import subprocess
 import time
 from pathlib import Path
 from typing import Any
@@ -34,9 +33,15 @@ def lengthened(folder: Path, total: int) -> None:
 
 
 def prepared(work: Path, env: dict[str, str]) -> str:
-    """A short session that `mlwb run` made; its id."""
-    (work / "task.md").write_text("Say hi.\n")
-    subprocess.run(mlwb("run", "task.md"), cwd=work, env=env, check=True, capture_output=True, timeout=60)
+    """A short session, made in the workbench and left; its id."""
+    with Terminal(mlwb(), env=env, cwd=work) as terminal:
+        terminal.wait(READY)
+        terminal.quiet()
+        terminal.write(b"say hi\r")
+        terminal.wait(END)
+        terminal.quiet()
+        terminal.write(b"\x11")  # ctrl+q
+        terminal.process.wait(20)
     return next((Path(env["HOME"]) / ".local/state/mlwb/sessions").iterdir()).name
 
 
