@@ -1,5 +1,5 @@
 # Each target makes what it needs; the first one to run builds .venv.
-.PHONY: demo test lint bench run lock wheel clean
+.PHONY: demo test test-tui lint bench run lock wheel clean
 SHELL := /bin/bash
 BIN := .venv/bin
 PYTHON ?= python3
@@ -8,7 +8,11 @@ demo: .venv/ready
 	@$(BIN)/mlwb demo
 
 test: .venv/ready
-	@$(BIN)/pytest
+	@$(BIN)/pytest tests --ignore=tests/tui --ignore=tests/e2e
+
+# The screen: by Pilot, in real terminals and through ssh. Slower, and it wants a machine that is not busy.
+test-tui: .venv/ready
+	@$(BIN)/pytest tests/tui tests/e2e
 
 lint: .venv/ready
 	@$(BIN)/ruff check .

@@ -1,4 +1,4 @@
-"""Runs every benchmark, one after the other, prints the figures and writes them to docs/benchmarks.md."""
+"""Runs the benchmarks that are named (all where none is), prints the figures, writes them to docs/benchmarks.md."""
 
 import json
 import platform
@@ -9,7 +9,7 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 PAGE = HERE.parent / "docs" / "benchmarks.md"
-NOT_ONE = ("all.py", "measure.py")
+NOT_ONE = ("all.py", "measure.py", "terminal.py")
 MARK = "<!-- figures: written by `make bench` -->"
 
 
@@ -40,8 +40,9 @@ def shown(value: object) -> str:
 def main() -> None:
     """Runs all, prints as they come, writes the page."""
     rows = []
+    chosen = [f"{name}.py" for name in sys.argv[1:]]
     for script in sorted(HERE.glob("*.py")):
-        if script.name in NOT_ONE:
+        if script.name in NOT_ONE or (chosen and script.name not in chosen):
             continue
         for one in figures(script):
             rows.append(row(one, f"benchmarks/{script.name}"))
