@@ -4,8 +4,8 @@ with Sshd(tmp_path) as sshd:
     Tmux(shell=sshd.command("exec bash --norc"))
 """
 
-import getpass
 import os
+import pwd
 import shutil
 import socket
 import subprocess
@@ -20,6 +20,12 @@ def missing() -> str | None:
     """Why there can be no sshd here; None where there can."""
     if SSHD is None or shutil.which("ssh") is None:
         return "no sshd here (Debian, Ubuntu: apt install openssh-server)"
+    try:
+        shell = pwd.getpwuid(os.geteuid()).pw_shell
+    except KeyError:
+        return "this user is in no list of users, so sshd lets it in nowhere"
+    if shell.endswith(("/nologin", "/false")):
+        return f"this user has no shell to log in to ({shell})"
     if os.geteuid() == 0 and not Path("/run/sshd").is_dir():
         try:
             Path("/run/sshd").mkdir(mode=0o755)
@@ -78,5 +84,11 @@ class Sshd:
             "LogLevel": "ERROR", "BatchMode": "yes",
         }  # fmt: skip
         given = [part for name, value in options.items() for part in ("-o", f"{name}={value}")]
-        where = ["-p", str(self.port), "-i", str(self.folder / "user"), f"{getpass.getuser()}@127.0.0.1"]
+        where = [
+            "-p",
+            str(self.port),
+            "-i",
+            str(self.folder / "user"),
+            f"{pwd.getpwuid(os.geteuid()).pw_name}@127.0.0.1",
+        ]
         return ("ssh", "-tt", "-F", "/dev/null", *given, *where, remote)
