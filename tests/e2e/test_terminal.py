@@ -241,6 +241,8 @@ def test_through_ssh(tmp_path: Path, term: str) -> None:
     if why := sshd.missing():
         pytest.skip(why)
     with Sshd(tmp_path) as server:
+        if why := server.refusal():
+            pytest.skip(why)
         place = Place(tmp_path, {"train.py": "lr = 0.5\n"})
         with place.endpoint(edits(place.repo)) as (_, env):
             given = " ".join(f"'{name}={value}'" for name, value in env.items() if name != "TERM")

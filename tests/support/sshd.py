@@ -77,6 +77,12 @@ class Sshd:
         """What sshd has said."""
         return (self.folder / "log").read_text(errors="replace")
 
+    def refusal(self) -> str | None:
+        """Why this user is not let in (a locked account, a policy of the machine); None where it is."""
+        tried = subprocess.run(self.command("true"), capture_output=True, stdin=subprocess.DEVNULL, timeout=20)
+        said = (self.log().strip().splitlines() or ["nothing said"])[-1]
+        return None if tried.returncode == 0 else f"sshd lets this user not in: {said}"
+
     def command(self, remote: str) -> tuple[str, ...]:
         """An ssh that runs REMOTE there on a terminal."""
         options = {
