@@ -33,7 +33,6 @@ def bare(rg: str, root: Path) -> None:
 async def main() -> None:
     """The same search by both, in turn."""
     from workbench.sandbox.launcher import PlainLauncher
-
     from workbench.tools import registry
     from workbench.tools.base import Context
 
