@@ -70,7 +70,7 @@ def test_mixed_line_ends_stay_where_nothing_was_replaced(session, tmp_path):
 def test_whatever_the_line_ends_the_model_gets_the_replacement_it_sees(lines, last, old, new):
     text = "".join(line + end for line, end in lines) + last
     seen = text.replace("\r\n", "\n")
-    assume(old in seen)
+    assume(old in seen and old != new)
     after = substitute(Text(text), text, old, new, everywhere=True, shown="a")
     assert after.replace("\r\n", "\n") == seen.replace(old, new)
     if "\n" not in old + new:  # then no line end was touched
