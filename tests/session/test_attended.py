@@ -6,11 +6,11 @@ import json
 import pytest
 
 from support.endpoint import Endpoint, say, turn, use
-from support.live import Ran, texts, workspace
+from support.live import Ran, run, texts, workspace
 from workbench.host import local, threaded
 from workbench.protocol import events as e
 from workbench.protocol.commands import Approve, Interrupt, RunShell, Stop, SubmitPrompt
-from workbench.protocol.task import Task
+from workbench.protocol.task import Caps, Task
 
 __all__ = ["workspace"]
 
@@ -172,3 +172,24 @@ def test_a_persons_own_command_runs_in_their_shell_and_is_shown(workspace):
         ran = attend(workspace, endpoint, steer)
     [shell] = ran.events(e.ShellRan)
     assert (shell.output, shell.exit_code, shell.by) == ("hello\n", 3, "ana") and not endpoint.requests
+
+
+def test_a_headless_session_taken_up_by_a_person_is_shown_whole_and_answers(workspace):
+    with Endpoint([say("first"), say("second")]) as endpoint:
+        done = run(workspace, endpoint, "Go.").result
+
+        async def whole():
+            env = {"ANTHROPIC_BASE_URL": endpoint.url, "ANTHROPIC_API_KEY": "k"}
+            client = await threaded.resume(done.session_id, Caps(), None, local.Options(env=env))
+            await client.send(words("and now?"))
+            seen = []
+            async for envelope in client.events():
+                seen.append(envelope.event)
+                if isinstance(envelope.event, e.Idle):
+                    await stop(client)
+            await client.close()
+            return seen
+
+        seen = asyncio.run(asyncio.wait_for(whole(), 60))
+    assert isinstance(seen[0], e.SessionStarted)
+    assert "and now?" in list(texts(endpoint.requests[1].body["messages"][-1]))

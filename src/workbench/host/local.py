@@ -173,21 +173,13 @@ async def start(task: Task, options: Options) -> Client:
     return client
 
 
-async def resume(
-    session: str,
-    caps: Caps,
-    answer: str | None,
-    options: Options,
-    mode: Mode | None = None,
-    *,
-    whole: bool = False,
-) -> Client:
+async def resume(session: str, caps: Caps, answer: str | None, options: Options, mode: Mode | None = None) -> Client:
     """An old session at work again, in another MODE if one is given. Raises StartError.
 
-    The client's events begin with the resume; with WHOLE, with the session's first one.
+    The client's events begin with the resume; with the session's first one where a person takes it up.
     """
     resumed = resuming.resume(session, caps, answer, options, mode)
-    client = LocalClient(resumed, options, after=0 if whole else resumed.began_after)
+    client = LocalClient(resumed, options, after=0 if options.attended else resumed.began_after)
     resumed.start(attended.work if resumed.task.interactive else loop.work)
     return client
 

@@ -7,6 +7,8 @@ from collections import deque
 from collections.abc import AsyncIterator, Callable, Coroutine
 from typing import Any, TypeVar
 
+import msgspec
+
 from workbench.host import local
 from workbench.host.client import Client
 from workbench.protocol.commands import Ack, AnyCommand
@@ -116,4 +118,5 @@ async def resume(
     session: str, caps: Caps, answer: str | None, options: local.Options, mode: Mode | None = None
 ) -> Client:
     """An old session at work again, in a thread; its client sees it from the first event. Raises StartError."""
-    return await _begun(lambda: local.resume(session, caps, answer, options, mode, whole=True))
+    taken_up = msgspec.structs.replace(options, attended=True)
+    return await _begun(lambda: local.resume(session, caps, answer, taken_up, mode))

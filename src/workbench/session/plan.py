@@ -30,6 +30,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     pace: float | None = None
     allow_bypass: bool = False
     trust_workspace: bool = False
+    attended: bool = False  # a person takes the session up, however it was started
 
 
 class Plan(msgspec.Struct, kw_only=True):

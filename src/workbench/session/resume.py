@@ -64,6 +64,7 @@ def _taken_up(
     first = history[0].event
     if not isinstance(first, e.SessionStarted):
         raise StartError("error_usage", f"{folder} holds no session that began")
+    task = msgspec.structs.replace(first.task, interactive=True) if options.attended else first.task
     blobs = Blobs(folder / "blobs")
     frame = msgspec.json.decode(blobs.get(first.prefix), type=Frame)
     workspace, roots = Path(first.workspace), tuple(map(Path, first.roots))
@@ -73,10 +74,10 @@ def _taken_up(
     mode = chosen or _mode_of(history, first)
     for ceiling in (frame.ceiling, settings.ceiling):
         mode = lower(mode, ceiling) if ceiling else mode
-    policy = policy_of(first.task, settings, first.grants, frame.deny, mode, workspace, roots)
+    policy = policy_of(task, settings, first.grants, frame.deny, mode, workspace, roots)
     info = catalogue_of(settings).find(first.model)
     changes = Changes.load(workspace, folder, blobs)
-    session = assemble(journal, blobs, first.task, frame, settings, info, policy, changes, options, clock)
+    session = assemble(journal, blobs, task, frame, settings, info, policy, changes, options, clock)
     for envelope in history:
         session.fold(envelope)
     session.began_after, session.resumed = history[-1].seq, True
