@@ -10,7 +10,6 @@ from typing import Any, ClassVar, cast
 from textual.app import App
 from textual.binding import Binding, BindingType
 from textual.events import Event, InputEvent
-from textual.screen import Screen
 from textual.widget import Widget
 
 from workbench import places
@@ -48,6 +47,7 @@ class WorkbenchApp(App[int], inherit_bindings=False):
 
     TITLE = "mlwb"
     ENABLE_COMMAND_PALETTE = False
+    DEFAULT_MODE = "session-1"  # one of Textual's modes a session: its screen and all that lies over it
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("ctrl+q", "quit", "quit", show=False, priority=True, id="quit"),
         Binding("ctrl+c", "hint", show=False, system=True),
@@ -70,15 +70,13 @@ class WorkbenchApp(App[int], inherit_bindings=False):
         self._windows: dict[str, int | None] = {}
         self._escaped = self._quitting = 0.0
         self.touched = time.monotonic()  # when the person last did something
+        self.add_mode(self.DEFAULT_MODE, self._new_screen)
         self.wear(theme or self.prefs.theme or DARK)
 
     # --- opening -------------------------------------------------------------------------------------------
 
-    def get_default_screen(self) -> Screen[Any]:
-        """Talk and prompt, without a session."""
-        return self._new_screen()
-
     def _new_screen(self) -> MainScreen:
+        """Talk and prompt, without a session."""
         return MainScreen(self._part("talk"), self._part("prompt"))
 
     def _part(self, name: str) -> Widget:
@@ -177,7 +175,11 @@ class WorkbenchApp(App[int], inherit_bindings=False):
         self.state = SessionState(agent=self.opener.agent, workspace=str(self.opener.workspace))
         self.panes = {}
         self.facts = self.facts._replace(window=None, monitor=False)
-        await self.switch_screen(self._new_screen())
+        old = self.current_mode
+        new = f"session-{int(old.rpartition('-')[2]) + 1}"
+        self.add_mode(new, self._new_screen)
+        await self.switch_mode(new)
+        await self.remove_mode(old)
         await self._load_panes()
         await self.open(opening)
 

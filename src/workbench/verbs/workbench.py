@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, get_args
 
@@ -116,15 +116,20 @@ def _here() -> Path:
 class Opening:
     """Opens sessions in this process, and answers what the workbench asks around them.
 
-    OPTIONS are more fields of the session's options (a replay), TASK more fields of its task.
+    OPTIONS are more fields of the sessions' options (a replay); with PROMPT the first session begins to work at once.
     """
 
     def __init__(
-        self, asked: Asked, workspace: Path, env: "os._Environ[str] | dict[str, str]", options: Any = None
+        self,
+        asked: Asked,
+        workspace: Path,
+        env: Mapping[str, str],
+        options: Mapping[str, Any] | None = None,
+        prompt: str = "",
     ) -> None:
         from workbench.session.identity import user_name
 
-        self._asked, self._env, self._options = asked, env, options or {}
+        self._asked, self._env, self._options, self._prompt = asked, env, dict(options or {}), prompt
         self.agent = asked.agent or ("" if asked.resume else _AGENT)
         self.workspace, self.user = workspace, user_name()
 
@@ -145,7 +150,7 @@ class Opening:
 
         asked = self._asked
         task = Task(
-            prompt="",
+            prompt=self._prompt,
             workspace=str(self.workspace),
             add_dirs=asked.add_dirs,
             agent=agent or self.agent or _AGENT,

@@ -191,9 +191,10 @@ def test_panes_are_sized_by_keys_and_by_their_title_lines(tmp_path):
         assert main.frames["runs"].region.width > width
         height = main.frames["runs"].region.height
         line = main.frames["runs"].title_line
+        to = (100, line.region.y + 5)
         await pilot.mouse_down(line, offset=(20, 0))
-        await pilot.hover(main, offset=(100, line.region.y + 5))
-        await pilot.mouse_up(main, offset=(100, line.region.y + 5))
+        await pilot.hover(main, offset=to)
+        await pilot.mouse_up(main, offset=to)
         await until(pilot, lambda: main.frames["runs"].region.height < height)
 
     playing(play, tmp_path)

@@ -45,10 +45,12 @@ class MainScreen(Steady, Screen[None]):
         self.talk, self.prompt = talk, prompt
         self.header, self.strip, self.footer = Header("header"), Strip("strip"), Footer("footer")
         self.opening = Line("opening")  # what happened here before, until something is asked
-        self.frames: dict[str, Frame] = {}
+        self.splitter, self.dock = Splitter(), Vertical()
+        self.frames: dict[str, Frame] = {}  # the talk's, and those of the panes that were ever shown
         self.open: list[str] = []  # docked panes, the one that was taken last at the end
         self.offered: set[str] = set()  # panes that had something to show: each opens by itself once
         self.current, self.zoomed = "talk", False
+        self._going = ""  # the view that gets the focus as soon as it can take it
         self._placed: tuple[Any, ...] = ()
 
     @property
@@ -57,27 +59,27 @@ class MainScreen(Steady, Screen[None]):
         return cast("WorkbenchApp", self.app)
 
     def compose(self) -> ComposeResult:
-        """Everything that the first frame shows; panes come later."""
-        keymap = self.bench.keymap
+        """What the first frame shows, placed and filled before it is drawn; panes come later."""
+        keymap, wanted = self.bench.keymap, self.bench.prefs.panes
+        self.open = [pane for pane in wanted if wanted[pane] and pane in PANES]
+        docked = {pane: Frame(pane, keymap.label(pane)) for pane in PANES if pane in self.open}
+        self.frames = {"talk": Frame("talk", keymap.label("talk"), self.talk), **docked}
+        self.dock = Vertical(*docked.values(), id="dock")
+        self.opening.display = False
+        self.place()
+        self.chrome()
         yield self.header
         with Horizontal(id="body"):
-            self.frames["talk"] = Frame("talk", keymap.label("talk"), self.talk)
             yield self.frames["talk"]
-            yield Splitter()
-            with Vertical(id="dock"):
-                for pane in PANES:
-                    self.frames[pane] = Frame(pane, keymap.label(pane))
-                    yield self.frames[pane]
+            yield self.splitter
+            yield self.dock
         yield self.opening
         yield self.strip
         yield self.prompt
         yield self.footer
 
     def on_mount(self) -> None:
-        """Where the user had put things; then, when that stands on the screen, everything else begins."""
-        self.open = [pane for pane, wanted in self.bench.prefs.panes.items() if wanted and pane in PANES]
-        self.opening.display = False
-        self.place()
+        """When this stands on the screen, everything else begins."""
         self.focus_view("prompt")
         self.call_after_refresh(self.bench.begin)
 
@@ -124,7 +126,7 @@ class MainScreen(Steady, Screen[None]):
         self.opening.display = bool(parts) and not self.bench.state.turns
 
     def _hidden(self) -> list[str]:
-        return [view for view, frame in self.frames.items() if not frame.display]
+        return [view for view in TITLES if view not in self.frames or not self.frames[view].display]
 
     def _told(self, view: str) -> Told:
         key, title, pane = self.bench.keymap.label(view), TITLES[view], self.bench.panes.get(view)
@@ -151,39 +153,51 @@ class MainScreen(Steady, Screen[None]):
         if placed == self._placed:
             return
         self._placed = placed
+        for view in shown:
+            self._frame(view)
         for view, frame in self.frames.items():
             frame.display = view in shown
             if view != "talk":
                 frame.styles.height = f"{p.heights.get(view, 1.0):.3f}fr"
-            if frame.display and frame.held is None and view in self.bench.panes:
-                self._hold(view)
         docked = not self.single and len(shown) > 1
-        self.query_one(Splitter).display = docked
-        dock = self.query_one("#dock")
-        dock.display = docked or (self.single and self.current != "talk")
-        dock.styles.width = f"{p.dock if docked else 1.0:.3f}fr"
+        self.splitter.display = docked
+        self.dock.display = docked or (self.single and self.current != "talk")
+        self.dock.styles.width = f"{p.dock if docked else 1.0:.3f}fr"
         self.frames["talk"].styles.width = f"{1 - p.dock if docked else 1.0:.3f}fr"
         first = next((view for view in PANES if view in shown), None)
-        for view in PANES:  # the first line of the dock has nothing above it to be moved against
-            self.frames[view].title_line.fixed = view == first
+        for view, frame in self.frames.items():  # above the first one nothing could be moved
+            frame.title_line.fixed = view in ("talk", first)
         self.header.display = self.footer.display = not tiny
         self.strip.display = bool(self._hidden())
-        self.call_after_refresh(self.chrome)
+        if self.is_mounted:
+            self.call_after_refresh(self.chrome)
 
-    def _hold(self, view: str) -> None:
-        pane, frame = self.bench.panes[view], self.frames[view]
+    def _frame(self, view: str) -> None:
+        """Sees to it that VIEW has its frame in the dock, and in it its pane as soon as there is one."""
+        if view not in self.frames:
+            frame = self.frames[view] = Frame(view, self.bench.keymap.label(view))
+            behind = next((other for other in list(PANES)[list(PANES).index(view) + 1 :] if other in self.frames), None)
+            self.dock.mount(frame, before=self.frames[behind] if behind else None)
+        pane, frame = self.bench.panes.get(view), self.frames[view]
+        if pane is None or frame.held is not None:
+            return
         if pane.id is None:
             pane.id = view
-        frame.held = pane
+        frame.held = pane  # at once: nobody else brings it here
+        self.call_later(frame.hold, pane)
 
-        async def mount() -> None:
-            await frame.hold(pane)
-            if not any(child.focusable for child in pane.walk_children(Widget, with_self=True)):
-                pane.can_focus = True
-            self.bench.guarded(cast(View, pane), self.bench.state, ())
-            self.chrome()
-
-        self.call_later(mount)
+    def on_frame_held(self, event: Frame.Held) -> None:
+        """A pane stands in its frame: it draws what there is, and gets the focus that it was opened for."""
+        event.stop()
+        held = self.frames[event.view].held
+        if held is None or event.view == "talk":
+            return
+        if not any(child.focusable for child in held.walk_children(Widget, with_self=True)):
+            held.can_focus = True
+        self.bench.guarded(cast(View, held), self.bench.state, ())
+        if self._going == event.view:
+            self.focus_view(event.view)
+        self.chrome()
 
     def go(self, view: str) -> None:
         """To VIEW; a pane that has the focus is put away again."""
@@ -195,6 +209,7 @@ class MainScreen(Steady, Screen[None]):
         if view in PANES:
             self.open = [*(one for one in self.open if one != view), view]
             self._remember(view, True)
+        self._going = view
         self.place()
         self.call_after_refresh(self.focus_view, view)
 
@@ -251,7 +266,9 @@ class MainScreen(Steady, Screen[None]):
 
     def focus_view(self, view: str) -> None:
         """Gives VIEW the focus: itself, or the first thing in it that takes it."""
-        widget = self.prompt if view == "prompt" else self.frames[view].held
+        if self._going != view:
+            self._going = ""
+        widget = self.prompt if view == "prompt" else self.frames[view].held if view in self.frames else None
         if widget is None or not widget.is_mounted:
             return
         for one in widget.walk_children(Widget, with_self=True):
@@ -261,7 +278,8 @@ class MainScreen(Steady, Screen[None]):
 
     def step(self, by: int) -> None:
         """The next or previous view that is on the screen."""
-        shown = [view for view, frame in self.frames.items() if frame.display and frame.held is not None]
+        hidden = self._hidden()
+        shown = [view for view in TITLES if view not in hidden and self.frames[view].held is not None]
         ring = ["prompt", *shown]
         here = self.focused_view if self.focused_view in ring else "prompt"
         self.focus_view(ring[(ring.index(here) + by) % len(ring)])
@@ -309,7 +327,8 @@ class MainScreen(Steady, Screen[None]):
             prefs.save(p)
 
     def _drag_height(self, frame: str, y: int) -> None:
-        shown = [view for view in PANES if self.frames[view].display]
+        hidden = self._hidden()
+        shown = [view for view in PANES if view not in hidden]
         at = shown.index(frame) if frame in shown else 0
         if at == 0:
             return

@@ -87,6 +87,13 @@ class Frame(Vertical):
     Frame > .held { height: 1fr; border: none; }
     """
 
+    class Held(Message):
+        """The frame's pane stands in it."""
+
+        def __init__(self, view: str) -> None:
+            super().__init__()
+            self.view = view
+
     def __init__(self, view: str, key: str, held: Widget | None = None) -> None:
         super().__init__(id=f"frame-{view}")
         self.view, self._key = view, key
@@ -101,11 +108,18 @@ class Frame(Vertical):
             self.held.add_class("held")
             yield self.held
 
+    def on_mount(self) -> None:
+        """Title and view are there."""
+        if self.held is not None:
+            self.post_message(self.Held(self.view))
+
     async def hold(self, widget: Widget) -> None:
         """Takes WIDGET in below the title."""
         self.held = widget
-        widget.add_class("held")
-        await self.mount(widget)
+        if self.title_line.is_attached and not widget.is_attached:  # else it comes with the title
+            widget.add_class("held")
+            await self.mount(widget)
+            self.post_message(self.Held(self.view))
 
     def entitle(self, focused: bool, heading: str = "", closes: bool = False) -> None:
         """Draws the title line; HEADING is what the view says of itself."""

@@ -44,6 +44,11 @@ class Footer(Line):
         self._still = still
         self._draw()
 
+    @property
+    def ticking(self) -> bool:
+        """Whether anything is scheduled here."""
+        return self._timer is not None
+
     def _stop(self) -> None:
         if self._timer is not None:
             self._timer.stop()
@@ -62,7 +67,7 @@ class Footer(Line):
         return [Part(f" {sign} ", style, "stop"), Part(words, "$muted", "stop")]
 
     def _keys(self) -> list[Part]:
-        room = self.size.width - sum(len(part.text) for part in self._activity()) - 1
+        room = self.room - sum(len(part.text) for part in self._activity()) - 1
         parts: list[Part] = []
         here = [action for action in ACTIONS if action.footer and action.on in (self._view, "app")]
         for action in sorted(here, key=lambda one: one.on == "app"):

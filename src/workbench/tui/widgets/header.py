@@ -31,7 +31,7 @@ class Header(Line):
 
     def show(self, state: SessionState, facts: Facts) -> None:
         """Draws STATE and FACTS for the width there is."""
-        self.put(*header(state, facts, self.size.width))
+        self.put(*header(state, facts, self.room))
 
 
 def header(state: SessionState, facts: Facts, width: int) -> tuple[list[Part], list[Part]]:

@@ -47,6 +47,11 @@ class Line(Widget):
             self._left, self._right, self._fill = tuple(left), tuple(right), fill
             self.refresh()
 
+    @property
+    def room(self) -> int:
+        """Columns there are; before the line has its place, those of the whole screen."""
+        return self.size.width or self.app.size.width
+
     def _places(self) -> list[tuple[int, Content, str | None]]:
         """(column, content, action) of each part that fits."""
         width = self.size.width

@@ -29,7 +29,7 @@ class Strip(Line):
 
     def show(self, told: Sequence[Told]) -> None:
         """Draws TOLD in the width there is."""
-        self.put(strip(told, self.size.width))
+        self.put(strip(told, self.room))
 
 
 def strip(told: Sequence[Told], width: int) -> list[Part]:

@@ -1,0 +1,234 @@
+"""A session behind the first frame: nothing typed is lost, no key is no wall, a host that goes is told."""
+
+import asyncio
+
+from textual.events import Resize
+from textual.geometry import Size
+
+from support.sample_events import started
+from support.screens import text_of
+from support.workbench import PLAIN, FakeOpener, PlainDiff, PlainTalk, playing, until
+from workbench.protocol import events as e
+from workbench.protocol.commands import Fork, SubmitPrompt
+from workbench.tui.app import WorkbenchApp
+from workbench.tui.opening import NotOpenedError, SessionRow
+
+NO_KEY = NotOpenedError("error_authentication", "no key for the model service")
+
+
+def test_the_screen_stands_before_there_is_a_session(tmp_path):
+    async def run() -> None:
+        opener = FakeOpener(tmp_path)
+        opener.gate.clear()
+        app = WorkbenchApp(opener, PLAIN)
+        async with app.run_test(size=(120, 40)) as pilot:
+            await until(pilot, lambda: "opening" in text_of(app))
+            assert "ml-engineer · …" in text_of(app)
+            await pilot.press("h", "i")
+            asyncio.get_running_loop().call_soon(opener.gate.set)
+            await app.client.send(SubmitPrompt(id="1", text="hi", by="ana"))
+            assert [command.text for command in opener.client.sent] == ["hi"]
+            await until(pilot, lambda: app.state.session == "s-00000000")
+            assert app.focused.value == "hi" and "opening" not in text_of(app)
+
+    asyncio.run(run())
+
+
+def test_without_a_key_it_says_what_to_do_and_stays_a_monitor(tmp_path):
+    async def play(pilot, opener):
+        await until(pilot, lambda: "No key yet" in text_of(pilot.app))
+        text = text_of(pilot.app)
+        assert "export ANTHROPIC_API_KEY" in text and "mlwb demo" in text and "no session" in text.splitlines()[0]
+        ack = await pilot.app.client.send(SubmitPrompt(id="1", text="hi", by="ana"))
+        assert not ack.ok and "no key" in ack.error
+        await pilot.press("tab", "4")
+        await until(pilot, lambda: pilot.app.main.focused_view == "gpu")
+        await pilot.press("ctrl+q")
+
+    playing(play, tmp_path, error=NO_KEY)
+
+
+def test_an_agent_that_is_not_there_can_be_chosen_anew(tmp_path):
+    async def play(pilot, opener):
+        await until(pilot, lambda: "This agent cannot start" in text_of(pilot.app))
+        opener.error = None
+        pilot.app.do("agent", "devops")
+        await until(pilot, lambda: pilot.app.state.agent == "devops")
+        assert "cannot start" not in text_of(pilot.app)
+
+    playing(play, tmp_path, error=NotOpenedError("error_agent_definition", "there is no agent 'x'"))
+
+
+def test_whatever_goes_wrong_on_opening_is_a_calm_line(tmp_path):
+    async def play(pilot, opener):
+        await until(pilot, lambda: "No session could be opened" in text_of(pilot.app))
+        assert "RuntimeError: \u241b[2J" in text_of(pilot.app)
+
+    playing(play, tmp_path, error=RuntimeError("\x1b[2J boom"))
+
+
+def test_views_get_each_event_once_and_the_fold_with_it(tmp_path):
+    async def play(pilot, opener):
+        opener.client.give(e.RequestStarted(turn=1, model="m"), *[e.TextDelta(turn=1, index=0, text="x")] * 50)
+        opener.client.give(e.Notice(level="info", text="one"))
+        talk = pilot.app.main.talk
+        await until(pilot, lambda: any(isinstance(event, e.Notice) for event in talk.news))
+        assert "".join(event.text for event in talk.news if isinstance(event, e.TextDelta)) == "x" * 50
+        assert sum(isinstance(event, e.RequestStarted) for event in talk.news) == 1
+        assert talk.states[-1].turns == 1
+
+    playing(play, tmp_path)
+
+
+def test_a_view_that_fails_is_told_once_and_the_others_go_on(tmp_path):
+    class Broken(PlainTalk):
+        def show_session(self, state, news):
+            raise ValueError("no such item")
+
+    async def play(pilot, opener):
+        opener.client.give(e.Notice(level="info", text="one"), e.RequestStarted(turn=1, model="m"))
+        await until(pilot, lambda: pilot.app.state.phase == "thinking")
+        assert text_of(pilot.app).count("no such item") == 1
+        assert any(isinstance(event, e.Notice) for event in pilot.app.main.prompt.news)
+
+    playing(play, tmp_path, parts={**PLAIN, "talk": Broken})
+
+
+def test_a_host_that_lets_go_is_told(tmp_path):
+    async def play(pilot, opener):
+        opener.client.end()
+        await until(pilot, lambda: "let go" in text_of(pilot.app))
+
+    playing(play, tmp_path)
+
+
+def test_an_old_session_takes_the_place_of_this_one(tmp_path):
+    async def play(pilot, opener):
+        first, old = opener.client, pilot.app.main
+        opener.client.give(e.CallFinished(call_id="a", tool="Edit", status="ok", changed=("a.py",)))
+        await until(pilot, lambda: "diff" in pilot.app.main.open)
+        pilot.app.do("sessions", "s-bbbbbbbb")
+        await until(pilot, lambda: pilot.app.state.session == "s-bbbbbbbb")
+        assert first.closed and pilot.app.main is not old
+        assert "resumed" in text_of(pilot.app) and pilot.app.main.focused_view == "prompt"
+        assert "diff" not in pilot.app.main.open
+
+    playing(play, tmp_path)
+
+
+def test_a_fork_goes_on_in_its_own_session(tmp_path):
+    from workbench.protocol.commands import Ack
+
+    async def play(pilot, opener):
+        opener.client.answers[Fork] = Ack(id="x", ok=True, value="s-cccccccc")
+        pilot.app.do("fork")
+        await until(pilot, lambda: pilot.app.state.session == "s-cccccccc")
+
+    playing(play, tmp_path)
+
+
+def test_before_anything_was_asked_another_agent_or_model_just_begins(tmp_path):
+    async def play(pilot, opener):
+        pilot.app.do("model", "local-7b")
+        await until(pilot, lambda: ("open", None, "local-7b") in opener.asked)
+
+    playing(play, tmp_path)
+
+
+def test_later_another_agent_gets_a_brief(tmp_path):
+    from workbench.protocol.commands import Ack
+
+    async def play(pilot, opener):
+        opener.client.answers[Fork] = Ack(id="x", ok=False, error="not while it works")
+        opener.client.give(e.RequestStarted(turn=1, model="m"))
+        await until(pilot, lambda: pilot.app.state.turns == 1)
+        pilot.app.do("handoff", "devops deploy it")
+        await until(pilot, lambda: "not while it works" in text_of(pilot.app))
+        fork = opener.client.sent[-1]
+        assert (fork.agent, fork.brief) == ("devops", "deploy it")
+
+    playing(play, tmp_path)
+
+
+def test_it_says_what_happened_here_before(tmp_path):
+    row = SessionRow(
+        id="s-old", title="Lower the loss", workspace=str(tmp_path), state="done", started=1.0, updated=2.0, turns=12,
+        cost_usd=0.42, subtype="success", agent="ml-engineer", model="claude-sonnet-5-5",
+    )  # fmt: skip
+
+    async def run() -> None:
+        opener = FakeOpener(tmp_path)
+        opener.rows = [row]
+        app = WorkbenchApp(opener, PLAIN)
+        async with app.run_test(size=(140, 40)) as pilot:
+            await until(pilot, lambda: "Lower the loss: ended well" in text_of(app))
+            assert "12 turns, $0.42" in text_of(app) and "s-old" in text_of(app)
+            opener.client.give(e.RequestStarted(turn=1, model="m"))
+            await until(pilot, lambda: "ended well" not in text_of(app))
+
+    asyncio.run(run())
+
+
+def test_two_sizes_under_way_at_once_come_to_rest(tmp_path):
+    async def play(pilot, opener):
+        main, layouts = pilot.app.main, []
+        pilot.app.screen_layout_refresh = main.screen_layout_refresh_signal.subscribe(main, layouts.append)
+        for size in (Size(90, 30), Size(120, 40), Size(70, 20)):
+            main.post_message(Resize(size, size))
+        await pilot.pause(0.3)
+        seen = len(layouts)
+        await pilot.pause(0.3)
+        assert len(layouts) == seen < 20
+
+    playing(play, tmp_path)
+
+
+def test_nothing_is_drawn_or_scheduled_while_nothing_happens(tmp_path):
+    async def play(pilot, opener):
+        await pilot.pause(0.3)
+        drawn = []
+        main = pilot.app.main
+        for widget in (main.header, main.strip, main.footer):
+            render = widget.render
+            widget.render = lambda render=render: drawn.append(1) or render()
+        await pilot.pause(0.6)
+        assert drawn == [] and main.footer.ticking is False
+        opener.client.give(e.RequestStarted(turn=1, model="m"))
+        await until(pilot, lambda: main.footer.ticking and len(drawn) > 3)
+        opener.client.give(e.Idle(reason="done"))
+
+    playing(play, tmp_path)
+
+
+def test_in_reduced_motion_nothing_spins(tmp_path, monkeypatch):
+    monkeypatch.setenv("MLWB_REDUCED_MOTION", "1")
+
+    async def play(pilot, opener):
+        opener.client.give(e.RequestStarted(turn=1, model="m"))
+        await until(pilot, lambda: "● thinking" in text_of(pilot.app))
+        pilot.app.do("motion")
+        await until(pilot, lambda: "● thinking" not in text_of(pilot.app))
+
+    playing(play, tmp_path)
+
+
+def test_names_from_outside_cannot_move_the_terminal(tmp_path):
+    async def play(pilot, opener):
+        opener.client.give(started(title="\x1b]0;x\x07[red]a[/red]", agent="a\x1b[2J", branch="b\u202ec"))
+        await until(pilot, lambda: "[red]a[/red]" in text_of(pilot.app))
+        assert "\x1b" not in text_of(pilot.app) and "\u202e" not in text_of(pilot.app)
+
+    playing(play, tmp_path)
+
+
+def test_a_pane_that_is_closed_has_its_news_in_the_strip(tmp_path):
+    class Changing(PlainDiff):
+        def filled(self, state):
+            return False
+
+    async def play(pilot, opener):
+        await until(pilot, lambda: "what the agent changes" in text_of(pilot.app))
+        opener.client.give(e.CallFinished(call_id="a", tool="Edit", status="ok", changed=("a.py", "b.py")))
+        await until(pilot, lambda: "2 diff 2 files" in text_of(pilot.app))
+
+    playing(play, tmp_path, parts={**PLAIN, "diff": Changing})

@@ -1,0 +1,214 @@
+"""Lists and questions over the session: palette, help, sessions, models, modes, themes."""
+
+from support.screens import text_of
+from support.workbench import FakeOpener, playing, until
+from workbench.protocol import events as e
+from workbench.protocol.commands import Rename, SetMode
+from workbench.tui.actions import ACTIONS
+from workbench.tui.keys import Keymap
+from workbench.tui.opening import SessionRow
+from workbench.tui.screens.chooser import Row, found
+from workbench.tui.screens.help import Help
+from workbench.tui.screens.palette import rows
+
+ROWS = [
+    SessionRow(id="s-one", title="Lower the loss", workspace="/w", state="resumable", updated=1.0, turns=3),
+    SessionRow(id="s-two", title="Serve it", workspace="/w", state="live", updated=2.0, turns=1),
+    SessionRow(id="s-onex", title="Old", workspace="/v", state="done", updated=1.0, turns=2, cost_usd=0.1),
+]
+
+
+def listing(play):
+    """PLAY with three sessions in the list, which is open."""
+
+    async def begin(pilot, opener):
+        opener.rows = list(ROWS)
+        await pilot.press("ctrl+o")
+        await until(pilot, lambda: "Lower the loss" in text_of(pilot.app))
+        await play(pilot, opener)
+
+    return begin
+
+
+def test_the_palette_has_every_action_and_does_what_is_chosen(tmp_path):
+    assert {row.id for row in rows(Keymap())} == {action.id for action in ACTIONS} - {"palette"}
+
+    async def play(pilot, opener):
+        await pilot.press("ctrl+p", *"runs pane", "enter")
+        await until(pilot, lambda: pilot.app.main.focused_view == "runs")
+
+    playing(play, tmp_path)
+
+
+def test_help_shows_every_action_with_its_key_by_where_it_works(tmp_path):
+    listed = Help(Keymap()).rows
+    assert [row.id for row in listed if row.group == "In the diff pane"] == [
+        action.id for action in ACTIONS if action.group == "diff"
+    ]
+
+    async def play(pilot, opener):
+        await pilot.press("tab", "?")
+        await until(pilot, lambda: "keys and help" in text_of(pilot.app))
+        await pilot.press(*"zoom")
+        await until(pilot, lambda: "one pane, whole screen" in text_of(pilot.app))
+        await pilot.press("escape")
+        await until(pilot, lambda: "one pane, whole screen" not in text_of(pilot.app))
+
+    playing(play, tmp_path)
+
+
+def test_searching_finds_words_anywhere_then_letters_in_order():
+    listed = [Row(id="a", label="diff pane", key="2"), Row(id="b", label="undo the rewind", note="/undo")]
+    assert [row.id for row in found(listed, "REWIND undo")] == ["b"]
+    assert [row.id for row in found(listed, "dfp")] == ["a"]
+    assert found(listed, "zzz") == [] and len(found(listed, "")) == 2
+
+
+def test_a_list_that_nothing_is_left_of_says_so(tmp_path):
+    async def play(pilot, opener):
+        await pilot.press("ctrl+p", *"qqqq")
+        await until(pilot, lambda: "nothing has these words" in text_of(pilot.app))
+        await pilot.press("enter", "escape")
+
+    playing(play, tmp_path)
+
+
+def test_a_session_is_resumed_from_the_list(tmp_path):
+    async def play(pilot, opener):
+        await pilot.press("/", *"lower", "enter")
+        await until(pilot, lambda: ("resume", "s-one") in opener.asked)
+
+    playing(listing(play), tmp_path)
+
+
+def test_a_session_that_is_open_elsewhere_is_not_taken(tmp_path):
+    async def play(pilot, opener):
+        await pilot.press("j", "enter")
+        await until(pilot, lambda: "open in another terminal" in text_of(pilot.app))
+        assert not any(asked[0] == "resume" for asked in opener.asked)
+
+    playing(listing(play), tmp_path)
+
+
+def test_a_session_is_renamed_exported_and_deleted_after_a_yes(tmp_path):
+    async def play(pilot, opener):
+        await pilot.press("r", "!", "enter")
+        await until(pilot, lambda: ("rename", "s-one", "Lower the loss!") in opener.done)
+        await until(pilot, lambda: "Lower the loss!" in text_of(pilot.app))
+        await pilot.press("e", "enter")
+        await until(pilot, lambda: ("export", "s-one", str(tmp_path / "s-one.md")) in opener.done)
+        await until(pilot, lambda: "written to" in text_of(pilot.app))
+        await pilot.press("d", "n")
+        await pilot.pause()
+        assert not any(done[0] == "remove" for done in opener.done)
+        await pilot.press("d", "y")
+        await until(pilot, lambda: ("remove", "s-one") in opener.done)
+        await until(pilot, lambda: "Lower the loss" not in text_of(pilot.app))
+
+    playing(listing(play), tmp_path)
+
+
+def test_a_session_that_cannot_be_deleted_stays_and_says_why(tmp_path):
+    async def play(pilot, opener):
+        await pilot.press("j", "j", "d", "y")
+        await until(pilot, lambda: "the disk is read-only" in text_of(pilot.app))
+        assert "Old" in text_of(pilot.app)
+
+    playing(listing(play), tmp_path)
+
+
+def test_the_open_session_is_renamed_by_a_command(tmp_path):
+    async def play(pilot, opener):
+        pilot.app.do("rename", "better name")
+        await until(pilot, lambda: opener.client.sent)
+        assert isinstance(opener.client.sent[0], Rename) and opener.client.sent[0].title == "better name"
+
+    playing(play, tmp_path)
+
+
+def test_modes_are_lowered_and_never_raised(tmp_path):
+    async def play(pilot, opener):
+        pilot.app.do("mode")
+        await until(pilot, lambda: "now acceptEdits" in text_of(pilot.app))
+        assert "bypassPermissions" not in text_of(pilot.app)
+        await pilot.press(*"plan", "enter")
+        await until(pilot, lambda: opener.client.sent)
+        assert isinstance(opener.client.sent[0], SetMode) and opener.client.sent[0].mode == "plan"
+        pilot.app.do("mode", "bypasspermissions")
+        await until(pilot, lambda: "only lowered" in text_of(pilot.app))
+        pilot.app.do("mode", "yolo")
+        await until(pilot, lambda: "no mode 'yolo'" in text_of(pilot.app))
+        assert len(opener.client.sent) == 1
+
+    playing(play, tmp_path)
+
+
+def test_models_are_listed_with_their_prices(tmp_path):
+    async def play(pilot, opener):
+        pilot.app.do("model")
+        await until(pilot, lambda: "$2 in, $10 out" in text_of(pilot.app))
+        assert "price not known" in text_of(pilot.app)
+
+    playing(play, tmp_path)
+
+
+def test_what_it_cost_and_what_was_denied_can_be_read(tmp_path):
+    from workbench.protocol.result import Usage
+
+    async def play(pilot, opener):
+        opener.client.give(
+            e.RequestStarted(turn=1, model="m"),
+            e.AnswerCompleted(turn=1, message_id="m1", model="m", stop_reason="tool_use",
+                              usage=Usage(input_tokens=1200, output_tokens=34), cost_usd=0.0123),
+            e.CallDecided(call_id="c", tool="Bash", input={}, target="rm -rf /", verdict="deny",
+                          reason="critical path"),
+        )  # fmt: skip
+        await until(pilot, lambda: pilot.app.state.denials == 1)
+        pilot.app.do("cost")
+        await until(pilot, lambda: "$0.0123" in text_of(pilot.app) and "1,200" in text_of(pilot.app))
+        await pilot.press("escape")
+        pilot.app.do("permissions")
+        await until(pilot, lambda: "rm -rf /" in text_of(pilot.app) and "critical path" in text_of(pilot.app))
+
+    playing(play, tmp_path)
+
+
+def test_a_theme_is_tried_on_the_way_and_kept_when_chosen(tmp_path):
+    async def play(pilot, opener):
+        pilot.app.do("theme")
+        await until(pilot, lambda: "light" in text_of(pilot.app))
+        await pilot.press("down")
+        await until(pilot, lambda: pilot.app.theme != "mlwb-dark")
+        await pilot.press("escape")
+        await until(pilot, lambda: pilot.app.theme == "mlwb-dark")
+        pilot.app.do("theme", "mlwb-light")
+        assert pilot.app.theme == "mlwb-light"
+
+    async def again(pilot, opener):
+        assert pilot.app.theme == "mlwb-light"
+
+    playing(play, tmp_path)
+    playing(again, tmp_path)
+
+
+def test_an_action_that_does_not_exist_is_told(tmp_path):
+    async def play(pilot, opener):
+        pilot.app.do("fly")
+        await until(pilot, lambda: "no action 'fly'" in text_of(pilot.app))
+
+    playing(play, tmp_path)
+
+
+def test_every_action_of_the_app_can_be_done(tmp_path):
+    """None of them fails, whatever the session is at."""
+
+    async def play(pilot, opener: FakeOpener):
+        for action in ACTIONS:
+            if action.on == "app" and action.id not in ("quit", "rewind"):
+                pilot.app.do(action.id)
+                await pilot.pause()
+                while len(pilot.app.screen_stack) > 1:
+                    await pilot.press("escape")
+                    await pilot.pause()
+
+    playing(play, tmp_path)
