@@ -8,11 +8,13 @@ import contextlib
 import errno
 import fcntl
 import os
+import re
 import socket
 import time
 from array import array
 from bisect import bisect_right
 from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -50,6 +52,15 @@ class _Head(msgspec.Struct):
         protocol: str
 
     event: Event
+
+
+@cache
+def head_of(kind: str) -> re.Pattern[bytes]:
+    """Matches a line, from its first byte on, whose event is of type KIND, as `encode` writes it.
+
+    Not to be searched for: what a model wrote may hold the same words further on.
+    """
+    return re.compile(rb'\{"seq":\d+,"session":"[^"\\]*","at":[^,"]*,"event":\{"type":"%b"' % kind.encode())
 
 
 class Reader:
@@ -136,6 +147,19 @@ class Reader:
         """The last line to read in one go from line SEQ + 1 on."""
         upto = bisect_right(self._offsets, self._offsets[seq] + _CHUNK) - 1
         return min(last, max(seq + 1, upto))
+
+    def find(self, kind: str, after: int = 0, until: int | None = None) -> Iterator[int]:
+        """The seqs, AFTER < seq <= UNTIL, of the events of type KIND. No line is decoded."""
+        wanted, last = head_of(kind).match, self.seq if until is None else min(until, self.seq)
+        seq = max(0, after)
+        while seq < last:
+            upto = self._chunk_end(seq, last)
+            start = self._offsets[seq]
+            chunk = os.pread(self._fd, self._offsets[upto] - start, start)
+            for line in range(seq, upto):
+                if wanted(chunk, self._offsets[line] - start):
+                    yield line + 1
+            seq = upto
 
     def _decode(self, line: bytes, seq: int) -> Envelope:
         try:

@@ -3,7 +3,6 @@
 Pages are folded by the same function as the state, a turn at a time, so that both tell the same items.
 """
 
-import re
 from collections.abc import Awaitable, Callable, Iterator
 
 from workbench.protocol import queries as q
@@ -12,7 +11,7 @@ from workbench.protocol.state import Item, SessionState
 from workbench.session.blobs import BlobError, Blobs
 from workbench.session.changes import Changes
 from workbench.session.file_index import FileIndex
-from workbench.session.journal import Reader
+from workbench.session.journal import Reader, head_of
 from workbench.session.rewind_talk import Rewinds
 from workbench.session.snapshots import Snapshots
 from workbench.session.snapshots_since import Since
@@ -20,8 +19,7 @@ from workbench.session.snapshots_since import Since
 MAX_ITEMS = 1_000
 MAX_BYTES = 1 << 20
 MAX_LINES = 20_000
-# Where a turn begins. Anchored: what a model wrote may hold the same words further on.
-_TURN = re.compile(rb'\{"seq":\d+,"session":"[^"\\]*","at":[^,"]*,"event":\{"type":"request_started"')
+_TURN = head_of("request_started")  # where a turn begins
 
 
 class Pages:

@@ -1,16 +1,19 @@
-"""An old session, taken up from its journal where it stood."""
+"""An old session, taken up from its journal where it stood: read once, event by event, and nothing of it kept."""
 
 import os
 import socket
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
 
 from workbench.models.base import ModelError
 from workbench.protocol import events as e
+from workbench.protocol.fold import apply
 from workbench.protocol.names import Mode, lower
+from workbench.protocol.state import SessionState
 from workbench.protocol.task import Caps
 from workbench.session import questions, store
 from workbench.session.blobs import BlobError, Blobs
@@ -19,10 +22,13 @@ from workbench.session.core import Session
 from workbench.session.end import StartError
 from workbench.session.head import git_head
 from workbench.session.identity import boot_id, user_name
-from workbench.session.journal import Journal, JournalError
+from workbench.session.journal import Journal, JournalError, Reader
+from workbench.session.messages import Messages
 from workbench.session.plan import Options, catalogue_of, policy_of, settings_of
 from workbench.session.prompt import Frame, reminder
+from workbench.session.rewind_talk import refolded
 from workbench.session.start import assemble
+from workbench.session.tally import Tally
 
 
 def resume(
@@ -60,8 +66,8 @@ def _taken_up(
     chosen: Mode | None,
     clock: Callable[[], float],
 ) -> Session:
-    history, folder = list(journal.read()), journal.folder
-    first = history[0].event
+    folder = journal.folder
+    first = next(journal.read(until=1)).event
     if not isinstance(first, e.SessionStarted):
         raise StartError("error_usage", f"{folder} holds no session that began")
     task = msgspec.structs.replace(first.task, interactive=True) if options.attended else first.task
@@ -70,28 +76,48 @@ def _taken_up(
     workspace, roots = Path(first.workspace), tuple(map(Path, first.roots))
     if not workspace.is_dir():
         raise StartError("error_usage", f"the workspace {workspace} of session {journal.session} is gone")
+    past = fold_of(journal, blobs)
     settings = settings_of(workspace, options)
-    mode = chosen or _mode_of(history, first)
+    mode = chosen or past.state.mode
     for ceiling in (frame.ceiling, settings.ceiling):
         mode = lower(mode, ceiling) if ceiling else mode
     policy = policy_of(task, settings, first.grants, frame.deny, mode, workspace, roots)
     info = catalogue_of(settings).find(first.model)
     changes = Changes.load(workspace, folder, blobs)
     session = assemble(journal, blobs, task, frame, settings, info, policy, changes, options, clock)
-    for envelope in history:
-        session.fold(envelope)
-    session.began_after, session.resumed = history[-1].seq, True
-    session.context.extras["shells_started"] = sum(isinstance(x.event, e.ShellStarted) for x in history)
+    session.state, session.messages, session.tally = past.state, past.messages, past.tally
+    session.began_after, session.resumed = journal.seq, True
+    session.context.extras["shells_started"] = past.shells
     _resumed_events(session, mode, caps, answer)
     return session
 
 
-def _mode_of(history: list[e.Envelope], first: e.SessionStarted) -> Mode:
-    """The mode that held when the session last stood."""
-    for envelope in reversed(history):
-        if isinstance(envelope.event, e.ModeChanged | e.SessionResumed):
-            return envelope.event.mode
-    return first.mode
+@dataclass
+class Past:
+    """What a journal comes to. `shells`: background commands that were ever started."""
+
+    state: SessionState
+    messages: Messages
+    tally: Tally
+    shells: int = 0
+
+
+def fold_of(journal: Reader, blobs: Blobs) -> Past:
+    """All folds of JOURNAL in one pass; the same as a session makes event by event. Raises JournalError, BlobError."""
+    rewound = max(journal.find("rewound"), default=0)
+    compacted = max(journal.find("compacted"), default=0)
+    # A rewind makes history and tally anew, a compaction the history: what was said before is not encoded in vain.
+    begins = max(rewound + 1, compacted)
+    past = Past(SessionState(), Messages(lambda blob: blobs.get(blob)), Tally())
+    for envelope in journal.read():
+        apply(past.state, envelope)
+        past.tally.apply(envelope)
+        past.shells += isinstance(envelope.event, e.ShellStarted)
+        if envelope.seq == rewound:
+            past.messages, past.tally = refolded(journal, rewound, blobs, past.tally)
+        if envelope.seq >= begins:
+            past.messages.apply(envelope)
+    return past
 
 
 def _resumed_events(session: Session, mode: Mode, caps: Caps, answer: str | None) -> None:

@@ -1,19 +1,13 @@
 """The talk as it stands: a journal without the parts that rewinds took back. The journal itself keeps everything."""
 
-import re
 from collections.abc import Iterator
 
 from workbench.protocol import events as e
-from workbench.protocol.codec import decode_envelope
 from workbench.protocol.fold import rewound_after
 from workbench.session.blobs import Blobs
 from workbench.session.journal import Reader
 from workbench.session.messages import Messages
 from workbench.session.tally import Tally
-
-# Where such an event stands in a line. Anchored: what a model wrote may hold the same words further on.
-_REWOUND = re.compile(rb'\{"seq":\d+,"session":"[^"\\]*","at":[^,"]*,"event":\{"type":"rewound"')
-
 
 Spans = tuple[tuple[int, int], ...]  # each from a prompt's seq up to before the rewind's own event
 
@@ -28,31 +22,26 @@ class Rewinds:
 
     def __init__(self, journal: Reader) -> None:
         self._journal = journal
-        self._seq = self._at = 0
+        self._seq = 0
         self._spans: Spans = ()
 
     def spans(self) -> Spans:
         """The spans up to the journal's last line."""
-        for seq, event in self.read_on(self._journal.seq):
-            self._spans = rewound_after(self._spans, seq, event)
-        return self._spans
+        return self.spans_at(self._journal.seq)
 
-    def read_on(self, until: int) -> Iterator[tuple[int, e.Rewound]]:
-        """The rewinds from where this stands to event UNTIL. Only their lines are decoded."""
-        with self._journal.path.open("rb") as file:
-            file.seek(self._at)
-            while self._seq < until and (line := file.readline()).endswith(b"\n"):
-                self._seq, self._at = self._seq + 1, self._at + len(line)
-                if _REWOUND.match(line) and isinstance(event := decode_envelope(line).event, e.Rewound):
-                    yield self._seq, event
+    def spans_at(self, until: int) -> Spans:
+        """The spans as of event UNTIL, or of a later one that was asked about before."""
+        for seq in self._journal.find("rewound", self._seq, until):
+            event = next(self._journal.read(seq - 1, seq)).event
+            if isinstance(event, e.Rewound):
+                self._spans = rewound_after(self._spans, seq, event)
+        self._seq = max(self._seq, until)
+        return self._spans
 
 
 def spans_at(journal: Reader, until: int) -> Spans:
     """What was taken back as of event UNTIL."""
-    spans: Spans = ()
-    for seq, event in Rewinds(journal).read_on(until):
-        spans = rewound_after(spans, seq, event)
-    return spans
+    return Rewinds(journal).spans_at(until)
 
 
 def talk(journal: Reader, until: int) -> Iterator[e.Envelope]:
