@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from workbench.settings import Settings, SettingsError, load
+from workbench.settings.load import load
+from workbench.settings.types import Settings, SettingsError
 
 
 class Place:
@@ -184,3 +185,37 @@ def test_a_file_that_is_no_text_or_too_large(place: Place) -> None:
 def test_a_byte_order_mark_is_no_matter(place: Place) -> None:
     (place.config / "config.yaml").write_bytes(b"\xef\xbb\xbfmodel: haiku\r\n")
     assert place.load().model == "haiku"
+
+
+def test_the_sandbox_and_the_snapshots(place: Place) -> None:
+    place.user(
+        "sandbox: {mode: off, autoAllow: true, network: allowlist, domains: [pypi.org], caches: [~/.cache/hf],\n"
+        "  outside: ['Bash(docker *)'], limits: {processes: 500, memory: 64GB, fileSize: 1.5TB}}\n"
+        "snapshots: {maxAge: 7d, maxSize: 2 GB}\n"
+    )
+    found = place.load()
+    assert (found.sandbox.mode, found.sandbox.auto_allow, found.sandbox.network) == ("off", True, "allowlist")
+    assert (found.sandbox.domains, found.sandbox.caches) == (("pypi.org",), ("~/.cache/hf",))
+    assert (found.sandbox.processes, found.sandbox.memory, found.sandbox.file_size) == (500, 64 * 10**9, 15 * 10**11)
+    assert (found.snapshots.max_age_s, found.snapshots.max_size) == (7 * 86400, 2 * 10**9)
+
+
+def test_a_workspace_narrows_the_sandbox_and_never_widens_it(place: Place) -> None:
+    place.user("sandbox: {network: allowlist, domains: [pypi.org]}\n")
+    place.near("sandbox: {mode: off, autoAllow: true, network: full, domains: [evil.example], outside: ['Bash(*)']}\n")
+    found = place.load().sandbox
+    assert (found.mode, found.auto_allow, found.network, found.domains) == ("auto", None, "allowlist", ("pypi.org",))
+    assert found.outside == ()
+    place.near("sandbox: {autoAllow: false, network: none}\n")
+    assert (place.load().sandbox.auto_allow, place.load().sandbox.network) == (False, "none")
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["sandbox: {mode: on}", "sandbox: {network: lan}", "sandbox: {autoAllow: 1}", "snapshots: {maxAge: long}",
+     "snapshots: {maxSize: 3 parsecs}", "sandbox: {limits: {memory: -1}}", "sandbox: {limits: 3}"],
+)  # fmt: skip
+def test_a_wrong_value_of_the_sandbox_is_refused_by_name(place: Place, text: str) -> None:
+    place.user(text)
+    with pytest.raises(SettingsError, match="must be"):
+        place.load()

@@ -9,11 +9,12 @@ import msgspec
 from workbench import places
 from workbench.permissions.types import Need, Runs, Verdict, Writes
 from workbench.protocol import events as e
+from workbench.protocol.commands import Approve
 from workbench.protocol.names import ORCHESTRATION, canonical
 from workbench.session.core import LINE_LIMIT, Session
 from workbench.session.end import EndSession
 from workbench.session.tally import NOBODY
-from workbench.settings import remember
+from workbench.settings.remembered import remember
 from workbench.tools import registry
 from workbench.tools.base import Outcome, Tool, ToolError, text_content
 
@@ -60,11 +61,19 @@ async def _one(session: Session, turn: int, call: dict[str, Any]) -> None:
         return _answer_error(session, call, str(error))
     needs = tool.needs(given, str(session.context.cwd))
     verdict = session.gate.judge(name, needs, str(session.context.cwd))
-    by = None
+    by, note = None, ""
     if verdict.verdict == "ask" and session.ask is not None:
-        by = await _asked(session, call, tool, given, needs, verdict)
-        if by is None:
+        answer = await _asked(session, call, tool, given, needs, verdict)
+        if answer is None:
             return None
+        by = answer.by
+        if answer.input is not None:
+            call, note = {**call, "input": answer.input}, _changed(answer)
+            given = registry.decode(tool, answer.input)
+            needs = tool.needs(given, str(session.context.cwd))
+            verdict = session.gate.judge(name, needs, str(session.context.cwd))
+            if verdict.verdict == "deny":
+                return _deny(session, call, verdict, tool.target(given))
     elif verdict.verdict != "allow":
         return _deny(session, call, verdict, tool.target(given))
     session.emit(
@@ -79,14 +88,19 @@ async def _one(session: Session, turn: int, call: dict[str, Any]) -> None:
             by=by,
         )
     )
-    await _run(session, turn, call, tool, given, needs)
+    await _run(session, turn, call, tool, given, needs, note)
     return None
+
+
+def _changed(answer: Approve) -> str:
+    """What the model is told of a call that a person changed before it ran."""
+    return f"{answer.by} changed this call before it ran. What ran: {msgspec.json.encode(answer.input).decode()}"
 
 
 async def _asked(
     session: Session, call: dict[str, Any], tool: Tool, given: Any, needs: tuple[Need, ...], verdict: Verdict
-) -> str | None:
-    """Who approved the call; None where it was refused, which is answered here."""
+) -> Approve | None:
+    """The answer that approved the call; None where it was refused, which is answered here."""
     assert session.ask is not None
     session.emit(
         e.CallDecided(
@@ -109,11 +123,11 @@ async def _asked(
         session.gate.allow(answer.rule)
         if answer.decision == "always":
             remember(answer.rule, session.gate.policy.workspace, places.config())
-    return answer.by
+    return answer
 
 
 async def _run(
-    session: Session, turn: int, call: dict[str, Any], tool: Tool, given: Any, needs: tuple[Need, ...]
+    session: Session, turn: int, call: dict[str, Any], tool: Tool, given: Any, needs: tuple[Need, ...], note: str
 ) -> None:
     has_effects = any(isinstance(need, Writes | Runs) for need in needs)
     if has_effects:
@@ -139,6 +153,8 @@ async def _run(
     except OSError as error:
         words = f"{tool.name} failed: {error.strerror or error}" + (f" ({error.filename})" if error.filename else "")
         status, outcome = "error", Outcome(content=text_content(words), summary=words)
+    if note:
+        outcome = msgspec.structs.replace(outcome, content=[*text_content(note), *outcome.content])
     if outcome.todos is not None:
         session.emit(e.TodosChanged(todos=outcome.todos))
     _finish(session, call["id"], tool.name, status, outcome, round((time.monotonic() - started) * 1000))

@@ -16,8 +16,9 @@ from workbench.permissions.types import Policy
 from workbench.protocol.names import Mode, lower
 from workbench.protocol.task import Rules, Task
 from workbench.session.end import StartError
-from workbench.settings import Settings, SettingsError
-from workbench.settings import load as load_settings
+from workbench.settings import trust
+from workbench.settings.load import load as load_settings
+from workbench.settings.types import Settings, SettingsError
 
 
 class Options(msgspec.Struct, frozen=True, kw_only=True):
@@ -99,7 +100,8 @@ def _roots(task: Task) -> tuple[Path, tuple[Path, ...]]:
 def settings_of(workspace: Path, options: Options) -> Settings:
     """The settings that hold in WORKSPACE; raises StartError."""
     try:
-        return load_settings(workspace, Path.home(), places.config(), options.trust_workspace)
+        trusts = trust.digests(places.state())
+        return load_settings(workspace, Path.home(), places.config(), options.trust_workspace, trusts)
     except SettingsError as error:
         raise StartError("error_usage", str(error)) from None
 

@@ -30,7 +30,7 @@ from workbench.session.journal import Journal, JournalError
 from workbench.session.plan import Options, Plan, plan
 from workbench.session.prompt import Frame, reminder, system_prompt
 from workbench.session.snapshots import Snapshots
-from workbench.settings import Settings
+from workbench.settings.types import Settings
 from workbench.tools import registry
 from workbench.tools.base import Context
 

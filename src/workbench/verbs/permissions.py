@@ -17,7 +17,9 @@ from workbench.permissions.types import Call, Policy, Verdict
 from workbench.permissions.world import RealWorld
 from workbench.protocol.names import MODES, ORCHESTRATION, TOOLS, Mode, canonical, lower
 from workbench.protocol.task import Rules
-from workbench.settings import Settings, SettingsError, load
+from workbench.settings import trust
+from workbench.settings.load import load
+from workbench.settings.types import Settings, SettingsError
 
 _DEFAULT_MODE: Mode = "acceptEdits"
 _LISTS = ("allow", "ask", "deny")
@@ -192,7 +194,7 @@ def _policy(workspace: str, mode: str | None, agent: str | None, rules: tuple[tu
 
 @lru_cache(maxsize=64)
 def _settings(workspace: str) -> Settings:
-    return load(Path(workspace), Path.home(), places.config())
+    return load(Path(workspace), Path.home(), places.config(), trusts=trust.digests(places.state()))
 
 
 def _agent(name: str, workspace: str, mode: Mode) -> tuple[dict[str, tuple[str, ...]], tuple[str, ...], Mode]:

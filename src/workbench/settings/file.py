@@ -1,173 +1,35 @@
-"""Settings: the user's, and what a workspace may add to them. Read once, when a session starts.
-
-A workspace narrows and never widens: its deny and ask rules count; its allow rules, its mode above acceptEdits and
-anything that names a program or an address do not.
-"""
+"""One settings file, read and decoded: whatever is broken is named with its file and place."""
 
 import difflib
 import json
-import os
 import re
 from pathlib import Path
 from typing import Any, get_args
 
-import msgspec
+from workbench.protocol.names import MODES, Mode
+from workbench.settings.types import SettingsError
 
-from workbench.protocol.names import MODES, Mode, lower
-from workbench.protocol.task import Rules
-
-ALLOWED = "allowed.jsonl"
+KEYS = ("permissionMode", "permissions", "model", "shell", "retries", "models", "sandbox", "snapshots")
+SECONDS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0}
+BYTES = {"kB": 1e3, "MB": 1e6, "GB": 1e9, "TB": 1e12}
 _LARGEST = 1 << 20
-_KEYS = ("permissionMode", "permissions", "model", "shell", "retries", "models")
 _PERMISSIONS = ("allow", "ask", "deny", "defaultMode")
-_SHELL = ("setup", "env")
-_RETRIES = ("maxRequests", "maxS")
-_WORKSPACE_KEYS = ("permissionMode", "permissions", "model")
 _ANCHORED = re.compile(r"(\s*(?:Read|Edit|Write|MultiEdit|Grep|Glob|LS)\s*\()/([^/].*\)\s*)", re.DOTALL)
+_QUANTITY = re.compile(r"(\d+(?:\.\d+)?)\s*([a-zA-Z]*)")
 
 
-class SettingsError(Exception):
-    """A settings file that cannot be used; the message names the file, the place and what to do."""
-
-
-class Shell(msgspec.Struct, frozen=True, kw_only=True):
-    """`setup` precedes each command; `env` names variables that may pass though they look like secrets."""
-
-    setup: str = ""
-    env: tuple[str, ...] = ()
-
-
-class Retries(msgspec.Struct, frozen=True, kw_only=True):
-    """`retries:` of the settings: how long a failing endpoint is tried."""
-
-    max_requests: int = 6
-    max_s: float = 60.0
-
-
-class Settings(msgspec.Struct, frozen=True, kw_only=True):
-    """What holds for a session in one workspace. `notes` are words for the person (what was ignored, and why).
-
-    `permission_mode` is what holds where no flag names a mode; `ceiling`, the workspace's own, lowers a flag's too.
-    """
-
-    permission_mode: Mode | None = None
-    ceiling: Mode | None = None
-    rules: Rules = Rules()
-    model: str | None = None
-    shell: Shell = Shell()
-    retries: Retries = Retries()
-    models: dict[str, dict[str, Any]] = {}  # overrides of the catalogue: id -> fields of ModelInfo
-    notes: tuple[str, ...] = ()
-
-
-def load(workspace: Path, home: Path, config: Path, trusted: bool = False) -> Settings:
-    """The settings of a session in WORKSPACE: CONFIG/config.yaml, HOME/.claude, and what the workspace narrows.
-
-    With TRUSTED, the user's own word for this run, the workspace's allow rules count, too.
-
-    Files that are not there count as empty. Raises SettingsError for one that cannot be read or decoded, the
-    workspace's included: a deny rule may stand in it.
-    """
-    notes: list[str] = []
-    own = _File(config / "config.yaml", home, notes)
-    other = _File(home / ".claude" / "settings.json", home, notes)
-    near = [
-        _File(workspace / ".mlwb" / "config.yaml", workspace, notes),
-        _File(workspace / ".claude" / "settings.json", workspace, notes),
-        _File(workspace / ".claude" / "settings.local.json", workspace, notes),
-    ]
-    near = [file for file in near if file.path not in (own.path, other.path)]
-    mode, ceiling = own.mode() or _no_bypass(other), _ceiling(near)
-    theirs = (own, other, *near)
-    mine = theirs if trusted else (own, other)
-    for file in near:
-        file.mention_ignored(trusted)
-    own_shell, own_retries = own.part("shell", _SHELL), own.part("retries", _RETRIES)
-    return Settings(
-        permission_mode=lower(mode or "acceptEdits", ceiling) if ceiling else mode,
-        ceiling=ceiling,
-        rules=Rules(
-            allow=_joined([*(file.rules("allow") for file in mine), _remembered(workspace, config)]),
-            ask=_joined(file.rules("ask") for file in theirs),
-            deny=_joined(file.rules("deny") for file in theirs),
-        ),
-        model=own.text("model") or next((model for file in near[:1] if (model := file.text("model"))), None),
-        shell=Shell(setup=own.text("setup", own_shell) or "", env=own.texts("env", own_shell)),
-        retries=Retries(
-            max_requests=int(own.number("maxRequests", own_retries, Retries().max_requests)),
-            max_s=own.number("maxS", own_retries, Retries().max_s),
-        ),
-        models=own.models(),
-        notes=tuple(dict.fromkeys(notes)),
-    )
-
-
-def remember(rule: str, workspace: str, config: Path) -> None:
-    """Keeps an allow rule that a person gave for one workspace, in CONFIG/allowed.jsonl. Raises OSError."""
-    config.mkdir(parents=True, exist_ok=True)
-    line = msgspec.json.encode({"workspace": workspace, "allow": rule}) + b"\n"
-    descriptor = os.open(config / ALLOWED, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        os.write(descriptor, line)
-    finally:
-        os.close(descriptor)
-
-
-def _remembered(workspace: Path, config: Path) -> tuple[str, ...]:
-    """The rules that a person gave for WORKSPACE. A line that cannot be read allows nothing."""
-    try:
-        lines = (config / ALLOWED).read_bytes().splitlines()
-    except OSError:
-        return ()
-    found = []
-    for line in lines:
-        try:
-            entry = msgspec.json.decode(line, type=dict[str, str])
-        except msgspec.DecodeError:
-            continue
-        if entry.get("workspace") == str(workspace) and "allow" in entry:
-            found.append(entry["allow"])
-    return tuple(found)
-
-
-def _joined(lists: Any) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(rule for rules in lists for rule in rules))
-
-
-def _no_bypass(file: "_File") -> Mode | None:
-    """The mode that Claude Code's own settings name; its bypassPermissions was not said to this program."""
-    mode = file.mode()
-    if mode == "bypassPermissions":
-        file.note(
-            "its bypassPermissions is not taken over; set permissionMode in this program's own config.yaml to have it"
-        )
-        return None
-    return mode
-
-
-def _ceiling(near: list["_File"]) -> Mode | None:
-    """The lowest mode that the workspace's files name; bypassPermissions lowers nothing."""
-    ceiling: Mode | None = None
-    for file in near:
-        mode = file.mode()
-        if mode == "bypassPermissions":
-            file.note("its mode bypassPermissions is ignored: a workspace never raises the mode")
-        elif mode is not None:
-            ceiling = lower(ceiling or mode, mode)
-    return ceiling
-
-
-class _File:
+class SettingsFile:
     """One settings file, decoded. `root` is what its rules' `/x` is relative to."""
 
     def __init__(self, path: Path, root: Path, notes: list[str]) -> None:
         self.path, self.root, self.notes = path, root, notes
         self.foreign = path.suffix == ".json"
-        self.data = _decode(path)
+        self.raw = _read(path)
+        self.data = _decode(path, self.raw)
         if self.foreign:  # Claude Code's file: all but its permissions is another program's business
             self.data = {key: value for key, value in self.data.items() if key == "permissions"}
         else:
-            self.unknown(self.data, _KEYS, "")
+            self.unknown(self.data, KEYS, "")
         self.permissions = self.part("permissions", _PERMISSIONS)
 
     def note(self, text: str) -> None:
@@ -238,6 +100,32 @@ class _File:
             raise self.fail(key, "a list of texts (quote what YAML would read as something else)")
         return tuple(value)
 
+    def choice(self, key: str, data: dict[str, Any], known: tuple[str, ...]) -> str | None:
+        """The one of KNOWN under KEY, None where absent. YAML reads an unquoted `off` as false."""
+        value = data.get(key)
+        if value is False and "off" in known:
+            value = "off"
+        if value is not None and value not in known:
+            raise self.fail(key, f"one of {', '.join(known)}, not {value!r}")
+        return value
+
+    def flag(self, key: str, data: dict[str, Any]) -> bool | None:
+        """The truth value under KEY, None where absent."""
+        value = data.get(key)
+        if value is not None and not isinstance(value, bool):
+            raise self.fail(key, "true or false")
+        return value
+
+    def quantity(self, key: str, data: dict[str, Any], units: dict[str, float]) -> float | None:
+        """The number under KEY with one of UNITS after it (`30d`, `5GB`), or a bare number; None where absent."""
+        value = data.get(key)
+        if value is None:
+            return None
+        found = _QUANTITY.fullmatch(str(value).strip()) if not isinstance(value, bool) else None
+        if found is None or (found[2] and found[2] not in units):
+            raise self.fail(key, f"a number with a unit ({', '.join(units)}), not {value!r}")
+        return float(found[1]) * units.get(found[2], 1)
+
     def number(self, key: str, data: dict[str, Any], default: float) -> float:
         """The number under KEY, at least 0."""
         value = data.get(key, default)
@@ -254,27 +142,24 @@ class _File:
             raise self.fail("models", "a mapping of model ids to their fields")
         return value
 
-    def mention_ignored(self, trusted: bool) -> None:
-        """Says what of a workspace's file does not count."""
-        allow = () if trusted else self.texts("allow", self.permissions)
-        if allow:
-            self.note(
-                f"its {len(allow)} allow rule{'s' * (len(allow) != 1)} are ignored: a workspace may narrow, never widen"
-            )
-        for key in self.data:
-            if key in _KEYS and key not in _WORKSPACE_KEYS:
-                self.note(f"its `{key}` is ignored: a workspace may narrow, never widen; put it into your own settings")
 
-
-def _decode(path: Path) -> dict[str, Any]:
-    """The mapping in the file PATH, empty where there is no such file."""
+def _read(path: Path) -> bytes:
+    """The bytes of the file PATH, none where there is no such file."""
     try:
         if path.stat().st_size > _LARGEST:
             raise SettingsError(f"{path} is larger than 1 MB; that is no settings file")
-        text = path.read_bytes().decode("utf-8-sig")
+        return path.read_bytes()
     except (FileNotFoundError, NotADirectoryError):
-        return {}
-    except (OSError, UnicodeDecodeError) as error:
+        return b""
+    except OSError as error:
+        raise SettingsError(f"{path} cannot be read: {error}") from None
+
+
+def _decode(path: Path, raw: bytes) -> dict[str, Any]:
+    """The mapping that RAW, of the file PATH, holds; empty where it holds nothing."""
+    try:
+        text = raw.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
         raise SettingsError(f"{path} cannot be read: {error}") from None
     data = _json(path, text) if path.suffix == ".json" else _yaml(path, text)
     if data is None:
