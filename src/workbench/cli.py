@@ -12,6 +12,7 @@ VERBS = {
     "agents": ("agents", "list, show and check agent definitions"),
     "gpu": ("gpu", "the GPUs, who uses them, and the machine beside them"),
     "permissions": ("permissions", "which verdict a tool call would get, and by which rule"),
+    "doctor": ("doctor", "what works here and what does not, and how to mend it"),
     "trust": ("trust", "which workspaces may widen what an agent may do"),
 }
 
