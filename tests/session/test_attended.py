@@ -9,18 +9,18 @@ from support.endpoint import Endpoint, say, turn, use
 from support.live import Ran, run, texts, workspace
 from workbench.host import local, threaded
 from workbench.protocol import events as e
-from workbench.protocol.commands import Approve, Interrupt, RunShell, Stop, SubmitPrompt
-from workbench.protocol.task import Caps, Task
+from workbench.protocol.commands import Approve, Interrupt, RunShell, SetMode, Stop, SubmitPrompt
+from workbench.protocol.task import Caps, Rules, Task
 
 __all__ = ["workspace"]
 
 
-def attend(workspace, endpoint, steer, *, host=local, prompt=""):
+def attend(workspace, endpoint, steer, *, host=local, prompt="", rules=None):
     """An interactive session; STEER(client, event) acts on each event until it stops the session."""
 
     async def whole():
         env = {"ANTHROPIC_BASE_URL": endpoint.url, "ANTHROPIC_API_KEY": "k", "PATH": "/usr/bin:/bin"}
-        task = Task(prompt=prompt, workspace=str(workspace), interactive=True)
+        task = Task(prompt=prompt, workspace=str(workspace), interactive=True, rules=rules or Rules())
         client, ran = await host.start(task, local.Options(env=env)), Ran()
         async for envelope in client.events():
             ran.envelopes.append(envelope)
@@ -113,6 +113,55 @@ def test_no_with_a_reason_reaches_the_agent(workspace):
     with Endpoint([turn(use("Bash", command="python3 train.py")), say("ok")]) as endpoint:
         attend(workspace, endpoint, steer)
     assert "refused by ana: use the CPU" in next(texts(endpoint.requests[1].body["messages"][-1]))
+
+
+def test_an_edited_call_is_judged_again_and_the_agent_is_told_what_ran(workspace):
+    acks = []
+
+    async def steer(client, event):
+        if isinstance(event, e.SessionStarted):
+            await client.send(words("go"))
+        if isinstance(event, e.ApprovalRequested):
+            for changed in ({"command": "rm -rf made"}, {"cmd": "x"}, {"command": "python3 b.py --tiny"}):
+                answer = Approve(
+                    id="e", request_id=event.request_id, digest=event.digest, decision="once", by="ana", input=changed
+                )
+                acks.append(await client.send(answer))
+        if isinstance(event, e.Idle):
+            await stop(client)
+
+    (workspace / "b.py").write_text("import sys; print(sys.argv[1:])")
+    with Endpoint([turn(use("Bash", command="python3 a.py")), say("ok")]) as endpoint:
+        ran = attend(workspace, endpoint, steer, rules=Rules(deny=("Bash(rm:*)",)))
+    assert [ack.ok for ack in acks] == [False, False, True]
+    assert "rm" in acks[0].error and "denied" in acks[0].error, "editing does not slip past a deny"
+    assert ran.events(e.CallDecided)[-1].target == "python3 b.py --tiny"
+    told = list(texts(endpoint.requests[1].body["messages"][-1]))
+    assert 'ana changed this call before it ran. What ran: {"command":"python3 b.py --tiny"}' in told[0]
+    assert "['--tiny']" in "".join(told)
+
+
+def test_a_deny_that_came_while_a_call_was_edited_holds(workspace):
+    """The gate is asked again right before the call runs, whatever the answer to the person was."""
+
+    async def steer(client, event):
+        if isinstance(event, e.SessionStarted):
+            await client.send(words("go"))
+        if isinstance(event, e.ApprovalRequested):
+            answer = Approve(
+                id="e", request_id=event.request_id, digest=event.digest, decision="once", by="ana",
+                input={"command": "python3 b.py"},
+            )  # fmt: skip
+            assert (await client.send(answer)).ok
+            assert (await client.send(SetMode(id="m", mode="dontAsk", by="ana"))).ok
+        if isinstance(event, e.Idle):
+            await stop(client)
+
+    (workspace / "b.py").write_text("open('made', 'w')")
+    with Endpoint([turn(use("Bash", command="python3 a.py")), say("ok")]) as endpoint:
+        ran = attend(workspace, endpoint, steer)
+    assert ran.events(e.CallFinished)[0].status == "denied"
+    assert not (workspace / "made").exists()
 
 
 def test_always_saves_the_rule_for_this_workspace_and_session_does_not(workspace):

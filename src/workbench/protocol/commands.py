@@ -39,7 +39,10 @@ class Stop(Command, frozen=True, kw_only=True):
 
 
 class Approve(Command, frozen=True, kw_only=True):
-    """An answer to `ApprovalRequested`, bound to the digest that was shown."""
+    """An answer to `ApprovalRequested`, bound to the digest that was shown.
+
+    With `input` a `once` is for the call as the person changed it; the gate judges it anew.
+    """
 
     request_id: str
     digest: str
@@ -47,6 +50,7 @@ class Approve(Command, frozen=True, kw_only=True):
     by: str
     rule: str | None = None
     reason: str = ""
+    input: dict[str, Any] | None = None
 
 
 class SetMode(Command, frozen=True, kw_only=True):

@@ -207,6 +207,7 @@ def _decided(state: SessionState, envelope: e.Envelope, event: e.CallDecided) ->
         item = _add_call(state, envelope, event.call_id, event.tool, event.target)
     if item:
         item.status = {"allow": "waiting", "ask": "asking", "deny": "denied"}.get(event.verdict, "waiting")
+        item.target = clip(event.target, KEPT_TEXT) or item.target  # a person may have changed the call
         item.rule, item.reason = event.rule and clip(event.rule, KEPT_REASON), clip(event.reason, KEPT_REASON)
         item.by = _word(event.by or "")
 

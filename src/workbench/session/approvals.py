@@ -3,6 +3,8 @@
 import asyncio
 import hashlib
 import secrets
+import stat
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -13,10 +15,11 @@ from workbench.protocol import events as e
 from workbench.protocol.blocks import DisplayBlock
 from workbench.protocol.commands import Approve
 from workbench.session.core import Session
-from workbench.tools import diffs
-from workbench.tools.base import Context
+from workbench.tools import diffs, registry
+from workbench.tools.base import Context, ToolError
 
 DECISIONS = ("once", "session", "always", "no")
+PREVIEWED = 4 << 20  # bytes of a file that an edit is compared with
 
 
 class Approvals:
@@ -24,7 +27,7 @@ class Approvals:
 
     def __init__(self, session: Session) -> None:
         self._session = session
-        self._open: dict[str, tuple[str, asyncio.Future[Approve]]] = {}
+        self._open: dict[str, tuple[str, str, asyncio.Future[Approve]]] = {}
 
     async def ask(self, call: dict[str, Any], tool: str, given: Any, needs: tuple[Need, ...], why: Verdict) -> Approve:
         """A person's answer about CALL. Cancelling (an interrupt) resolves the request as gone."""
@@ -32,7 +35,7 @@ class Approvals:
         request_id = f"a-{secrets.token_hex(4)}"
         digest = hashlib.sha256(msgspec.json.encode([request_id, call["id"], tool, call["input"]])).hexdigest()
         answer: asyncio.Future[Approve] = asyncio.get_running_loop().create_future()
-        self._open[request_id] = digest, answer
+        self._open[request_id] = digest, tool, answer
         session.emit(
             e.ApprovalRequested(
                 request_id=request_id,
@@ -61,12 +64,14 @@ class Approvals:
         found = self._open.get(command.request_id)
         if found is None:
             return "this request was answered already, or its call is gone"
-        digest, answer = found
+        digest, tool, answer = found
         if not secrets.compare_digest(digest, command.digest):
             return "the answer does not belong to the call that was shown"
         if command.decision not in DECISIONS:
             return f"a decision is one of {', '.join(DECISIONS)}"
         if command.decision in ("session", "always") and (why := self._session.gate.refuse_rule(command.rule)):
+            return why
+        if command.input is not None and (why := self._refuse_input(command, tool)):
             return why
         del self._open[command.request_id]
         self._session.emit(
@@ -82,17 +87,40 @@ class Approvals:
         answer.set_result(command)
         return ""
 
+    def _refuse_input(self, command: Approve, tool: str) -> str:
+        """Why the call cannot run as the person changed it; the gate judges it once more before it does."""
+        if command.decision != "once":
+            return "a call that was changed is allowed once"
+        cwd = str(self._session.context.cwd)
+        try:
+            needs = registry.get(tool).needs(registry.decode(registry.get(tool), command.input or {}), cwd)
+        except ToolError as error:
+            return str(error)
+        verdict = self._session.gate.judge(tool, needs, cwd)
+        return f"denied: {verdict.reason}" if verdict.verdict == "deny" else ""
+
 
 def preview(tool: str, given: Any, context: Context) -> tuple[DisplayBlock, ...]:
     """What an edit would change, as a diff; nothing for other tools. Blocks."""
     if tool not in ("Write", "Edit", "MultiEdit"):
         return ()
     path = context.absolute(given.file_path)
-    try:
-        before = path.read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        before = ""
+    before = _before(path)
+    if before is None:
+        return ()
     after = given.content if tool == "Write" else before
     for one in [] if tool == "Write" else getattr(given, "edits", [given]):
-        after = after.replace(one.old_string, one.new_string, -1 if one.replace_all else 1)
+        if one.old_string:
+            after = after.replace(one.old_string, one.new_string, -1 if one.replace_all else 1)
     return (diffs.block(context.shown(path), diffs.compare(before, after), context.put_blob, created=not before),)
+
+
+def _before(path: Path) -> str | None:
+    """What the file at PATH holds; nothing where there is none, None where it is too large or no plain file."""
+    try:
+        found = path.stat()
+        if not stat.S_ISREG(found.st_mode) or found.st_size > PREVIEWED:
+            return None
+        return path.read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return ""

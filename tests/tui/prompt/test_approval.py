@@ -107,17 +107,17 @@ def test_the_whole_command_is_shown_though_the_state_holds_only_its_beginning():
 # --- answers -----------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("key", "decision"), [("y", "once"), ("s", "session")])
-def test_one_key_answers_with_the_digest_that_was_shown(key: str, decision: str):
+def test_one_key_answers_with_the_digest_that_was_shown():
     async def body():
         client = NotingClient()
         async with bench(client) as (app, pilot):
             await asks(app, pilot)
-            await press(pilot, key)
+            await press(pilot, "y")
             await until(pilot, lambda: client.sent)
             (answer,) = client.sent
             assert isinstance(answer, Approve)
-            assert (answer.request_id, answer.digest, answer.decision) == ("a1", "digest-1", decision)
+            assert (answer.request_id, answer.digest, answer.decision) == ("a1", "digest-1", "once")
+            assert answer.input is None
             await pilot.pause()
             assert not card(app).display
 
@@ -178,7 +178,41 @@ def test_no_takes_a_reason_and_escape_goes_back():
     asyncio.run(body())
 
 
-def test_an_edited_command_is_a_no_that_says_what_to_run():
+def test_for_this_session_shows_the_rule_too():
+    async def body():
+        client = NotingClient()
+        async with bench(client) as (app, pilot):
+            await asks(app, pilot)
+            await press(pilot, "s")
+            await until(pilot, lambda: card(app).editing)
+            await until(pilot, lambda: "until the session ends" in text_of(app))
+            assert card(app).query_one("Editor").text == "Bash(make train)"
+            await press(pilot, "enter")
+            await until(pilot, lambda: client.sent)
+            assert (client.sent[0].decision, client.sent[0].rule) == ("session", "Bash(make train)")
+
+    asyncio.run(body())
+
+
+def test_it_says_the_folder_that_the_command_would_run_in():
+    async def body():
+        async with bench(NotingClient()) as (app, pilot):
+            await asks(app, pilot, asked(cwd="/srv/nanogpt/data"))
+            assert "in    /srv/nanogpt/data" in text_of(app)
+
+    asyncio.run(body())
+
+
+def test_a_command_that_may_have_come_cut_is_not_edited():
+    async def body():
+        async with bench(NotingClient()) as (app, pilot):
+            await asks(app, pilot, asked(input={"command": "make train", "description": "x" * 20_000}))
+            assert "e edit" not in text_of(app)
+
+    asyncio.run(body())
+
+
+def test_an_edited_command_is_sent_as_the_call_to_run():
     async def body():
         client = NotingClient()
         async with bench(client) as (app, pilot):
@@ -187,7 +221,7 @@ def test_an_edited_command_is_a_no_that_says_what_to_run():
             await until(pilot, lambda: card(app).editing)
             await press(pilot, "space", *"-n", "enter")
             await until(pilot, lambda: client.sent)
-            assert (client.sent[0].decision, client.sent[0].reason) == ("no", "run this instead: make train -n")
+            assert (client.sent[0].decision, client.sent[0].input) == ("once", {"command": "make train -n"})
 
     asyncio.run(body())
 
@@ -268,7 +302,7 @@ def test_tab_holds_while_news_stream_in_and_ends_when_typing_goes_on():
             await press(pilot, "y")
             await pilot.pause(0.1)
             assert client.sent == []
-            await press(pilot, "tab", "s")
+            await press(pilot, "tab", "y")
             await until(pilot, lambda: client.sent)
 
     asyncio.run(body())
@@ -360,10 +394,10 @@ def test_two_requests_are_answered_one_after_the_other():
             await until(pilot, lambda: "make clean" in text_of(app))
             assert "1 of 2" not in text_of(app)
             app.happens(e.ApprovalResolved(request_id="a1", decision="once", by="me"))
-            await press(pilot, "s")
+            await press(pilot, "y")
             await until(pilot, lambda: len(client.sent) == 2)
             assert [answer.request_id for answer in client.sent] == ["a1", "a2"]
-            assert [answer.decision for answer in client.sent] == ["once", "session"]
+            assert [answer.decision for answer in client.sent] == ["once", "once"]
 
     asyncio.run(body())
 

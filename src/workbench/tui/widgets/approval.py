@@ -1,7 +1,7 @@
 """A call that waits for a person: what would run, where, why it asks, and the keys that answer."""
 
 import time
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from textual import events, on
 from textual.app import ComposeResult
@@ -20,10 +20,12 @@ from workbench.tui.widgets.prompt_editor import Editor
 
 _CHOICES = {"y": "once", "s": "session", "a": "always", "n": "no", "e": "edit"}
 _FIELDS = {
+    "s": "this rule holds until the session ends, as it stands here · enter allows · esc goes back",
     "a": "this rule will be saved, as it stands here · enter saves · esc goes back",
     "n": "no, because … (may be empty; the agent is told) · enter sends · esc goes back",
-    "e": "run this instead (the agent is told) · enter sends · esc goes back",
+    "e": "runs as it stands here, if no rule denies it (the agent is told) · enter runs · esc goes back",
 }
+_EDITABLE = 10_000  # characters of a call that can be changed here; a longer one may have come cut
 _MOST_SAID = 400  # characters of a reason or a rule
 _SCROLLS = {"up": -1, "down": 1, "pageup": -10, "pagedown": 10}
 DECIDED = {
@@ -64,10 +66,18 @@ class ApprovalCard(Vertical):
     HOLD: ClassVar[float] = 0.2  # seconds in which another letter shows that a word is typed
 
     class Answered(Message):
-        """A person's answer to REQUEST."""
+        """A person's answer to REQUEST; INPUT is the call as the person changed it."""
 
-        def __init__(self, request: PendingApproval, decision: str, rule: str | None = None, reason: str = "") -> None:
+        def __init__(
+            self,
+            request: PendingApproval,
+            decision: str,
+            rule: str | None = None,
+            reason: str = "",
+            input: dict[str, Any] | None = None,  # noqa: A002
+        ) -> None:
             super().__init__()
+            self.input = input
             self.request = request
             self.decision = decision
             self.rule = rule
@@ -184,8 +194,9 @@ class ApprovalCard(Vertical):
         """The answers that this call can have: no rule, no `always`; no command, nothing to edit."""
         missing = set()
         if not (self.request and self.request.suggestion):
-            missing.add("a")
-        if not (self.request and isinstance(self.request.input.get("command"), str)):
+            missing |= {"s", "a"}
+        given = self.request.input if self.request else {}
+        if not isinstance(given.get("command"), str) or sum(len(str(one)) for one in given.values()) > _EDITABLE:
             missing.add("e")
         return {key: words for key, words in _CHOICES.items() if key not in missing}
 
@@ -255,11 +266,13 @@ class ApprovalCard(Vertical):
         if choice in _FIELDS:
             self._open(choice)
         else:
-            self._answer("once" if choice == "y" else "session")
+            self._answer("once")
 
-    def _answer(self, decision: str, rule: str | None = None, reason: str = "") -> None:
+    def _answer(
+        self, decision: str, rule: str | None = None, reason: str = "", changed: dict[str, Any] | None = None
+    ) -> None:
         if self.request is not None:
-            self.post_message(self.Answered(self.request, decision, rule, reason))
+            self.post_message(self.Answered(self.request, decision, rule, reason, changed))
 
     # --- the field -----------------------------------------------------------------------------------------
 
@@ -275,7 +288,8 @@ class ApprovalCard(Vertical):
     def _open(self, choice: str) -> None:
         assert self.request is not None
         self._field = choice
-        start = {"a": self.request.suggestion or "", "e": str(self.request.input.get("command", ""))}.get(choice, "")
+        rule = self.request.suggestion or ""
+        start = {"s": rule, "a": rule, "e": str(self.request.input.get("command", ""))}.get(choice, "")
         editor = self.query_one(Editor)
         editor.set_text(start)
         self.query_one("#field-label", Static).update(_FIELDS[choice])
@@ -299,17 +313,17 @@ class ApprovalCard(Vertical):
         return False
 
     def _field_sent(self) -> None:
-        text = self.query_one(Editor).sendable().strip()
-        field = self._field
-        if field in ("a", "e") and not text:
+        text = self.query_one(Editor).sendable()
+        field, request = self._field, self.request
+        if request is None or (field != "n" and not text.strip()):
             return
         self._close()
-        if field == "a":
-            self._answer("always", rule=text)
-        elif field == "n":
-            self._answer("no", reason=text)
+        if field == "n":
+            self._answer("no", reason=text.strip())
         elif field == "e":
-            self._answer("no", reason=f"run this instead: {text}")
+            self._answer("once", changed={**request.input, "command": text})
+        else:
+            self._answer("always" if field == "a" else "session", rule=text.strip())
 
 
 def _what(request: PendingApproval) -> list[Content]:
