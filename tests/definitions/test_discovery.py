@@ -8,7 +8,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from workbench.definitions.discovery import Found, discover, find, nearest, startable
+from workbench.definitions.discovery import Found, discover, displaced, find, nearest, startable
 
 
 class Places(msgspec.Struct, frozen=True):
@@ -85,6 +85,22 @@ def test_the_shipped_ones_come_last_and_can_be_replaced(places: Places):
     assert places.path("ml-engineer") == own
     shadowed = [row for row in places.found() if row.definition.path == shipped.path]
     assert shadowed[0].shadowed_by == own
+
+
+def test_a_workspace_definition_that_takes_a_name_is_known_as_such(places: Places):
+    theirs, own = put(places.root / ".mlwb/agents", "ml-engineer"), put(places.config / "agents", "scout")
+    put(places.root / ".claude/agents", "scout")
+    put(places.root / ".claude/agents", "only-here")
+
+    def whose(name: str) -> str | None:
+        one = find(name, places.deep, places.home, places.config)
+        assert one is not None
+        other = displaced(one, places.deep, places.home, places.config)
+        return other.path if other else None
+
+    assert places.path("ml-engineer") == theirs
+    assert str(whose("ml-engineer")).endswith("agents/ml-engineer.md") and whose("scout") == own
+    assert whose("only-here") is None
 
 
 def test_a_file_is_found_by_the_name_in_it_not_by_its_own(places: Places):

@@ -69,6 +69,18 @@ def find(name: str, workspace: Path, home: Path, config: Path) -> Definition | N
     return None
 
 
+def displaced(definition: Definition, workspace: Path, home: Path, config: Path) -> Definition | None:
+    """The user's own or the shipped definition whose name DEFINITION, one of the workspace's, has taken."""
+    if definition.source != "workspace":
+        return None
+    for path, source, problem in _candidates(workspace, home, config):
+        if source != "workspace" and problem is None and _may_be(definition.name, path):
+            other = load(path, source)
+            if other.name == definition.name:
+                return other
+    return None
+
+
 def nearest(name: str, workspace: Path, home: Path, config: Path) -> str | None:
     """The name of a definition that NAME may have meant, or None."""
     found = (row.definition for row in discover(workspace, home, config))

@@ -10,6 +10,7 @@ from pathlib import Path
 import msgspec
 
 from workbench import __version__, places
+from workbench.definitions import discovery
 from workbench.models.base import ModelClient, ModelError, ModelInfo
 from workbench.permissions.types import Policy
 from workbench.permissions.world import RealWorld
@@ -196,6 +197,10 @@ def _first_events(session: Session, made: Plan, prefix: str) -> None:
     )
     for note in (*made.settings.notes, *(f"{definition.path}: {p.message}" for p in definition.problems)):
         session.notice("info", note, "settings")
+    if (other := discovery.displaced(definition, made.workspace, Path.home(), places.config())) is not None:
+        whose = "your own" if other.source == "user" else "the shipped one"
+        said = f"the agent {definition.name} is the workspace's {definition.path}, in place of {whose} ({other.path})"
+        session.notice("warning", said, "agent")
     found = memory.read(made.workspace)
     for note in found.notes:
         session.notice("warning", note, "memory")
