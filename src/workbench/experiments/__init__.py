@@ -1,0 +1,1 @@
+"""Experiments: every training command becomes a run that can be seen, compared and trusted."""

@@ -1,0 +1,1 @@
+"""Readers of what training programs leave behind, one file a format."""

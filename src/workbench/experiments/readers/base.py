@@ -1,0 +1,85 @@
+"""What every reader of metrics is: incremental, patient with a torn tail, never in the way of the writer."""
+
+import math
+from array import array
+from pathlib import Path
+from typing import Any, Protocol
+
+import msgspec
+
+
+class Column:
+    """New points of one key, in the order in which they were read: steps, times (Unix), values.
+
+    A step or a time that the source does not tell is NaN; the collector counts and dates such points itself.
+    """
+
+    __slots__ = ("steps", "times", "values")
+
+    def __init__(self) -> None:
+        self.steps, self.times, self.values = array("d"), array("d"), array("d")
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    def add(self, value: float, step: float = math.nan, time: float = math.nan) -> None:
+        """One more point."""
+        self.steps.append(step)
+        self.times.append(time)
+        self.values.append(value)
+
+
+class Batch(msgspec.Struct, kw_only=True):
+    """What a reader found since it was last asked.
+
+    `columns`: key -> new points. `config`: configuration and hyperparameters, flat or nested, as the source has them.
+    `restart`: keys start anew, because the source was rewritten: what this reader gave before does not count.
+    `notes`: words for the person (a line that cannot be read, an alert that the program itself logged).
+    `progress`: (done, total) of the steps, where the source tells; `eta_s`: seconds left, by the source's own word.
+    """
+
+    columns: dict[str, Column] = {}
+    config: dict[str, Any] = {}
+    restart: bool = False
+    notes: list[str] = []
+    progress: tuple[float, float] | None = None
+    eta_s: float | None = None
+
+    def column(self, key: str) -> Column:
+        """The column of KEY, made where there is none yet."""
+        found = self.columns.get(key)
+        if found is None:
+            found = self.columns[key] = Column()
+        return found
+
+    def __bool__(self) -> bool:
+        return bool(self.columns or self.config or self.restart or self.notes or self.progress)
+
+
+class Reader(Protocol):
+    """Reads one source of a run by offset. A torn tail waits for its rest; a source that went away gives nothing."""
+
+    kind: str
+    path: Path
+
+    def poll(self) -> Batch:
+        """What is new since the last time; bounded work (a few tens of MB), never blocks on the writer, never raises.
+
+        Whatever cannot be read is passed over and said once in the batch's notes.
+        """
+
+    def close(self) -> None:
+        """Lets go of files."""
+
+
+class Kind(Protocol):
+    """A format: how its files are recognised among those that a run wrote, and its reader."""
+
+    name: str
+    globs: tuple[str, ...]  # names of files, relative to any folder; cheap to test
+
+    def recognises(self, path: Path) -> bool:
+        """Whether the file at PATH, whose name matches, is of this format by its first bytes. Never raises."""
+
+    def open(self, path: Path) -> Reader:
+        """A reader from the beginning of PATH."""

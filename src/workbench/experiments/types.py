@@ -1,0 +1,115 @@
+"""The words of the experiment ledger: a run, what it came from, what it cost, what it showed."""
+
+from typing import Any, Literal
+
+import msgspec
+
+Status = Literal["queued", "running", "finished", "failed", "stopped"]
+Origin = Literal["exp", "bash", "import"]
+Goal = Literal["min", "max"]
+
+
+class Code(msgspec.Struct, frozen=True, kw_only=True):
+    """The exact code of a run: the commit, and the commit that holds the changes which were not committed.
+
+    `snapshot` names a commit kept under a ref of the ledger's own; None where nothing was changed, or where there is
+    no repository.
+    """
+
+    commit: str | None = None
+    branch: str | None = None
+    snapshot: str | None = None
+    dirty: bool = False
+
+
+class Environment(msgspec.Struct, frozen=True, kw_only=True):
+    """What a run ran in. `packages` is a hash of the list that is kept beside the run; no variable's value is kept."""
+
+    python: str = ""
+    packages: str = ""
+    variables: tuple[str, ...] = ()
+
+
+class Card(msgspec.Struct, frozen=True, kw_only=True):
+    """A GPU that a run was given or was seen on."""
+
+    uuid: str
+    index: int | None = None
+    name: str = ""
+
+
+class Usage(msgspec.Struct, frozen=True, kw_only=True):
+    """What a run cost: peak memory of its process tree and of its cards in bytes, GPU-hours, energy in joules."""
+
+    cpu_s: float | None = None
+    peak_memory: int | None = None
+    peak_gpu_memory: int | None = None
+    gpu_hours: float | None = None
+    energy_j: float | None = None
+
+
+class Source(msgspec.Struct, frozen=True, kw_only=True):
+    """Where numbers of a run came from: the reader and its file, relative to the cwd where it lies below that."""
+
+    kind: str
+    path: str
+
+
+class Metric(msgspec.Struct, frozen=True, kw_only=True):
+    """A series in short: its last point, its best value by the metric's goal, and how many points it has.
+
+    A value is None where the run logged NaN or an infinity.
+    """
+
+    last: float | None
+    best: float | None
+    step: float
+    count: int = 0
+
+
+class Alert(msgspec.Struct, frozen=True, kw_only=True):
+    """Something that the watchdog saw: kind (nan, divergence, plateau, stall, memory, crash, idle, disk), and words."""
+
+    kind: str
+    at: float
+    text: str
+    step: float | None = None
+
+
+class Run(msgspec.Struct, frozen=True, kw_only=True):
+    """One run: the content of its `run.json`. Times are Unix times; `argv` is the command as it was started."""
+
+    id: str
+    name: str
+    status: Status
+    argv: tuple[str, ...]
+    cwd: str
+    workspace: str
+    created: float
+    started: float | None = None
+    ended: float | None = None
+    exit_code: int | None = None
+    signal: int | None = None
+    origin: Origin = "exp"
+    engine: str = "local"
+    session: str | None = None
+    turn: int | None = None
+    call_id: str | None = None
+    parent: str | None = None  # the run that this one repeats
+    group: str | None = None  # runs that differ by their seed alone share it
+    seed: int | None = None
+    tags: tuple[str, ...] = ()
+    note: str = ""
+    code: Code = Code()
+    environment: Environment = Environment()
+    host: str = ""
+    boot_id: str = ""
+    user: str = ""
+    pid: int | None = None
+    gpus: tuple[Card, ...] = ()
+    usage: Usage = Usage()
+    config: dict[str, Any] = {}
+    sources: tuple[Source, ...] = ()
+    metrics: dict[str, Metric] = {}
+    alerts: tuple[Alert, ...] = ()
+    why: str = ""  # in words, why it failed or was stopped
