@@ -227,9 +227,12 @@ def test_a_headless_session_taken_up_by_a_person_is_shown_whole_and_answers(work
     with Endpoint([say("first"), say("second")]) as endpoint:
         done = run(workspace, endpoint, "Go.").result
 
+        shown = []
+
         async def whole():
             env = {"ANTHROPIC_BASE_URL": endpoint.url, "ANTHROPIC_API_KEY": "k"}
             client = await threaded.resume(done.session_id, Caps(), None, local.Options(env=env))
+            shown.extend(item.text for item in client.state.items if item.kind in ("prompt", "answer"))
             await client.send(words("and now?"))
             seen = []
             async for envelope in client.events():
@@ -240,5 +243,6 @@ def test_a_headless_session_taken_up_by_a_person_is_shown_whole_and_answers(work
             return seen
 
         seen = asyncio.run(asyncio.wait_for(whole(), 60))
-    assert isinstance(seen[0], e.SessionStarted)
+    assert shown == ["Go.", "first"]
+    assert isinstance(seen[0], e.PromptSubmitted) and isinstance(seen[-1], e.SessionEnded)
     assert "and now?" in list(texts(endpoint.requests[1].body["messages"][-1]))

@@ -27,8 +27,10 @@ from workbench.protocol.commands import (
     Stop,
     SubmitPrompt,
     UndoRewind,
+    Withdraw,
 )
 from workbench.protocol.events import Envelope, Renamed
+from workbench.protocol.fold import PLACES
 from workbench.protocol.names import Mode
 from workbench.protocol.queries import AnyPage, AnyQuery
 from workbench.protocol.state import SessionState
@@ -119,8 +121,11 @@ class LocalClient:
                 session.stop(reason)
             case SubmitPrompt():
                 session.submit(command)
+            case Withdraw(prompt=prompt, by=by):
+                return "" if session.withdraw(prompt, by) else "it is on its way to the agent already"
             case Interrupt():
                 session.interrupt()
+                self._end_shells()
             case SetMode(mode=mode, by=by):
                 return "" if session.lower_mode(mode, by) else "a running session's mode can only be lowered"
             case Rename(title=title):
@@ -157,8 +162,14 @@ class LocalClient:
         """A page from the journal, the blobs or the files."""
         return await self._pages.answer(query)
 
+    def _end_shells(self) -> None:
+        for shell in self._shells:
+            shell.cancel()
+
     async def close(self) -> None:
         """Leaves, and lets go of the journal: this process owned the session."""
+        self._end_shells()
+        await asyncio.gather(*self._shells, return_exceptions=True)
         self._feed.close()
         if self._feed.push in self._session.listeners:
             self._session.listeners.remove(self._feed.push)
@@ -176,10 +187,14 @@ async def start(task: Task, options: Options) -> Client:
 async def resume(session: str, caps: Caps, answer: str | None, options: Options, mode: Mode | None = None) -> Client:
     """An old session at work again, in another MODE if one is given. Raises StartError.
 
-    The client's events begin with the resume; with the session's first one where a person takes it up.
+    The client's events begin with the resume. Where a person takes it up, with those that the state's items came from:
+    what an item does not hold, such as the arguments of a call, is told in them.
     """
     resumed = resuming.resume(session, caps, answer, options, mode)
-    client = LocalClient(resumed, options, after=0 if options.attended else resumed.began_after)
+    after, items = resumed.began_after, resumed.state.items
+    if options.attended and items:
+        after = min(after, items[0].id // PLACES - 1)
+    client = LocalClient(resumed, options, after)
     resumed.start(attended.work if resumed.task.interactive else loop.work)
     return client
 

@@ -11,6 +11,7 @@ import msgspec
 
 from workbench.host import local
 from workbench.host.client import Client
+from workbench.protocol.codec import encode
 from workbench.protocol.commands import Ack, AnyCommand
 from workbench.protocol.events import Envelope
 from workbench.protocol.fold import apply
@@ -46,9 +47,9 @@ class _Engine:
 class ThreadedClient:
     """A client whose session runs in another thread of this process."""
 
-    def __init__(self, inner: Client, engine: _Engine) -> None:
+    def __init__(self, inner: Client, engine: _Engine, state: SessionState) -> None:
         self.session = inner.session
-        self.state = SessionState()
+        self.state = state
         self._inner, self._engine = inner, engine
         self._held: deque[Envelope] = deque()
         self._here = asyncio.get_running_loop()
@@ -73,7 +74,7 @@ class ThreadedClient:
             self._here.call_soon_threadsafe(self._news.set)
 
     async def events(self) -> AsyncIterator[Envelope]:
-        """Envelopes from where this client began; ends with the session."""
+        """Envelopes from where this client began, also such as the state has in it already; ends with the session."""
         while True:
             while self._held:
                 envelope = self._held.popleft()
@@ -100,10 +101,16 @@ class ThreadedClient:
         await self._engine.stop()
 
 
+async def _state_of(client: Client) -> SessionState:
+    """The state as CLIENT has it now, for another thread: what is folded into it later does not touch the first."""
+    return msgspec.json.decode(encode(client.state), type=SessionState)
+
+
 async def _begun(begin: Callable[[], Coroutine[Any, Any, Client]]) -> Client:
     engine = _Engine()
     try:
-        return ThreadedClient(await engine.do(begin()), engine)
+        inner = await engine.do(begin())
+        return ThreadedClient(inner, engine, await engine.do(_state_of(inner)))
     except BaseException:
         await engine.stop()
         raise
@@ -117,6 +124,6 @@ async def start(task: Task, options: local.Options) -> Client:
 async def resume(
     session: str, caps: Caps, answer: str | None, options: local.Options, mode: Mode | None = None
 ) -> Client:
-    """An old session at work again, in a thread; its client sees it from the first event. Raises StartError."""
+    """An old session at work again, in a thread; its client begins with its state. Raises StartError."""
     taken_up = msgspec.structs.replace(options, attended=True)
     return await _begun(lambda: local.resume(session, caps, answer, taken_up, mode))

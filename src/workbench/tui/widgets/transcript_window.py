@@ -173,6 +173,9 @@ class Window:
 
     def _decided(self, envelope: e.Envelope, event: e.CallDecided) -> None:
         self._inputs[event.call_id] = event.input
+        at = bisect_left(self.entries, envelope.seq * PLACES, key=lambda entry: entry.id)
+        if at < len(self.entries) and self.entries[at].id == envelope.seq * PLACES:  # the state came before its events
+            self.entries[at].input = event.input
         while len(self._inputs) > INPUTS:
             del self._inputs[next(iter(self._inputs))]
 
