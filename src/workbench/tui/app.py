@@ -17,7 +17,7 @@ from workbench.host.client import Client
 from workbench.protocol.commands import AnyCommand, Interrupt, Stop
 from workbench.protocol.events import Envelope
 from workbench.protocol.state import SessionState
-from workbench.tui import prefs
+from workbench.tui import garbage, prefs
 from workbench.tui.actions import ACTIONS
 from workbench.tui.keys import Keymap
 from workbench.tui.keys import load as load_keys
@@ -129,6 +129,7 @@ class WorkbenchApp(App[int], inherit_bindings=False):
         self.client = waiting
         self.main.footer.message = "opening…"
         self.main.chrome()
+        garbage.pause()
         try:
             client: Client = await opening()
         except NotOpenedError as error:
@@ -139,6 +140,7 @@ class WorkbenchApp(App[int], inherit_bindings=False):
             waiting.opened(client)
             await self.attach(client)
         finally:
+            garbage.settle()
             self.main.footer.message = ""
             self.main.chrome()
 
