@@ -214,6 +214,11 @@ async def until(pilot: Any, true: Callable[[], Any], most: float = 10.0) -> None
         await pilot.pause(0.01)
 
 
+async def bounded(work: Awaitable[None], most: float = 60.0) -> None:
+    """WORK, which fails rather than waits for ever."""
+    await asyncio.wait_for(work, most)
+
+
 def playing(
     play: Callable[[Any, FakeOpener], Awaitable[None]],
     workspace: Path,
@@ -231,4 +236,4 @@ def playing(
             await until(pilot, lambda: app.panes and (app.state.session or app.facts.monitor or not fake.gate.is_set()))
             await play(pilot, fake)
 
-    asyncio.run(run())
+    asyncio.run(bounded(run()))

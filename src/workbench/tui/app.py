@@ -4,7 +4,8 @@ import asyncio
 import os
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from functools import partial
 from typing import Any, ClassVar, cast
 
 from textual.app import App
@@ -18,7 +19,7 @@ from workbench.protocol.commands import AnyCommand, Interrupt, Stop
 from workbench.protocol.events import Envelope
 from workbench.protocol.state import SessionState
 from workbench.tui import garbage, prefs
-from workbench.tui.actions import ACTIONS
+from workbench.tui.actions import ACTIONS, Action
 from workbench.tui.keys import Keymap
 from workbench.tui.keys import load as load_keys
 from workbench.tui.opening import NotOpenedError, Opener, OpeningClient
@@ -48,6 +49,11 @@ class WorkbenchApp(App[int], inherit_bindings=False):
     TITLE = "mlwb"
     ENABLE_COMMAND_PALETTE = False
     DEFAULT_MODE = "session-1"  # one of Textual's modes a session: its screen and all that lies over it
+    # A short word at the top right: never over the prompt.
+    CSS = """
+    ToastRack { dock: top; align: right top; margin: 1 1 0 0; }
+    Toast { width: auto; max-width: 90; padding: 0 1; margin: 0; background: $surface; }
+    """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("ctrl+q", "quit", "quit", show=False, priority=True, id="quit"),
         Binding("ctrl+c", "hint", show=False, system=True),
@@ -60,8 +66,8 @@ class WorkbenchApp(App[int], inherit_bindings=False):
         self.opener, self.parts = opener, parts
         self.prefs, self.keymap, self.looks = prefs.load(), Keymap(), Looks()
         self.pace = pace(os.environ)
-        self.client: Client | None = None
         self.state = SessionState(agent=opener.agent, workspace=str(opener.workspace))
+        self.client: Client | None = OpeningClient(self.state)  # commands wait for the session
         self.panes: dict[str, Any] = {}  # pane id -> Pane, from when their classes are loaded
         self.facts = Facts(branch=opener.branch(), user=opener.user)
         self.animation_level = "none"
@@ -96,13 +102,21 @@ class WorkbenchApp(App[int], inherit_bindings=False):
         """Whether nothing may move that need not (reduced motion)."""
         return not self.pace.motion if self.prefs.motion is None else not self.prefs.motion
 
-    def on_mount(self) -> None:
-        """Commands wait for the session that is about to be opened."""
-        self.client = OpeningClient(self.state)
-
     def begin(self) -> None:
         """The first frame stands: the panes' classes, the user's keys and the session."""
-        self.run_worker(self._begin(), group="open", exclusive=True)
+        self.beside(self._begin, "open", exclusive=True)
+
+    def beside(self, work: Callable[[], Awaitable[None]], group: str, exclusive: bool = False) -> None:
+        """WORK, while the screen goes on; whatever it fails of is told. EXCLUSIVE: in place of others of its GROUP."""
+
+        async def tried() -> None:
+            try:
+                await work()
+            except Exception as error:
+                self.tell_fault(error)
+
+        begin: Any = tried  # the function: a coroutine that is cancelled before it begins would never be awaited
+        self.run_worker(begin, group=group, exclusive=exclusive, exit_on_error=False)
 
     async def _begin(self) -> None:
         await self._load_panes()
@@ -162,8 +176,8 @@ class WorkbenchApp(App[int], inherit_bindings=False):
         self._presenter = Presenter(client, self.present, 1 / self.pace.frames)
         if client.state.session:  # else nothing was received yet, and what is on the screen stays
             self.present(client.state, ())
-        self.run_worker(self._follow(self._presenter), group="follow", exclusive=True)
-        self.run_worker(self._look_up(), group="facts", exclusive=True)
+        self.beside(partial(self._follow, self._presenter), "follow", exclusive=True)
+        self.beside(self._look_up, "facts", exclusive=True)
 
     async def _follow(self, presenter: Presenter) -> None:
         await presenter.follow()
@@ -190,9 +204,10 @@ class WorkbenchApp(App[int], inherit_bindings=False):
         client, self._presenter = self.client, None
         if client is None:
             return
-        for ending in (client.send(Stop(id="stop", reason="signal", by=self.opener.user)), client.close()):
+        stop = Stop(id="stop", reason="signal", by=self.opener.user)
+        for ending in (partial(client.send, stop), client.close):
             try:
-                await asyncio.wait_for(ending, 0.1 if isinstance(client, OpeningClient) else 2.0)
+                await asyncio.wait_for(ending(), 0.1 if isinstance(client, OpeningClient) else 2.0)
             except Exception as error:  # it ends all the same; its journal is whole
                 self.log(f"leaving: {error!r}")
 
@@ -285,6 +300,11 @@ class WorkbenchApp(App[int], inherit_bindings=False):
         """A short word in the corner; never over the prompt."""
         self.notify(safe(words), severity=severity, timeout=6, markup=False)  # type: ignore[arg-type]
 
+    def tell_fault(self, error: Exception, doing: str = "") -> None:
+        """What went wrong while DOING, in one line."""
+        reason = str(error) or type(error).__name__
+        self.tell(f"{doing}: {reason}" if doing else reason, "error")
+
     # --- actions -------------------------------------------------------------------------------------------
 
     def do(self, action: str, argument: str = "") -> None:
@@ -292,7 +312,16 @@ class WorkbenchApp(App[int], inherit_bindings=False):
         found = _BY_ID.get(action)
         if found is None:
             self.tell(f"there is no action {action!r}", "warning")
-        elif found.on == "prompt":
+            return
+        try:
+            self._do(found, argument)
+        except Exception as error:  # the reason, and the screen stays
+            self.log.error(repr(error))
+            self.tell_fault(error, found.title)
+
+    def _do(self, found: Action, argument: str) -> None:
+        action = found.id
+        if found.on == "prompt":
             cast(View, self.main.prompt).do(action)
         elif found.on != "app":
             view: object = self.main.frames[found.on].held if found.on in self.main.frames else None
@@ -315,7 +344,7 @@ class WorkbenchApp(App[int], inherit_bindings=False):
             elif done or ack.value:
                 self.tell(done or ack.value)
 
-        self.run_worker(send(), group="commands")
+        self.beside(send, "commands")
 
     def escape(self) -> None:
         """Stops what runs; else goes back a step; twice in a row it opens the rewind."""

@@ -98,7 +98,7 @@ def _sessions(app: "WorkbenchApp", argument: str) -> None:
         if chosen and chosen != here:
             await app.switch(lambda: app.opener.resume(chosen))
 
-    app.run_worker(choose(), group="choose", exclusive=True)
+    app.beside(choose, "choose", exclusive=True)
 
 
 def _rename(app: "WorkbenchApp", argument: str) -> None:
@@ -109,7 +109,7 @@ def _rename(app: "WorkbenchApp", argument: str) -> None:
         if title:
             app.command(Rename(id=next(_ids), title=title, by=app.opener.user))
 
-    app.run_worker(ask(), group="choose", exclusive=True)
+    app.beside(ask, "choose", exclusive=True)
 
 
 def _export(app: "WorkbenchApp", argument: str) -> None:
@@ -133,11 +133,11 @@ def _export(app: "WorkbenchApp", argument: str) -> None:
         else:
             app.tell(f"written to {path}")
 
-    app.run_worker(ask(), group="choose", exclusive=True)
+    app.beside(ask, "choose", exclusive=True)
 
 
 def _fork(app: "WorkbenchApp", argument: str) -> None:
-    app.run_worker(_forked(app, Fork(id=next(_ids), by=app.opener.user)), group="choose", exclusive=True)
+    app.beside(lambda: _forked(app, Fork(id=next(_ids), by=app.opener.user)), "choose", exclusive=True)
 
 
 async def _forked(app: "WorkbenchApp", command: Fork) -> None:
@@ -174,7 +174,7 @@ def _agent(app: "WorkbenchApp", argument: str) -> None:
         if given:
             await _forked(app, Fork(id=next(_ids), agent=name, brief=given, by=app.opener.user))
 
-    app.run_worker(choose(), group="choose", exclusive=True)
+    app.beside(choose, "choose", exclusive=True)
 
 
 def _brief(app: "WorkbenchApp") -> str:
@@ -208,7 +208,7 @@ def _model(app: "WorkbenchApp", argument: str) -> None:
             fork = Fork(id=next(_ids), agent=app.state.agent, model=name, brief=given, by=app.opener.user)
             await _forked(app, fork)
 
-    app.run_worker(choose(), group="choose", exclusive=True)
+    app.beside(choose, "choose", exclusive=True)
 
 
 def _price(into: float | None, out: float | None) -> str:
@@ -244,7 +244,7 @@ def _mode(app: "WorkbenchApp", argument: str) -> None:
         else:
             app.command(SetMode(id=next(_ids), mode=mode, by=app.opener.user), f"mode {mode}")
 
-    app.run_worker(choose(), group="choose", exclusive=True)
+    app.beside(choose, "choose", exclusive=True)
 
 
 _MODES = {

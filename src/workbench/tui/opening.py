@@ -102,23 +102,30 @@ class OpeningClient:
 
     def __init__(self, state: SessionState) -> None:
         self.state = state
-        self._opened: asyncio.Future[Client] = asyncio.get_running_loop().create_future()
+        self._told = asyncio.Event()
+        self._client: Client | None = None
+        self._error = NotOpenedError("error_during_execution", "")
 
     def opened(self, client: Client) -> None:
         """The session is there: what was sent goes to it."""
-        if not self._opened.done():
-            self._opened.set_result(client)
+        self._client = client
+        self._told.set()
 
     def failed(self, error: NotOpenedError) -> None:
         """There will be none: what was sent is refused, in these words."""
-        if not self._opened.done():
-            self._opened.set_exception(error)
-            self._opened.exception()  # told on the screen; nobody need have waited
+        self._error = error
+        self._told.set()
+
+    async def _there(self) -> Client:
+        await self._told.wait()
+        if self._client is None:
+            raise self._error
+        return self._client
 
     async def send(self, command: AnyCommand) -> Ack:
         """Passes COMMAND on as soon as there is a session."""
         try:
-            client = await asyncio.shield(self._opened)
+            client = await self._there()
         except NotOpenedError as error:
             return Ack(id=command.id, ok=False, error=f"there is no session: {error.message}")
         return await client.send(command)
@@ -131,7 +138,7 @@ class OpeningClient:
 
     async def query(self, query: AnyQuery) -> AnyPage:
         """Passes QUERY on as soon as there is a session. Raises NotOpenedError."""
-        return await (await asyncio.shield(self._opened)).query(query)
+        return await (await self._there()).query(query)
 
     async def close(self) -> None:
         """Lets go of what waits."""

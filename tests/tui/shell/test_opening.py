@@ -7,7 +7,7 @@ from textual.geometry import Size
 
 from support.sample_events import started
 from support.screens import text_of
-from support.workbench import PLAIN, FakeOpener, PlainDiff, PlainTalk, playing, until
+from support.workbench import PLAIN, FakeOpener, PlainDiff, PlainTalk, bounded, playing, until
 from workbench.protocol import events as e
 from workbench.protocol.commands import Fork, SubmitPrompt
 from workbench.tui.app import WorkbenchApp
@@ -31,7 +31,7 @@ def test_the_screen_stands_before_there_is_a_session(tmp_path):
             await until(pilot, lambda: app.state.session == "s-00000000")
             assert app.focused.value == "hi" and "opening" not in text_of(app)
 
-    asyncio.run(run())
+    asyncio.run(bounded(run()))
 
 
 def test_without_a_key_it_says_what_to_do_and_stays_a_monitor(tmp_path):
@@ -87,9 +87,9 @@ def test_a_view_that_fails_is_told_once_and_the_others_go_on(tmp_path):
 
     async def play(pilot, opener):
         opener.client.give(e.Notice(level="info", text="one"), e.RequestStarted(turn=1, model="m"))
-        await until(pilot, lambda: pilot.app.state.phase == "thinking")
-        assert text_of(pilot.app).count("no such item") == 1
-        assert any(isinstance(event, e.Notice) for event in pilot.app.main.prompt.news)
+        prompt = pilot.app.main.prompt
+        await until(pilot, lambda: any(isinstance(event, e.Notice) for event in prompt.news))
+        await until(pilot, lambda: text_of(pilot.app).count("no such item") == 1)
 
     playing(play, tmp_path, parts={**PLAIN, "talk": Broken})
 
@@ -166,7 +166,7 @@ def test_it_says_what_happened_here_before(tmp_path):
             opener.client.give(e.RequestStarted(turn=1, model="m"))
             await until(pilot, lambda: "ended well" not in text_of(app))
 
-    asyncio.run(run())
+    asyncio.run(bounded(run()))
 
 
 def test_two_sizes_under_way_at_once_come_to_rest(tmp_path):

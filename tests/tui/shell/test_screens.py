@@ -7,6 +7,7 @@ from workbench.protocol.commands import Rename, SetMode
 from workbench.tui.actions import ACTIONS
 from workbench.tui.keys import Keymap
 from workbench.tui.opening import SessionRow
+from workbench.tui.screens.ask import Ask, Confirm
 from workbench.tui.screens.chooser import Row, found
 from workbench.tui.screens.help import Help
 from workbench.tui.screens.palette import rows
@@ -92,16 +93,24 @@ def test_a_session_that_is_open_elsewhere_is_not_taken(tmp_path):
 
 def test_a_session_is_renamed_exported_and_deleted_after_a_yes(tmp_path):
     async def play(pilot, opener):
-        await pilot.press("r", "!", "enter")
+        await pilot.press("r")
+        await until(pilot, lambda: isinstance(pilot.app.screen, Ask))
+        await pilot.press("!", "enter")
         await until(pilot, lambda: ("rename", "s-one", "Lower the loss!") in opener.done)
         await until(pilot, lambda: "Lower the loss!" in text_of(pilot.app))
-        await pilot.press("e", "enter")
+        await pilot.press("e")
+        await until(pilot, lambda: isinstance(pilot.app.screen, Ask))
+        await pilot.press("enter")
         await until(pilot, lambda: ("export", "s-one", str(tmp_path / "s-one.md")) in opener.done)
         await until(pilot, lambda: "written to" in text_of(pilot.app))
-        await pilot.press("d", "n")
+        await pilot.press("d")
+        await until(pilot, lambda: isinstance(pilot.app.screen, Confirm))
+        await pilot.press("n")
         await pilot.pause()
         assert not any(done[0] == "remove" for done in opener.done)
-        await pilot.press("d", "y")
+        await pilot.press("d")
+        await until(pilot, lambda: isinstance(pilot.app.screen, Confirm))
+        await pilot.press("y")
         await until(pilot, lambda: ("remove", "s-one") in opener.done)
         await until(pilot, lambda: "Lower the loss" not in text_of(pilot.app))
 
@@ -110,7 +119,9 @@ def test_a_session_is_renamed_exported_and_deleted_after_a_yes(tmp_path):
 
 def test_a_session_that_cannot_be_deleted_stays_and_says_why(tmp_path):
     async def play(pilot, opener):
-        await pilot.press("j", "j", "d", "y")
+        await pilot.press("j", "j", "d")
+        await until(pilot, lambda: isinstance(pilot.app.screen, Confirm))
+        await pilot.press("y")
         await until(pilot, lambda: "the disk is read-only" in text_of(pilot.app))
         assert "Old" in text_of(pilot.app)
 

@@ -36,7 +36,7 @@ class Ask(Steady, ModalScreen[str | None]):
             box.border_title, box.border_subtitle = safe(self._heading), "enter takes it   esc closes"
             if self._words:
                 yield Static(Content.styled(safe(self._words, newlines=True), "$muted"))
-            yield Input(value=self._value, placeholder=self._placeholder, compact=True)
+            yield Input(value=self._value, placeholder=self._placeholder, compact=True, select_on_focus=False)
 
     def on_mount(self) -> None:
         """A cursor that does not blink."""

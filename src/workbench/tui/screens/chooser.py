@@ -149,6 +149,12 @@ class Chooser(Steady, ModalScreen[str | None]):
         elif not searching and event.key in ("j", "k"):
             event.stop()
             (options.action_cursor_down if event.key == "j" else options.action_cursor_up)()
+        elif not searching and event.is_printable:
+            event.stop()
+            self.letter(event.key)
+
+    def letter(self, key: str) -> None:
+        """What KEY does to the highlighted row while nothing is searched."""
 
 
 def _options(rows: Iterable[Row]) -> list[Option]:

@@ -36,8 +36,6 @@ class MainScreen(Steady, Screen[None]):
     MainScreen { layout: vertical; background: $background; color: $foreground; }
     MainScreen > #body { height: 1fr; }
     MainScreen #dock { height: 1fr; }
-    MainScreen ToastRack { dock: top; align: right top; margin: 1 1 0 0; }
-    MainScreen Toast { padding: 0 1; margin: 0; max-width: 70; background: $surface; }
     """
 
     def __init__(self, talk: Widget, prompt: Widget) -> None:

@@ -4,8 +4,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from textual import events, work
-from textual.widgets import Input
+from textual import work
 
 from workbench.tui.opening import NotOpenedError, Opener, SessionRow
 from workbench.tui.screens.ask import Ask, Confirm
@@ -29,13 +28,10 @@ class Sessions(Chooser):
         self._sessions = {one.id: one for one in sessions}
         super().__init__(listed(sessions, time.time()), chosen=here)
 
-    def on_key(self, event: events.Key) -> None:
-        """The list's own letters, else what every list does."""
-        does = {"r": self._give_name, "e": self._write_down, "d": self._delete}.get(event.key)
-        if does is None or isinstance(self.focused, Input):
-            super().on_key(event)
-        elif self.current is not None:
-            event.stop()
+    def letter(self, key: str) -> None:
+        """The list's own letters."""
+        does = {"r": self._give_name, "e": self._write_down, "d": self._delete}.get(key)
+        if does is not None and self.current is not None:
             does(self._sessions[self.current])
 
     def choose(self, row: str) -> None:
@@ -45,7 +41,7 @@ class Sessions(Chooser):
         else:
             self.dismiss(row)
 
-    @work
+    @work(exit_on_error=False)
     async def _give_name(self, one: SessionRow) -> None:
         title = await self.app.push_screen_wait(Ask("rename", value=one.title))
         if not title:
@@ -58,7 +54,7 @@ class Sessions(Chooser):
         self._sessions[one.id] = one
         self._relist()
 
-    @work
+    @work(exit_on_error=False)
     async def _write_down(self, one: SessionRow) -> None:
         path = await self.app.push_screen_wait(Ask("export as Markdown", value=f"{one.id}.md"))
         if path:
@@ -66,7 +62,7 @@ class Sessions(Chooser):
             if await self._tried(self._opener.export(one.id, target)):
                 self.notify(f"written to {target}", markup=False)
 
-    @work
+    @work(exit_on_error=False)
     async def _delete(self, one: SessionRow) -> None:
         if one.state == "live":
             self.notify(f"{one.id} is live; stop it first", severity="warning", markup=False)

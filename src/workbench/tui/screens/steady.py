@@ -1,5 +1,8 @@
-"""A screen that comes to rest after a storm of resizes."""
+"""A screen that comes to rest after a storm of resizes, and is left once, however often one says so."""
 
+from typing import Any
+
+from textual.await_complete import AwaitComplete
 from textual.geometry import Size
 from textual.screen import Screen
 
@@ -10,3 +13,9 @@ class Steady(Screen):  # type: ignore[type-arg]  # mixed into screens of any res
 
     def _screen_resized(self, size: Size) -> None:
         super()._screen_resized(self.app.size)
+
+    def dismiss(self, result: Any = None) -> AwaitComplete:
+        """Leaves with RESULT; a second esc, typed before the first was seen, leaves nothing more."""
+        if self.is_active and len(self.app.screen_stack) > 1:
+            return super().dismiss(result)
+        return AwaitComplete()
