@@ -40,6 +40,7 @@ PARTS: Mapping[str, str | type[Widget]] = {
 }
 _TWICE = 0.8  # seconds within which a second Esc opens the rewind
 _AGAIN = 3.0  # seconds within which a second ctrl+q quits though the agent works
+_WRITTEN = 0.01  # seconds in which a thread of Textual's writes the first frame, if nothing else wants to run
 _BY_ID = {action.id: action for action in ACTIONS}
 
 
@@ -101,6 +102,11 @@ class WorkbenchApp(App[int], inherit_bindings=False):
     def still(self) -> bool:
         """Whether nothing may move that need not (reduced motion)."""
         return not self.pace.motion if self.prefs.motion is None else not self.prefs.motion
+
+    def on_ready(self) -> None:
+        """The first frame, and when it has gone to the terminal, everything else."""
+        self.main.draw()
+        self.set_timer(_WRITTEN, self.begin)
 
     def begin(self) -> None:
         """The first frame stands: the panes' classes, the user's keys and the session."""

@@ -77,9 +77,17 @@ class MainScreen(Steady, Screen[None]):
         yield self.footer
 
     def on_mount(self) -> None:
-        """When this stands on the screen, everything else begins."""
+        """Typing goes to the prompt."""
         self.focus_view("prompt")
-        self.call_after_refresh(self.bench.begin)
+
+    def _compositor_refresh(self) -> None:
+        """Nothing is drawn while the app is starting: Textual would draw, and throw it away."""
+        if not self.app._batch_count:
+            super()._compositor_refresh()
+
+    def draw(self) -> None:
+        """Draws now, not with the next frame."""
+        self._compositor_refresh()
 
     # --- what is new ---------------------------------------------------------------------------------------
 
