@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from pathlib import Path
 
 import pytest
 
@@ -9,7 +10,7 @@ from support.endpoint import Endpoint, say, turn, use
 from support.live import Ran, run, texts, workspace
 from workbench.host import local, threaded
 from workbench.protocol import events as e
-from workbench.protocol.commands import Approve, Interrupt, RunShell, SetMode, Stop, SubmitPrompt
+from workbench.protocol.commands import Approve, Interrupt, RunShell, SetMode, Stop, SubmitPrompt, Withdraw
 from workbench.protocol.task import Caps, Rules, Task
 
 __all__ = ["workspace"]
@@ -246,3 +247,73 @@ def test_a_headless_session_taken_up_by_a_person_is_shown_whole_and_answers(work
     assert shown == ["Go.", "first"]
     assert isinstance(seen[0], e.PromptSubmitted) and isinstance(seen[-1], e.SessionEnded)
     assert "and now?" in list(texts(endpoint.requests[1].body["messages"][-1]))
+
+
+def test_a_queued_prompt_is_taken_back_by_whoever_sent_it_and_only_once(workspace):
+    acks = []
+
+    async def steer(client, event):
+        if isinstance(event, e.SessionStarted):
+            await client.send(words("go"))
+        if isinstance(event, e.RequestStarted) and event.turn == 1:
+            await client.send(SubmitPrompt(id="q1", text="stay", by="ana"))
+            await client.send(SubmitPrompt(id="q2", text="never mind", by="ana"))
+            for prompt, by in (("q2", "eve"), ("q2", "ana"), ("q2", "ana"), ("p", "ana")):
+                acks.append((await client.send(Withdraw(id="w", prompt=prompt, by=by))).ok)
+        if isinstance(event, e.Idle):
+            await stop(client)
+
+    with Endpoint([say("first"), say("second")]) as endpoint:
+        ran = attend(workspace, endpoint, steer)
+    assert acks == [False, True, False, False]
+    assert [one.text for one in ran.events(e.PromptSubmitted)] == ["go", "stay"]
+
+
+def test_an_interrupt_ends_a_persons_own_command_with_all_it_started(workspace):
+    seen = []
+
+    async def steer(client, event):
+        if isinstance(event, e.SessionStarted):
+            await client.send(
+                RunShell(id="sh", command="echo begun; setsid sleep 987 & echo $! > left; sleep 987", by="ana")
+            )
+            await written(workspace / "left")
+            await client.send(Interrupt(id="i", by="ana"))
+        if isinstance(event, e.ShellRan):
+            seen.append(event)
+            await stop(client)
+
+    with Endpoint([]) as endpoint:
+        attend(workspace, endpoint, steer)
+    assert [(one.output, one.exit_code) for one in seen] == [("begun\n", None)]
+    assert not running(int((workspace / "left").read_text()))
+
+
+def test_leaving_ends_a_persons_own_command(workspace):
+    async def steer(client, event):
+        if isinstance(event, e.SessionStarted):
+            await client.send(RunShell(id="sh", command="echo $$ > left; sleep 987", by="ana"))
+            await written(workspace / "left")
+            await stop(client)
+
+    with Endpoint([]) as endpoint:
+        attend(workspace, endpoint, steer)
+    assert not running(int((workspace / "left").read_text()))
+
+
+async def written(path):
+    """Until PATH holds a line."""
+    for _ in range(1000):
+        if path.exists() and path.read_text().endswith("\n"):
+            return
+        await asyncio.sleep(0.01)
+    raise AssertionError(f"{path} was not written")
+
+
+def running(pid):
+    """Whether PID is a process that has not ended."""
+    try:
+        state = (Path("/proc") / str(pid) / "stat").read_text()
+    except OSError:
+        return False
+    return state.rpartition(")")[2].split()[0] != "Z"

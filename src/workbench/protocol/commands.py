@@ -25,8 +25,15 @@ class SubmitPrompt(Command, frozen=True, kw_only=True):
     content: tuple[dict[str, Any], ...] = ()
 
 
+class Withdraw(Command, frozen=True, kw_only=True):
+    """Take back a prompt of one's own, named by its command's id, while it is queued. Refused once it was delivered."""
+
+    prompt: str
+    by: str
+
+
 class Interrupt(Command, frozen=True, kw_only=True):
-    """End what runs now: the stream, the call and everything it started. The session stays."""
+    """End what runs now: the stream, the call, commands of a person, and everything they started. The session stays."""
 
     by: str
 
@@ -137,6 +144,7 @@ class Ack(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 AnyCommand = (
     SubmitPrompt
+    | Withdraw
     | Interrupt
     | Stop
     | Approve

@@ -3,6 +3,7 @@
 import asyncio
 import os
 import shlex
+from pathlib import Path
 
 from workbench.models.base import ModelError
 from workbench.protocol import events as e
@@ -67,7 +68,10 @@ async def _act(session: Session) -> EndSession | None:
 
 
 async def run_shell(session: Session, command: RunShell) -> None:
-    """A person's own command, in the person's own shell and environment. Its output is shown and kept."""
+    """A person's own command, in the person's own shell and environment. Its output is shown and kept.
+
+    Cancelling ends it with everything it started; where the session is not about to end, what it printed is told.
+    """
     session.context.outputs.mkdir(mode=0o700, parents=True, exist_ok=True)
     path = session.context.outputs / f"shell-{command.id[-40:].replace('/', '-')}.txt"
     shell = os.environ.get("SHELL") or "/bin/sh"
@@ -77,13 +81,23 @@ async def run_shell(session: Session, command: RunShell) -> None:
         running = await launcher.start(
             Spec(command=line, cwd=session.context.workspace, output=path, env=launcher.environment())
         )
+        code = None
         try:
-            ended = await running.wait()
+            code = (await running.wait()).exit_code
+        except asyncio.CancelledError:
+            if session.stopping:
+                raise
         finally:
             await running.end()
-        output, code = path.read_bytes()[-SHOWN_OUTPUT:].decode("utf-8", "replace"), ended.exit_code
+        output = await asyncio.to_thread(_end_of, path)
     except (OSError, ValueError) as error:
         output, code = f"could not be started: {error}", 127
     session.emit(
         e.ShellRan(command=command.command, output=output, exit_code=code, by=command.by, path=str(path)), sync=True
     )
+
+
+def _end_of(path: Path) -> str:
+    with path.open("rb") as file:
+        file.seek(max(0, path.stat().st_size - SHOWN_OUTPUT))
+        return file.read().decode("utf-8", "replace")

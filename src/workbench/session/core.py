@@ -137,6 +137,12 @@ class Session:
         self._waiting.append(command)
         self._prompted.set()
 
+    def withdraw(self, prompt: str, by: str) -> bool:
+        """Takes back the queued words of that id; False where they are on their way already."""
+        left = [words for words in self._waiting if (words.id, words.by) != (prompt, by)]
+        found, self._waiting = len(left) < len(self._waiting), left
+        return found
+
     async def prompted(self) -> None:
         """Until something was said that the model has not heard."""
         while not self._waiting:

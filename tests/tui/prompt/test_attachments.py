@@ -158,6 +158,19 @@ def test_a_paste_is_read_whole_wherever_it_is_cut():
         assert [one.key for one in messages if isinstance(one, Key)] == ["a", "b", "up", "f9", "c"], cut
 
 
+def test_an_escape_alone_is_told_long_before_a_person_would_notice(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.delenv("ESCDELAY", raising=False)
+    parser = PasteParser()
+    began = time.monotonic()
+    assert list(parser.feed("\x1b")) == []
+    keys: list[Key] = []
+    while not keys:
+        time.sleep(parser.patience)
+        keys = [one for one in parser.tick() if isinstance(one, Key)]
+    assert [one.key for one in keys] == ["escape"]
+    assert time.monotonic() - began < 0.09
+
+
 def test_ten_megabytes_are_read_in_a_moment():
     data = "\x1b[200~" + "0123456789abcde\n" * 650_000 + "\x1b[201~"
     parser = PasteParser()

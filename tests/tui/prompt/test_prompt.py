@@ -10,7 +10,7 @@ from textual.events import Paste
 from support.prompt_bench import NotingClient, bench, press, say, until
 from support.screens import text_of
 from workbench.protocol import events as e
-from workbench.protocol.commands import RunShell, SubmitPrompt
+from workbench.protocol.commands import Interrupt, RunShell, SubmitPrompt, Withdraw
 from workbench.protocol.result import Result
 from workbench.tui.widgets.history import KEPT, Entry, History
 
@@ -152,6 +152,42 @@ def test_while_the_agent_works_prompts_queue_until_they_are_delivered():
     asyncio.run(body())
 
 
+def test_a_queued_prompt_is_taken_back_to_be_changed():
+    async def body():
+        client = NotingClient()
+        async with bench(client) as (app, pilot):
+            app.happens(e.RequestStarted(turn=1, model="m"))
+            await press(pilot, *"use bf16", "enter", *"and log it", "enter")
+            await until(pilot, lambda: "queued  and log it" in text_of(app) and "↑ takes it back" in text_of(app))
+            await press(pilot, "up")
+            await until(pilot, lambda: app.prompt.text == "and log it")
+            taken, sent = client.sent[-1], client.sent[-2]
+            assert isinstance(taken, Withdraw)
+            assert (taken.prompt, taken.by) == (sent.id, sent.by)
+            await until(pilot, lambda: "queued  and" not in text_of(app))
+            assert "queued  use bf16" in text_of(app)
+            await press(pilot, *" too", "enter")
+            await until(pilot, lambda: "queued  and log it too" in text_of(app))
+
+    asyncio.run(body())
+
+
+def test_what_the_agent_has_already_is_not_taken_back():
+    async def body():
+        client = NotingClient()
+        async with bench(client) as (app, pilot):
+            app.happens(e.RequestStarted(turn=1, model="m"))
+            await press(pilot, *"use bf16", "enter")
+            await until(pilot, lambda: "queued  use bf16" in text_of(app))
+            client.refuse = "it is on its way to the agent already"
+            await pilot.click("Waiting")
+            await until(pilot, lambda: "on its way to the agent" in text_of(app))
+            assert app.prompt.text == ""
+            assert "queued  use bf16" in text_of(app)
+
+    asyncio.run(body())
+
+
 def test_the_order_of_prompts_holds_while_the_host_is_slow():
     async def body():
         client = NotingClient()
@@ -188,6 +224,18 @@ def test_history_lasts_across_sessions_and_is_the_users_alone(state_home: Path):
     asyncio.run(body())
     mode = (state_home / "mlwb" / "history.jsonl").stat().st_mode
     assert stat.S_IMODE(mode) == 0o600
+
+
+def test_prompts_that_come_fast_are_kept_in_their_order(state_home: Path):
+    words = [f"prompt {at}" for at in range(30)]
+
+    async def body():
+        async with bench(NotingClient()) as (_, pilot):
+            await press(pilot, *[key for one in words for key in (*one, "enter")])
+            await until(pilot, lambda: len(History_of(state_home).entries) == len(words))
+
+    asyncio.run(body())
+    assert [entry.text for entry in History_of(state_home).entries] == words
 
 
 def test_what_is_typed_searches_the_history_and_comes_back_as_the_draft():
@@ -235,7 +283,7 @@ def test_the_file_stays_bounded_and_broken_lines_are_passed_over(tmp_path: Path)
     path = tmp_path / "history.jsonl"
     path.write_bytes(b"\xff\xfe\n{broken\n" + b"".join(b'{"text":"%d"}\n' % n for n in range(KEPT + 200)))
     history = History(path)
-    history.load()
+    history.before(history.read())
     assert len(history.entries) == KEPT
     assert history.entries[-1].text == str(KEPT + 199)
     history.save(Entry("new"))
@@ -256,7 +304,7 @@ def test_many_programs_may_write_the_history_at_once(tmp_path: Path):
 
     asyncio.run(body())
     history = History(path)
-    history.load()
+    history.before(history.read())
     assert sorted(entry.text for entry in history.entries) == sorted(f"{n}-{i}" for n in range(8) for i in range(20))
 
 
@@ -349,6 +397,23 @@ def test_an_exclamation_mark_runs_a_command_of_the_persons_own():
     asyncio.run(body())
 
 
+def test_escape_stops_a_command_of_the_persons_own():
+    async def body():
+        client = NotingClient()
+        async with bench(client) as (app, pilot):
+            await press(pilot, *"!sleep 9", "enter")
+            await until(pilot, lambda: "running !sleep 9" in text_of(app) and "esc stops it" in text_of(app))
+            await press(pilot, "escape")
+            await until(pilot, lambda: isinstance(client.sent[-1], Interrupt))
+            assert app.escapes == 0
+            app.happens(e.ShellRan(command="sleep 9", output="", exit_code=None, by="me"))
+            await until(pilot, lambda: "sleep 9" not in text_of(app))
+            await press(pilot, "escape")
+            assert app.escapes == 1
+
+    asyncio.run(body())
+
+
 def test_escape_reaches_the_app_while_nothing_is_open():
     async def body():
         async with bench(NotingClient()) as (app, pilot):
@@ -366,5 +431,5 @@ def test_escape_reaches_the_app_while_nothing_is_open():
 
 def History_of(state: Path) -> History:  # noqa: N802
     history = History(state / "mlwb" / "history.jsonl")
-    history.load()
+    history.before(history.read())
     return history

@@ -21,16 +21,19 @@ class Entry(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class History:
-    """The prompts of all sessions, oldest first. `load` and `save` touch the disk: call them from a thread."""
+    """The prompts of all sessions, oldest first. `read` and `save` touch the disk: call them from a thread."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self.entries: list[Entry] = []
 
-    def load(self) -> None:
-        """Reads what earlier sessions left; lines that make no sense are passed over; no file is an empty one."""
-        added = self.entries
-        self.entries = [*_tail(self._path), *added][-KEPT:]
+    def read(self) -> list[Entry]:
+        """What earlier sessions left; lines that make no sense are passed over; no file is an empty one."""
+        return _tail(self._path)
+
+    def before(self, entries: list[Entry]) -> None:
+        """ENTRIES are older than those that were added."""
+        self.entries = [*entries, *self.entries][-KEPT:]
 
     def add(self, entry: Entry) -> bool:
         """Takes ENTRY as the newest, unless it is what the newest says; whether it is to be saved."""

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from textual import events, on
 from textual.app import ComposeResult
@@ -11,7 +11,7 @@ from textual.widgets import Static
 
 from workbench import places
 from workbench.protocol import events as e
-from workbench.protocol.commands import RunShell, SubmitPrompt
+from workbench.protocol.commands import Interrupt, RunShell
 from workbench.protocol.state import SessionState
 from workbench.tui.safe import content
 from workbench.tui.view import View
@@ -22,7 +22,8 @@ from workbench.tui.widgets.completion_source import Completing
 from workbench.tui.widgets.history import Entry, History, Recall
 from workbench.tui.widgets.prompt_cards import Cards
 from workbench.tui.widgets.prompt_editor import Editor
-from workbench.tui.widgets.prompt_sending import Outbox
+from workbench.tui.widgets.prompt_sending import Outbox, Queued
+from workbench.tui.widgets.prompt_waiting import Waiting
 
 _STILL = ("idle", "ended")
 _IDLE_HINTS = "ctrl+j newline"
@@ -41,7 +42,6 @@ class Prompt(View, Vertical):
         #mark { width: 3; padding-left: 1; color: $agent; text-style: bold; }
         #mark.-shell { color: $warning; }
         #entry Editor { width: 1fr; padding-right: 1; }
-        #queued { height: auto; max-height: 3; padding-left: 3; color: $muted; display: none; }
         #told { height: auto; max-height: 3; padding-left: 3; color: $muted; display: none; }
         #told.-error { color: $error; }
     }
@@ -61,12 +61,14 @@ class Prompt(View, Vertical):
         self._confirmed = ""  # the huge prompt that enter was pressed for once
         self._told: str | None = None  # what was typed when something was told
         self._draft = Attachments()
-        self._queue: list[str] = []  # what the line of queued prompts shows
+        self._shells: list[str] = []  # commands of one's own that run
+        self._waiting = Waiting()
+        self._disk = asyncio.Lock()  # the history is read before it is written, and written in the order of prompts
 
     def compose(self) -> ComposeResult:
-        """Cards, two lines that show when they have something to say, the list of completions, and the editor."""
+        """Cards, lines that show when they have something to say, the list of completions, and the editor."""
         yield self.cards
-        yield Static(id="queued")
+        yield self._waiting
         yield Static(id="told")
         yield self.completing.popup
         with Horizontal(id="entry"):
@@ -76,7 +78,7 @@ class Prompt(View, Vertical):
     def on_mount(self) -> None:
         """Earlier prompts are read beside the first frame."""
         self.editor.on_key_first, self.editor.on_submit, self.editor.on_leave = self._key, self._submit, self._leave
-        self.run_worker(asyncio.to_thread(self.history.load), exit_on_error=False)
+        self.run_worker(self._load(), exit_on_error=False)
 
     # --- for the rest of the screen ------------------------------------------------------------------------
 
@@ -115,6 +117,8 @@ class Prompt(View, Vertical):
         for envelope in news:
             if isinstance(envelope.event, e.PromptSubmitted):
                 self._outbox.came_back(envelope.event.text)
+            elif isinstance(envelope.event, e.ShellRan):
+                self._shell_ended(envelope.event.command)
             elif isinstance(envelope.event, e.SessionEnded):
                 self._ended()
         self.editor.set_hints(_IDLE_HINTS if state.phase in _STILL else f"esc stops · {_IDLE_HINTS}")
@@ -125,19 +129,39 @@ class Prompt(View, Vertical):
         if self._outbox.queued:
             self._outbox.queued.clear()
             self.tell("the session ended before it took what was queued; ↑ brings it back")
+        self._shells.clear()
+
+    @property
+    def _queued(self) -> list[Queued]:
+        """Prompts that wait: for the agent, or for a session. One that is idle takes them at once."""
+        return self._outbox.queued if self._state.phase not in _STILL or not self._state.session else []
 
     def _show_queue(self) -> None:
-        waiting = self._outbox.queued if self._state.phase not in _STILL or not self._state.session else []
-        if waiting == self._queue:
-            return
-        self._queue = list(waiting)
-        line = self.query_one("#queued", Static)
-        line.display = bool(waiting)
-        if waiting:
-            shown = [f"queued  {' '.join(text[:500].split())}" for text in waiting[-3:]]
-            room = max(20, self.size.width - 4)
-            line.update(content("\n".join(one if len(one) <= room else f"{one[: room - 1]}…" for one in shown),
-                                newlines=True))  # fmt: skip
+        self._waiting.show(self._shells, [one.typed for one in self._queued])
+
+    def _take_back(self) -> bool:
+        """Brings the newest queued prompt back into the empty editor; whether there is one."""
+        if not (self.editor.empty and self._queued and self._state.session):
+            return False
+        self.run_worker(self._taken_back(), group="take back", exclusive=True, exit_on_error=False)
+        return True
+
+    async def _taken_back(self) -> None:
+        words, error = await self._outbox.take_back()
+        if words is None:
+            self.tell(error)
+        elif self.editor.empty:
+            self.editor.set_text(words.typed, words.attachments)
+            self.tell("taken back: enter queues it again, ctrl+c drops it")
+        else:  # something was typed meanwhile
+            self.editor.write(f"{words.text}\n")
+        self._show_queue()
+
+    @on(Waiting.Pressed)
+    def _queue_clicked(self, event: Waiting.Pressed) -> None:
+        event.stop()
+        self.editor.focus(scroll_visible=False)
+        self._take_back()
 
     @on(Cards.Told)
     def _card_told(self, event: Cards.Told) -> None:
@@ -145,7 +169,7 @@ class Prompt(View, Vertical):
 
     @on(Cards.Replied)
     def _replied(self, event: Cards.Replied) -> None:
-        self._send_prompt(event.text, event.text, Attachments())
+        self._send_prompt(Queued(event.text, event.text))
 
     def on_descendant_focus(self) -> None:
         """The cards answer to the keys of the editor."""
@@ -162,7 +186,9 @@ class Prompt(View, Vertical):
         """What a key of the editor does before it edits: completes, answers a card, clears."""
         if self.completing.key(event.key, allowed=self._recall is None):
             return True
-        return self.cards.key(event) or (event.key == "ctrl+c" and self._clear())
+        if self.cards.key(event):
+            return True
+        return (event.key == "ctrl+c" and self._clear()) or (event.key == "escape" and self._stop_shells())
 
     def _clear(self) -> bool:
         """Empties the editor, which undo takes back; whether there was something."""
@@ -208,7 +234,7 @@ class Prompt(View, Vertical):
     def _leave(self, up: bool) -> None:
         """Up and down beyond the text walk through earlier prompts."""
         if self._recall is None or self.editor.text != self._recalled:
-            if not up:
+            if not up or self._take_back():
                 return
             self._recalled, self._draft = self.editor.text, self.editor.attachments
             self._recall = Recall(self.history.entries, self._recalled)
@@ -241,7 +267,7 @@ class Prompt(View, Vertical):
             self._emptied(typed)
             question.answer(text.strip())
         else:
-            self._send_prompt(typed, text.strip(), self.editor.attachments)
+            self._send_prompt(Queued(typed, text.strip(), self.editor.attachments))
 
     def _run_slash(self, typed: str, name: str, words: str) -> None:
         command = slash.find(name)
@@ -261,19 +287,33 @@ class Prompt(View, Vertical):
             self.run_worker(self._send_shell(typed, command, attachments), exit_on_error=False)
 
     async def _send_shell(self, typed: str, command: str, attachments: Attachments) -> None:
+        self._shells.append(command)
+        self._show_queue()
         if error := await self._outbox.send(lambda id_, by: RunShell(id=id_, command=command, by=by)):
+            self._shell_ended(command)
             self._put_back(typed, attachments, error)
+            self._show_queue()
 
-    def _send_prompt(self, typed: str, text: str, attachments: Attachments) -> None:
-        blocks = attachments.content(typed)
-        self._emptied(typed)
-        self.run_worker(self._deliver(typed, text, blocks, attachments), exit_on_error=False)
+    def _shell_ended(self, command: str) -> None:
+        if command in self._shells:
+            self._shells.remove(command)
 
-    async def _deliver(self, typed: str, text: str, blocks: tuple[dict[str, Any], ...], kept: Attachments) -> None:
-        sending = self._outbox.prompt(text, lambda id_, by: SubmitPrompt(id=id_, text=text, by=by, content=blocks))
+    def _stop_shells(self) -> bool:
+        """Stops one's own commands while the agent is still; whether there are any. While it works, Esc stops all."""
+        if not self._shells or self._state.phase not in _STILL:
+            return False
+        self.run_worker(self._outbox.send(lambda id_, by: Interrupt(id=id_, by=by)), exit_on_error=False)
+        return True
+
+    def _send_prompt(self, words: Queued) -> None:
+        self._emptied(words.typed)
+        self.run_worker(self._deliver(words), exit_on_error=False)
+
+    async def _deliver(self, words: Queued) -> None:
+        sending = self._outbox.prompt(words)
         self.call_later(self._show_queue)
         if error := await sending:
-            self._put_back(typed, kept, error)
+            self._put_back(words.typed, words.attachments, error)
         self._show_queue()
 
     def _emptied(self, typed: str) -> Attachments:
@@ -298,8 +338,13 @@ class Prompt(View, Vertical):
         if self.history.add(entry):
             self.run_worker(self._save(entry), exit_on_error=False)
 
+    async def _load(self) -> None:
+        async with self._disk:
+            self.history.before(await asyncio.to_thread(self.history.read))
+
     async def _save(self, entry: Entry) -> None:
-        try:
-            await asyncio.to_thread(self.history.save, entry)
-        except OSError as error:
-            self.tell(f"prompts are not kept for other sessions: {error.strerror or error}")
+        async with self._disk:
+            try:
+                await asyncio.to_thread(self.history.save, entry)
+            except OSError as error:
+                self.tell(f"prompts are not kept for other sessions: {error.strerror or error}")

@@ -9,6 +9,7 @@ import select
 import sys
 from collections.abc import Iterable, Iterator
 
+from textual._time import get_time
 from textual._xterm_parser import XTermParser
 from textual.driver import Driver
 from textual.events import Paste
@@ -16,6 +17,10 @@ from textual.message import Message
 
 BEGIN, END = "\x1b[200~", "\x1b[201~"
 _READ = 65_536  # bytes
+# An escape that nothing follows so soon is the key: as long as a terminal takes between the bytes of one sequence, and
+# short enough to stop the agent at once. ESCDELAY, in milliseconds, says otherwise.
+_ESCAPE_S = 0.04
+_POLL_S = 0.1  # how long the reader waits before it looks whether the app has left
 
 
 class PasteParser(XTermParser):
@@ -29,7 +34,7 @@ class PasteParser(XTermParser):
     def feed(self, data: str) -> Iterable[Message]:
         """Messages that DATA completes; no data is the end of all."""
         if not data:
-            yield from super().feed(data)
+            yield from self._keys(data)
         while data:
             if self._pasted is not None:
                 text, end, data = (self._rest + data).partition(END)
@@ -42,7 +47,17 @@ class PasteParser(XTermParser):
             else:
                 before, self._rest = _but_a_beginning(before)
             if before:
-                yield from super().feed(before)
+                yield from self._keys(before)
+
+    def _keys(self, data: str) -> Iterator[Message]:
+        yield from super().feed(data)
+        if self._timeout_time is not None and "ESCDELAY" not in os.environ:
+            self._timeout_time = min(self._timeout_time, get_time() + _ESCAPE_S)
+
+    @property
+    def patience(self) -> float:
+        """Seconds until `tick` may have something to say, `_POLL_S` at most."""
+        return _POLL_S if self._timeout_time is None else min(_POLL_S, max(0.0, self._timeout_time - get_time()))
 
     def _take(self, text: str, whole: bool) -> Iterator[Message]:
         assert self._pasted is not None
@@ -77,7 +92,7 @@ def driver() -> type[Driver] | None:
             parser = PasteParser(self._debug)
             decode = codecs.getincrementaldecoder("utf-8")("replace").decode
             while not self.exit_event.is_set():
-                if select.select([self.fileno], [], [], 0.1)[0]:
+                if select.select([self.fileno], [], [], parser.patience)[0]:
                     data = os.read(self.fileno, _READ)
                     if not data:  # the terminal is gone; the app is told by a signal
                         self.exit_event.wait(0.1)

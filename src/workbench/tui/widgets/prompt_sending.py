@@ -1,14 +1,27 @@
-"""What leaves the prompt: commands in the order they were given, and prompts that wait for their turn."""
+"""What leaves the prompt: commands in the order they were given, and what is on its way since."""
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import Any
 
 from textual.widget import Widget
 
-from workbench.protocol.commands import AnyCommand
+from workbench.protocol.commands import AnyCommand, SubmitPrompt, Withdraw
+from workbench.tui.widgets.attachments import Attachments
 
 NO_SESSION = "not sent: no session is open here"
+
+
+@dataclass
+class Queued:
+    """A prompt that was sent: as it was TYPED, with its attachments, and the words that went."""
+
+    typed: str
+    text: str
+    attachments: Attachments = field(default_factory=Attachments)
+    id: str = ""
+    by: str = ""
 
 
 class Outbox:
@@ -18,7 +31,7 @@ class Outbox:
         self._owner = owner
         self._turn = asyncio.Lock()
         self._count = 0
-        self.queued: list[str] = []
+        self.queued: list[Queued] = []
 
     async def send(self, make: Callable[[str, str], AnyCommand]) -> str:
         """Sends what MAKE gives for a command's id and the person's name; why it was not taken, empty if it was."""
@@ -35,17 +48,35 @@ class Outbox:
                 return f"not sent: {error or type(error).__name__}"
         return "" if ack.ok else ack.error or "not taken"
 
-    async def prompt(self, text: str, make: Callable[[str, str], AnyCommand]) -> str:
-        """Like `send`, with TEXT among the queued until it comes back."""
-        self.queued.append(text)
-        if error := await self.send(make):
-            self.came_back(text)
+    async def prompt(self, words: Queued) -> str:
+        """Sends WORDS, which are among the queued until they come back; why they were not taken, empty if they were."""
+
+        def made(id_: str, by: str) -> AnyCommand:
+            words.id, words.by = id_, by
+            return SubmitPrompt(id=id_, text=words.text, by=by, content=words.attachments.content(words.typed))
+
+        self.queued.append(words)
+        if error := await self.send(made):
+            self._drop(words)
         return error
 
     def came_back(self, text: str) -> None:
-        """TEXT is on its way to the model, or was refused."""
-        if text in self.queued:
-            self.queued.remove(text)
+        """TEXT is on its way to the model."""
+        if found := next((words for words in self.queued if words.text == text), None):
+            self.queued.remove(found)
+
+    async def take_back(self) -> tuple[Queued | None, str]:
+        """The newest of the queued, which is not delivered now; or why there is none."""
+        if not self.queued:
+            return None, "nothing is queued"
+        words = self.queued[-1]
+        if error := await self.send(lambda id_, by: Withdraw(id=id_, prompt=words.id, by=words.by)):
+            return None, error
+        self._drop(words)
+        return words, ""
+
+    def _drop(self, words: Queued) -> None:
+        self.queued = [one for one in self.queued if one is not words]
 
 
 def _person(app: Any) -> str:
