@@ -4,7 +4,7 @@ import random
 import statistics
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from journal import _event
 from measure import environment, figure, mlwb, scratch
@@ -56,17 +56,31 @@ def echoes(terminal: Terminal) -> list[float]:
     return times
 
 
-def opened(session: str, word: str, work: Path, env: dict[str, str]) -> tuple[float, float, list[float]]:
-    """(seconds until WORD, its last, is shown; megabytes; echoes while an answer streams) of SESSION, opened."""
+class Opened(NamedTuple):
+    """A session that was opened: seconds until its last word stood there, megabytes then and at most, echoes."""
+
+    shown: float
+    memory: float
+    peak: float
+    echoes: list[float]
+
+
+def peak(terminal: Terminal) -> float:
+    """Megabytes that the program and what it started ever had in memory, each at its own most (Linux)."""
+    status = (Path(f"/proc/{one.pid}/status").read_text() for one in terminal.tree())
+    return sum(int(text.partition("VmHWM:")[2].split()[0]) * 1024 / 1e6 for text in status)
+
+
+def opened(session: str, word: str, work: Path, env: dict[str, str]) -> Opened:
+    """Opens SESSION, waits until WORD, its last, is shown, and types while an answer streams."""
     with Terminal(mlwb("--resume", session), env=env, cwd=work) as terminal:
         terminal.wait(READY)
         shown = terminal.wait(word, 60) - terminal.began
         terminal.quiet(3)
-        memory = terminal.memory()
+        memory, most = terminal.memory(), peak(terminal)
         terminal.write(b"say much\r")
         terminal.wait("flat", 30)
-        times = echoes(terminal)
-        return shown, memory, times
+        return Opened(shown, memory, most, echoes(terminal))
 
 
 def main() -> None:
@@ -78,14 +92,15 @@ def main() -> None:
         short = opened(session, END, work, env)
         lengthened(folder, EVENTS)
         long = opened(session, "another seed", work, env)
-    p95 = statistics.quantiles(long[2], n=20)[-1]
+    p95 = statistics.quantiles(long.echoes, n=20)[-1]
     figure(
         "workbench: key to screen at p95, streaming into 100,000 events", p95, "ms", 30, "a short session",
-        short_p95_ms=statistics.quantiles(short[2], n=20)[-1], median_ms=statistics.median(long[2]),
+        short_p95_ms=statistics.quantiles(short.echoes, n=20)[-1], median_ms=statistics.median(long.echoes),
     )  # fmt: skip
     figure(
-        "workbench: memory of a session of 100,000 events", long[1] / short[1], "x", 1.5, "an almost empty one",
-        mb=long[1], short_mb=short[1], opened_s=long[0], short_opened_s=short[0],
+        "workbench: memory of a session of 100,000 events", long.memory / short.memory, "x", 1.5,
+        "an almost empty one", mb=long.memory, short_mb=short.memory, peak_mb=long.peak, short_peak_mb=short.peak,
+        opened_s=long.shown, short_opened_s=short.shown,
     )  # fmt: skip
 
 
