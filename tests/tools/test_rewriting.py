@@ -116,11 +116,14 @@ def test_a_link_stays_and_its_target_changes(session, tmp_path):
     assert names(tmp_path / "d") == ["real"]
 
 
-def test_other_hard_links_are_mentioned_and_keep_their_text(session, tmp_path):
+@pytest.mark.parametrize("call", [("Edit", {"old_string": "a", "new_string": "b"}), ("Write", {"content": "b\n"})])
+def test_a_file_with_a_second_name_is_not_written(session, tmp_path, call):
+    tool, more = call
     path = given(session, tmp_path / "a", "a\n")
     os.link(path, tmp_path / "b")
-    assert "1 other hard link" in session.text("Edit", file_path="a", old_string="a", new_string="b")
-    assert ((tmp_path / "a").read_text(), (tmp_path / "b").read_text()) == ("b\n", "a\n")
+    assert "a has 2 names (hard links)" in session.error(tool, file_path="a", **more)
+    assert ((tmp_path / "a").read_text(), (tmp_path / "b").read_text()) == ("a\n", "a\n")
+    assert names(tmp_path) == ["a", "b"]
 
 
 # --- when writing fails --------------------------------------------------------------------------------------

@@ -11,7 +11,7 @@ import msgspec
 import pytest
 
 from support.tool_calls import Session
-from workbench.tools import search
+from workbench.tools import beneath, search
 from workbench.tools.ignore import VCS
 from workbench.tools.walk import walk
 
@@ -288,7 +288,8 @@ def test_ignore_rules_are_read_as_ripgrep_reads_them(tmp_path, start):
     hidden = [f"--glob=!{name}" for name in VCS]
     command = ["rg", "--no-config", "--files", "--hidden", "--no-require-git", "--no-ignore-global", *hidden, "./"]
     listed = subprocess.run(command, cwd=base, stdin=subprocess.DEVNULL, capture_output=True, encoding="utf-8").stdout
-    assert sorted(walk(str(base))) == sorted(line.removeprefix("./") for line in listed.splitlines())
+    with beneath.holding(str(base)) as held:
+        assert sorted(walk(str(base), held)) == sorted(line.removeprefix("./") for line in listed.splitlines())
 
 
 @pytest.mark.parametrize("engine", ENGINES)

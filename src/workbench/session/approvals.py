@@ -2,8 +2,8 @@
 
 import asyncio
 import hashlib
+import os
 import secrets
-import stat
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from workbench.protocol import events as e
 from workbench.protocol.blocks import DisplayBlock
 from workbench.protocol.commands import Approve
 from workbench.session.core import Session
-from workbench.tools import diffs, registry
+from workbench.tools import diffs, files, registry
 from workbench.tools.base import Context, ToolError
 
 DECISIONS = ("once", "session", "always", "no")
@@ -105,7 +105,7 @@ def preview(tool: str, given: Any, context: Context) -> tuple[DisplayBlock, ...]
     if tool not in ("Write", "Edit", "MultiEdit"):
         return ()
     path = context.absolute(given.file_path)
-    before = _before(path)
+    before = _before(context.reached(path))
     if before is None:
         return ()
     after = given.content if tool == "Write" else before
@@ -118,9 +118,7 @@ def preview(tool: str, given: Any, context: Context) -> tuple[DisplayBlock, ...]
 def _before(path: Path) -> str | None:
     """What the file at PATH holds; nothing where there is none, None where it is too large or no plain file."""
     try:
-        found = path.stat()
-        if not stat.S_ISREG(found.st_mode) or found.st_size > PREVIEWED:
-            return None
-        return path.read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        return ""
+        with files.opened(path, str(path)) as (fd, found):
+            return None if found.st_size > PREVIEWED else files.read(fd, PREVIEWED).decode("utf-8", "replace")
+    except ToolError:
+        return "" if not os.path.lexists(path) else None

@@ -60,7 +60,7 @@ async def _one(session: Session, turn: int, call: dict[str, Any]) -> None:
     except ToolError as error:
         return _answer_error(session, call, str(error))
     needs = tool.needs(given, str(session.context.cwd))
-    verdict = session.gate.judge(name, needs, str(session.context.cwd))
+    verdict = _judge(session, name, needs)
     by, note = None, ""
     if verdict.verdict == "ask" and session.ask is not None:
         answer = await _asked(session, call, tool, given, needs, verdict)
@@ -71,7 +71,7 @@ async def _one(session: Session, turn: int, call: dict[str, Any]) -> None:
             call, note = {**call, "input": answer.input}, _changed(answer)
             given = registry.decode(tool, answer.input)
             needs = tool.needs(given, str(session.context.cwd))
-            verdict = session.gate.judge(name, needs, str(session.context.cwd))
+            verdict = _judge(session, name, needs)
             if verdict.verdict == "deny":
                 return _deny(session, call, verdict, tool.target(given))
     elif verdict.verdict != "allow":
@@ -90,6 +90,13 @@ async def _one(session: Session, turn: int, call: dict[str, Any]) -> None:
     )
     await _run(session, turn, call, tool, given, needs, note)
     return None
+
+
+def _judge(session: Session, tool: str, needs: tuple[Need, ...]) -> Verdict:
+    """The gate's word; the paths that it saw are the ones that the tool opens."""
+    verdict = session.gate.judge(tool, needs, str(session.context.cwd))
+    session.context.judged = session.gate.reached
+    return verdict
 
 
 def _changed(answer: Approve) -> str:

@@ -8,6 +8,8 @@ from workbench.protocol import events as e
 from workbench.protocol.result import Usage
 from workbench.session.core import Session
 from workbench.session.tally import answer_text
+from workbench.tools import files
+from workbench.tools.base import ToolError
 
 # The part of the window that prompt and answer may fill before the history is compacted.
 FULL = 0.9
@@ -104,8 +106,8 @@ def _files(session: Session) -> list[str]:
     parts = []
     for path in session.context.files.paths()[-FILES_IN_HAND:]:
         try:
-            text = path.read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError):
+            text = files.load(path, str(path)).data.decode()
+        except (ToolError, UnicodeDecodeError):
             continue
         cut = f"\n… ({len(text):,} characters in all)" if len(text) > FILE_CHARS else ""
         parts.append(f'<file-in-hand path="{path}">\n{text[:FILE_CHARS]}{cut}\n</file-in-hand>')

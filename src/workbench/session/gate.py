@@ -1,26 +1,70 @@
 """The one place where a verdict is asked for, before any tool runs, in every mode and frontend."""
 
+from collections.abc import Mapping
+from pathlib import Path
+
 import msgspec
 
 from workbench.permissions.decide import decide
-from workbench.permissions.paths import secret_path
+from workbench.permissions.paths import Places, secret_path
 from workbench.permissions.rules import RuleError, parse_rule
-from workbench.permissions.types import Call, Need, Policy, Reads, Verdict, World
+from workbench.permissions.types import Call, Need, Policy, Reads, Runs, Stat, Verdict, World
 from workbench.protocol.names import Mode, lower
 
 
+class _Once:
+    """A world in which nothing changes any more once it was looked at."""
+
+    def __init__(self, world: World) -> None:
+        self._stats: dict[str, Stat | None] = {}
+        self._links: dict[str, str | None] = {}
+        self._world = world
+        self.listdir = world.listdir
+
+    def lstat(self, path: str) -> Stat | None:
+        """The file at PATH when it was first asked for."""
+        if path not in self._stats:
+            self._stats[path] = self._world.lstat(path)
+        return self._stats[path]
+
+    def readlink(self, path: str) -> str | None:
+        """Where the link at PATH pointed then."""
+        if path not in self._links:
+            self._links[path] = self._world.readlink(path)
+        return self._links[path]
+
+    def git_config(self, folder: str) -> Mapping[str, str]:
+        """The settings that hold in FOLDER."""
+        return self._world.git_config(folder)
+
+
 class Gate:
-    """Holds the policy of a session. The mode can be lowered while it runs, never raised."""
+    """Holds the policy of a session. The mode can be lowered while it runs, never raised.
+
+    `reached`: where the paths of the call that was judged last lead, as the verdict saw them. Its tool opens these.
+    """
 
     def __init__(self, policy: Policy, world: World) -> None:
         self.policy = policy
         self._world = world
+        self.reached: dict[str, str] = {}
         self._withholds = any(rule.startswith("Read") for rule in policy.rules.deny)
 
     def judge(self, tool: str, needs: tuple[Need, ...], cwd: str) -> Verdict:
         """The verdict on a call. What goes wrong while deciding is a deny."""
+        world = _Once(self._world)
+        verdict = self._decide(Call(tool=tool, needs=needs, cwd=cwd), world)
+        self.reached = {}
+        if verdict.verdict != "deny":
+            places = Places(world, self.policy.home)
+            self.reached = {
+                str(Path(need.path)): places.locate(need.path, cwd).real for need in needs if not isinstance(need, Runs)
+            }
+        return verdict
+
+    def _decide(self, call: Call, world: World) -> Verdict:
         try:
-            return decide(Call(tool=tool, needs=needs, cwd=cwd), self.policy, self._world)
+            return decide(call, self.policy, world)
         except Exception as error:  # fail closed, whatever it is
             return Verdict(verdict="deny", reason=f"the gate failed on this call: {error!r}")
 
@@ -28,7 +72,8 @@ class Gate:
         """Whether a tool that looks through a folder may name the file at PATH: no deny rule withholds it."""
         if not self._withholds:
             return True
-        return self.judge("Read", (Reads(path),), self.policy.workspace).verdict != "deny"
+        call = Call(tool="Read", needs=(Reads(path),), cwd=self.policy.workspace)
+        return self._decide(call, self._world).verdict != "deny"
 
     def may_search(self, path: str) -> bool:
         """Whether such a tool may show what the file at PATH holds: it is no secret either."""

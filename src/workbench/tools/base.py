@@ -74,6 +74,7 @@ class Context:
         self.workspace = workspace
         self.roots = roots  # the workspace and added folders
         self.cwd = workspace  # Bash's working directory; `cd` moves it
+        self.judged: dict[str, str] = {}  # of the call at hand: a path as it was given -> where the gate saw it lead
         self.outputs = outputs  # folder for outputs too long to show; Read may open it
         self.launcher = launcher
         self.files = FileLedger()
@@ -90,6 +91,11 @@ class Context:
     def absolute(self, path: str) -> Path:
         """PATH as the model gave it, made absolute against the working directory; `~` is the home. Links stay."""
         return Path(absolute(path, str(self.cwd)))
+
+    def reached(self, path: Path) -> Path:
+        """Where the absolute PATH leads: what the gate judged, so that a link changed since then leads nowhere."""
+        judged = self.judged.get(str(path))
+        return Path(os.path.realpath(path) if judged is None else judged)
 
     def shown(self, path: Path) -> str:
         """PATH as the model may give it back: relative to the working directory where inside, else absolute."""

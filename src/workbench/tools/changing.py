@@ -25,11 +25,11 @@ class Target(msgspec.Struct, frozen=True):
 def target(context: Context, given: str) -> Target:
     """The file GIVEN as it is now. Raises ToolError where it is no text file, was not read, or changed since."""
     named = context.absolute(given)
-    path, shown = files.resolve(named), context.shown(named)
+    path, shown = context.reached(named), context.shown(named)
     if given.endswith("/"):
         raise ToolError(f"{shown}/ names a folder, not a file.")
     if not os.path.lexists(path):
-        return Target(path, shown)
+        return Target(path, shown)  # `files.replace` finds out if that changes
     source = files.load(path, shown)
     if source.data or context.files.get(path):
         _check_seen(context, source, shown)
@@ -106,17 +106,10 @@ def store(context: Context, given: Target, text: str, said: Callable[[diffs.Chan
         return Outcome(content=text_content(f"{given.shown} has exactly this text already."), summary="no change")
     context.files.saw(given.path, files.replace(given.path, data, given.shown, old.stat if old else None))
     change = diffs.compare(given.text.shown, text.replace("\r\n", "\n"))
-    notes = [said(change), diffs.snippet(change) if old else "", _links(old), given.text.note]
+    notes = [said(change), diffs.snippet(change) if old else "", given.text.note]
     return Outcome(
         content=text_content("\n".join(note for note in notes if note)),
         display=[diffs.block(given.shown, change, context.put_blob, created=old is None)],
         summary=f"+{change.added} -{change.removed}" if old else f"created, {len(lines_of(text))} lines",
         changed=[str(given.path)],
     )
-
-
-def _links(old: files.Source | None) -> str:
-    if old is None or old.stat.st_nlink < 2:
-        return ""
-    others = old.stat.st_nlink - 1
-    return f"Mind: the file had {others} other hard link(s); they keep the old text and are a separate file now."

@@ -1,7 +1,7 @@
 """Opening, reading and replacing files: without waiting for anybody, and all or nothing.
 
-Every path here is resolved first (`resolve`); what is opened then is never a link, so that the file which was looked
-at is the file that is read or replaced.
+Every path here is resolved: the one that the gate judged (`Context.reached`). It is opened beneath folders that are
+held open, and no part of it may have become a link since (`beneath`).
 """
 
 import contextlib
@@ -17,6 +17,7 @@ from pathlib import Path
 
 import msgspec
 
+from workbench.tools import beneath
 from workbench.tools.base import ToolError
 from workbench.tools.ledger import Seen
 
@@ -32,7 +33,7 @@ _REASONS = {
     errno.EROFS: "the file system is read-only",
     errno.EACCES: "the permissions of the file or its folder forbid it",
     errno.EPERM: "the system forbids it (immutable, or owned by someone else)",
-    errno.ELOOP: "it is a link that leads back to itself, or was replaced by a link just now",
+    errno.ELOOP: "a part of its path is a link that leads back to itself, or became a link since the call was judged",
     errno.ENAMETOOLONG: "the name is too long",
     errno.ENOTDIR: "a part of the path is a file, not a folder",
     errno.EBUSY: "it is a mount point or otherwise held by the system",
@@ -57,11 +58,6 @@ def digest(data: bytes) -> bytes:
     return hashlib.blake2b(data, digest_size=16).digest()
 
 
-def resolve(path: Path) -> Path:
-    """PATH with links followed, as far as it exists."""
-    return Path(os.path.realpath(path))
-
-
 def refused(error: OSError, doing: str, shown: str) -> ToolError:
     """ERROR, said to the model: "Cannot write x: …"."""
     reason = _REASONS.get(error.errno or 0) or (error.strerror or str(error))
@@ -73,34 +69,59 @@ def inspect(path: Path, shown: str) -> os.stat_result:
 
     Raises ToolError for anything else: missing (with the nearest names), a folder, a pipe, a device.
     """
+    with _folder_of(path, shown) as folder:
+        return _inspect(folder, path, shown)
+
+
+@contextlib.contextmanager
+def _folder_of(path: Path, shown: str) -> Iterator[int]:
+    """The folder of the resolved PATH, held open. Raises ToolError."""
     try:
-        state = path.lstat()
+        folder = beneath.hold(str(path.parent))
     except FileNotFoundError:
-        raise ToolError(f"{shown} does not exist.{_nearest(path)}") from None
+        raise ToolError(f"{shown} does not exist.{_nearest(path, None)}") from None
+    except OSError as error:
+        raise refused(error, "open", shown) from None
+    try:
+        yield folder
+    finally:
+        os.close(folder)
+
+
+def _inspect(folder: int, path: Path, shown: str) -> os.stat_result:
+    try:
+        state = os.stat(path.name or ".", dir_fd=folder, follow_symlinks=False)
+    except FileNotFoundError:
+        raise ToolError(f"{shown} does not exist.{_nearest(path, folder)}") from None
     except OSError as error:
         raise refused(error, "open", shown) from None
     if stat.S_ISDIR(state.st_mode):
         raise ToolError(f"{shown} is a folder. Use LS to list it, or Glob and Grep to search it.")
     if stat.S_ISLNK(state.st_mode):
-        raise ToolError(f"{shown} is a link that leads back to itself.")
+        raise ToolError(f"Cannot open {shown}: {_REASONS[errno.ELOOP]}.")
     if not stat.S_ISREG(state.st_mode):
-        kind = (
-            "a named pipe"
-            if stat.S_ISFIFO(state.st_mode)
-            else "a socket"
-            if stat.S_ISSOCK(state.st_mode)
-            else "a device"
+        raise ToolError(
+            f"{shown} is {_kind(state.st_mode)}, not a file: it is not opened, as that could wait for ever."
         )
-        raise ToolError(f"{shown} is {kind}, not a file: it is not opened, as that could wait for ever.")
     return state
 
 
-def is_folder(path: Path, shown: str) -> bool:
-    """Whether PATH, links followed, is a folder. Raises ToolError where there is nothing, or nothing to be seen."""
+def _kind(mode: int) -> str:
+    return "a named pipe" if stat.S_ISFIFO(mode) else "a socket" if stat.S_ISSOCK(mode) else "a device"
+
+
+def hold_folder(path: Path, shown: str) -> int | None:
+    """A descriptor of the folder at the resolved PATH, to be closed; None where it is no folder.
+
+    Raises ToolError where there is nothing, or nothing to be seen.
+    """
     try:
-        return stat.S_ISDIR(path.stat().st_mode)
+        return beneath.hold(str(path))
+    except NotADirectoryError:
+        return None
     except FileNotFoundError:
-        raise ToolError(f"{shown} does not exist.{_nearest(path)}") from None
+        with _folder_of(path, shown) as folder:
+            raise ToolError(f"{shown} does not exist.{_nearest(path, folder)}") from None
     except OSError as error:
         raise refused(error, "open", shown) from None
 
@@ -108,11 +129,12 @@ def is_folder(path: Path, shown: str) -> bool:
 @contextlib.contextmanager
 def opened(path: Path, shown: str) -> Iterator[tuple[int, os.stat_result]]:
     """The regular file at the resolved PATH, open for reading, and its state. Never waits. Raises ToolError."""
-    inspect(path, shown)  # before opening: to open a device can have effects
-    try:
-        fd = os.open(path, _READ)
-    except OSError as error:
-        raise refused(error, "open", shown) from None
+    with _folder_of(path, shown) as folder:
+        _inspect(folder, path, shown)  # before opening: to open a device can have effects
+        try:
+            fd = beneath.open_at(folder, path.name, _READ)
+        except OSError as error:
+            raise refused(error, "open", shown) from None
     try:
         state = os.fstat(fd)
         if not stat.S_ISREG(state.st_mode):
@@ -147,22 +169,20 @@ def replace(path: Path, data: bytes, shown: str, old: os.stat_result | None) -> 
     """Puts DATA at the resolved PATH, whole or not at all; what was there stays until the last moment.
 
     OLD is the state of the file that DATA replaces: mode, owner and extended attributes are taken over, and a file that
-    was changed since then is not replaced. None: PATH must not exist yet; missing folders are made. Raises ToolError.
+    was changed since then, or has a second name, is not replaced. None: PATH must not exist yet; missing folders are
+    made. Raises ToolError.
     """
-    if old is not None and not os.access(path, os.W_OK) and not os.statvfs(path.parent).f_flag & os.ST_RDONLY:
-        raise ToolError(f"Cannot write {shown}: the file is write-protected (mode {stat.S_IMODE(old.st_mode):04o}).")
-    made: list[Path] = []
+    made: list[str] = []
     try:
-        made = _make_folders(path.parent)
-        folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        folder, made = beneath.make_folders(str(path.parent))
         try:
-            return _swap(folder, path, data, shown, old)
+            if old is not None:
+                _check_writable(folder, path.name, shown, old)
+            return _swap(folder, path.name, data, shown, old)
         finally:
             os.close(folder)
     except (OSError, ToolError) as error:
-        for created in reversed(made):
-            with contextlib.suppress(OSError):
-                created.rmdir()
+        beneath.unmake(made)
         raise (refused(error, "write", shown) if isinstance(error, OSError) else error) from None
 
 
@@ -176,17 +196,17 @@ def size(count: int) -> str:
     return f"{number:.1f} TB"
 
 
-def _make_folders(folder: Path) -> list[Path]:
-    missing = []
-    while not folder.exists():
-        missing.append(folder)
-        folder = folder.parent
-    for part in reversed(missing):
-        part.mkdir(exist_ok=True)
-    return missing[::-1]
+def _check_writable(folder: int, name: str, shown: str, old: os.stat_result) -> None:
+    if old.st_nlink > 1:
+        raise ToolError(
+            f"{shown} has {old.st_nlink} names (hard links), so it is not changed here: the others would keep the old "
+            f"text, or be changed with it. Make it a file of its own first: cp it to a new name and mv that over it."
+        )
+    if not os.access(name, os.W_OK, dir_fd=folder) and not os.fstatvfs(folder).f_flag & os.ST_RDONLY:
+        raise ToolError(f"Cannot write {shown}: the file is write-protected (mode {stat.S_IMODE(old.st_mode):04o}).")
 
 
-def _swap(folder: int, path: Path, data: bytes, shown: str, old: os.stat_result | None) -> Seen:
+def _swap(folder: int, own: str, data: bytes, shown: str, old: os.stat_result | None) -> Seen:
     name = f".mlwb-{secrets.token_hex(8)}.tmp"
     fd = os.open(name, _NEW, 0o666 if old is None else 0o600, dir_fd=folder)
     try:
@@ -195,24 +215,33 @@ def _swap(folder: int, path: Path, data: bytes, shown: str, old: os.stat_result 
             while rest:
                 rest = rest[os.write(fd, rest) :]
             if old is not None:
-                _take_over(fd, path, old)
+                _take_over(fd, folder, own, old)
             os.fsync(fd)
             written = os.fstat(fd)
         finally:
             os.close(fd)
         if old is None:
-            _place_new(folder, name, path.name, shown)
+            _place_new(folder, name, own, shown)
         else:
             with _swapping:
-                _check_same(folder, path.name, old, shown)
-                os.rename(name, path.name, src_dir_fd=folder, dst_dir_fd=folder)
+                _check_same(folder, own, old, shown)
+                os.rename(name, own, src_dir_fd=folder, dst_dir_fd=folder)
     except BaseException:
         with contextlib.suppress(OSError):
             os.unlink(name, dir_fd=folder)
         raise
     with contextlib.suppress(OSError):  # some network file systems cannot sync a folder
-        os.fsync(folder)
+        _sync(folder)
     return Seen(written.st_mtime_ns, written.st_size, digest(data))
+
+
+def _sync(folder: int) -> None:
+    """FOLDER on the disk: what holds a place cannot be synced itself."""
+    fd = os.open(".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=folder)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
 
 
 def _place_new(folder: int, temporary: str, name: str, shown: str) -> None:
@@ -235,7 +264,7 @@ def _check_same(folder: int, name: str, old: os.stat_result, shown: str) -> None
         raise ToolError(f"{shown} was changed by someone else just now. Nothing was written; read it again.")
 
 
-def _take_over(fd: int, path: Path, old: os.stat_result) -> None:
+def _take_over(fd: int, folder: int, name: str, old: os.stat_result) -> None:
     """Owner, mode and extended attributes (ACLs are among them) of the old file, as far as we may."""
     mine = os.fstat(fd)
     for uid, gid in ((old.st_uid, old.st_gid), (-1, old.st_gid)):
@@ -246,18 +275,28 @@ def _take_over(fd: int, path: Path, old: os.stat_result) -> None:
             break
     if hasattr(os, "listxattr"):
         with contextlib.suppress(OSError):
-            for attribute in os.listxattr(path, follow_symlinks=False):
-                with contextlib.suppress(OSError):
-                    os.setxattr(fd, attribute, os.getxattr(path, attribute, follow_symlinks=False))
+            _copy_attributes(beneath.open_at(folder, name, _READ), fd)
     os.fchmod(fd, stat.S_IMODE(old.st_mode))  # last: a change of owner clears bits
 
 
-def _nearest(path: Path) -> str:
+def _copy_attributes(source: int, fd: int) -> None:
     try:
-        names = os.listdir(path.parent)[:5000]  # noqa: PTH208 - names only
+        for attribute in os.listxattr(source):
+            with contextlib.suppress(OSError):
+                os.setxattr(fd, attribute, os.getxattr(source, attribute))
+    finally:
+        os.close(source)
+
+
+def _nearest(path: Path, folder: int | None) -> str:
+    """What there is near PATH: names in its FOLDER, which is held open, or the folder that exists."""
+    if folder is None:
+        above = next(above for above in path.parents if os.path.isdir(above))  # noqa: PTH112 - never raises
+        return f" The nearest folder that does is {above}."
+    try:
+        with beneath.listing(folder, "") as entries:
+            lower = {entry.name.lower(): entry.name for entry, _ in zip(entries, range(5000), strict=False)}
     except OSError:
-        folder = next(folder for folder in path.parents if os.path.isdir(folder))  # noqa: PTH112 - never raises
-        return f" The nearest folder that does is {folder}."
-    lower = {name.lower(): name for name in names}
+        return ""
     close = difflib.get_close_matches(path.name.lower(), lower, n=3, cutoff=0.6)
     return f" Its folder has {', '.join(lower[name] for name in close)}." if close else ""

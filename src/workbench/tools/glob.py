@@ -1,5 +1,6 @@
 """Glob: paths that match a pattern, newest first."""
 
+import os
 import re
 import threading
 from collections.abc import Callable, Iterable
@@ -15,7 +16,7 @@ from workbench.tools.base import Context, Outcome, ToolError, absolute, encodabl
 from workbench.tools.globs import GlobError, expression, split_base
 from workbench.tools.search import modified
 from workbench.tools.threads import stoppable
-from workbench.tools.walk import walk
+from workbench.tools.walk import Match, walk
 
 _SHOWN = 100
 
@@ -48,16 +49,23 @@ class Glob:
         return await stoppable(lambda stop: _found(context, Path(base), pattern, stop))
 
 
-def _found(context: Context, base: Path, pattern: str, stop: threading.Event) -> Outcome:
-    shown = context.shown(base)
-    if not files.is_folder(base, shown):
+def _found(context: Context, named: Path, pattern: str, stop: threading.Event) -> Outcome:
+    shown = context.shown(named)
+    held = files.hold_folder(context.reached(named), shown)
+    if held is None:
         raise ToolError(f"{shown} is a file, not a folder.")
     try:
         wanted = re.compile(expression(pattern), re.DOTALL).fullmatch
+        return _listed(context, named, held, wanted, stop)
     except (GlobError, re.error) as error:
         raise ToolError(f"The pattern cannot be read: {error}.") from None
+    finally:
+        os.close(held)
+
+
+def _listed(context: Context, base: Path, held: int, wanted: Match, stop: threading.Event) -> Outcome:
     prefix = context.prefix(base)
-    paths: Iterable[str] = walk(str(base), wanted=wanted, links=True, stopped=stop.is_set)
+    paths: Iterable[str] = walk(str(base), held, wanted=wanted, links=True, stopped=stop.is_set)
     if (readable := context.readable) is not None:
         paths = (path for path in paths if readable(f"{base}/{path}"))
     dated = sorted((-modified(f"{base}/{path}"), prefix + path) for path in paths)

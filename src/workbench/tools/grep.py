@@ -1,5 +1,6 @@
 """Grep: lines that match a regular expression."""
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -71,25 +72,29 @@ class Grep:
     async def run(self, given: Any, context: Context, call_id: str, progress: Callable[[str], None]) -> Outcome:
         """Searches."""
         base = Path(absolute(given.path or ".", str(context.cwd)))
-        shown = context.shown(base)
-        single = await finish(_single, base, shown)
-        folder = base.parent if single else base
-        query = search.Query(
-            pattern=given.pattern,
-            mode=given.output_mode,
-            file=base.name if single else "",
-            globs=tuple(words(given.glob or "")),
-            type=given.type or "",
-            ignore_case=given.ignore_case,
-            multiline=given.multiline,
-            before=_lines(given.before, given.around),
-            after=_lines(given.after, given.around),
-            numbers=given.numbers,
-            unignored=not single and (await finish(Scope.around, str(folder))).blind,
-        )
-        printed, cut = await search.run(query, folder)
-        answer = await finish(search.read, query, printed, folder, _namer(context, folder))
-        return _outcome(given, answer, cut)
+        place = await finish(_place, context, base)
+        single = place.file is not None
+        try:
+            query = search.Query(
+                pattern=given.pattern,
+                mode=given.output_mode,
+                file=base.name if single else "",
+                globs=tuple(words(given.glob or "")),
+                type=given.type or "",
+                ignore_case=given.ignore_case,
+                multiline=given.multiline,
+                before=_lines(given.before, given.around),
+                after=_lines(given.after, given.around),
+                numbers=given.numbers,
+                unignored=not single and (await finish(Scope.around, str(place.path))).blind,
+            )
+            printed, cut = await search.run(query, place)
+            answer = await finish(search.read, query, printed, place, _namer(context, place.path))
+            return await finish(_outcome, given, answer, cut)
+        finally:
+            os.close(place.held)
+            if place.file is not None:
+                os.close(place.file)
 
 
 def _namer(context: Context, folder: Path) -> Callable[[str], str | None]:
@@ -103,28 +108,36 @@ def _lines(own: int | None, both: int | None) -> int:
     return own if own is not None else both or 0
 
 
-def _single(base: Path, shown: str) -> bool:
-    """Whether BASE is a file, not a folder. Raises ToolError where it is neither, or binary."""
-    if files.is_folder(base, shown):
-        return False
-    with files.opened(files.resolve(base), shown) as (fd, _):
-        head = files.read(fd, 8192)
+def _place(context: Context, base: Path) -> search.Place:
+    """BASE held open, a file or a folder. Raises ToolError where it is neither, or binary."""
+    shown, real = context.shown(base), context.reached(base)
+    held = files.hold_folder(real, shown)
+    if held is not None:
+        return search.Place(path=base, held=held)
+    with files.opened(real, shown) as (fd, _):
+        head = os.pread(fd, 8192, 0)
         if looks_binary(head) and not marked(head):
             raise ToolError(f"{shown} is a binary file; it is not searched. Use a program made for it, in Bash.")
-    return True
+        held = files.hold_folder(real.parent, shown)
+        assert held is not None
+        return search.Place(path=base.parent, held=held, file=os.dup(fd))
 
 
 def _outcome(given: Any, answer: search.Answer, cut: bool) -> Outcome:
     skipped = given.offset or 0
     wanted = answer.rows[skipped : skipped + given.head_limit if given.head_limit else None]
-    rows, room = [], _PAGE
-    for row in map(encodable, map(answer.show, wanted)):
-        room -= len(row) + 1
+    taken, room = 0, _PAGE
+    for row in wanted:
+        room -= len(encodable(answer.show(row))) + 1
         if room < 0:
             break
-        rows.append(row)
-    left = len(answer.rows) - skipped - len(rows)
-    notes = _notes(given, answer, skipped + len(rows), left, cut)
+        taken += 1
+    true = answer.confirm(wanted[:taken])
+    rows = [encodable(answer.show(row)) for row in true]
+    left = len(answer.rows) - skipped - taken
+    notes = _notes(given, answer, skipped + taken, left, cut)
+    if len(true) < taken:
+        notes.append(f"[{taken - len(true)} rows are of files that were changed or moved meanwhile: search again]")
     return Outcome(
         content=text_content("\n".join([*rows, *notes])),
         display=[Listing(lines=tuple(rows[:_LISTED]), total=max(len(answer.rows) - skipped, 0))],

@@ -12,7 +12,7 @@ import msgspec
 
 from workbench.permissions.types import Need, Reads
 from workbench.protocol.blocks import Listing
-from workbench.tools import files
+from workbench.tools import beneath, files
 from workbench.tools.base import Context, Outcome, ToolError, absolute, encodable, text_content
 from workbench.tools.globs import GlobError
 from workbench.tools.ignore import VCS, Scope
@@ -67,8 +67,6 @@ class _Folder(msgspec.Struct):
 def _listed(given: Any, context: Context, stop: threading.Event) -> Outcome:
     base = Path(absolute(given.path or ".", str(context.cwd)))
     shown = context.shown(base)
-    if not files.is_folder(base, shown):
-        raise ToolError(f"{shown} is a file, not a folder. Use Read.")
     try:
         left_out = Overrides([f"!{glob}" for glob in given.ignore or ()])
     except (GlobError, re.error) as error:
@@ -78,7 +76,13 @@ def _listed(given: Any, context: Context, stop: threading.Event) -> Outcome:
         concealed = context.readable is not None and not context.readable(f"{base}/{path}")
         return concealed or bool(left_out.verdict(path, name, folder))
 
-    tree, count, closed = _gather(str(base), unwanted, stop)
+    held = files.hold_folder(context.reached(base), shown)
+    if held is None:
+        raise ToolError(f"{shown} is a file, not a folder. Use Read.")
+    try:
+        tree, count, closed = _gather(str(base), held, unwanted, stop)
+    finally:
+        os.close(held)
     rows = [f"{base}/".replace("//", "/")]
     room = _PAGE
     for row in map(encodable, _rows(tree, "  ")):
@@ -97,9 +101,9 @@ def _listed(given: Any, context: Context, stop: threading.Event) -> Outcome:
     )
 
 
-def _gather(base: str, left_out: _Test, stop: threading.Event) -> tuple[_Folder, int, bool]:
-    """The tree below BASE, level by level until there are enough entries; how many there were, and whether any folder
-    stayed closed. Raises ToolError where BASE itself cannot be read."""
+def _gather(base: str, held: int, left_out: _Test, stop: threading.Event) -> tuple[_Folder, int, bool]:
+    """The tree below BASE, which HELD holds open, level by level until there are enough entries; how many there were,
+    and whether any folder stayed closed. Raises ToolError where BASE itself cannot be read."""
     tree = _Folder("")
     queue, count, closed = deque([(tree, Scope.around(base))]), 0, False
     while queue:
@@ -108,19 +112,18 @@ def _gather(base: str, left_out: _Test, stop: threading.Event) -> tuple[_Folder,
             folder.closed = closed = True
             continue
         try:
-            with os.scandir(f"{base}/{folder.path}") as listing:
-                entries = sorted(listing, key=lambda entry: entry.name)
+            with beneath.listing(held, folder.path) as listing:
+                entries = sorted((e.name, e.is_dir(follow_symlinks=False), e.is_symlink()) for e in listing)
         except OSError as error:
             if folder is tree:
                 raise ToolError(f"{base} cannot be listed: {error.strerror}.") from None
             folder.closed = closed = True
             continue
         if folder.path:
-            scope = scope.within(f"{base}/{folder.path[:-1]}", frozenset(entry.name for entry in entries))
-        for entry in entries:
-            path = folder.path + entry.name
-            is_folder = entry.is_dir(follow_symlinks=False)
-            if left_out(path, entry.name, is_folder):
+            scope = scope.within(f"{base}/{folder.path[:-1]}", frozenset(name for name, _, _ in entries))
+        for name, is_folder, is_link in entries:
+            path = folder.path + name
+            if left_out(path, name, is_folder):
                 continue
             count += 1
             if count > _ENTRIES:
@@ -128,21 +131,19 @@ def _gather(base: str, left_out: _Test, stop: threading.Event) -> tuple[_Folder,
             if is_folder:
                 inner = _Folder(path + "/")
                 folder.folders[len(folder.rows)] = inner
-                if entry.name in _CLOSED or scope.ignored(f"{base}/{path}", entry.name, True):
+                if name in _CLOSED or scope.ignored(f"{base}/{path}", name, True):
                     inner.closed = closed = True
                 else:
                     queue.append((inner, scope))
-            folder.rows.append(_label(entry))
+            folder.rows.append(_label(held, path, name) if is_link else name)
     return tree, count, closed
 
 
-def _label(entry: "os.DirEntry[str]") -> str:
-    if entry.is_symlink():
-        try:
-            return f"{entry.name} -> {os.readlink(entry.path)}"  # noqa: PTH115 - the entry's own path
-        except OSError:
-            return entry.name
-    return entry.name
+def _label(held: int, path: str, name: str) -> str:
+    try:
+        return f"{name} -> {beneath.link_target(held, path)}"
+    except OSError:
+        return name
 
 
 def _rows(folder: _Folder, indent: str) -> Iterator[str]:

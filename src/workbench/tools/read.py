@@ -62,7 +62,7 @@ class Read:
 
 def _read(given: Any, context: Context, stop: threading.Event) -> Outcome:
     named = context.absolute(given.file_path)
-    path, shown = files.resolve(named), context.shown(named)
+    path, shown = context.reached(named), context.shown(named)
     with files.opened(path, shown) as (fd, state):
         head = os.pread(fd, 8192, 0)
         if images.sniff(head):

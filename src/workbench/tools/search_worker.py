@@ -12,6 +12,7 @@ import sys
 from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
+from workbench.tools import beneath
 from workbench.tools.globs import GlobError, expression
 from workbench.tools.walk import Overrides, walk
 
@@ -79,7 +80,8 @@ def main() -> int:
     """Answers the request in argv[1], a JSON object with the fields of `search.Query`, on the current folder."""
     request = json.loads(sys.argv[1])
     try:
-        found = _Matcher(request).search(_files(request))
+        held = os.open(".", beneath.PLACE)
+        found = _Matcher(request).search(_texts(request, held))
         out = sys.stdout.buffer
         for path, lines, count in found:
             name = os.fsencode(path)
@@ -98,14 +100,17 @@ def main() -> int:
     return 0
 
 
-def _files(request: dict[str, Any]) -> Iterable[str]:
+def _texts(request: dict[str, Any], held: int) -> Iterator[tuple[str, str]]:
+    """The files to search in the folder HELD, and what each says. The one that is asked for is on standard input."""
     if request["file"]:
-        return [request["file"]]
+        text = _text(_drain(0))
+        return iter(() if text is None else ((request["file"], text),))
     kind = request["type"]
     if kind and kind not in TYPES:
         raise ValueError(f"unrecognized file type: {kind}")
     kinds = re.compile(expression(TYPES[kind]), re.DOTALL).fullmatch if kind else None
-    return walk(os.getcwd(), overrides=Overrides(request["globs"]), kinds=kinds)
+    paths = walk(os.getcwd(), held, overrides=Overrides(request["globs"]), kinds=kinds)
+    return ((path, text) for path in paths if (text := _text(_read(held, path))) is not None)
 
 
 class _Matcher:
@@ -126,13 +131,12 @@ class _Matcher:
         # A text without any match has no matching line, unless the pattern looks at the edges of a line itself.
         self.skims = not re.search(r"\\[AzZ]|\(\?<?[!=]", pattern)
 
-    def search(self, files: Iterable[str]) -> Iterator[tuple[str, list[Line], int]]:
+    def search(self, files: Iterable[tuple[str, str]]) -> Iterator[tuple[str, list[Line], int]]:
         """The files that match, their lines, and how many matches they hold."""
         if self.error:
             raise self.error
-        for path in files:
-            text = _load(path)
-            if text is None or (self.skims and not self.find.search(text)):
+        for path, text in files:
+            if self.skims and not self.find.search(text):
                 continue
             lines, count = self._lines(text) if self.multiline else self._by_line(text)
             if count:
@@ -179,9 +183,8 @@ def _bytes(row: str) -> bytes:
     return row.encode("utf-8", "surrogateescape")
 
 
-def _load(path: str) -> str | None:
-    """The file's text, without what follows a late NUL; None for one that is binary or cannot be read."""
-    data = _read(path)
+def _text(data: bytes) -> str | None:
+    """A file's text, without what follows a late NUL; None for one that is binary."""
     if data.startswith((b"\xff\xfe", b"\xfe\xff")):
         return data.decode("utf-16", "replace")
     data = data.removeprefix(b"\xef\xbb\xbf")
@@ -191,12 +194,19 @@ def _load(path: str) -> str | None:
     return (data if nul < 0 else data[:nul]).decode("utf-8", "surrogateescape")
 
 
-def _read(path: str) -> bytes:
-    """The file's bytes; none where it cannot be read."""
+def _read(held: int, path: str) -> bytes:
+    """The bytes of the file at PATH beneath HELD; none where it cannot be read, or a link leads there."""
     try:
-        fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        fd = beneath.open_at(held, path, os.O_RDONLY | os.O_NONBLOCK)
     except OSError:
         return b""
+    try:
+        return _drain(fd)
+    finally:
+        os.close(fd)
+
+
+def _drain(fd: int) -> bytes:
     try:
         parts = [os.read(fd, _CHUNK)]
         while len(parts[-1]) == _CHUNK:
@@ -204,8 +214,6 @@ def _read(path: str) -> bytes:
         return b"".join(parts)
     except OSError:
         return b""
-    finally:
-        os.close(fd)
 
 
 def _to_python(pattern: str) -> str:

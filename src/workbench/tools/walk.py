@@ -7,6 +7,7 @@ import os
 import re
 from collections.abc import Callable, Iterator
 
+from workbench.tools import beneath
 from workbench.tools.globs import expression
 from workbench.tools.ignore import VCS, Scope
 
@@ -36,6 +37,7 @@ class Overrides:
 
 def walk(
     base: str,
+    held: int,
     *,
     wanted: Match | None = None,
     overrides: Overrides | None = None,
@@ -45,34 +47,56 @@ def walk(
 ) -> Iterator[str]:
     """Files below the absolute folder BASE, relative to it, in no order. Links are not followed.
 
-    wanted: matches the relative paths that are asked for. kinds: matches the names of ripgrep's --type. links: name
-    links to files too. Ends early once `stopped` says so.
+    held: a descriptor of BASE; what is listed lies beneath it, whatever becomes a link meanwhile. wanted: matches the
+    relative paths that are asked for. kinds: matches the names of ripgrep's --type. links: name links to files too.
+    Ends early once `stopped` says so.
     """
     prefix = base.rstrip("/") + "/"
     stack = [("", Scope.around(base))]
+    take = _Taking(prefix, wanted, overrides, kinds, links)
     while stack and not stopped():
         folder, scope = stack.pop()
         try:
-            with os.scandir(prefix + folder) as listing:
-                entries = list(listing)
+            with beneath.listing(held, folder) as listing:
+                files, folders = take.sorted_out(folder, scope, list(listing))
         except OSError:
             continue
+        stack += folders
+        yield from files
+
+
+class _Taking:
+    """Which entries of a folder a walk takes."""
+
+    def __init__(
+        self, prefix: str, wanted: Match | None, overrides: Overrides | None, kinds: Match | None, links: bool
+    ) -> None:
+        self._prefix, self._wanted, self._overrides, self._kinds, self._links = prefix, wanted, overrides, kinds, links
+
+    def sorted_out(
+        self, folder: str, scope: Scope, entries: "list[os.DirEntry[str]]"
+    ) -> tuple[list[str], list[tuple[str, Scope]]]:
+        """The files among ENTRIES to name, and the folders to look into with their rules."""
         if folder:
-            scope = scope.within(prefix + folder[:-1], frozenset(e.name for e in entries if e.name[0] == "."))
+            names = frozenset(entry.name for entry in entries if entry.name[0] == ".")
+            scope = scope.within(self._prefix + folder[:-1], names)
+        files, folders = [], []
         for entry in entries:
             name = entry.name
             path = folder + name
             if entry.is_dir(follow_symlinks=False):
-                if name not in VCS and not _left_out(prefix, path, name, True, scope, overrides):
-                    stack.append((path + "/", scope))
-            elif wanted is not None and not wanted(path):
+                if name not in VCS and not _left_out(self._prefix, path, name, True, scope, self._overrides):
+                    folders.append((path + "/", scope))
+            elif self._wanted is not None and not self._wanted(path):
                 continue
-            elif name not in VCS and (links or not entry.is_symlink()) and _is_file(entry):
-                verdict = overrides.verdict(path, name, False) if overrides else None
+            elif name not in VCS and (self._links or not entry.is_symlink()) and _is_file(entry):
+                verdict = self._overrides.verdict(path, name, False) if self._overrides else None
                 if verdict is None:
-                    verdict = scope.ignored(prefix + path, name, False) or bool(kinds and not kinds(name))
+                    ignored = scope.ignored(self._prefix + path, name, False)
+                    verdict = ignored or bool(self._kinds and not self._kinds(name))
                 if not verdict:
-                    yield path
+                    files.append(path)
+        return files, folders
 
 
 def _left_out(prefix: str, path: str, name: str, folder: bool, scope: Scope, overrides: Overrides | None) -> bool:
