@@ -1,10 +1,12 @@
 """Pastes of many megabytes, read whole: Textual's own reader takes a second for each.
 
-A terminal in bracketed paste mode puts what is pasted between two sequences (xterm, "Bracketed Paste Mode").
+A terminal in bracketed paste mode puts what is pasted between two sequences (xterm, "Bracketed Paste Mode"). What
+else it sends that is no key (a late answer to the program before this one) is left out, not typed into the prompt.
 """
 
 import codecs
 import os
+import re
 import select
 import sys
 from collections.abc import Iterable, Iterator
@@ -12,11 +14,15 @@ from collections.abc import Iterable, Iterator
 from textual._time import get_time
 from textual._xterm_parser import XTermParser
 from textual.driver import Driver
-from textual.events import Paste
+from textual.events import Key, Paste
+from textual.keys import Keys
 from textual.message import Message
 
 BEGIN, END = "\x1b[200~", "\x1b[201~"
 _READ = 65_536  # bytes
+# ECMA-48, 5.4 and 5.6: a whole control string (OSC, DCS, APC…), and a whole control sequence but that of an old mouse.
+_STRING = re.compile(r"\x1b[\]P^_X][^\x07\x1b]*(?:\x07|\x1b\\)")
+_SEQUENCE = re.compile(r"\x1b\[(?!M|<|\?\d+;\d\$y)[0-?]*[ -/]*[@-Z\\-~]")
 # An escape that nothing follows so soon is the key: as long as a terminal takes between the bytes of one sequence, and
 # short enough to stop the agent at once. ESCDELAY, in milliseconds, says otherwise.
 _ESCAPE_S = 0.04
@@ -50,9 +56,16 @@ class PasteParser(XTermParser):
                 yield from self._keys(before)
 
     def _keys(self, data: str) -> Iterator[Message]:
-        yield from super().feed(data)
+        known = _STRING.sub("", data)
+        if known or not data:
+            yield from super().feed(known)
         if self._timeout_time is not None and "ESCDELAY" not in os.environ:
             self._timeout_time = min(self._timeout_time, get_time() + _ESCAPE_S)
+
+    def _sequence_to_key_events(self, sequence: str, alt: bool = False) -> Iterable[Key]:
+        """The keys of SEQUENCE; for one that is whole and no key, one that Textual passes over."""
+        found = list(super()._sequence_to_key_events(sequence, alt))
+        return found or [Key(Keys.Ignore, sequence)] if _SEQUENCE.fullmatch(sequence) else found
 
     @property
     def patience(self) -> float:
