@@ -15,7 +15,7 @@ from workbench.protocol import events as e
 from workbench.protocol.commands import Ack
 from workbench.protocol.fold import apply
 from workbench.protocol.state import SessionState
-from workbench.tui.opening import AgentRow, ModelRow, NotOpenedError, SessionRow
+from workbench.tui.opening import AgentRow, ModelRow, NeighbourRow, NotOpenedError, SessionRow, TurnRow
 from workbench.tui.view import Pane, View
 
 SESSION = "s-aaaaaaaa"
@@ -73,6 +73,9 @@ class FakeOpener:
         self.asked: list[Any] = []
         self.rows: list[SessionRow] = []
         self.done: list[tuple[str, ...]] = []
+        self.phrases: dict[str, tuple[str, ...]] = {}  # session -> what happened in it
+        self.beside: list[NeighbourRow] = []
+        self.prompts: dict[str, list[TurnRow]] = {}
 
     @property
     def client(self) -> FakeClient:
@@ -122,6 +125,26 @@ class FakeOpener:
             raise NotOpenedError("error_usage", f"{session} cannot be removed: the disk is read-only")
         self.done.append(("remove", session))
 
+    async def find(self, prefix: str) -> str:
+        for row in self.rows:
+            if row.id.startswith(prefix):
+                return row.id
+        raise NotOpenedError("error_usage", f"there is no session {prefix!r}")
+
+    async def turns(self, session: str) -> list[TurnRow]:
+        return self.prompts.get(session, [])
+
+    async def fork(self, session: str, seq: int) -> str:
+        self.done.append(("fork", session, str(seq)))
+        return "s-forked00"
+
+    async def happened(self, session: str, after: float, until: float | None = None) -> tuple[str, ...]:
+        self.asked.append(("happened", session, after))
+        return self.phrases.get(session, ())
+
+    async def neighbours(self, session: str) -> list[NeighbourRow]:
+        return self.beside
+
 
 class Seen(View):
     """Keeps what it was shown."""
@@ -158,6 +181,9 @@ class PlainPrompt(Seen, Widget):
         field = Input(placeholder="ask")
         field.cursor_blink = False
         yield field
+
+    def put(self, text: str) -> None:
+        self.query_one(Input).value = text
 
 
 class PlainDiff(Seen, Pane, Static, can_focus=True):

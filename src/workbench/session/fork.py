@@ -36,6 +36,32 @@ class ForkError(Exception):
     """Why a session cannot be forked there; for a person."""
 
 
+class Prompt(msgspec.Struct, frozen=True, kw_only=True):
+    """A person's prompt, before which a session can be forked: its event, the turn it began, when, and its words."""
+
+    seq: int
+    turn: int
+    at: float
+    text: str
+
+
+def prompts(folder: Path) -> list[Prompt]:
+    """The prompts that the talk of the session in FOLDER holds, oldest first. Blocks. Raises ForkError."""
+    found: list[Prompt] = []
+    turn = 0
+    try:
+        with Reader(folder) as journal:
+            for envelope in talk(journal, journal.seq):
+                if isinstance(envelope.event, e.RequestStarted):
+                    turn = envelope.event.turn
+                elif isinstance(envelope.event, e.PromptSubmitted) and is_prompt(envelope.event):
+                    text = envelope.event.text[:_SAID]
+                    found.append(Prompt(seq=envelope.seq, turn=turn + 1, at=envelope.at, text=text))
+    except JournalError as error:
+        raise ForkError(f"session {folder.name} cannot be read: {error}") from None
+    return found
+
+
 def fork(folder: Path, seq: int = 0) -> str:
     """A new session with the talk of the session in FOLDER up to before the prompt of event SEQ (0: all of it).
 

@@ -60,7 +60,7 @@ def new_id(random: Callable[[int], bytes] = os.urandom) -> str:
 
 def list_sessions() -> list[SessionSummary]:
     """All sessions of this user, the newest first."""
-    found = [summary(folder) for folder in _folders()]
+    found = [summary(folder) for folder in folders()]
     return sorted(found, key=lambda one: (one.started, one.id), reverse=True)
 
 
@@ -69,7 +69,7 @@ def find(prefix: str) -> Path:
 
     Raises UnknownSessionError.
     """
-    names = sorted(folder.name for folder in _folders())
+    names = sorted(folder.name for folder in folders())
     found = [name for name in names if prefix and name.startswith((prefix, f"s-{prefix}"))]
     for exact in (prefix, f"s-{prefix}"):
         if exact in found:
@@ -109,7 +109,8 @@ def remove(session: str) -> str:
     return folder.name
 
 
-def _folders() -> list[Path]:
+def folders() -> list[Path]:
+    """The folders of all sessions of this user."""
     try:
         entries = list(os.scandir(places.sessions()))
     except OSError:

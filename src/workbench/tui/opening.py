@@ -60,6 +60,26 @@ class SessionRow(msgspec.Struct, frozen=True, kw_only=True):
     subtype: str | None = None
 
 
+class TurnRow(msgspec.Struct, frozen=True, kw_only=True):
+    """A prompt of a session, before which it can be forked. `seq` names it, `turn` is the turn that it began."""
+
+    seq: int
+    turn: int
+    at: float
+    text: str
+
+
+class NeighbourRow(msgspec.Struct, frozen=True, kw_only=True):
+    """Another live session in the workspace. `changed`: absolute path -> when its agent changed it (Unix seconds)."""
+
+    id: str
+    agent: str = ""
+    title: str = ""
+    user: str = ""
+    pid: int = 0
+    changed: dict[str, float] = {}
+
+
 class Opener(Protocol):
     """Opens sessions and answers what no session knows. What can block runs in a thread of its own."""
 
@@ -93,6 +113,21 @@ class Opener(Protocol):
 
     async def remove(self, session: str) -> None:
         """Deletes a session. Raises NotOpenedError."""
+
+    async def find(self, prefix: str) -> str:
+        """The id of the one session that begins so. Raises NotOpenedError."""
+
+    async def turns(self, session: str) -> list[TurnRow]:
+        """The prompts of a session, oldest first. Raises NotOpenedError."""
+
+    async def fork(self, session: str, seq: int) -> str:
+        """A new session with SESSION's talk up to before the prompt SEQ (0: all of it). Raises NotOpenedError."""
+
+    async def happened(self, session: str, after: float, until: float | None = None) -> tuple[str, ...]:
+        """In phrases, what happened in SESSION after Unix time AFTER, up to UNTIL. Raises NotOpenedError."""
+
+    async def neighbours(self, session: str) -> list[NeighbourRow]:
+        """The other sessions that are live in the workspace beside SESSION, as of now."""
 
 
 class OpeningClient:

@@ -2,6 +2,7 @@
 
 import os
 import sys
+import threading
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, get_args
@@ -9,7 +10,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, get_args
 if TYPE_CHECKING:
     from workbench.host.client import Client
     from workbench.protocol.names import Mode
-    from workbench.tui.opening import AgentRow, ModelRow, SessionRow
+    from workbench.session.fork import Prompt
+    from workbench.session.neighbours import Neighbour, Neighbourhood
+    from workbench.tui.opening import AgentRow, ModelRow, NeighbourRow, SessionRow, TurnRow
 
 T = TypeVar("T")
 FLAGS = ("--agent", "--resume", "--model", "--permission-mode", "--add-dir", "--theme")
@@ -149,6 +152,8 @@ class Opening:
         self._asked, self._env, self._options, self._prompt = asked, env, dict(options or {}), prompt
         self.agent = asked.agent or ("" if asked.resume else _AGENT)
         self.workspace, self.user = workspace, user_name()
+        self._around: tuple[str, Neighbourhood] | None = None
+        self._looking = threading.Lock()
 
     def branch(self) -> str | None:
         """The branch of the workspace."""
@@ -242,14 +247,49 @@ class Opening:
         """Deletes a session."""
         await self._tried(lambda: _removed(session))
 
-    async def _tried(self, work: Callable[[], None]) -> None:
+    async def find(self, prefix: str) -> str:
+        """The id of the one session that begins so."""
+        return await self._tried(lambda: _folder(prefix).name)
+
+    async def turns(self, session: str) -> "list[TurnRow]":
+        """The prompts of a session."""
+        from workbench.tui.opening import TurnRow
+
+        found = await self._tried(lambda: _prompts(session))
+        return [TurnRow(seq=one.seq, turn=one.turn, at=one.at, text=one.text) for one in found]
+
+    async def fork(self, session: str, seq: int) -> str:
+        """A new session with the talk of SESSION up to before the prompt SEQ."""
+        return await self._tried(lambda: _forked(session, seq))
+
+    async def happened(self, session: str, after: float, until: float | None = None) -> tuple[str, ...]:
+        """What happened in SESSION after Unix time AFTER."""
+        return await self._tried(lambda: _happened(session, after, until))
+
+    async def neighbours(self, session: str) -> "list[NeighbourRow]":
+        """Who else is live in this workspace."""
+        from workbench.tui.opening import NeighbourRow
+
+        found = await _in_thread(lambda: self._look(session))
+        return [NeighbourRow(**{name: getattr(one, name) for name in NeighbourRow.__struct_fields__}) for one in found]
+
+    def _look(self, session: str) -> "Sequence[Neighbour]":
+        from workbench.session.neighbours import Neighbourhood
+
+        with self._looking:
+            if self._around is None or self._around[0] != session:
+                self._around = session, Neighbourhood(self.workspace, session)
+            return self._around[1].look()
+
+    async def _tried(self, work: Callable[[], T]) -> T:
+        from workbench.session.fork import ForkError
         from workbench.session.journal import JournalError
         from workbench.session.store import StoreError
         from workbench.tui.opening import NotOpenedError
 
         try:
-            await _in_thread(work)
-        except (StoreError, JournalError) as error:
+            return await _in_thread(work)
+        except (StoreError, JournalError, ForkError) as error:
             raise NotOpenedError("error_usage", str(error)) from None
         except OSError as error:
             raise NotOpenedError("error_usage", f"{error.filename}: {error.strerror}") from None
@@ -300,6 +340,30 @@ def _exported(session: str, path: Path) -> None:
     with Reader(folder) as reader:
         text = "\n\n".join(transcript(reader.read(), Blobs(folder / "blobs")))
     write_whole(path, f"{text}\n".encode())
+
+
+def _folder(prefix: str) -> Path:
+    from workbench.session import store
+
+    return store.find(prefix)
+
+
+def _prompts(session: str) -> "list[Prompt]":
+    from workbench.session.fork import prompts
+
+    return prompts(_folder(session))
+
+
+def _forked(session: str, seq: int) -> str:
+    from workbench.session.fork import fork
+
+    return fork(_folder(session), seq)
+
+
+def _happened(session: str, after: float, until: float | None) -> tuple[str, ...]:
+    from workbench.session.since import happened
+
+    return happened(_folder(session), after, until)
 
 
 def _removed(session: str) -> None:
