@@ -83,7 +83,10 @@ class WorkbenchApp(App[int], inherit_bindings=False):
     # --- opening -------------------------------------------------------------------------------------------
 
     def _new_screen(self) -> MainScreen:
-        """Talk and prompt, without a session."""
+        """Talk and prompt, without a session; they come later where they are not imported yet."""
+        late = [part for part in (self.parts["talk"], self.parts["prompt"]) if isinstance(part, str)]
+        if any(part.partition(":")[0] not in sys.modules for part in late):
+            return MainScreen()
         return MainScreen(self._part("talk"), self._part("prompt"))
 
     def _part(self, name: str) -> Widget:
@@ -92,6 +95,13 @@ class WorkbenchApp(App[int], inherit_bindings=False):
         if widget.id is None:
             widget.id = name
         return widget
+
+    async def _load_views(self) -> None:
+        """Talk and prompt, imported in a thread while the first frame stands."""
+        for part in (self.parts["prompt"], self.parts["talk"]):
+            if isinstance(part, str):
+                await asyncio.to_thread(load, part)
+        await self.main.take(self._part("talk"), self._part("prompt"))
 
     @property
     def main(self) -> MainScreen:
@@ -125,6 +135,8 @@ class WorkbenchApp(App[int], inherit_bindings=False):
         self.run_worker(begin, group=group, exclusive=exclusive, exit_on_error=False)
 
     async def _begin(self) -> None:
+        if self.main.waits:
+            await self._load_views()
         await self._load_panes()
         if self._presenter is None:
             await self.open(self.opener.open)
@@ -172,7 +184,8 @@ class WorkbenchApp(App[int], inherit_bindings=False):
         frame = self.main.frames["talk"]
         for old in self.main.query(FirstRun):
             await old.remove()
-        self.main.talk.display = False
+        if frame.held is not None:
+            frame.held.display = False
         await frame.mount(FirstRun(error))
 
     async def attach(self, client: Client) -> None:

@@ -19,6 +19,7 @@ from workbench.tui.widgets.dock import PANES, TITLES, Dragged, Frame, Splitter
 from workbench.tui.widgets.footer import Footer
 from workbench.tui.widgets.header import Header
 from workbench.tui.widgets.line import Line, Part
+from workbench.tui.widgets.stand_in import StandIn
 from workbench.tui.widgets.strip import Strip, Told
 
 if TYPE_CHECKING:
@@ -38,9 +39,9 @@ class MainScreen(Steady, Screen[None]):
     MainScreen #dock { height: 1fr; }
     """
 
-    def __init__(self, talk: Widget, prompt: Widget) -> None:
+    def __init__(self, talk: Widget | None = None, prompt: Widget | None = None) -> None:
         super().__init__()
-        self.talk, self.prompt = talk, prompt
+        self.talk, self.prompt = talk, prompt or StandIn()
         self.header, self.strip, self.footer = Header("header"), Strip("strip"), Footer("footer")
         self.opening = Line("opening")  # what happened here before, until something is asked
         self.splitter, self.dock = Splitter(), Vertical()
@@ -79,6 +80,24 @@ class MainScreen(Steady, Screen[None]):
     def on_mount(self) -> None:
         """Typing goes to the prompt."""
         self.focus_view("prompt")
+
+    @property
+    def waits(self) -> bool:
+        """Whether talk and prompt are still to come."""
+        return isinstance(self.prompt, StandIn)
+
+    async def take(self, talk: Widget, prompt: Widget) -> None:
+        """TALK and PROMPT in the places that were kept for them; what was typed meanwhile is typed into the prompt."""
+        kept, self.talk, self.prompt = self.prompt, talk, prompt
+        with self.app.batch_update():
+            await self.mount(prompt, after=kept)
+            await self.frames["talk"].hold(talk)
+            await kept.remove()
+        self.show_session(self.bench.state, ())
+        self.focus_view("prompt")
+        if isinstance(kept, StandIn) and self.focused is not None:
+            for event in kept.typed():
+                self.focused.post_message(event)
 
     def _compositor_refresh(self) -> None:
         """Nothing is drawn while the app is starting: Textual would draw, and throw it away."""
@@ -304,11 +323,19 @@ class MainScreen(Steady, Screen[None]):
 
     def on_key(self, event: events.Key) -> None:
         """A key that no widget took, by the keymap."""
+        if isinstance(self.prompt, StandIn):
+            self.prompt.keep(event)
+            return
         found = self.bench.keymap.find(self.focused_view, keys.name_of(event.key, event.character))
         if found is not None:
             event.stop()
             event.prevent_default()
             self.bench.do(found.id)
+
+    def on_paste(self, event: events.Paste) -> None:
+        """What is pasted before there is a prompt waits for it."""
+        if isinstance(self.prompt, StandIn):
+            self.prompt.keep(event)
 
     def on_line_pressed(self, event: Line.Pressed) -> None:
         """A part of the chrome was clicked."""

@@ -24,9 +24,9 @@ from workbench.tui.widgets.prompt_cards import Cards
 from workbench.tui.widgets.prompt_editor import Editor
 from workbench.tui.widgets.prompt_sending import Outbox, Queued
 from workbench.tui.widgets.prompt_waiting import Waiting
+from workbench.tui.widgets.stand_in import HINTS, PLACEHOLDER
 
 _STILL = ("idle", "ended")
-_IDLE_HINTS = "ctrl+j newline"
 _HUGE = 400_000  # characters; a prompt as long as that is sent when asked for twice
 _EDITABLE = 50_000  # characters; longer text comes back as a chip
 _KEPT_PASTES = 32_000  # characters of a prompt's pastes that the history keeps
@@ -46,11 +46,11 @@ class Prompt(View, Vertical):
         #told.-error { color: $error; }
     }
     """
-    PLACEHOLDER: ClassVar[str] = "ask, or /command, @file, !shell"
+    PLACEHOLDER: ClassVar[str] = PLACEHOLDER
 
     def __init__(self) -> None:
         super().__init__(id="prompt")
-        self.editor = Editor(placeholder=self.PLACEHOLDER, hints=_IDLE_HINTS)
+        self.editor = Editor(placeholder=self.PLACEHOLDER, hints=HINTS)
         self.completing = Completing(self, self.editor)
         self.history = History(places.state() / "history.jsonl")
         self._state = SessionState()
@@ -121,7 +121,7 @@ class Prompt(View, Vertical):
                 self._shell_ended(envelope.event.command)
             elif isinstance(envelope.event, e.SessionEnded):
                 self._ended()
-        self.editor.set_hints(_IDLE_HINTS if state.phase in _STILL else f"esc stops · {_IDLE_HINTS}")
+        self.editor.set_hints(HINTS if state.phase in _STILL else f"esc stops · {HINTS}")
         self.cards.show(state, news)
         self._show_queue()
 
