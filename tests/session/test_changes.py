@@ -427,3 +427,20 @@ def test_a_diff_of_much_is_quick():
     started = time.process_time()
     assert len(unified(old, new, "a", "b")) > 60_000
     assert time.process_time() - started < 2
+
+
+def test_a_file_written_again_within_a_moment_is_counted_again(place):
+    for round_ in range(20):
+        place.write("train.py", "a = 1\nb = 2\nc = 4\n" if round_ % 2 else "a = 7\nb = 8\nc = 9\n")
+        assert ("train.py", "modified", *((1, 1) if round_ % 2 else (3, 3))) in place.told()
+        assert len([line for line in place.diff("train.py")[2:] if line[0] == "+"]) == (1 if round_ % 2 else 3)
+
+
+def test_what_git_had_is_asked_for_once(bench):
+    bench.write("train.py", "a\nb\n")
+    bench.repository()
+    bench.begin()
+    bench.write("train.py", "a\nc\n")
+    assert bench.told() == [("train.py", "modified", 1, 1)]
+    (bench.workspace / ".git").rename(bench.folder / "git")
+    assert bench.diff("train.py")[-2:] == ["-b", "+c"]

@@ -11,6 +11,7 @@ import asyncio
 import hashlib
 import os
 import threading
+import time
 from collections.abc import Iterator
 from concurrent.futures import Future
 from pathlib import Path
@@ -18,10 +19,11 @@ from pathlib import Path
 import msgspec
 
 from workbench.protocol.result import FileChange
-from workbench.session.blobs import BlobError, Blobs
+from workbench.session.blobs import Blobs
 from workbench.session.diffs import TEXT_LIMIT, Version, Versions, count, file_diff, lines_of
 from workbench.session.files import write_whole
-from workbench.session.scan import MAX_FILES, Scan, Sign, content_of, git, git_object, sign_of
+from workbench.session.originals import Entry, Originals
+from workbench.session.scan import MAX_FILES, Scan, Sign, content_of, git_object, sign_of
 
 BASELINE = "baseline.msgpack"
 NOTED = "before.msgpack"
@@ -31,15 +33,7 @@ KEPT_BYTES = 32 << 20
 READ_BYTES = 128 << 20  # read at the start at most
 NOTED_LIMIT = 32 << 20  # a file that a tool writes is kept up to this size
 COMPARED_LIMIT = 64 << 20  # a larger file differs when its sign does
-
-
-class Entry(msgspec.Struct, array_like=True):
-    """A file as it was. `digest` is the SHA-256 of its bytes, which a blob may hold; `oid` is git's object of them."""
-
-    sign: Sign
-    digest: str = ""
-    repository: bytes = b""
-    oid: str = ""
+_MOMENT_NS = 2_000_000_000  # the coarsest clock of a file system
 
 
 class Baseline(msgspec.Struct):
@@ -68,7 +62,11 @@ class Changes:
         self._ready: Future[Baseline] = Future()
         self._ready.set_running_or_notify_cancel()  # who waits for it may be cancelled, it may not
         self._noted: dict[bytes, Entry | None] = {}
+        self._originals = Originals(blobs)
         self._told: dict[str, Pair] = {}  # by path as told
+        self._counted: dict[
+            bytes, tuple[Pair, FileChange | None]
+        ] = {}  # as of the last time; None: no change after all
 
     @classmethod
     def begin(cls, workspace: Path, roots: tuple[Path, ...], blobs: Blobs, folder: Path) -> "Changes":
@@ -181,12 +179,20 @@ class Changes:
         if len(pairs) > MAX_CHANGES:
             self._note(f"{len(pairs)} files changed; the first {MAX_CHANGES} are listed")
             del pairs[MAX_CHANGES:]
-        changes = []
-        for pair, content in zip(pairs, self._contents(pairs), strict=True):
-            if change := _change(pair, content, shown(pair.path, baseline.workspace)):
-                self._told[change.path] = pair
-                changes.append(change)
-        return changes
+        counted = {
+            pair.path: counted for pair in pairs if (counted := self._counted.get(pair.path)) and counted[0] == pair
+        }
+        fresh = [pair for pair in pairs if pair.path not in counted]
+        for pair, content in zip(fresh, self._originals.get([pair.before for pair in fresh]), strict=True):
+            counted[pair.path] = (pair, _change(pair, content, shown(pair.path, baseline.workspace)))
+        # What was written a moment ago may be written again without another sign: it is counted anew next time.
+        settled = time.time_ns() - _MOMENT_NS
+        self._counted = {
+            path: one for path, one in counted.items() if not one[0].after or one[0].after.ctime_ns < settled
+        }
+        told = [(pair, change) for pair in pairs if (change := counted[pair.path][1])]
+        self._told |= {change.path: pair for pair, change in told}
+        return [change for _, change in told]
 
     def _versions(self, path: str) -> Versions | None:
         baseline = self._ready.result()
@@ -198,7 +204,7 @@ class Changes:
         pair = Pair(real, told.before if told else self._before(real, baseline), _still_there(real))
         if _same(real, pair.before, pair.after):
             return None
-        before = Version(pair.before.sign.mode, self._contents([pair])[0]) if pair.before else None
+        before = Version(pair.before.sign.mode, self._originals.get([pair.before])[0]) if pair.before else None
         after = Version(pair.after.mode, content_of(real, COMPARED_LIMIT)) if pair.after else None
         return Versions(real, shown(real, baseline.workspace), before, after)
 
@@ -226,29 +232,6 @@ class Changes:
         for path, after in scan.files.items():
             if path not in baseline.files and path not in self._noted:
                 yield Pair(path, None, after)
-
-    def _contents(self, pairs: list[Pair]) -> list[bytes | None]:
-        """What each file held before; None where that is not known, or nothing."""
-        contents: list[bytes | None] = []
-        asked: dict[bytes, list[tuple[int, Entry]]] = {}
-        for place, pair in enumerate(pairs):
-            content = None
-            if pair.before and pair.before.digest:
-                content = self._blob(pair.before.digest)
-            if content is None and pair.before and pair.before.oid and pair.before.sign.size <= TEXT_LIMIT:
-                asked.setdefault(pair.before.repository, []).append((place, pair.before))
-            contents.append(content)
-        for repository, wanted in asked.items():
-            objects = _objects(repository, [entry.oid for _, entry in wanted])
-            for place, entry in wanted:
-                contents[place] = _as_checked_out(objects.get(entry.oid), entry.sign.size)
-        return contents
-
-    def _blob(self, digest: str) -> bytes | None:
-        try:
-            return self._blobs.get(digest)
-        except BlobError:
-            return None
 
 
 def _scan(baseline: Baseline) -> Scan:
@@ -291,28 +274,6 @@ def _same(path: bytes, before: Entry | None, after: Sign | None) -> bool:
     if before.digest:
         return hashlib.sha256(content).hexdigest() == before.digest
     return git_object(content, before.oid) == before.oid
-
-
-def _objects(repository: bytes, oids: list[str]) -> dict[str, bytes]:
-    """Contents of git objects."""
-    output = git(repository, "cat-file", "--batch", stdin="\n".join([*oids, ""]).encode()) or b""
-    found: dict[str, bytes] = {}
-    at = 0
-    while (end := output.find(b"\n", at)) >= 0:
-        oid, *rest = output[at:end].decode("ascii", "replace").split()
-        at = end + 1
-        if len(rest) == 2:
-            found[oid] = output[at : at + int(rest[1])]
-            at += int(rest[1]) + 1
-    return found
-
-
-def _as_checked_out(content: bytes | None, size: int) -> bytes | None:
-    """CONTENT as the file of SIZE bytes held it; None where a filter made something else of it."""
-    if content is None or len(content) == size:
-        return content
-    content = content.replace(b"\n", b"\r\n")
-    return content if len(content) == size else None
 
 
 def shown(path: bytes, workspace: bytes) -> str:

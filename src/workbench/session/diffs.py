@@ -1,14 +1,14 @@
 """Line diffs of two contents, quick on any input: what is too different to compare is one block out, one block in."""
 
 from collections.abc import Iterator
-from difflib import SequenceMatcher
 from typing import NamedTuple
 
+from workbench.session.alignment import blocks
+
 TEXT_LIMIT = 1 << 20  # bytes; a larger file is not compared line by line
-_COMPARED = 4_000_000  # product of differing lines up to which they are aligned
 _CONTEXT = 3
 
-Opcode = tuple[str, int, int, int, int]
+Opcode = tuple[str, int, int, int, int]  # "equal" or "replace", from, to before; from, to after
 
 
 class Version(NamedTuple):
@@ -102,18 +102,14 @@ def _range(start: int, end: int) -> str:
 
 
 def _opcodes(before: list[str], after: list[str]) -> list[Opcode]:
-    most = min(len(before), len(after))
-    head = next((n for n in range(most) if before[n] != after[n]), most)
-    tail = next((n for n in range(most - head) if before[-1 - n] != after[-1 - n]), most - head)
-    a_end, b_end = len(before) - tail, len(after) - tail
-    codes: list[Opcode] = [("equal", 0, head, 0, head)] if head else []
-    if (a_end - head) * (b_end - head) > _COMPARED:
-        codes.append(("replace", head, a_end, head, b_end))
-    else:
-        matcher = SequenceMatcher(None, before[head:a_end], after[head:b_end])
-        codes += [(tag, a + head, i + head, b + head, j + head) for tag, a, i, b, j in matcher.get_opcodes()]
-    if tail:
-        codes.append(("equal", a_end, len(before), b_end, len(after)))
+    codes: list[Opcode] = []
+    a = b = 0
+    for i, j, n in (*blocks(before, after), (len(before), len(after), 0)):
+        if a < i or b < j:
+            codes.append(("replace", a, i, b, j))
+        if n:
+            codes.append(("equal", i, i + n, j, j + n))
+        a, b = i + n, j + n
     return codes
 
 
