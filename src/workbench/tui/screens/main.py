@@ -94,10 +94,10 @@ class MainScreen(Steady, Screen[None]):
             await self.frames["talk"].hold(talk)
             await kept.remove()
         self.show_session(self.bench.state, ())
-        self.focus_view("prompt")
-        if isinstance(kept, StandIn) and self.focused is not None:
-            for event in kept.typed():
-                self.focused.post_message(event)
+        field = next((one for one in prompt.walk_children(Widget, with_self=True) if one.focusable), prompt)
+        self.set_focus(field, scroll_visible=False)  # at once, so that what is typed now comes behind what was kept
+        for event in kept.typed() if isinstance(kept, StandIn) else ():
+            field.post_message(event)
 
     def _compositor_refresh(self) -> None:
         """Nothing is drawn while the app is starting: Textual would draw, and throw it away."""
