@@ -37,7 +37,7 @@ def test_blocks_are_the_same_on_both_sides_and_rise(seed):
     ends = (0, 0)
     for a, b, n in found:
         assert n > 0 and one[a : a + n] == two[b : b + n]
-        assert a >= ends[0] and b >= ends[1] and (a, b) != ends or (a, b) == (0, 0)
+        assert a >= ends[0] and b >= ends[1] and ((a, b) != ends or ends == (0, 0))
         ends = (a + n, b + n)
     kept = sum(n for _, _, n in found)
     best = sum(n for _, _, n in SequenceMatcher(None, one, two, autojunk=False).get_matching_blocks())
