@@ -1,0 +1,95 @@
+"""Tables: CSV as Lightning's CSVLogger, Keras and Ray Tune write it, and DVCLive's tab-separated files."""
+
+import contextlib
+import csv
+from pathlib import Path
+
+from workbench.experiments.readers.base import Batch
+from workbench.experiments.readers.lines import LineReader
+from workbench.experiments.readers.rows import EPOCHS, STEPS, take
+
+
+class Tables:
+    """The format; see `readers.base.Kind`."""
+
+    name = "csv"
+    globs = ("metrics.csv", "progress.csv", "*log*.csv", "*metrics*.csv", "*history*.csv", "results.csv")
+
+    def recognises(self, path: Path) -> bool:
+        """Whether the header names a step or an epoch: a table of anything else is data, not metrics."""
+        with contextlib.suppress(OSError), path.open("rb") as file:
+            names = _cells(file.readline(1 << 16), ",")
+            return not names or any(name.strip().lower() in (*STEPS, *EPOCHS) for name in names)
+        return False
+
+    def open(self, path: Path) -> "TableReader":
+        """A reader from the beginning of PATH."""
+        return TableReader(path, ",")
+
+
+class LiveTables:
+    """DVCLive: `plots/metrics/…/NAME.tsv`, a table of its own for each metric."""
+
+    name = "dvclive"
+    globs = ("*.tsv",)
+
+    def recognises(self, path: Path) -> bool:
+        """Whether it lies where DVCLive writes and its header is a step and the file's own name."""
+        with contextlib.suppress(OSError), path.open("rb") as file:
+            names = _cells(file.readline(1 << 16), "\t")
+            return "metrics" in path.parts and (not names or (names[0] == "step" and names[-1] == path.stem))
+        return False
+
+    def open(self, path: Path) -> "TableReader":
+        """A reader from the beginning of PATH; a metric in a folder is called `folder/name`."""
+        reader = TableReader(path, "\t")
+        parts = path.parts
+        below = len(parts) - 1 - parts[::-1].index("metrics")
+        reader.prefix = "".join(f"{part}/" for part in parts[below + 1 : -1])
+        return reader
+
+
+class TableReader(LineReader):
+    """Reads one table whose first row names the columns. Blank cells are no points.
+
+    When a new key appears, CSVLogger writes the whole file anew: it is read anew, and what was read does not count.
+    """
+
+    kind = "csv"
+
+    def __init__(self, path: Path, separator: str) -> None:
+        super().__init__(path)
+        self.prefix = ""
+        self._separator = separator
+        self._names: list[str] = []
+
+    def begin(self) -> None:
+        """The file starts anew, with a header."""
+        self._names = []
+
+    def line(self, line: bytes, batch: Batch) -> None:
+        """Takes one LINE: the header first, then rows."""
+        cells = _cells(line, self._separator)
+        if not cells:
+            return
+        if not self._names:
+            self._names = [name.strip() for name in cells]
+            return
+        if len(cells) > len(self._names):
+            self.say(batch, "a row has more cells than the header names; the rest of it is passed over")
+        row = {
+            name if name in STEPS else self.prefix + name: cell
+            for name, cell in zip(self._names, cells, strict=False)
+            if cell.strip()
+        }
+        take(row, batch)
+
+
+def _cells(line: bytes, separator: str) -> list[str]:
+    text = line.decode("utf-8-sig", errors="replace").rstrip("\r\n")
+    if not text:
+        return []
+    try:
+        return next(csv.reader([text], delimiter=separator), [])
+    except csv.Error:
+        return []
