@@ -63,7 +63,7 @@ class Neighbourhood:
         for envelope in reader.read(after=seq):
             if isinstance(envelope.event, CallFinished):
                 for path in envelope.event.changed:
-                    neighbour.changed[os.path.join(self._workspace, path)] = envelope.at
+                    neighbour.changed[str(Path(self._workspace) / path)] = envelope.at
         self._known[folder.name] = reader, neighbour, reader.seq
         return neighbour
 

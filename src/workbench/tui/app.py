@@ -6,7 +6,7 @@ import sys
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
-from typing import Any, ClassVar, cast
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from textual.app import App
 from textual.binding import Binding, BindingType
@@ -32,6 +32,10 @@ from workbench.tui.widgets.dock import PANES, load
 from workbench.tui.widgets.footer import STILL
 from workbench.tui.widgets.header import Facts
 from workbench.tui.widgets.prompt_paste import driver
+
+if TYPE_CHECKING:
+    from workbench.tui.panes.talk import Talk
+    from workbench.tui.surroundings import Surroundings
 
 PARTS: Mapping[str, str | type[Widget]] = {
     "talk": "workbench.tui.panes.talk:Talk",
@@ -76,6 +80,7 @@ class WorkbenchApp(App[int], inherit_bindings=False):
         self._failed: set[int] = set()
         self._windows: dict[str, int | None] = {}
         self._escaped = self._quitting = 0.0
+        self.surroundings: Surroundings | None = None  # of the session that is open
         self.touched = time.monotonic()  # when the person last did something
         self.add_mode(self.DEFAULT_MODE, self._new_screen)
         self.wear(theme or self.prefs.theme or DARK)
@@ -159,6 +164,7 @@ class WorkbenchApp(App[int], inherit_bindings=False):
         """Opens a session by OPENING, and shows it; where there is none, says what to do."""
         waiting = self.client if isinstance(self.client, OpeningClient) else OpeningClient(self.state)
         self.client = waiting
+        began = time.time()
         self.main.footer.message = "opening…"
         self.main.chrome()
         garbage.pause()
@@ -170,7 +176,7 @@ class WorkbenchApp(App[int], inherit_bindings=False):
             await self._without(waiting, NotOpenedError("error_during_execution", f"{type(error).__name__}: {error}"))
         else:
             waiting.opened(client)
-            await self.attach(client)
+            await self.attach(client, began)
         finally:
             garbage.settle()
             self.main.footer.message = ""
@@ -181,27 +187,28 @@ class WorkbenchApp(App[int], inherit_bindings=False):
 
         waiting.failed(error)
         self.facts = self.facts._replace(monitor=True)
-        frame = self.main.frames["talk"]
-        for old in self.main.query(FirstRun):
-            await old.remove()
-        if frame.held is not None:
-            frame.held.display = False
-        await frame.mount(FirstRun(error))
+        await FirstRun.stand_in(self.main, error)
 
-    async def attach(self, client: Client) -> None:
-        """Draws CLIENT's session from now on."""
-        self.client = client
+    async def attach(self, client: Client, began: float) -> None:
+        """Draws CLIENT's session from now on; BEGAN is when it was opened, in Unix time."""
+        from workbench.tui.surroundings import Surroundings
+
+        self.client, self.surroundings = client, Surroundings(self)
         self.facts = self.facts._replace(monitor=False)
         self._presenter = Presenter(client, self.present, 1 / self.pace.frames)
         if client.state.session:  # else nothing was received yet, and what is on the screen stays
             self.present(client.state, ())
         self.beside(partial(self._follow, self._presenter), "follow", exclusive=True)
-        self.beside(self._look_up, "facts", exclusive=True)
+        self.beside(partial(self._look_up, began), "facts", exclusive=True)
 
     async def _follow(self, presenter: Presenter) -> None:
         await presenter.follow()
         if presenter is self._presenter and self.state.phase != "ended":
             self.tell("the session's host has let go of this screen; ctrl+o takes a session up again", "warning")
+
+    def on_talk_reference(self, message: "Talk.Reference") -> None:
+        """A reference in the talk was clicked."""
+        self.do("open_reference", message.reference)
 
     async def switch(self, opening: Callable[[], Any]) -> None:
         """Leaves the session and opens another in its place, on a screen of its own."""
@@ -220,9 +227,11 @@ class WorkbenchApp(App[int], inherit_bindings=False):
 
     async def leave(self) -> None:
         """Ends the session's work so that it can be taken up again, and closes its client. Bounded in time."""
-        client, self._presenter = self.client, None
+        client, self._presenter, self.surroundings = self.client, None, None
         if client is None:
             return
+        if self.state.session:
+            prefs.look(self.state.session, time.time())
         stop = Stop(id="stop", reason="signal", by=self.opener.user)
         for ending in (partial(client.send, stop), client.close):
             try:
@@ -230,20 +239,15 @@ class WorkbenchApp(App[int], inherit_bindings=False):
             except Exception as error:  # it ends all the same; its journal is whole
                 self.log(f"leaving: {error!r}")
 
-    async def _look_up(self) -> None:
-        """What the header needs and no session says."""
-        from workbench.tui.screens.sessions import recalled
-
-        main = self.main
-        sessions = [] if main.opening.display or self.state.turns else await self.opener.sessions()
-        main.recall(
-            recalled(sessions, str(self.opener.workspace), self.client.session if self.client else "", time.time())
-        )
+    async def _look_up(self, began: float) -> None:
+        """What the header needs and no session says, and what happened here."""
         rows = await self.opener.models()
         branch = await asyncio.to_thread(self.opener.branch)
         self.facts = self.facts._replace(branch=branch)
         self._windows = {row.id: row.window for row in rows}
         self._refresh_facts()
+        if self.surroundings is not None:
+            await self.surroundings.opened(began)
 
     def _refresh_facts(self) -> None:
         self.facts = self.facts._replace(window=self._windows.get(self.state.model))
@@ -303,6 +307,8 @@ class WorkbenchApp(App[int], inherit_bindings=False):
         from workbench.tui import attention
 
         attention.given(self, news)
+        if self.surroundings is not None:
+            self.surroundings.given(news)
 
     def guarded(self, view: View, state: SessionState, news: Sequence[Envelope]) -> None:
         """Lets VIEW draw; one that fails is told once and left out, the rest goes on."""

@@ -38,21 +38,31 @@ def words(news: Sequence[e.Envelope]) -> str | None:
 def given(app: "WorkbenchApp", news: Sequence[e.Envelope]) -> None:
     """Calls for what NEWS need, where the person looks elsewhere."""
     said = words(news)
-    if said is None or (app.app_focus and time.monotonic() - app.touched < AWAY):
+    if said is None or app.prefs.notify == "off" or (app.app_focus and time.monotonic() - app.touched < AWAY):
         return
-    if sequence := notification(said, os.environ):
+    if app.prefs.notify == "auto" and (sequence := notification(said, os.environ)):
         app.write(sequence)
-    else:
+    if app.prefs.notify == "bell" or not _shown(os.environ):
         app.bell()
 
 
-def notification(said: str, env: Mapping[str, str]) -> str | None:
-    """The escape sequence that shows SAID on the desktop; None where the terminal is not known to take one."""
+def notification(said: str, env: Mapping[str, str]) -> str:
+    """The escape sequence that shows SAID on the desktop; empty where the terminal would print it.
+
+    Terminals ignore a sequence that they do not know. tmux passes it on where its `allow-passthrough` is on.
+    """
     text = safe(said)[:200].replace(";", ",")
-    if env.get("TMUX"):  # it passes none on by default; its bell marks the window
-        return None
-    if env.get("TERM_PROGRAM") in _OSC9:
-        return f"\x1b]9;mlwb: {text}\x07"
-    if env.get("TERM") == "xterm-kitty" or env.get("TERM", "").startswith(("rxvt", "foot")):
+    term = env.get("TERM", "")
+    if term in ("", "dumb", "linux"):
+        return ""
+    if term == "xterm-kitty" or term.startswith(("rxvt", "foot")):
         return f"\x1b]777;notify;mlwb;{text}\x07"
-    return None
+    told = f"\x1b]9;mlwb: {text}\x07"
+    return f"\x1bPtmux;\x1b{told}\x1b\\" if env.get("TMUX") else told
+
+
+def _shown(env: Mapping[str, str]) -> bool:
+    """Whether the terminal is known to show notifications: elsewhere the bell rings as well."""
+    term = env.get("TERM", "")
+    known = env.get("TERM_PROGRAM") in _OSC9 or term == "xterm-kitty" or term.startswith(("rxvt", "foot"))
+    return known and not env.get("TMUX")

@@ -95,7 +95,8 @@ class Chooser(Steady, ModalScreen[str | None]):
     def fill(self) -> None:
         """Draws the rows that the search leaves."""
         options = self.query_one(OptionList)
-        rows = found(self.rows, self.query_one(Input).value)
+        query = self.query_one(Input).value
+        rows = [*self.offered(query), *found(self.rows, query)]
         keep = self.current or self._chosen
         options.clear_options()
         options.add_options(_options(rows))
@@ -103,6 +104,10 @@ class Chooser(Steady, ModalScreen[str | None]):
         at = next((n for n, option in enumerate(options.options) if option.id == keep), None)
         first = next((n for n, option in enumerate(options.options) if not option.disabled), None)
         options.highlighted = at if at is not None and not self.query_one(Input).value else first
+
+    def offered(self, query: str) -> list[Row]:
+        """Rows that QUERY itself makes, before those that it finds."""
+        return []
 
     @property
     def current(self) -> str | None:

@@ -1,11 +1,16 @@
 """What to do where no session could be opened: calm words in the place of the talk."""
 
+from typing import TYPE_CHECKING
+
 from textual.containers import VerticalScroll
 from textual.content import Content
 from textual.widgets import Static
 
 from workbench.tui.opening import NotOpenedError
 from workbench.tui.safe import content
+
+if TYPE_CHECKING:
+    from workbench.tui.screens.main import MainScreen
 
 _HEADS = {
     "error_authentication": "No key yet",
@@ -39,6 +44,15 @@ class FirstRun(VerticalScroll):
 
     def __init__(self, error: NotOpenedError) -> None:
         super().__init__(Static(words(error)), id="first-run")
+
+    @classmethod
+    async def stand_in(cls, main: "MainScreen", error: NotOpenedError) -> None:
+        """Puts ERROR's words in the place of MAIN's talk."""
+        for old in main.query(cls):
+            await old.remove()
+        if main.talk is not None:
+            main.talk.display = False
+        await main.frames["talk"].mount(cls(error))
 
 
 def words(error: NotOpenedError) -> Content:

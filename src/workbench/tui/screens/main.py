@@ -15,7 +15,7 @@ from workbench.protocol.state import SessionState
 from workbench.tui import keys, prefs
 from workbench.tui.screens.steady import Steady
 from workbench.tui.view import View
-from workbench.tui.widgets.dock import PANES, TITLES, Dragged, Frame, Splitter
+from workbench.tui.widgets.dock import PANES, TITLES, WEIGHTS, Dragged, Frame, Splitter
 from workbench.tui.widgets.footer import Footer
 from workbench.tui.widgets.header import Header
 from workbench.tui.widgets.line import Line, Part
@@ -44,6 +44,7 @@ class MainScreen(Steady, Screen[None]):
         self.talk, self.prompt = talk, prompt or StandIn()
         self.header, self.strip, self.footer = Header("header"), Strip("strip"), Footer("footer")
         self.opening = Line("opening")  # what happened here before, until something is asked
+        self._recalled = 0  # the turn at which that was said
         self.splitter, self.dock = Splitter(), Vertical()
         self.frames: dict[str, Frame] = {}  # the talk's, and those of the panes that were ever shown
         self.open: list[str] = []  # docked panes, the one that was taken last at the end
@@ -113,7 +114,7 @@ class MainScreen(Steady, Screen[None]):
     def show_session(self, state: SessionState, news: Sequence[Envelope]) -> None:
         """One batch, to every view that is mounted and to the chrome."""
         with self.app.batch_update():
-            if self.opening.display and state.turns:
+            if self.opening.display and state.turns > self._recalled:
                 self.opening.display = False
             for view in self.views():
                 self.bench.guarded(view, state, news)
@@ -147,8 +148,9 @@ class MainScreen(Steady, Screen[None]):
 
     def recall(self, parts: Sequence[Part]) -> None:
         """One line on what happened in this workspace before."""
+        self._recalled = self.bench.state.turns
         self.opening.put([Part(" "), *parts])
-        self.opening.display = bool(parts) and not self.bench.state.turns
+        self.opening.display = bool(parts)
 
     def _hidden(self) -> list[str]:
         return [view for view in TITLES if view not in self.frames or not self.frames[view].display]
@@ -183,7 +185,7 @@ class MainScreen(Steady, Screen[None]):
         for view, frame in self.frames.items():
             frame.display = view in shown
             if view != "talk":
-                frame.styles.height = f"{p.heights.get(view, 1.0):.3f}fr"
+                frame.styles.height = f"{p.heights.get(view, WEIGHTS[view]):.3f}fr"
         docked = not self.single and len(shown) > 1
         self.splitter.display = docked
         self.dock.display = docked or (self.single and self.current != "talk")
@@ -369,7 +371,7 @@ class MainScreen(Steady, Screen[None]):
         both = above.height + below.height
         upper = min(both - 3, max(3, y - above.y))
         heights = self.bench.prefs.heights
-        weight = heights.get(shown[at - 1], 1.0) + heights.get(frame, 1.0)
+        weight = heights.get(shown[at - 1], WEIGHTS[shown[at - 1]]) + heights.get(frame, WEIGHTS[frame])
         heights[shown[at - 1]] = round(weight * upper / both, 3)
         heights[frame] = round(weight - heights[shown[at - 1]], 3)
 
@@ -378,7 +380,8 @@ class MainScreen(Steady, Screen[None]):
         p = self.bench.prefs
         p.dock = min(0.8, max(0.2, p.dock + dock))
         if self.focused_view in PANES:
-            p.heights[self.focused_view] = min(20.0, max(0.1, p.heights.get(self.focused_view, 1.0) * height))
+            weight = p.heights.get(self.focused_view, WEIGHTS[self.focused_view]) * height
+            p.heights[self.focused_view] = min(20.0, max(0.1, weight))
         prefs.save(p)
         self.place()
 

@@ -2,6 +2,7 @@
 
 from workbench.tui.actions import ACTIONS
 from workbench.tui.keys import Keymap, shown
+from workbench.tui.references import parse
 from workbench.tui.screens.chooser import Chooser, Row
 
 
@@ -13,6 +14,12 @@ class Palette(Chooser):
 
     def __init__(self, keymap: Keymap) -> None:
         super().__init__(rows(keymap))
+
+    def offered(self, query: str) -> list[Row]:
+        """A reference can be opened from here as well."""
+        if not query.startswith(("s-", "r-")) or parse(query) is None:
+            return []
+        return [Row(id=f"open_reference {query.strip()}", label=f"open {query.strip()}")]
 
 
 def rows(keymap: Keymap, grouped: str = "") -> list[Row]:

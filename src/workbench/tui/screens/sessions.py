@@ -101,17 +101,8 @@ def listed(sessions: list[SessionRow], now: float) -> list[Row]:
     ]
 
 
-def recalled(sessions: list[SessionRow], workspace: str, here: str, now: float) -> list[Part]:
-    """One line on this workspace's other sessions: one that is open elsewhere, else what the last one came to."""
-    near = [one for one in sessions if one.workspace == workspace and one.id != here and one.turns]
-    live = [one for one in near if one.state == "live"]
-    if live:
-        others = f" and {len(live) - 1} more" if len(live) > 1 else ""
-        words = f"{live[0].id}{others} at work in this folder as well: {live[0].agent}, {live[0].title or 'no title'}"
-        return [Part("● ", "$warning"), Part(words, "$muted", "sessions")]
-    if not near:
-        return []
-    last = max(near, key=lambda one: one.updated or one.started)
+def recalled(last: SessionRow, now: float) -> list[Part]:
+    """One line on what the session that was LAST at work here came to."""
     end = {None: "was left", "success": "ended well"}.get(last.subtype, str(last.subtype).replace("_", " "))
     cost = "$?" if last.cost_usd is None else f"${last.cost_usd:.2f}"
     said = f"{last.title or last.id}: {end} {ago(now - (last.updated or last.started))} ago, {last.turns} turns, {cost}"

@@ -17,6 +17,8 @@ PANES = {
     "gpu": "workbench.tui.panes.gpu:GpuPane",
     "todo": "workbench.tui.panes.todo:TodoPane",
 }
+# how the dock's height is shared while the person has not moved the lines
+WEIGHTS = {"diff": 2.0, "runs": 1.4, "gpu": 1.0, "todo": 0.8}
 TITLES = {"talk": "talk", "diff": "diff", "runs": "runs", "gpu": "gpu", "todo": "to-do"}
 
 

@@ -14,12 +14,14 @@ _PROVIDER = re.compile(r"claude-([a-z]+)-(\d+)(?:-(\d{1,2}))?(?:-20\d{6})?$")
 
 
 class Facts(NamedTuple):
-    """What the state does not say: the branch now, the model's window in tokens, who sits here, whether it opens."""
+    """What the state does not say: the branch now, the model's window in tokens, who sits here, whether there is no
+    session, and how many others are live in this folder."""
 
     branch: str | None = None
     window: int | None = None
     user: str = ""
     monitor: bool = False
+    others: int = 0
 
 
 class Header(Line):
@@ -44,8 +46,9 @@ def header(state: SessionState, facts: Facts, width: int) -> tuple[list[Part], l
     branch = Part(f"  {facts.branch}", "$muted") if facts.branch else Part("")
     context, cost = Part(_context(state, facts.window), _fullness(state, facts.window)), Part(money(state), "", "cost")
     who = Part(f"  ● {facts.user}", "$muted") if facts.user else Part("")
-    left, right = [agent, model, mode], [branch, context, cost, who, Part(" ")]
-    for part in (who, branch, mode, context, model):
+    beside = Part(f"  ◉ {facts.others + 1} sessions here", "$warning", "sessions") if facts.others else Part("")
+    left, right = [agent, model, mode], [branch, context, cost, beside, who, Part(" ")]
+    for part in (who, branch, mode, context, beside, model):
         if _width(left) + _width(right) + 14 <= width:
             break
         (left if part in left else right).remove(part)
