@@ -76,6 +76,7 @@ class FakeOpener:
         self.phrases: dict[str, tuple[str, ...]] = {}  # session -> what happened in it
         self.beside: list[NeighbourRow] = []
         self.prompts: dict[str, list[TurnRow]] = {}
+        self.tour = None
 
     @property
     def client(self) -> FakeClient:

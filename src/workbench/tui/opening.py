@@ -6,7 +6,7 @@ The screen is drawn before any of this is asked; whoever carries it out imports 
 import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import msgspec
 
@@ -15,6 +15,9 @@ from workbench.protocol.commands import Ack, AnyCommand
 from workbench.protocol.events import Envelope
 from workbench.protocol.queries import AnyPage, AnyQuery
 from workbench.protocol.state import SessionState
+
+if TYPE_CHECKING:
+    from workbench.tui.tour import Tour
 
 
 class NotOpenedError(Exception):
@@ -86,6 +89,7 @@ class Opener(Protocol):
     agent: str
     workspace: Path
     user: str
+    tour: "Tour | None"  # the demo's guide
 
     def branch(self) -> str | None:
         """The branch of the workspace, read from a file."""

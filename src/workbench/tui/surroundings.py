@@ -31,6 +31,9 @@ class Surroundings:
     async def opened(self, began: float) -> None:
         """One line on what happened here; the session was opened at Unix time BEGAN."""
         app = self.app
+        if app.opener.tour is not None:
+            app.opener.tour.begin(app)
+            return
         session = app.client.session if app.client else ""
         sessions = await app.opener.sessions()
         await self.look()
@@ -61,6 +64,9 @@ class Surroundings:
 
     def given(self, news: Sequence[e.Envelope]) -> None:
         """Looks who else is here where NEWS give reason to."""
+        if self.app.opener.tour is not None:
+            self.app.opener.tour.given(self.app, news)
+            return
         wanted = False
         for envelope in news:
             event = envelope.event

@@ -33,6 +33,13 @@ processes, the training and every number are real. It needs no key and no networ
 _RUN = (sys.executable, "-P", "-c", "import sys; from workbench.cli import main; sys.exit(main())", "run")
 _WIDTH = 100
 _MOST_LINES = 30  # shown of one call's output
+_PACE = 60.0  # words a second that the recorded model says on the screen
+# As in task.md, less what a person on the screen is to see asked: the edit.
+_ALLOWED = tuple(f"Bash(python3 {name}.py:*)" for name in ("train", "curve", "evaluate", "report"))
+_ASK = (
+    "The training in this folder stalls: the validation loss goes flat early in every run. Find out why and mend it. "
+    "Measure seeds 0 to 4 before and after, and change nothing else."
+)
 _PASSED_ON = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -50,6 +57,10 @@ def main(args: list[str]) -> int:
     except _UnusableError as error:
         print(f"mlwb demo: {error}", file=sys.stderr)
         return EXIT_CODES["error_usage"]
+    if not given.headless and given.output_format == "text":
+        if sys.stdin.isatty() and sys.stdout.isatty():
+            return _shown(scratch)
+        _say("mlwb demo: the screen needs a terminal; without one this is the demo as --headless prints it")
     if given.output_format == "text":
         _say(f"A recorded session, played against real tools and real training in {scratch}")
     status, result, complaints = _play(scratch, given)
@@ -68,7 +79,11 @@ def main(args: list[str]) -> int:
 
 def _parser() -> ArgumentParser:
     parser = ArgumentParser(prog="mlwb demo", description=_ABOUT)
-    parser.add_argument("--headless", action="store_true", help="without the screen: print what happens")
+    parser.add_argument(
+        "--headless",
+        action="store_true",
+        help="without the screen: print what happens",
+    )
     parser.add_argument(
         "--dir", "--keep", metavar="DIR", type=Path, help="the scratch repository: a new or empty folder"
     )
@@ -127,6 +142,44 @@ def _environment() -> dict[str, str]:
     }
     env["PATH"] = os.pathsep.join(filter(None, (env.get("PATH"), str(Path(sys.executable).parent))))
     return env
+
+
+# --- on the screen -----------------------------------------------------------------------------------------
+
+
+def _shown(scratch: Path) -> int:
+    """The demo in the workbench: the person asks, allows the change, and runs the check. Returns the exit status."""
+    from workbench.protocol.task import Rules
+    from workbench.tui.tour import Tour
+    from workbench.verbs.workbench import Asked, Opening, show
+
+    os.chdir(scratch)
+    env = _environment()
+    os.environ.update(env)  # for the commands of the person as well
+    opening = Opening(
+        Asked(agent="ml-engineer", mode="default"),
+        scratch,
+        env,
+        options={"replay": _source() / "answers.jsonl", "pace": _PACE},
+        given={"rules": Rules(allow=_ALLOWED)},
+        tour=Tour(_ASK, "!python3 check.py"),
+    )
+    status = show(opening)
+    _say("\n".join(_next(scratch)))
+    return status
+
+
+def _next(scratch: Path) -> list[str]:
+    """What to do after the demo."""
+    return [
+        f"The demo's repository, its runs and its report.md lie in {scratch}",
+        "",
+        "Your own work, with a key of the provider's or a server that speaks the Messages API:",
+        "  export ANTHROPIC_API_KEY=…        (or ANTHROPIC_BASE_URL=http://localhost:11434)",
+        "  cd your-repository && mlwb",
+        "",
+        "mlwb doctor tells what works on this machine; mlwb --help lists the rest.",
+    ]
 
 
 # --- the session -------------------------------------------------------------------------------------------

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from workbench.session.fork import Prompt
     from workbench.session.neighbours import Neighbour, Neighbourhood
     from workbench.tui.opening import AgentRow, ModelRow, NeighbourRow, SessionRow, TurnRow
+    from workbench.tui.tour import Tour
 
 T = TypeVar("T")
 FLAGS = ("--agent", "--resume", "--model", "--permission-mode", "--add-dir", "--theme")
@@ -136,7 +137,7 @@ def _here() -> Path:
 class Opening:
     """Opens sessions in this process, and answers what the workbench asks around them.
 
-    OPTIONS are more fields of the sessions' options (a replay); with PROMPT the first session begins to work at once.
+    OPTIONS are more fields of the sessions' options (a replay), GIVEN of a new one's task. TOUR leads through it.
     """
 
     def __init__(
@@ -145,11 +146,13 @@ class Opening:
         workspace: Path,
         env: Mapping[str, str],
         options: Mapping[str, Any] | None = None,
-        prompt: str = "",
+        given: Mapping[str, Any] | None = None,
+        tour: "Tour | None" = None,
     ) -> None:
         from workbench.session.identity import user_name
 
-        self._asked, self._env, self._options, self._prompt = asked, env, dict(options or {}), prompt
+        self._asked, self._env, self._options, self._given = asked, env, dict(options or {}), dict(given or {})
+        self.tour = tour
         self.agent = asked.agent or ("" if asked.resume else _AGENT)
         self.workspace, self.user = workspace, user_name()
         self._around: tuple[str, Neighbourhood] | None = None
@@ -172,13 +175,14 @@ class Opening:
 
         asked = self._asked
         task = Task(
-            prompt=self._prompt,
+            prompt="",
             workspace=str(self.workspace),
             add_dirs=asked.add_dirs,
             agent=agent or self.agent or _AGENT,
             model=model or asked.model,
             permission_mode=asked.mode,
             interactive=True,
+            **self._given,
         )
         client = await self._begun(lambda threaded, options: threaded.start(task, options))
         self.agent = task.agent
@@ -195,7 +199,7 @@ class Opening:
     async def _begun(self, begin: Callable[[Any, Any], Awaitable["Client"]]) -> "Client":
         from workbench.tui.opening import NotOpenedError
 
-        local, threaded = await _in_thread(_hosts)
+        local, threaded = await _in_thread(lambda: _hosts("replay" not in self._options))
         options = local.Options(
             env=dict(self._env), allow_bypass=self._asked.mode == "bypassPermissions", **self._options
         )
@@ -302,10 +306,11 @@ async def _in_thread(work: Callable[[], T]) -> T:
     return await asyncio.to_thread(work)
 
 
-def _hosts() -> Any:
+def _hosts(model: bool) -> Any:
     from workbench.host import local, threaded
 
-    local.begin_imports()
+    if model:  # a recording needs none
+        local.begin_imports()
     return local, threaded
 
 

@@ -146,9 +146,9 @@ class MainScreen(Steady, Screen[None]):
             frame.entitle(name == focused, heading, closes=name != "talk")
         self.strip.show([self._told(view) for view in self._hidden()])
 
-    def recall(self, parts: Sequence[Part]) -> None:
-        """One line on what happened in this workspace before."""
-        self._recalled = self.bench.state.turns
+    def recall(self, parts: Sequence[Part], stays: bool = False) -> None:
+        """One line on what happened in this workspace before, until the next request; where it STAYS, until another."""
+        self._recalled = 1 << 40 if stays else self.bench.state.turns
         self.opening.put([Part(" "), *parts])
         self.opening.display = bool(parts)
 
