@@ -1,0 +1,149 @@
+"""The ledger: one folder a run below `WORKSPACE/.mlwb/runs/`, its record in `run.json`.
+
+A run's record is replaced as a whole, under a lock of that run: a reader sees the old one or the new one. Numbers of
+runs are never used twice, not even after a removal, so that a reference stays one.
+"""
+
+import contextlib
+import fcntl
+import os
+import re
+import secrets
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import msgspec
+
+from workbench.experiments.types import Run
+
+RUNS = Path(".mlwb") / "runs"
+RECORD, OUTPUT = "run.json", "output.log"
+ID = re.compile(r"r-[1-9]\d{0,8}")
+_decoder = msgspec.json.Decoder(Run)
+
+
+class LedgerError(Exception):
+    """No such run, or a record that cannot be read or written; the message says which and why."""
+
+
+class Ledger:
+    """The runs of one workspace. Nothing is created before the first run is."""
+
+    def __init__(self, workspace: Path) -> None:
+        self.workspace = workspace
+        self.folder = workspace / RUNS
+
+    def path(self, run: str) -> Path:
+        """The folder of RUN. Raises LedgerError for what is no run's name: a name never becomes a path by itself."""
+        if not ID.fullmatch(run):
+            raise LedgerError(f"{run!r} is no run; runs are called r-1, r-2, …")
+        return self.folder / run
+
+    def begin(self, make: Callable[[str], Run]) -> Run:
+        """A new run: its number taken, its folder made, the record that MAKE gives for its id written."""
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            with _locked(self.folder / ".lock"):
+                number = self._next()
+                while True:
+                    with contextlib.suppress(FileExistsError):
+                        (self.folder / f"r-{number}").mkdir(mode=0o755)
+                        break
+                    number += 1
+                _replace(self.folder / ".last", f"{number}\n".encode())
+            run = make(f"r-{number}")
+            self._write(run)
+        except OSError as error:
+            raise LedgerError(f"no run can be recorded in {self.folder}: {error.strerror or error}") from None
+        return run
+
+    def _next(self) -> int:
+        numbers = [int(entry.name[2:]) for entry in self.folder.iterdir() if ID.fullmatch(entry.name)]
+        with contextlib.suppress(OSError, ValueError):
+            numbers.append(int((self.folder / ".last").read_text()))
+        return max(numbers, default=0) + 1
+
+    def get(self, run: str) -> Run:
+        """The record of RUN. Raises LedgerError."""
+        path = self.path(run) / RECORD
+        try:
+            return _decoder.decode(path.read_bytes())
+        except FileNotFoundError:
+            raise LedgerError(f"there is no run {run} in {self.folder}; `mlwb exp list` shows them") from None
+        except OSError as error:
+            raise LedgerError(f"{path} cannot be read: {error.strerror or error}") from None
+        except msgspec.DecodeError as error:
+            raise LedgerError(f"{path} is not the record of a run: {error}") from None
+
+    def ids(self) -> list[str]:
+        """The ids of all runs, the oldest first."""
+        try:
+            names = [name for name in os.listdir(self.folder) if ID.fullmatch(name)]  # noqa: PTH208 - names only
+        except OSError:
+            return []
+        return sorted(names, key=lambda name: int(name[2:]))
+
+    def runs(self) -> tuple[list[Run], list[str]]:
+        """All runs, the oldest first, and words about records that cannot be read."""
+        found, problems = [], []
+        for run in self.ids():
+            try:
+                found.append(self.get(run))
+            except LedgerError as error:
+                problems.append(str(error))
+        return found, problems
+
+    def update(self, run: str, change: Callable[[Run], Run]) -> Run:
+        """Replaces the record of RUN by what CHANGE makes of it, no other change lost. Raises LedgerError."""
+        folder = self.path(run)
+        if not folder.is_dir():
+            raise LedgerError(f"there is no run {run} in {self.folder}; `mlwb exp list` shows them")
+        try:
+            with _locked(folder / ".lock"):
+                changed = change(self.get(run))
+                self._write(changed)
+        except OSError as error:
+            raise LedgerError(f"the record of {run} cannot be written: {error.strerror or error}") from None
+        return changed
+
+    def remove(self, run: str) -> None:
+        """Removes RUN with all that is kept of it. Raises LedgerError, also for one that still runs."""
+        if self.get(run).status in ("queued", "running"):
+            raise LedgerError(f"{run} still runs; `mlwb exp stop {run}` first")
+        folder = self.path(run)
+        gone = self.folder / f".gone-{secrets.token_hex(6)}"  # first out of sight, so that no half of it is ever listed
+        try:
+            folder.rename(gone)
+            shutil.rmtree(gone)
+        except OSError as error:
+            raise LedgerError(f"{run} cannot be removed: {error.strerror or error}") from None
+
+    def _write(self, run: Run) -> None:
+        _replace(self.path(run.id) / RECORD, msgspec.json.format(msgspec.json.encode(run), indent=1) + b"\n")
+
+
+def _replace(path: Path, data: bytes) -> None:
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(6)}")
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
+@contextlib.contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    """Alone at PATH among all processes; where the file system knows no locks, alone by luck."""
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    try:
+        with contextlib.suppress(OSError):
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,173 @@
+"""The ledger: numbers that stay, records that are whole, and what is kept of the code."""
+
+import subprocess
+import threading
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from workbench.experiments import code
+from workbench.experiments.ledger import Ledger, LedgerError
+from workbench.experiments.surroundings import seed
+from workbench.experiments.types import Run
+
+
+def make(run: str) -> Run:
+    return Run(id=run, name=run, status="running", argv=("true",), cwd="/", workspace="/", created=1.0)
+
+
+def finish(run: Run) -> Run:
+    return msgspec.structs.replace(run, status="finished", exit_code=0)
+
+
+def test_a_number_is_never_used_twice(tmp_path: Path) -> None:
+    ledger = Ledger(tmp_path)
+    assert [ledger.begin(make).id for _ in range(3)] == ["r-1", "r-2", "r-3"]
+    ledger.update("r-3", finish)
+    ledger.remove("r-3")
+    assert ledger.begin(make).id == "r-4" and ledger.ids() == ["r-1", "r-2", "r-4"]
+
+
+def test_many_begin_at_once_and_none_shares_a_number(tmp_path: Path) -> None:
+    found: list[str] = []
+    threads = [threading.Thread(target=lambda: found.append(Ledger(tmp_path).begin(make).id)) for _ in range(16)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(found, key=lambda run: int(run[2:])) == [f"r-{number}" for number in range(1, 17)]
+
+
+def test_changes_from_many_sides_are_all_kept(tmp_path: Path) -> None:
+    ledger = Ledger(tmp_path)
+    run = ledger.begin(make).id
+
+    def tag(name: str) -> None:
+        Ledger(tmp_path).update(run, lambda old: msgspec.structs.replace(old, tags=(*old.tags, name)))
+
+    threads = [threading.Thread(target=tag, args=(str(number),)) for number in range(12)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(ledger.get(run).tags, key=int) == [str(number) for number in range(12)]
+
+
+def test_a_broken_record_is_told_and_hides_no_other(tmp_path: Path) -> None:
+    ledger = Ledger(tmp_path)
+    ledger.begin(make), ledger.begin(make)
+    (ledger.path("r-1") / "run.json").write_text('{"id": ')
+    runs, problems = ledger.runs()
+    assert [run.id for run in runs] == ["r-2"] and len(problems) == 1 and "r-1" in problems[0]
+
+
+@pytest.mark.parametrize("name", ["../x", "r-0", "r-1/../r-2", "", "r-", "R-1", "r-1\n"])
+def test_a_name_never_becomes_a_path(tmp_path: Path, name: str) -> None:
+    with pytest.raises(LedgerError, match="is no run"):
+        Ledger(tmp_path).get(name)
+
+
+def test_what_runs_is_not_removed_and_nothing_is_made_by_looking(tmp_path: Path) -> None:
+    ledger = Ledger(tmp_path)
+    assert ledger.runs() == ([], []) and not (tmp_path / ".mlwb").exists()
+    ledger.begin(make)
+    with pytest.raises(LedgerError, match="still runs"):
+        ledger.remove("r-1")
+    with pytest.raises(LedgerError, match="there is no run r-7"):
+        ledger.update("r-7", finish)
+
+
+# --- the code of a run ---
+
+
+@pytest.fixture
+def repository(tmp_path: Path) -> Path:
+    folder = tmp_path / "repo"
+    folder.mkdir()
+    for args in (["init", "-q", "-b", "main"], ["config", "user.name", "t"], ["config", "user.email", "t@t"]):
+        subprocess.run(["git", *args], cwd=folder, check=True)
+    (folder / "train.py").write_text("lr = 1\n")
+    (folder / ".gitignore").write_text("*.ckpt\n")
+    subprocess.run("git add -A && git commit -qm one", cwd=folder, shell=True, check=True)
+    return folder
+
+
+def git(folder: Path, *args: str) -> str:
+    return subprocess.run(["git", *args], cwd=folder, check=True, capture_output=True, text=True).stdout
+
+
+def test_a_clean_tree_is_its_commit(repository: Path) -> None:
+    found = code.taken(repository, "r-1")
+    assert found.commit == git(repository, "rev-parse", "HEAD").strip()
+    assert (found.branch, found.snapshot, found.dirty) == ("main", None, False)
+
+
+def test_changes_are_kept_and_nothing_of_the_users_is_touched(repository: Path) -> None:
+    (repository / "train.py").write_text("lr = 2\n")
+    (repository / "new é\n.py").write_text("x\n")
+    (repository / "big.bin").write_bytes(b"0" * (code.LARGEST + 1))
+    (repository / "model.ckpt").write_text("ignored")
+    (repository / "staged.py").write_text("1\n")
+    subprocess.run(["git", "add", "staged.py"], cwd=repository, check=True)
+    before = git(repository, "status", "--porcelain"), git(repository, "stash", "list"), git(repository, "branch")
+    found = code.taken(repository, "r-7")
+    assert found.dirty and found.snapshot == git(repository, "rev-parse", "refs/mlwb/runs/r-7").strip()
+    names = git(repository, "ls-tree", "-rz", "--name-only", found.snapshot).split("\0")
+    assert set(names) == {".gitignore", "train.py", "new é\n.py", "staged.py", ""}
+    assert git(repository, "show", f"{found.snapshot}:train.py") == "lr = 2\n"
+    after = git(repository, "status", "--porcelain"), git(repository, "stash", "list"), git(repository, "branch")
+    assert after == before
+    code.forget(repository, "r-7")
+    assert "refs/mlwb" not in git(repository, "for-each-ref")
+
+
+def test_runs_stay_out_of_git_also_from_a_folder_within_the_repository(repository: Path) -> None:
+    inner = repository / "exp"
+    inner.mkdir()
+    (inner / "x.py").write_text("x\n")
+    found = code.taken(inner, "r-1")
+    Ledger(inner).begin(make)
+    assert "exp/x.py" in git(repository, "ls-tree", "-r", "--name-only", str(found.snapshot))
+    assert ".mlwb" not in git(repository, "status", "--porcelain", "-uall")
+    code.taken(inner, "r-2")
+    assert (repository / ".git/info/exclude").read_text().count(".mlwb/runs/") == 1
+
+
+def test_without_a_commit_and_without_a_repository(tmp_path: Path) -> None:
+    assert code.taken(tmp_path, "r-1") == code.Code()
+    subprocess.run(["git", "init", "-q", "-b", "main"], cwd=tmp_path, check=True)
+    (tmp_path / "a.py").write_text("a\n")
+    found = code.taken(tmp_path, "r-1")
+    assert found.commit is None and found.snapshot and found.branch == "main"
+
+
+def test_a_repository_within_is_passed_over(repository: Path) -> None:
+    inner = repository / "lib"
+    inner.mkdir()
+    subprocess.run("git init -q && touch a", cwd=inner, shell=True, check=True)
+    (repository / "b.py").write_text("b\n")
+    found = code.taken(repository, "r-1")
+    assert "b.py" in git(repository, "ls-tree", "-r", "--name-only", str(found.snapshot))
+
+
+def test_hooks_and_monitors_of_the_repository_do_not_run(repository: Path) -> None:
+    marker = repository.parent / "ran"
+    hook = repository / ".git/hooks/reference-transaction"
+    hook.parent.mkdir(exist_ok=True)
+    hook.write_text(f"#!/bin/sh\ntouch {marker}\n")
+    hook.chmod(0o755)
+    git(repository, "config", "core.fsmonitor", f"touch {marker}; true")
+    marker.unlink(missing_ok=True)
+    (repository / "train.py").write_text("lr = 3\n")
+    assert code.taken(repository, "r-1").dirty and not marker.exists()
+
+
+@pytest.mark.parametrize(
+    ("argv", "found"),
+    [("train.py --seed 3", 3), ("train.py --seed=4", 4), ("train.py seed=5", 5), ("train.py trainer.seed=6", 6),
+     ("train.py --random-seed 7", 7), ("train.py --seed x", None), ("train.py", None), ("--seed", None)],
+)  # fmt: skip
+def test_the_seed_that_a_command_names(argv: str, found: int | None) -> None:
+    assert seed(argv.split(), {}) == found
+    assert seed(["train.py"], {"SEED": "9"}) == 9
