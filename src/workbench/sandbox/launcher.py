@@ -8,7 +8,7 @@ import shutil
 import signal
 import subprocess
 import threading
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 
 import msgspec
@@ -50,35 +50,66 @@ class PlainLauncher:
 
     async def start(self, spec: Spec) -> "PlainRunning":
         """Starts the command. Raises OSError (no such folder, too long, no bash), ValueError for a NUL in it."""
-        adopt_orphans()
-        tree = Tree()
-        argv = ["bash", "--noprofile", "--norc", "-c", spec.command]
-        output = os.open(spec.output, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
-        try:
-            with _default_signals(), tree.marking():
-                process = subprocess.Popen(  # noqa: ASYNC220 - vfork and exec: 1 ms, and the child is watched below
-                    argv,
-                    executable=bash(),
-                    cwd=spec.cwd,
-                    env={**spec.env, "PWD": str(spec.cwd), **tree.environment()},
-                    stdin=subprocess.DEVNULL,
-                    stdout=output,
-                    stderr=output,
-                    start_new_session=True,
-                )
-        finally:
-            os.close(output)
-        tree.root = process.pid
-        return PlainRunning(process, tree)
+        return spawn(spec, shell(spec.command))
+
+
+Start = Callable[[], "subprocess.Popen[bytes]"]
+
+
+def shell(command: str) -> list[str]:
+    """The words that run COMMAND, the absolute path of bash first. Raises FileNotFoundError."""
+    return [bash(), "--noprofile", "--norc", "-c", command]
+
+
+def spawn(
+    spec: Spec,
+    argv: list[str],
+    *,
+    pass_fds: tuple[int, ...] = (),
+    within: Callable[[Start], "subprocess.Popen[bytes]"] = lambda start: start(),
+    around: str = "",
+) -> "PlainRunning":
+    """Runs ARGV as SPEC says. WITHIN calls its argument where the process shall be started from.
+
+    AROUND is the real path of a program that stands around the command and ends with it: nobody asks it to end.
+    Raises OSError, ValueError.
+    """
+    adopt_orphans()
+    tree = Tree()
+    output = os.open(spec.output, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    nothing = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
+
+    def start() -> "subprocess.Popen[bytes]":
+        return subprocess.Popen(  # vfork and exec: 1 ms, and the child is watched below
+            [Path(argv[0]).name, *argv[1:]],
+            executable=argv[0],
+            cwd=spec.cwd,
+            env={**spec.env, "PWD": str(spec.cwd), **tree.environment()},
+            stdin=nothing,
+            stdout=output,
+            stderr=output,
+            pass_fds=pass_fds,
+            start_new_session=True,
+        )
+
+    try:
+        with _default_signals(), tree.marking():
+            process = within(start)
+    finally:
+        os.close(output)
+        os.close(nothing)
+    tree.root = process.pid
+    return PlainRunning(process, tree, around)
 
 
 class PlainRunning:
     """A command that runs. The zombie of its first process is kept until `end`, so that its number stays its own."""
 
-    def __init__(self, process: "subprocess.Popen[bytes]", tree: Tree) -> None:
+    def __init__(self, process: "subprocess.Popen[bytes]", tree: Tree, around: str = "") -> None:
         self.pid = process.pid
         self._process = process
         self._tree = tree
+        self._around = around
         self._loop = asyncio.get_running_loop()
         self._exited: asyncio.Future[Ended] = self._loop.create_future()
         self._kill_at = float("inf")
@@ -96,11 +127,12 @@ class PlainRunning:
         if by_itself and grace_s > 0:
             await self._until_gone(self._loop.time() + _SETTLE_S)
         left = self._members()
+        own = [pid for pid in left if not self._is_around(pid)]
         if left and grace_s > 0:
             await self._until_gone(self._kill_at, ask=True)
         stuck = await self._kill()
         if self._final is None:
-            self._final = self._reap(len(left) if by_itself else 0, stuck)
+            self._final = self._reap(len(own) if by_itself else 0, stuck)
         return self._final
 
     async def _until_gone(self, until: float, ask: bool = False) -> None:
@@ -116,7 +148,7 @@ class PlainRunning:
             if not left or rest <= 0:
                 return
             if ask:
-                new = {(pid, program(pid)) for pid in left} - asked
+                new = {(pid, program(pid)) for pid in left if not self._is_around(pid)} - asked
                 asked |= new
                 # All are halted first: else a shell whose child ends before it is told would begin the next command.
                 for number in (signal.SIGSTOP, signal.SIGTERM, signal.SIGCONT):
@@ -133,6 +165,9 @@ class PlainRunning:
                 return left
             await asyncio.sleep(next(polls))
         return []
+
+    def _is_around(self, pid: int) -> bool:
+        return bool(self._around) and program(pid) == self._around
 
     def _members(self) -> list[int]:
         return [] if self._final is not None else self._tree.members()

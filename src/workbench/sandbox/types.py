@@ -2,16 +2,68 @@
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Protocol
+from typing import Literal, Protocol
 
 import msgspec
+
+Network = Literal["none", "allowlist", "full"]
+Reach = Literal["confined", "git", "outside"]
+
+
+class Limits(msgspec.Struct, frozen=True, kw_only=True):
+    """What one command may use; None is no limit. CUDA reserves address space by the terabyte: `memory` counts it.
+
+    `processes` counts processes and threads of the user, others' commands included (RLIMIT_NPROC); the kernel does
+    not hold root to it. `memory` and `file_size` are bytes, for each process (RLIMIT_AS) and each file.
+    """
+
+    processes: int | None = None
+    memory: int | None = None
+    file_size: int | None = None
+
+
+class Profile(msgspec.Struct, frozen=True, kw_only=True):
+    """What a confined command may reach. Paths are absolute; whatever is not named here can be read, not written.
+
+    `roots` may be written but for `read_only`: paths below them that exist, or that shall not appear. `hidden` cannot
+    be read, save what is `shown` of it. `temp` is the session's temporary folder (TMPDIR; keep its path short, a
+    socket's may have 107 bytes). `caches` may be written too; a missing one is made. `domains` count where the network
+    is an allowlist: `pypi.org`, `*.huggingface.co`, `10.1.2.3`, `10.0.0.0/8`, each with `:port` where it is not 443
+    or 80.
+    """
+
+    roots: tuple[Path, ...]
+    temp: Path
+    home: Path
+    read_only: tuple[Path, ...] = ()
+    hidden: tuple[Path, ...] = ()
+    shown: tuple[Path, ...] = ()
+    caches: tuple[Path, ...] = ()
+    network: Network = "none"
+    domains: tuple[str, ...] = ()
+    limits: Limits = Limits()
+
+
+class Layer(msgspec.Struct, frozen=True, kw_only=True):
+    """What of the operating system confines commands, as tried here: whether it holds, why not, and how to mend it.
+
+    `auto_allow`: whether it stops enough for a command that nothing allows to run in it without asking.
+    """
+
+    name: Literal["bubblewrap", "landlock"]
+    ok: bool
+    detail: str
+    fix: str = ""
+    abi: int = 0
+    auto_allow: bool = False
 
 
 class Spec(msgspec.Struct, frozen=True, kw_only=True):
     """A command for bash. Output of both streams goes, in order, to the file `output`.
 
     `scratch` is a folder of this command's own that the shell itself reads and writes (see `prologue.py`): a launcher
-    that confines the command leaves it open.
+    that confines the command leaves it open. `reach`: within the confinement, there with git's own folder writable
+    and its hooks off, or outside of it by a person's word.
     """
 
     command: str
@@ -19,19 +71,21 @@ class Spec(msgspec.Struct, frozen=True, kw_only=True):
     output: Path
     env: Mapping[str, str]
     scratch: Path | None = None
+    reach: Reach = "confined"
 
 
 class Ended(msgspec.Struct, frozen=True, kw_only=True):
     """How a command ended: exit code, or the signal that ended it.
 
     `swept` counts the processes that it had left behind and that `end` ended; `stuck` are those that nothing ends
-    (waiting in the kernel, or another user's).
+    (waiting in the kernel, or another user's). `refused` says, a line each, what the confinement kept from it.
     """
 
     exit_code: int | None = None
     signal: int | None = None
     swept: int = 0
     stuck: tuple[int, ...] = ()
+    refused: tuple[str, ...] = ()
 
 
 class Running(Protocol):

@@ -1,0 +1,216 @@
+"""Bubblewrap: a command in namespaces of its own, with a file system put together for it."""
+
+import functools
+import os
+import shutil
+import socket
+import stat
+import tempfile
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from workbench.sandbox import seccomp
+from workbench.sandbox.types import Profile
+
+# What of the machine's devices a training job uses. InfiniBand only where the network is open: it goes out.
+_GPUS = ("nvidia*", "dri", "kfd", "dxg", "accel", "habanalabs*")
+_NETWORK_DEVICES = ("infiniband",)
+# What programs read below /run, which holds everybody's sockets otherwise.
+_OF_RUN = ("/run/opengl-driver", "/run/current-system", "/run/booted-system", "/run/udev/data", "/run/shm")
+_RESOLVERS = ("/run/systemd/resolve/stub-resolv.conf", "/run/systemd/resolve/resolv.conf", "/run/resolvconf")
+_FILE_CAPABILITIES = ("CAP_DAC_OVERRIDE", "CAP_CHOWN", "CAP_FOWNER", "CAP_FSETID")
+# What programs have hard-coded: they find the session's own folder there.
+_TEMPORARY = ("/tmp", "/var/tmp")  # noqa: S108
+_LISTENS = 0x10000  # __SO_ACCEPTCON, in /proc/net/unix
+_SYS_ADMIN = 21
+
+
+@functools.cache
+def executable() -> str | None:
+    """The real path of bwrap, or None."""
+    found = shutil.which("bwrap", path="/usr/bin:/bin:/usr/local/bin") or shutil.which("bwrap")
+    return os.path.realpath(found) if found else None
+
+
+class Prepared:
+    """The words that stand before a command, and the descriptors that they name; `close` once it has started."""
+
+    def __init__(self, words: list[str], descriptors: tuple[int, ...]) -> None:
+        self.words = words
+        self.descriptors = descriptors
+
+    def close(self) -> None:
+        """Gives the descriptors back."""
+        for descriptor in self.descriptors:
+            os.close(descriptor)
+
+
+def prepare(
+    profile: Profile,
+    *,
+    cwd: Path,
+    scratch: Path | None,
+    writable_too: tuple[Path, ...] = (),
+    bound: tuple[Path, ...] = (),
+) -> Prepared:
+    """What runs a command in PROFILE. WRITABLE_TOO is opened below what is read-only (git's folder, for git).
+
+    BOUND are further paths that it needs, read-only (the proxy's socket). Raises OSError.
+    """
+    program = executable()
+    if program is None:
+        raise FileNotFoundError("bubblewrap (bwrap) was not found")
+    filter_ = _file_with(seccomp.program(seccomp.CONTAINED))
+    descriptors = [filter_]
+    words = [program, *_namespaces(profile), "--ro-bind", "/", "/", *_system(profile)]
+    if profile.network != "full" and os.path.exists("/etc/hosts"):
+        # The machine's name shall lead to loopback, the only network here: torchrun and gloo look it up.
+        descriptors.append(_file_with(_hosts(socket.gethostname())))
+        words += ["--ro-bind-data", str(descriptors[-1]), os.path.realpath("/etc/hosts")]
+    words += _files(profile, scratch, writable_too, bound, descriptors)
+    words += ["--chdir", str(cwd), "--seccomp", str(filter_), "--"]
+    return Prepared(words, tuple(descriptors))
+
+
+def _namespaces(profile: Profile) -> list[str]:
+    words = ["--unshare-pid", "--unshare-ipc", "--unshare-uts", "--unshare-cgroup-try", "--new-session"]
+    if profile.network != "full":
+        words.append("--unshare-net")
+    if not _may_mount():
+        words.append("--unshare-user")
+    words += ["--cap-drop", "ALL"]
+    if os.geteuid() == 0 and not all(_is_ours(path) for path in (*profile.roots, *profile.caches)):
+        # Root at work in another user's folder (a container with a mounted workspace) writes there as root does.
+        words += [word for name in _FILE_CAPABILITIES for word in ("--cap-add", name)]
+    return words
+
+
+def _may_mount() -> bool:
+    """Whether we are root with the capability itself; everybody else needs a user namespace."""
+    try:
+        effective = next(line for line in Path("/proc/self/status").read_text().splitlines() if "CapEff" in line)
+    except (OSError, StopIteration):
+        return False
+    return os.geteuid() == 0 and bool(int(effective.split()[1], 16) >> _SYS_ADMIN & 1)
+
+
+def _is_ours(path: Path) -> bool:
+    try:
+        return path.stat().st_uid == os.geteuid()
+    except OSError:
+        return True
+
+
+def _system(profile: Profile) -> list[str]:
+    words = ["--dev", "/dev", "--proc", "/proc"]
+    patterns = _GPUS + (_NETWORK_DEVICES if profile.network == "full" else ())
+    for device in sorted(str(path) for pattern in patterns for path in Path("/dev").glob(pattern)):
+        words += ["--dev-bind-try", device, device]
+    words += ["--tmpfs", "/run"]
+    for path in _OF_RUN + (_RESOLVERS if profile.network == "full" else ()):
+        words += ["--ro-bind-try", path, path]
+    words += ["--remount-ro", "/run"]
+    for place in _TEMPORARY:
+        if os.path.isdir(place) and not os.path.islink(place):
+            words += ["--bind", str(profile.temp), place]
+    return words
+
+
+def _files(
+    profile: Profile,
+    scratch: Path | None,
+    writable_too: tuple[Path, ...],
+    bound: tuple[Path, ...],
+    descriptors: list[int],
+) -> list[str]:
+    """Mounts, the outer before the inner, so that what is named deeper decides. Adds to DESCRIPTORS."""
+    mounts: dict[str, tuple[int, list[str]]] = {}
+    covered: list[str] = []
+
+    def put(path: Path, rank: int, *words: str) -> None:
+        mounts[str(path)] = (rank, list(words))
+
+    for path in _sockets(profile):
+        put(path, 0, *_cover(path, descriptors))
+    ours = (*profile.roots, *profile.caches, profile.temp)
+    if _is_covered(profile.home):
+        put(profile.home, 0, "--ro-bind-try", str(profile.home), str(profile.home))
+    for path in ours:
+        put(path, 1, "--bind", str(path), str(path))
+    for path in profile.hidden:
+        open_to = any(path.is_relative_to(folder) for folder in (*ours, profile.home))
+        words = _cover(path, descriptors) if open_to or not _is_covered(path) else []
+        put(path, 2, *words)
+        covered += [str(path)] if "--tmpfs" in words else []
+    for path in profile.read_only:
+        if not path.is_symlink():
+            put(path, 2, "--ro-bind-try", str(path), str(path))
+    for path in (*profile.shown, *bound):
+        put(path, 3, "--ro-bind-try", str(path), str(path))
+    for path in (*writable_too, *([scratch] if scratch else [])):
+        put(path, 3, "--bind-try", str(path), str(path))
+    ordered = sorted(mounts.items(), key=lambda item: (item[0].count("/"), item[1][0], item[0]))
+    words = [word for _, (_, part) in ordered for word in part]
+    return words + [word for path in covered for word in ("--remount-ro", path)]
+
+
+def _is_covered(path: Path) -> bool:
+    """Whether PATH lies where commands find the session's own folder, or nothing, instead."""
+    return any(path.is_relative_to(place) for place in ("/run", *_TEMPORARY))
+
+
+def _cover(path: Path, descriptors: list[int]) -> list[str]:
+    """An empty folder or file over what is there; nothing where nothing is: no layer makes files of its own."""
+    try:
+        mode = path.lstat().st_mode
+    except OSError:
+        return []
+    if stat.S_ISDIR(mode):
+        return ["--tmpfs", str(path)]
+    if stat.S_ISLNK(mode):
+        return []
+    descriptors.append(_file_with(b""))
+    return ["--ro-bind-data", str(descriptors[-1]), str(path)]
+
+
+def _sockets(profile: Profile) -> Iterator[Path]:
+    """Sockets that other programs listen at, wherever they lie: a mount that is read-only keeps nobody from these."""
+    known = (*profile.roots, profile.temp, *profile.caches, *profile.hidden)
+    for path in listening_sockets():
+        if not _is_covered(path) and not any(path.is_relative_to(one) for one in known) and path.is_socket():
+            yield path
+
+
+def listening_sockets() -> set[Path]:
+    """Paths at which programs of this network namespace listen."""
+    try:
+        lines = Path("/proc/net/unix").read_bytes().splitlines()[1:]
+    except OSError:
+        return set()
+    fields = [line.split(maxsplit=7) for line in lines]
+    return {
+        Path(os.fsdecode(one[7]))
+        for one in fields
+        if len(one) > 7 and one[7][:1] == b"/" and int(one[3], 16) & _LISTENS
+    }
+
+
+def _hosts(name: str) -> bytes:
+    return f"127.0.0.1 localhost {name}\n::1 localhost ip6-localhost ip6-loopback\n".encode()
+
+
+def _file_with(data: bytes) -> int:
+    """A descriptor from which DATA can be read, once; no file stays."""
+    if hasattr(os, "memfd_create"):
+        descriptor = os.memfd_create("mlwb")
+    else:
+        descriptor, name = tempfile.mkstemp()
+        os.unlink(name)
+    os.write(descriptor, data)
+    os.lseek(descriptor, 0, os.SEEK_SET)
+    return descriptor
+
+
+def real(paths: Iterable[Path]) -> tuple[Path, ...]:
+    """PATHS with links followed; bubblewrap mounts at what a name stands for."""
+    return tuple(dict.fromkeys(Path(os.path.realpath(path)) for path in paths))

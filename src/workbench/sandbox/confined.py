@@ -1,0 +1,197 @@
+"""Starts commands within what a layer of the operating system holds them to."""
+
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import msgspec
+
+from workbench.sandbox import bubblewrap, hints
+from workbench.sandbox.launcher import PlainLauncher, PlainRunning, bash, shell, spawn
+from workbench.sandbox.secret_places import Seen, in_workspace, outermost, places
+from workbench.sandbox.types import Ended, Layer, Limits, Profile, Running, Spec
+
+# What a user has not set goes to the session's folder: programs that compile keep this in the home otherwise.
+_CACHES = {
+    "TRITON_CACHE_DIR": "triton",
+    "CUDA_CACHE_PATH": "cuda",
+    "MPLCONFIGDIR": "matplotlib",
+    "NUMBA_CACHE_DIR": "numba",
+    "TORCHINDUCTOR_CACHE_DIR": "inductor",
+    "TORCH_EXTENSIONS_DIR": "torch_extensions",
+    "CCACHE_DIR": "ccache",
+    "RUFF_CACHE_DIR": "ruff",
+}
+# Git as a path of its own: no program that the repository names runs in it.
+_GIT = {
+    "core.hooksPath": "/dev/null",
+    "core.fsmonitor": "false",
+    "core.pager": "cat",
+    "safe.bareRepository": "explicit",
+    "gc.auto": "0",
+    "maintenance.auto": "false",
+}
+
+
+class ConfinedLauncher:
+    """Starts each command in LAYER, held to PROFILE; what shall run outside goes to PLAIN.
+
+    ENV is the user's own environment, where the places of secrets may be named. Secrets are hidden besides what
+    PROFILE hides. Raises OSError where a folder of the profile cannot be made.
+    """
+
+    def __init__(
+        self, plain: PlainLauncher, layer: Layer, profile: Profile, env: Mapping[str, str] | None = None
+    ) -> None:
+        self.layer = layer
+        self._plain = plain
+        self._seen: Seen = {}
+        self._profile = _settled(profile, os.environ if env is None else env)
+
+    @property
+    def profile(self) -> Profile:
+        """The profile as it holds: links followed, secrets hidden."""
+        return self._profile
+
+    def environment(self) -> dict[str, str]:
+        """The scrubbed environment that confined commands get, with the session's temporary folder in it."""
+        env = self._plain.environment()
+        temp = str(self._profile.temp)
+        caches = {name: f"{temp}/{folder}" for name, folder in _CACHES.items() if name not in env}
+        return env | caches | {"TMPDIR": temp, "TMP": temp, "TEMP": temp}
+
+    def withheld(self) -> tuple[str, ...]:
+        """Names of the variables that were taken out because they look like secrets, sorted."""
+        return self._plain.withheld()
+
+    async def start(self, spec: Spec) -> Running:
+        """Starts the command as its `reach` says. Raises OSError, ValueError."""
+        if spec.reach == "outside":
+            return await self._plain.start(spec)
+        profile = self._profile
+        git = git_folders(profile.roots) if spec.reach == "git" else ()
+        if spec.reach == "git":
+            spec = msgspec.structs.replace(spec, env={**spec.env, **git_environment(spec.env)})
+            profile = _for_git(profile, git)
+        argv = [*limited(profile.limits), *shell(spec.command)]
+        return self._in_bubblewrap(spec, profile, argv, git)
+
+    def _in_bubblewrap(self, spec: Spec, profile: Profile, argv: list[str], git: tuple[Path, ...]) -> Running:
+        secret = [path for root in profile.roots for path in in_workspace(root, self._seen)]
+        profile = msgspec.structs.replace(profile, hidden=(*profile.hidden, *secret))
+        ready = bubblewrap.prepare(profile, cwd=spec.cwd, scratch=spec.scratch, writable_too=git)
+        try:
+            running = spawn(
+                spec,
+                [*ready.words, *argv],
+                pass_fds=ready.descriptors,
+                around=bubblewrap.executable() or "",
+            )
+        finally:
+            ready.close()
+        return ConfinedRunning(running, lambda ended: hints.from_output(spec.output, profile, spec.cwd, denied=False))
+
+
+class ConfinedRunning:
+    """A confined command that runs. `told` says what was kept from it, once it has failed; `close` lets go."""
+
+    def __init__(
+        self,
+        running: PlainRunning,
+        told: Callable[[Ended], list[str]],
+        close: Callable[[], None] = lambda: None,
+    ) -> None:
+        self.pid = running.pid
+        self._running = running
+        self._told = told
+        self._close = close
+
+    async def wait(self) -> Ended:
+        """Until the command itself has ended. Cancelling does not end it."""
+        return await self._running.wait()
+
+    async def end(self, grace_s: float = 2.0) -> Ended:
+        """Ends the whole tree, and says what the confinement kept from a command that failed."""
+        ended = await self._running.end(grace_s)
+        self._close()
+        if ended.exit_code == 0:
+            return ended
+        return msgspec.structs.replace(ended, refused=tuple(dict.fromkeys(self._told(ended))))
+
+
+def _settled(profile: Profile, env: Mapping[str, str]) -> Profile:
+    """PROFILE with links followed, its folders made, and secrets hidden."""
+    for folder in profile.caches:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    profile.temp.mkdir(mode=0o700, parents=True, exist_ok=True)
+    real = bubblewrap.real
+    hidden = outermost({*real(profile.hidden), *places(profile.home, env)})
+    return msgspec.structs.replace(
+        profile,
+        roots=real(profile.roots),
+        caches=real(profile.caches),
+        temp=real([profile.temp])[0],
+        home=real([profile.home])[0],
+        hidden=hidden,
+        shown=real(profile.shown),
+        read_only=tuple(real([path.parent])[0] / path.name for path in profile.read_only),
+    )
+
+
+def limited(limits: Limits) -> list[str]:
+    """Words that hold what follows to LIMITS, hard: a shell sets them on itself and becomes it. None: no words."""
+    set_ = []
+    if limits.processes is not None:
+        set_.append(f"-u {limits.processes}")
+    if limits.memory is not None:
+        set_.append(f"-v {limits.memory // 1024}")
+    if limits.file_size is not None:
+        set_.append(f"-f {limits.file_size // 1024}")
+    if not set_:
+        return []
+    script = " && ".join(f"ulimit {one}" for one in set_)
+    return [bash(), "--noprofile", "--norc", "-p", "-c", f'{script} && exec "$0" "$@"']
+
+
+def git_environment(env: Mapping[str, str]) -> dict[str, str]:
+    """The variables by which git runs nothing that a repository configures."""
+    at = int(env.get("GIT_CONFIG_COUNT", "0") or 0) if env.get("GIT_CONFIG_COUNT", "0").isdigit() else 0
+    found = {"GIT_CONFIG_COUNT": str(at + len(_GIT)), "GIT_OPTIONAL_LOCKS": "1"}
+    for index, (key, value) in enumerate(_GIT.items(), at):
+        found |= {f"GIT_CONFIG_KEY_{index}": key, f"GIT_CONFIG_VALUE_{index}": value}
+    return found
+
+
+def git_folders(roots: tuple[Path, ...]) -> tuple[Path, ...]:
+    """Git's own folders of these workspaces; a worktree's lie elsewhere, and its file says where."""
+    found: list[Path] = []
+    for root in roots:
+        folder = root / ".git"
+        if folder.is_symlink():
+            continue
+        if folder.is_dir():
+            found.append(folder)
+        elif folder.is_file():
+            found += _of_worktree(root, folder)
+    return tuple(found)
+
+
+def _of_worktree(root: Path, file: Path) -> list[Path]:
+    """Where a worktree's `.git` file leads, if that is a git folder and names this worktree in turn."""
+    try:
+        word, _, where = file.read_text(encoding="utf-8").strip().partition(": ")
+        own = Path(os.path.realpath(root / where))
+        if word != "gitdir" or Path(os.path.realpath((own / "gitdir").read_text(encoding="utf-8").strip())) != file:
+            return []
+        common = Path(os.path.realpath(own / (own / "commondir").read_text(encoding="utf-8").strip()))
+    except (OSError, UnicodeDecodeError):
+        return []
+    whole = all((common / name).exists() for name in ("HEAD", "objects", "refs"))
+    return [common] if whole and own.is_relative_to(common) else []
+
+
+def _for_git(profile: Profile, folders: tuple[Path, ...]) -> Profile:
+    """PROFILE with git's folders open, but for what configures git or runs in it."""
+    kept = [path for path in profile.read_only if path not in folders]
+    kept += [folder / name for folder in folders for name in ("hooks", "config", "config.worktree")]
+    return msgspec.structs.replace(profile, read_only=tuple(kept))
