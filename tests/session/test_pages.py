@@ -4,6 +4,7 @@ import asyncio
 import tempfile
 from pathlib import Path
 
+import msgspec
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -174,3 +175,37 @@ def test_diffs_by_page(tmp_path):
         page = asyncio.run(pages.answer(q.DiffPage(path="a.txt", offset=3, lines=2)))
         assert page == q.Diff(lines=("+0", "+1"), total=103)
         assert asyncio.run(pages.answer(q.DiffPage(path="no such"))) == q.Diff(lines=(), total=0)
+
+
+def test_a_call_is_told_whole_though_its_verdict_was_cut(tmp_path: Path):
+    content = "x" * 9_000
+    given = {"file_path": "a.py", "content": content, "mode": [1, 2]}
+    shown = blocks.Text(text="y" * (2 * KEPT_TEXT))
+    use = {"type": "tool_use", "id": "c1", "name": "Write", "input": given}
+    cut = {**given, "content": content[:4000] + "… (9,000 characters)"}
+    events = [
+        started(), e.RequestStarted(turn=1, model="m"), answer(1, use),
+        e.CallDecided(call_id="c1", tool="Write", input=cut, target="a.py", verdict="ask"),
+        e.CallDecided(call_id="c1", tool="Write", input=cut, target="a.py", verdict="allow", by="ada"),
+        e.CallFinished(call_id="c1", tool="Write", status="ok", display=(shown,)),
+        e.RequestStarted(turn=2, model="m"),
+    ]  # fmt: skip
+    whole = _call(tmp_path / "a", events)
+    assert (whole.input, whole.display) == (given, (shown,))
+    changed = {**given, "content": "z"}
+    events[4] = e.CallDecided(call_id="c1", tool="Write", input=changed, target="a.py", verdict="allow", by="ada")
+    assert _call(tmp_path / "b", events).input == changed, "what ran, where a person changed it"
+
+
+def _call(folder: Path, events) -> q.CallWhole:
+    folder.mkdir()
+    write_journal(folder, events)
+    blobs = Blobs(folder / "blobs")
+    with Reader(folder) as reader:
+        pages = Pages(reader, blobs)
+        state = folded(reader.read(0), KEPT_ITEMS)
+        item = next(one for one in state.items if one.kind == "call")
+        page = asyncio.run(pages.answer(q.ItemText(item=item.id, size=1 << 20)))
+        part = asyncio.run(pages.answer(q.ItemText(item=item.id, offset=5, size=7)))
+    assert (part.data, part.total) == (page.data[5:12], len(page.data))
+    return msgspec.json.decode(page.data, type=q.CallWhole)

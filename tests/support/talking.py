@@ -4,6 +4,7 @@ from bisect import bisect_left
 from collections.abc import Sequence
 from typing import Any
 
+import msgspec
 from textual import events as te
 from textual.app import App, ComposeResult
 from textual.pilot import Pilot
@@ -30,14 +31,18 @@ class Paged:
         self.asked: list[Any] = []
         self.texts: dict[int, str] = {}
         self.blobs: dict[str, str] = {}
+        self.calls: dict[int, q.CallWhole] = {}
 
     async def query(self, query: Any) -> Any:
-        """Pages of `items`, of `texts` and of `blobs`."""
+        """Pages of `items`, of `texts`, of `calls` and of `blobs`."""
         self.asked.append(query)
         if isinstance(query, q.ItemsBefore):
             end = bisect_left(self.items, query.before, key=lambda item: item.id) if query.before else len(self.items)
             start = max(0, end - min(query.n, 1000))
             return q.Items(items=tuple(self.items[start:end]), more=start > 0)
+        if isinstance(query, q.ItemText) and query.item in self.calls:
+            data = msgspec.json.encode(self.calls[query.item])
+            return q.Blob(data=data[query.offset : query.offset + query.size], total=len(data))
         text = self.texts.get(query.item) if isinstance(query, q.ItemText) else self.blobs.get(query.blob)
         if text is None:
             return q.Blob(data=b"", total=-1)

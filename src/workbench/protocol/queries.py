@@ -1,7 +1,10 @@
 """What a client may ask to see: pages of what is older or larger than the state it holds."""
 
+from typing import Any
+
 import msgspec
 
+from workbench.protocol.blocks import DisplayBlock
 from workbench.protocol.result import FileChange
 from workbench.protocol.state import Item
 
@@ -22,7 +25,10 @@ class ItemsBefore(Query, frozen=True, kw_only=True):
 
 
 class ItemText(Query, frozen=True, kw_only=True):
-    """The whole text of an item that came with `cut`, as UTF-8, from byte `offset`, `size` bytes at most."""
+    """The whole text of an item that came with `cut`, as UTF-8, from byte `offset`, `size` bytes at most.
+
+    Of a call: `CallWhole` as JSON, whether it came with `cut` or not.
+    """
 
     item: int
     offset: int = 0
@@ -81,6 +87,13 @@ class Blob(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag=_tag
 
     data: bytes
     total: int
+
+
+class CallWhole(msgspec.Struct, frozen=True, kw_only=True):
+    """What a call was given and what it showed, uncut. Of one that a person changed: the input that ran."""
+
+    input: dict[str, Any]
+    display: tuple[DisplayBlock, ...] = ()
 
 
 class Diff(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag=_tag):

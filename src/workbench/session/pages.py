@@ -4,8 +4,13 @@ Pages are folded by the same function as the state, a turn at a time, so that bo
 """
 
 from collections.abc import Awaitable, Callable, Iterator
+from typing import Any
 
+import msgspec
+
+from workbench.protocol import events as e
 from workbench.protocol import queries as q
+from workbench.protocol.blocks import DisplayBlock
 from workbench.protocol.fold import PLACES, apply, items_of, mark_rewound
 from workbench.protocol.state import Item, SessionState
 from workbench.session.blobs import BlobError, Blobs
@@ -20,6 +25,7 @@ MAX_ITEMS = 1_000
 MAX_BYTES = 1 << 20
 MAX_LINES = 20_000
 _TURN = head_of("request_started")  # where a turn begins
+_CUT = 4_000  # characters that a verdict's line keeps of a text
 
 
 class Pages:
@@ -93,12 +99,44 @@ class Pages:
         if not 0 < seq <= self._journal.seq:
             return q.Blob(data=b"", total=-1)
         for envelope in self._journal.read(after=seq - 1, until=seq):
+            if isinstance(envelope.event, e.CallDecided | e.CallFinished):
+                return _cut(msgspec.json.encode(self._call(seq, envelope.event.call_id)), query)
             for item in items_of(envelope):
                 if item.id == query.item:
-                    data = item.text.encode("utf-8", "backslashreplace")
-                    at = max(0, query.offset)
-                    return q.Blob(data=data[at : at + max(0, min(query.size, MAX_BYTES))], total=len(data))
+                    return _cut(item.text.encode("utf-8", "backslashreplace"), query)
         return q.Blob(data=b"", total=-1)
+
+    def _call(self, seq: int, call_id: str) -> q.CallWhole:
+        """The call of that id in the turn of event SEQ."""
+        start, end = seq, seq
+        while start > 1 and not self._begins(start):
+            start -= 1
+        while end < self._journal.seq and not self._begins(end + 1):
+            end += 1
+        asked: dict[str, Any] = {}
+        decided: dict[str, Any] = {}
+        display: tuple[DisplayBlock, ...] = ()
+        for envelope in self._journal.read(after=start - 1, until=end):
+            event = envelope.event
+            if isinstance(event, e.AnswerCompleted):
+                asked = self._asked(event, call_id) or asked
+            elif isinstance(event, e.CallDecided) and event.call_id == call_id:
+                decided = event.input
+            elif isinstance(event, e.CallFinished) and event.call_id == call_id:
+                display = event.display
+        return q.CallWhole(input=asked if _shortened(asked, decided) else decided, display=display)
+
+    def _asked(self, answer: e.AnswerCompleted, call_id: str) -> dict[str, Any]:
+        """The input of that call as the model wrote it; the verdict's line may hold it cut."""
+        content: Any = answer.content
+        if answer.blob is not None:
+            try:
+                content = msgspec.json.decode(self._blobs.get(answer.blob))
+            except (BlobError, msgspec.DecodeError):
+                return {}
+        found: dict[str, Any] = next((block for block in content if block.get("id") == call_id), {})
+        given = found.get("input")
+        return given if isinstance(given, dict) else {}
 
     def _blob(self, query: q.BlobPage) -> q.Blob:
         try:
@@ -111,3 +149,17 @@ class Pages:
         lines = await self._since.diff(query.path, query.since) if self._since else []
         at = max(0, query.offset)
         return q.Diff(lines=tuple(lines[at : at + max(0, min(query.lines, MAX_LINES))]), total=len(lines))
+
+
+def _cut(data: bytes, query: q.ItemText) -> q.Blob:
+    at = max(0, query.offset)
+    return q.Blob(data=data[at : at + max(0, min(query.size, MAX_BYTES))], total=len(data))
+
+
+def _shortened(asked: dict[str, Any], decided: dict[str, Any]) -> bool:
+    """Whether DECIDED says the same as ASKED but for long texts, which a verdict's line cuts."""
+    return bool(asked) and all(
+        value == asked.get(name)
+        or (isinstance(value, str) and value[:_CUT] == str(asked.get(name))[:_CUT] and len(value) > _CUT)
+        for name, value in decided.items()
+    )

@@ -11,11 +11,13 @@ from support.screens import text_of
 from support.talking import Many, Talking, until
 from workbench.protocol import blocks as b
 from workbench.protocol import events as e
+from workbench.protocol import queries as q
 from workbench.protocol.blocks import Todo
 from workbench.protocol.fold import PLACES
 from workbench.protocol.result import CheckResult, Question
 from workbench.protocol.state import KEPT_TEXT, Item
 from workbench.tui.themes import Looks
+from workbench.tui.widgets.transcript_strips import referenced
 
 
 def on_screen(steps, size=(80, 24)):
@@ -442,11 +444,11 @@ def test_items_and_code_are_copied():
         assert app.copied[-1] == "z"
         await pilot.press("k", "y")
         assert app.copied[-1] == "x = 1\ny = 2"
-        await pilot.press("k", "y", "k", "y")
-        assert app.copied[-2:] == [words, "lower the loss"]
+        await pilot.press("k", "y", "k", "y", "k", "y")
+        assert app.copied[-3:] == [words, "s-aaaaaaaa:t1", "lower the loss"]
         await pilot.press("Y")
         assert app.copied[-1] == "s-aaaaaaaa:t1"
-        await pilot.press("j", "j", "y")
+        await pilot.press("j", "j", "j", "y")
         assert app.copied[-1] == "x = 1\ny = 2"
 
     on_screen(steps)
@@ -532,6 +534,83 @@ def test_a_click_opens_a_card_and_a_reference_is_told():
         await until(pilot, lambda: app.references == ["r-14@812"])
 
     on_screen(steps)
+
+
+def test_an_old_card_shows_its_arguments_output_and_diff_whole():
+    """The verdict that told its arguments was not seen here: they are asked for."""
+    given = {"file_path": "/data/project/a.py", "old_string": "x", "new_string": "y" * 5_000, "replace_all": True}
+    output = b.Text(text="\n".join(f"line {n}" for n in range(4_000)))
+
+    async def steps(app, pilot):
+        item = Item(
+            id=7 * PLACES, at=1e9, kind="call", call_id="c1", tool="Edit", target="a.py", status="error", turn=1,
+            display=(b.Text(text=output.text[:KEPT_TEXT]),), cut=True,
+        )  # fmt: skip
+        app.client.calls[item.id] = q.CallWhole(input=given, display=(output,))
+        app.begin([item], 9)
+        app.talk.do("open_card")
+        await until(pilot, lambda: "replace_all  true" in text_of(app))
+        assert "old_string  x" in text_of(app)
+        app.talk.do("open_card")
+        await pilot.pause()
+        app.talk.do("to_end")
+        await until(pilot, lambda: "line 3999" in text_of(app))
+        asked = len(app.client.asked)
+        app.talk.do("open_card")
+        app.talk.do("open_card")
+        await pilot.pause()
+        assert len(app.client.asked) == asked, "once is enough"
+
+    on_screen(steps, (80, 60))
+
+
+def test_every_turn_says_its_name_where_there_is_room_and_y_copies_it():
+    async def steps(app, pilot):
+        app.give(*begin(), answer(1, text("one")), decided(), finished(summary="done"))
+        app.give(e.RequestStarted(turn=2, model="m"), decided("c2", target="make test"), finished("c2", summary="fine"))
+        app.give(decided("c3", target="make lint"), finished("c3"))
+        app.give(e.RequestStarted(turn=3, model="m"), answer(3, text("three")))
+        await pilot.pause()
+        assert rows(app)[row_of(app, "ml-engineer")].rstrip().endswith("s-aaaaaaaa:t1")
+        assert rows(app)[row_of(app, "make test")].rstrip().endswith("t2")
+        assert not rows(app)[row_of(app, "make lint")].rstrip().endswith("t2"), "once a turn"
+        assert rows(app)[row_of(app, "three") - 1].strip() == "t3"
+        await pilot.press("k", "k", "y")
+        assert app.copied == ["s-aaaaaaaa:t3"]
+        await pilot.click("#transcript", offset=(rows(app)[row_of(app, "make test")].index("t2"), row_of(app, "t2")))
+        await until(pilot, lambda: app.references == ["s-aaaaaaaa:t2"])
+        await pilot.resize_terminal(50, 24)
+        await pilot.pause()
+        assert "t2" not in text_of(app), "no room"
+
+    on_screen(steps)
+
+
+@pytest.mark.parametrize("where", ["prompt", "output", "notice", "answer"])
+def test_references_are_known_wherever_they_stand(where):
+    words = "as in s-4f:t12, then"
+
+    async def steps(app, pilot):
+        app.give(started())
+        if where == "prompt":
+            app.give(e.PromptSubmitted(text=words, origin="person", by="ada"))
+        elif where == "notice":
+            app.give(e.Notice(level="info", text=words))
+        elif where == "answer":
+            app.give(answer(1, text(words)))
+        else:
+            app.give(decided(), finished(display=(b.Output(text=words),)))
+        await pilot.pause()
+        row = row_of(app, "s-4f:t12")
+        await pilot.click("#transcript", offset=(rows(app)[row].index("s-4f:t12") + 3, row))
+        await until(pilot, lambda: app.references == ["s-4f:t12"])
+
+    on_screen(steps)
+
+
+def test_what_only_looks_like_a_reference_is_text():
+    for words in ["for-12", "s-curve", "r-x", "rms-4f:t1", "s-expression", "r-14abc", "as-4f:t12"]:
+        assert referenced(words, "") == [(words, "")]
 
 
 def test_an_editor_that_cannot_be_had_is_told(monkeypatch):

@@ -19,7 +19,7 @@ from workbench.tui.widgets.blocks import Line
 from workbench.tui.widgets.markdown_draw import load as load_parser
 from workbench.tui.widgets.search import SearchBar
 from workbench.tui.widgets.transcript import Transcript
-from workbench.tui.widgets.transcript_entry import Entry, Scene
+from workbench.tui.widgets.transcript_entry import HEAD, Entry, Scene
 from workbench.tui.widgets.transcript_pages import Pages
 from workbench.tui.widgets.transcript_window import Window
 from workbench.tui.widgets.transcript_words import suffix, words
@@ -89,7 +89,8 @@ class Talk(View, Widget):
             self.transcript.reset()
         self.state = state
         scene = self.scene
-        scene.agent, scene.user, scene.workspace = state.agent, state.user, state.workspace
+        scene.session, scene.agent = state.session, state.agent
+        scene.user, scene.workspace = state.user, state.workspace
         self.window.take(state, news)
         if self.transcript.follow and (gone := self.window.trim()):
             self.transcript.shifted(-gone)
@@ -247,6 +248,9 @@ class Talk(View, Widget):
         """The whole texts of what ENTRY shows cut."""
         cut = False
         for blob in entry.lacks():
+            if not blob and entry.item.kind == "call":
+                await self._fetch_call(entry)
+                continue
             text, total = await (self.pages().blob(blob) if blob else self.pages().text(entry.id))
             if total < 0:
                 self._tell("the whole text is not there any more", "warning")
@@ -256,6 +260,15 @@ class Talk(View, Widget):
         if cut:
             self._tell("too long to show whole: what is shown ends after 1 MB", "warning")
         self.window.rebuild(entry)
+
+    async def _fetch_call(self, entry: Entry) -> None:
+        """Arguments and display of a call, uncut."""
+        whole = await self.pages().call(entry.id)
+        entry.full[""] = entry.item.text  # asked for once
+        if whole is None:
+            self._tell("the arguments of this call cannot be shown whole", "warning")
+            return
+        entry.input, entry.whole = whole.input, whole.display if entry.item.cut else None
 
     def toggle_thinking(self) -> None:
         """Shows or folds all thinking."""
@@ -267,7 +280,10 @@ class Talk(View, Widget):
         self.refresh_rows()
 
     def copy(self) -> None:
-        """Copies what the cursor stands on, whole."""
+        """Copies what the cursor stands on, whole; on the line that names a turn its name."""
+        if (cursor := self.transcript.cursor) is not None and cursor[1] == HEAD:
+            self.copy_reference()
+            return
         self._with_words(lambda entry, stop: self._copy(*words(entry, stop)))
 
     def _with_words(self, use: Callable[[Entry, int], None]) -> None:

@@ -8,6 +8,8 @@ from workbench.tui.widgets.blocks import Block, Line, fit, indented, shown, widt
 from workbench.tui.widgets.card_details import details, todo_lines
 from workbench.tui.widgets.transcript_entry import Entry, Scene
 
+_TAGGED = 64  # cells below which no turn is named
+_TAG = 5  # cells of a turn's name and the space before it
 TODOS = 7  # rows of a to-do list in a closed card
 SPINNER = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
 _SIGNS = {
@@ -64,6 +66,8 @@ def _line(entry: Entry, scene: Scene, width: int) -> Line:
     verb = fit(shown(_VERBS.get(item.tool, item.tool)), 20)
     line: Line = [("  ", ""), (mark, style), (" ", ""), (f"{verb:<6} ", "strong")]
     right = _right(entry, scene)
+    if tag := turn_tag(entry, scene, width):
+        right += tag
     room = width - width_of(line) - width_of(right) - 2
     target = " ".join(shown(_near(item, scene).replace("\n", " ⏎ ")).split())
     if room < 8:  # no room for both
@@ -71,6 +75,22 @@ def _line(entry: Entry, scene: Scene, width: int) -> Line:
     target = fit(target, room, left=item.tool in _PATHS)
     line.append((target, "" if item.status != "cancelled" else "muted"))
     return [*line, (" " * (room - width_of([(target, "")]) + 2), ""), *right] if right else line
+
+
+def turn_tag(entry: Entry, scene: Scene, width: int) -> Line:
+    """The name of the turn that begins with ENTRY, in a column of its own where WIDTH has room for one."""
+    if not scene.session or width < _TAGGED:
+        return []
+    said = entry.heads and entry.item.kind != "answer"  # by the line above
+    if not entry.begins or said or not entry.reference:
+        return [(" " * _TAG, "")]
+    return [(f"{entry.reference:>{_TAG}}", f"muted-2 ~{shown(scene.session)}:{entry.reference}")]
+
+
+def spread(left: Line, right: Line, width: int) -> Line:
+    """LEFT, and RIGHT at the end of WIDTH cells where there is room for both."""
+    space = width - width_of(left) - width_of(right)
+    return [*left, (" " * space, ""), *right] if right and space > 1 else left
 
 
 def _near(item: Item, scene: Scene) -> str:

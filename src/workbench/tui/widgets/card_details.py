@@ -1,5 +1,6 @@
 """What an open card shows: arguments, output, diff, list, the deciding rule."""
 
+import json
 import re
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -12,8 +13,8 @@ from workbench.tui.widgets.transcript_entry import PREVIEW, Entry, Scene
 
 ALL = 5_000  # rows of a block that is shown whole
 _HUNK = re.compile(r"@@ -(\d+)(?:,\d+)? \+(\d+)(?:,\d+)? @@(.*)")
-# Arguments that the card's own line, or the diff under it, says already.
-_SAID = {"command", "file_path", "path", "pattern", "old_string", "new_string", "content", "edits", "todos"}
+# Arguments that a display block says better.
+_SAID: dict[type, set[str]] = {b.Diff: {"old_string", "new_string", "content", "edits"}, b.Todos: {"todos"}}
 _LANGUAGES = {
     "py": "python", "sh": "bash", "yml": "yaml", "yaml": "yaml", "md": "markdown", "rs": "rust", "js": "javascript",
     "ts": "typescript", "cu": "cuda", "toml": "toml", "json": "json", "c": "c", "cpp": "cpp", "go": "go", "sql": "sql",
@@ -26,11 +27,12 @@ def details(entry: Entry, scene: Scene) -> list[Block]:
     made: list[Block] = []
     if "\n" in item.target or len(item.target) > 60:
         made.append(Block(lambda width: paragraph(item.target, "", width, most=ALL)))
-    if arguments := {key: value for key, value in (entry.input or {}).items() if key not in _SAID}:
-        made.append(Block(lambda width: _arguments(arguments, width)))
+    if arguments := {key: value for key, value in (entry.input or {}).items() if key not in _said(entry)}:
+        most = ALL if entry.opened > 1 else PREVIEW
+        made.append(Block(lambda width: _arguments(arguments, width, most)))
     if entry.progress and item.status == "running":
         made.append(Block(lambda width: _output("\n".join(entry.progress), width, PREVIEW)))
-    for shown_block in item.display:
+    for shown_block in entry.display:
         made += _display(shown_block, entry, scene)
     made.append(Block(lambda width: wrap([(_decided(entry), "muted")], width)))
     if item.cut and entry.opened < 2:
@@ -49,11 +51,20 @@ def _decided(entry: Entry) -> str:
     return shown(" ".join(f"{words}{by}{rule}{reason}".split()))
 
 
-def _arguments(arguments: dict[str, Any], width: int) -> list[Line]:
+def _said(entry: Entry) -> set[str]:
+    """Arguments that the card's own line, or what stands under it, says already."""
+    said = {"command", "file_path", "path", "pattern"}
+    for block in entry.display:
+        said |= _SAID.get(type(block), set())
+    return said
+
+
+def _arguments(arguments: dict[str, Any], width: int, most: int) -> list[Line]:
     rows: list[Line] = []
     for key, value in arguments.items():
         name = shown(str(key))
-        rows += paragraph(str(value), "", width, first=[(f"{fit(name, 20)} ", "muted")], most=PREVIEW)
+        words = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+        rows += paragraph(words.rstrip("\n"), "", width, first=[(f"{fit(name, 20)}  ", "muted")], most=most)
     return rows
 
 
@@ -63,8 +74,7 @@ def _display(block: b.DisplayBlock, entry: Entry, scene: Scene) -> list[Block]:
 
 
 def _whole(block: Any, entry: Entry) -> str:
-    text = entry.full.get(block.blob or "", block.text)
-    return str(text)
+    return str(entry.full.get(block.blob, block.text) if block.blob else block.text)
 
 
 def _output_block(block: b.Output, entry: Entry, scene: Scene) -> list[Block]:

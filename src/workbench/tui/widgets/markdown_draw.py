@@ -13,7 +13,6 @@ if TYPE_CHECKING:
 
     from workbench.tui.widgets.markdown_code import Highlighter
 
-_REFERENCE = re.compile(r"\b(?:s-[0-9a-z]{2,12}(?::t\d+)?|r-\d+(?:@\d+)?)\b")
 _TASK = re.compile(r"\[([ xX])\] ")
 _MARKS = {"strong": "strong", "em": "em", "s": "strike"}
 _HEADS = {"h1": "h1", "h2": "h2"}
@@ -157,7 +156,7 @@ def runs(tokens: Iterable["Token"], style: str = "") -> list[Line]:
         kind = token.type
         name = " ".join(open_)
         if kind == "text":
-            rows[-1] += _referenced(shown(token.content), name)
+            rows[-1].append((shown(token.content), name))
         elif kind == "code_inline":
             rows[-1].append((shown(token.content.replace("\n", " ")), f"{name} code".strip()))
         elif kind in ("softbreak", "hardbreak"):
@@ -183,18 +182,6 @@ def _target(href: str, begun: int, line: Line) -> Line:
     text = "".join(piece for piece, _ in line[begun:])
     where = shown(href)
     return [] if text in (where, where.removeprefix("mailto:")) or not where else [(f" ({where})", "url")]
-
-
-def _referenced(text: str, style: str) -> Line:
-    """TEXT with references to sessions and runs as something to open."""
-    if "s-" not in text and "r-" not in text:
-        return [(text, style)]
-    line: Line = []
-    at = 0
-    for found in _REFERENCE.finditer(text):
-        line += [(text[at : found.start()], style), (found[0], f"{style} @{found[0]}".strip())]
-        at = found.end()
-    return [run for run in [*line, (text[at:], style)] if run[0]]
 
 
 def table_lines(table: list[list[Line]], aligned: Sequence[str], width: int) -> list[Line]:

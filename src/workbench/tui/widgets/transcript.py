@@ -215,8 +215,7 @@ class Transcript(Widget, can_focus=True):
         return strips.bar(strip) if y == self._bar() else strip
 
     def _at_cursor(self, place: Place) -> bool:
-        entry, block = self.rows.entry(place), self.rows.block(place)
-        return self.rows.stop(place) == self.cursor and place[2] >= block.gap and place[1] >= entry.heads
+        return self.rows.stop(place) == self.cursor and place[2] >= self.rows.block(place).gap
 
     def _bar(self) -> int:
         """The row of the bar's thumb. Ids grow evenly with the session's events, so they say how far down this is."""

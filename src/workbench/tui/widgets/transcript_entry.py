@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from workbench.protocol.blocks import Image, Listing, Todos
+from workbench.protocol.blocks import DisplayBlock, Image, Listing, Todos
 from workbench.protocol.state import Item
 from workbench.tui.widgets.blocks import Block
 from workbench.tui.widgets.markdown import Piece, Splitter
@@ -15,9 +15,11 @@ from workbench.tui.widgets.markdown_code import Highlighter
 
 AGENT = ("answer", "thinking", "call")  # kinds of items that the agent speaks
 PREVIEW = 20  # rows of an open card's output before all of it is asked for
+HEAD = -1  # the stop of a line that says who speaks, and in which turn
 DRAFT = 1 << 60  # ids of what is still being written lie from here on
 KEPT_PROGRESS = 500  # lines of a running call's output
 KEPT_LINE = 2_000  # characters of one of them
+CUT_INPUT = 4_000  # characters of an argument; a longer one may have come cut
 KEPT_DRAFT = 4 << 20  # characters of an answer that is being written
 # The argument that names what a call acts on, in JSON that is not whole yet.
 _TARGET = re.compile(r'"(?:file_path|notebook_path|path|command|pattern|bash_id)"\s*:\s*"((?:[^"\\]|\\.)*)')
@@ -27,6 +29,7 @@ _TARGET = re.compile(r'"(?:file_path|notebook_path|path|command|pattern|bash_id)
 class Scene:
     """What entries need to draw themselves, beside their item. `frame` turns the one spinner; None: nothing moves."""
 
+    session: str = ""
     agent: str = ""
     user: str = ""
     workspace: str = ""
@@ -49,6 +52,8 @@ class Entry:
         self.seconds = 0.0  # how long it took, where only the screen knows
         self.run = ""  # the experiment that a call began
         self.input: dict[str, Any] | None = None  # of a call, where it was seen
+        self.whole: tuple[DisplayBlock, ...] | None = None  # what a call showed, uncut, where it was asked for
+        self.begins = False  # whether a turn begins with it
         self.full: dict[str, str] = {}  # whole texts that were asked for: by blob id, "" for the item's own
         self.progress: deque[str] = deque(maxlen=KEPT_PROGRESS)
         self.draft: Draft | None = None
@@ -65,6 +70,11 @@ class Entry:
         return self.item.id
 
     @property
+    def reference(self) -> str:
+        """The name of its turn within the session, such as `t12`; empty where it is of none."""
+        return f"t{self.item.turn}" if self.item.turn else ""
+
+    @property
     def running(self) -> bool:
         """Whether something in it moves."""
         return (self.item.kind == "call" and self.item.status == "running") or (
@@ -78,16 +88,31 @@ class Entry:
             return self.draft.text
         return self.full.get("", self.item.text)
 
+    @property
+    def display(self) -> tuple[DisplayBlock, ...]:
+        """What a call showed, as whole as it is known."""
+        return self.item.display if self.whole is None else self.whole
+
     def lacks(self) -> list[str]:
-        """The whole texts that are not here: ids of blobs, "" for the item's own words."""
-        blobs = [one.blob for one in self.item.display if not isinstance(one, Image | Listing | Todos) and one.blob]
-        own = [""] if self.item.cut and self.item.kind != "call" else []
-        return [name for name in (*own, *blobs) if name not in self.full]
+        """The whole texts that are not here: ids of blobs, "" for the item's own words, or a call's own parts."""
+        blobs = [one.blob for one in self.display if not isinstance(one, Image | Listing | Todos) and one.blob]
+        lacking = [name for name in blobs if name not in self.full]
+        if self.item.kind == "call":
+            return ["", *lacking] if self._lacks_parts() else lacking
+        return ["", *lacking] if self.item.cut and "" not in self.full else lacking
+
+    def _lacks_parts(self) -> bool:
+        if self.id >= DRAFT or self.local or "" in self.full:
+            return False
+        cut = any(isinstance(one, str) and len(one) > CUT_INPUT for one in (self.input or {}).values())
+        return self.input is None or cut or (self.item.cut and self.whole is None)
 
     def more_inside(self) -> bool:
         """Whether open does not show all of it yet."""
-        texts = (one for one in self.item.display if not isinstance(one, Image | Todos | Listing))
-        return any(one.text.count("\n") > PREVIEW for one in texts)
+        texts = [one.text for one in self.display if not isinstance(one, Image | Todos | Listing)]
+        texts += [one for one in (self.input or {}).values() if isinstance(one, str)]
+        lines = max((len(one.lines) for one in self.display if isinstance(one, Listing)), default=0)
+        return lines > PREVIEW or any(one.count("\n") > PREVIEW or len(one) > 80 * PREVIEW for one in texts)
 
     def update(self, item: Item) -> bool:
         """Takes ITEM's present state; True if it looks different now."""
@@ -97,6 +122,10 @@ class Entry:
         )  # fmt: skip
         self.item = item
         changed = bool(now != self._drawn)
+        if changed:
+            self.whole = None
+            if item.kind == "call":
+                self.full.pop("", None)
         self._drawn = now
         return changed
 

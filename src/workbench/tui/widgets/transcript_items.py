@@ -3,10 +3,10 @@
 from collections.abc import Callable
 
 from workbench.tui.widgets.blocks import Block, Line, fit, indented, moved, paragraph, shown, width_of, wrap
-from workbench.tui.widgets.card import SPINNER, card, took
+from workbench.tui.widgets.card import SPINNER, card, spread, took, turn_tag
 from workbench.tui.widgets.markdown import Piece, split
 from workbench.tui.widgets.markdown_draw import block as piece_block
-from workbench.tui.widgets.transcript_entry import AGENT, Entry, Scene
+from workbench.tui.widgets.transcript_entry import AGENT, HEAD, Entry, Scene
 
 _TOGETHER = {
     ("call", "call"), ("call", "check"), ("call", "notice"), ("thinking", "call"), ("thinking", "answer"),
@@ -54,11 +54,21 @@ def extend(entry: Entry, done: list[Piece], scene: Scene) -> None:
 
 
 def _head(entry: Entry, scene: Scene) -> list[Block]:
-    """The agent's name, where it begins to speak."""
-    if entry.item.kind not in AGENT or entry.above in (*AGENT, "check", "notice"):
+    """The agent's name where it begins to speak, with the turn's; the latter alone where a later turn has words."""
+    if entry.item.kind not in AGENT:
         return []
-    name = shown(scene.agent) or "agent"
-    return [Block(lambda width: [[(fit(name, width), "agent strong")]], gap=int(bool(entry.above)))]
+    if entry.above not in (*AGENT, "check", "notice"):
+        name = shown(scene.agent) or "agent"
+        turn = f"{shown(scene.session)}:{entry.reference}" if scene.session and entry.reference else ""
+
+        def draw(width: int) -> list[Line]:
+            tag: Line = [(turn, f"muted-2 ~{turn}")] if turn else []
+            return [spread([(fit(name, width), "agent strong")], tag, width)]
+
+        return [Block(draw, gap=int(bool(entry.above)), stop=HEAD)]
+    if entry.begins and entry.item.kind == "answer" and _space(entry):  # in the place of the blank line
+        return [Block(lambda width: [spread([], turn_tag(entry, scene, width), width)], stop=HEAD)]
+    return []
 
 
 def _space(entry: Entry) -> int:
@@ -101,7 +111,7 @@ def _thinking(entry: Entry, scene: Scene) -> list[Block]:
         length = took(seconds) if seconds >= 1 else ""
         mark = SPINNER[scene.frame % len(SPINNER)] if live and scene.frame is not None else "▾" if is_open else "▸"
         words = f"{word} {'for ' if length and not live else ''}{length}".strip()
-        return [[("  ", ""), (f"{mark} {words}", "muted")]]
+        return [spread([("  ", ""), (f"{mark} {words}", "muted")], turn_tag(entry, scene, width), width)]
 
     made = [Block(line)]
     if is_open:
@@ -212,9 +222,10 @@ def _shell(entry: Entry, scene: Scene) -> list[Block]:
     good = item.exit_code == 0
 
     def draw(width: int) -> list[Line]:
-        end = "" if good else f"exit {item.exit_code}" if item.exit_code is not None else "ended"
+        end = "" if good else f"exit {item.exit_code}" if item.exit_code is not None else "stopped"
         first = fit(" ".join(shown(item.target.replace("\n", " ⏎ ")).split()), width - 4 - len(end))
-        rows: list[Line] = [[("! ", "agent"), (first, "strong"), ("  ", ""), (end, "error")]]
+        line: Line = [("! ", "agent"), (first, "strong"), ("  ", ""), (end, "error")]
+        rows: list[Line] = [spread(line, [("not sent to the agent", "muted-2")], width)]
         output = item.text.rstrip("\n").split("\n") if item.text.strip() else []
         most = 5_000 if entry.opened else 8
         if len(output) > most:

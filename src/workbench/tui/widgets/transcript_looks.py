@@ -31,7 +31,8 @@ CLASSES = frozenset(f"transcript--{name}" for name in (*COLORS, "ground", "found
 class Looks:
     """Styles by name, for one state of the theme; several names, apart by blanks, are put on top of each other.
 
-    A name that begins with `@` is a reference: it is underlined, and known where the mouse points at it.
+    A name that begins with `@` is a reference: it is underlined, and known where the mouse points at it. One that
+    begins with `~` is a reference that does not show.
     """
 
     def __init__(self, widget: "Widget") -> None:
@@ -47,8 +48,8 @@ class Looks:
         if style is None:
             style = self.base
             for name in names.split():
-                if name[0] == "@":
-                    style += Style(underline=True, meta={"reference": name[1:]})
+                if name[0] in "@~":
+                    style += Style(underline=name[0] == "@", meta={"reference": name[1:]})
                 else:
                     style += self._named.get(name) or Style.null()
             if len(self._kept) > 500:  # references are many

@@ -1,15 +1,19 @@
 """Stretches of a session's items that the state does not hold, asked of the client by page."""
 
+import asyncio
 from collections.abc import Sequence
+
+import msgspec
 
 from workbench.host.client import Client
 from workbench.protocol.fold import PLACES
-from workbench.protocol.queries import Blob, BlobPage, Items, ItemsBefore, ItemText
+from workbench.protocol.queries import Blob, BlobPage, CallWhole, Items, ItemsBefore, ItemText
 from workbench.protocol.state import Item
 
 PAGE = 100  # items that are asked for while scrolling
 SCAN = 500  # items that are asked for while searching
 WHOLE = 1 << 20  # bytes of one text that are asked for
+MOST_CALL = 16 << 20  # bytes of a call's arguments and display
 
 
 class Pages:
@@ -55,6 +59,18 @@ class Pages:
     async def text(self, item: int) -> tuple[str, int]:
         """The text of ITEM, WHOLE bytes of it at most, and how many bytes it has (-1: there is none)."""
         return _decoded(await self._client.query(ItemText(item=item, size=WHOLE)))
+
+    async def call(self, item: int) -> CallWhole | None:
+        """Arguments and display of the call ITEM, uncut; None where they are not there, or beyond MOST_CALL bytes."""
+        data, total = b"", 1
+        while len(data) < total <= MOST_CALL:
+            page = await self._client.query(ItemText(item=item, offset=len(data), size=WHOLE))
+            if not isinstance(page, Blob) or not page.data:
+                return None
+            data, total = data + page.data, page.total
+        if total > MOST_CALL:
+            return None
+        return await asyncio.to_thread(msgspec.json.decode, data, type=CallWhole)
 
     async def blob(self, blob: str) -> tuple[str, int]:
         """The text that lies in BLOB, WHOLE bytes of it at most, and how many bytes it has (-1: there is none)."""

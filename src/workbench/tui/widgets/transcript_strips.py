@@ -1,5 +1,7 @@
 """Lines of blocks as strips of cells: gutter, cursor, marks of the search, the bar, what is new."""
 
+import re
+
 from rich.cells import cell_len
 from rich.segment import Segment
 from textual.strip import Strip
@@ -9,6 +11,20 @@ from workbench.tui.widgets.transcript_looks import Looks
 
 GUTTER = 2  # cells on the left, for the cursor's mark
 RIGHT = 2  # cells on the right, for the bar
+# A session is named in full, or by its beginning where a turn follows; a run may have a step.
+_REFERENCE = re.compile(r"(?<![\w-])(?:s-[0-9a-z]{2,12}:t\d+|s-[0-9a-hjkmnp-tv-z]{8}|r-\d+(?:@\d+)?)(?![\w-])")
+
+
+def referenced(text: str, style: str) -> Line:
+    """TEXT in STYLE, with references to turns, sessions and runs as something to open."""
+    if ("s-" not in text and "r-" not in text) or "@" in style:
+        return [(text, style)]
+    line: Line = []
+    at = 0
+    for found in _REFERENCE.finditer(text):
+        line += [(text[at : found.start()], style), (found[0], f"{style} @{found[0]}".strip())]
+        at = found.end()
+    return [run for run in [*line, (text[at:], style)] if run[0]]
 
 
 class Strips:
@@ -20,7 +36,8 @@ class Strips:
 
     def line(self, runs: Line) -> Strip:
         """A strip of RUNS."""
-        segments = [Segment(" " * GUTTER, self.looks.base), *(Segment(text, self.looks(name)) for text, name in runs)]
+        segments = [Segment(" " * GUTTER, self.looks.base)]
+        segments += [Segment(text, self.looks(name)) for run in runs for text, name in referenced(*run)]
         return Strip(segments).simplify().adjust_cell_length(self.width, self.looks.base)
 
     def row(self, block: Block, lines: list[Line], at: int) -> Strip:

@@ -65,9 +65,16 @@ class Window:
         self.entries = [*held[:start], *tail, *drafts]
         for at in range(start, len(self.entries)):
             entry = self.entries[at]
-            above = self.entries[at - 1].item.kind if at else ""
-            if entry in rebuilt or not entry.blocks or entry.above != above:
-                build(entry, above, self.scene)
+            if self._placed(at) or entry in rebuilt or not entry.blocks:
+                build(entry, entry.above, self.scene)
+
+    def _placed(self, at: int) -> bool:
+        """Tells the entry AT what it stands under; whether that is something else than before."""
+        entry, above = self.entries[at], self.entries[at - 1].item if at else None
+        stands = above.kind if above else "", bool(entry.item.turn) and (above is None or above.turn != entry.item.turn)
+        changed = stands != (entry.above, entry.begins)
+        entry.above, entry.begins = stands
+        return changed
 
     def _tail(self, held: list[Entry], items: list[Item]) -> tuple[list[Entry], list[Entry]]:
         """Entries for ITEMS, those of HELD that are among them taken over; and which are new."""
@@ -98,7 +105,7 @@ class Window:
     def _state_changed(self, entry: Entry) -> None:
         if entry.item.kind != "call":
             return
-        entry.input = entry.input or self._inputs.get(entry.item.call_id)
+        entry.input = self._inputs.get(entry.item.call_id) or entry.input
         if entry.item.status == "running" and entry.since is None:
             entry.since = self.scene.clock()
 
@@ -121,7 +128,8 @@ class Window:
                 entry.draft = Draft(envelope.at)
             if self.live:
                 self.entries.append(entry)
-                build(entry, self.entries[-2].item.kind if len(self.entries) > 1 else "", self.scene)
+                self._placed(len(self.entries) - 1)
+                build(entry, entry.above, self.scene)
         return self._drafts[key]
 
     def _text(self, envelope: e.Envelope, event: e.TextDelta | e.ThinkingDelta) -> None:
@@ -203,6 +211,7 @@ class Window:
             drafts.remove(draft)
             self._drafts = {key: entry for key, entry in self._drafts.items() if entry is not draft}
             whole.opened, whole.seconds, whole.above = draft.opened, draft.seconds, draft.above
+            whole.begins = draft.begins
             if not self._take_words(whole, draft):
                 changed.add(whole)
         for draft in [one for one in drafts if one.finished]:
@@ -314,7 +323,8 @@ class Window:
 
     def _rebuild_from(self, start: int, end: int) -> None:
         for at in range(start, min(end, len(self.entries))):
-            build(self.entries[at], self.entries[at - 1].item.kind if at else "", self.scene)
+            self._placed(at)
+            build(self.entries[at], self.entries[at].above, self.scene)
 
 
 def _same(entry: Entry, draft: Entry) -> bool:

@@ -17,7 +17,7 @@ def words(entry: Entry, stop: int = 0) -> tuple[str, str]:
     if item.kind != "call":
         name = {"answer": "the answer", "prompt": "the prompt", "thinking": "the thinking"}.get(item.kind, "the line")
         return (item.target + "\n" + entry.text if item.kind == "shell" else entry.text), name
-    parts = [item.target, *(part for one in item.display if (part := _displayed(one, entry)))]
+    parts = [item.target, *(part for one in entry.display if (part := _displayed(one, entry)))]
     if len(parts) == 1 and item.text:
         parts.append(item.text)
     return "\n".join(parts), "the call"
@@ -27,7 +27,7 @@ def suffix(entry: Entry, info: str = "") -> str:
     """The end of a file's name that an editor knows ENTRY's words by."""
     if info:
         return _SUFFIXES.get(info, ".txt")
-    if any(isinstance(one, b.Diff) for one in entry.item.display):
+    if any(isinstance(one, b.Diff) for one in entry.display):
         return ".diff"
     return ".md" if entry.item.kind in ("answer", "prompt", "thinking", "compaction") else ".txt"
 
@@ -39,7 +39,7 @@ def _displayed(block: b.DisplayBlock, entry: Entry) -> str:
         return "\n".join(f"[{'x' if todo.status == 'completed' else ' '}] {todo.content}" for todo in block.todos)
     if isinstance(block, b.Image):
         return ""
-    return entry.full.get(block.blob or "", block.text)
+    return entry.full.get(block.blob, block.text) if block.blob else block.text
 
 
 def holds(entry: Entry, find: str) -> bool:
@@ -49,4 +49,4 @@ def holds(entry: Entry, find: str) -> bool:
         return True
     if find in item.reason.lower():
         return True
-    return any(find in _displayed(one, entry).lower() for one in item.display)
+    return any(find in _displayed(one, entry).lower() for one in entry.display)
