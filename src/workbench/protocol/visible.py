@@ -2,6 +2,8 @@
 
 import re
 
+REDACTED = "[redacted: "  # how a text begins that stands in the place of a secret
+
 # Not in it: the emoji variation selectors (U+FE00 to U+FE0F), which only choose a glyph.
 _UNSEEN = re.compile(
     "[\x00-\x1f\x7f-\x9f"  # C0, DEL, C1

@@ -168,7 +168,7 @@ async def _run(
 
 
 def _finish(session: Session, call_id: str, tool: str, status: str, outcome: Outcome, duration_ms: int) -> None:
-    content, blob = tuple(outcome.content), None
+    content, blob = tuple(session.journal.redactor.value(outcome.content)), None
     encoded = msgspec.json.encode(content)
     if len(encoded) > LINE_LIMIT:
         content, blob = (), session.blobs.put(encoded, sync=True)

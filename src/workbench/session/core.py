@@ -1,7 +1,7 @@
 """A session at work: its journal and the folds of it, and what its rooms need. `loop.py` makes it move."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,7 @@ from workbench.session.head import git_head
 from workbench.session.journal import Journal, JournalError
 from workbench.session.messages import Messages
 from workbench.session.prompt import Frame, reminder
+from workbench.session.redact_stream import Deltas
 from workbench.session.rewind_talk import refolded
 from workbench.session.snapshots import Snapshots
 from workbench.session.snapshots_guard import Guard
@@ -33,6 +34,12 @@ from workbench.tools.base import Context
 Asker = Callable[[dict[str, Any], str, Any, tuple[Need, ...], Verdict], Awaitable[Approve]]
 # Larger things lie in blobs, so that a journal line stays short and a client's queue small.
 LINE_LIMIT = 32_768
+# What comes behind the last delta of a text.
+ENDS_TEXTS = (e.AnswerCompleted, e.AnswerDiscarded, e.CallFinished, e.RequestRetried)
+LEFT_OUT_OF_PROMPT = (
+    "What you wrote held a key or another secret. It was replaced before it was kept or sent, so the model does not "
+    "have it. Put it into a variable of your environment, and name that in the setting shell.env."
+)
 
 
 class Session:
@@ -78,6 +85,7 @@ class Session:
         self.steady = asyncio.Lock()  # held while the agent acts: a rewind waits for it
         self.snapshots: Snapshots | None = None
         self.guard = Guard(self)
+        self._deltas = Deltas(journal.redactor)
         self._waiting: list[SubmitPrompt] = []
         self._prompted = asyncio.Event()
 
@@ -96,11 +104,19 @@ class Session:
         """Journals EVENT, folds it, tells the clients. With SYNC it is on the disk when this returns."""
         envelope = self.journal.append(event, sync=sync)
         self.fold(envelope)
+        if isinstance(event, ENDS_TEXTS):
+            self._tell_deltas(self._deltas.flush())
         self._tell(envelope)
+        if isinstance(event, e.PromptSubmitted) and envelope.event is not event:
+            self.notice("warning", LEFT_OUT_OF_PROMPT, "redaction")
 
     def show(self, event: e.EphemeralEvent) -> None:
         """Sends an event that is not journalled."""
         if self.listeners:
+            self._tell_deltas((event,) if isinstance(event, e.Tick) else self._deltas.take(event))
+
+    def _tell_deltas(self, events: Iterable[e.EphemeralEvent]) -> None:
+        for event in events:
             self._tell(e.Envelope(seq=0, session=self.id, at=self.clock(), event=event))
 
     def _tell(self, envelope: e.Envelope) -> None:
@@ -109,7 +125,8 @@ class Session:
 
     def tell_unwritten(self, event: e.SessionEnded) -> None:
         """Tells the clients an end that could not be journalled, so that none of them waits for ever."""
-        self._tell(e.Envelope(seq=self.state.seq + 1, session=self.id, at=self.clock(), event=event))
+        told = self.journal.redactor.struct(event)
+        self._tell(e.Envelope(seq=self.state.seq + 1, session=self.id, at=self.clock(), event=told))
 
     def notice(self, level: str, text: str, about: str = "") -> None:
         """Journals words for the person."""

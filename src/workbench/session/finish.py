@@ -7,6 +7,7 @@ import msgspec
 
 from workbench.protocol import events as e
 from workbench.protocol.result import EXIT_CODES, FileChange, Result
+from workbench.protocol.visible import visible
 from workbench.session import checks, questions, store, summary
 from workbench.session.core import Session
 from workbench.session.end import EndSession
@@ -98,7 +99,7 @@ async def conclude(session: Session, ending: EndSession | None) -> None:
             session.emit(e.SessionEnded(result=result), sync=True)
             write_whole(session.folder / "result.json", msgspec.json.encode(result), sync=True)
             text = summary.markdown(result, session.state, session.task, session.folder)
-            write_whole(session.folder / "summary.md", text.encode())
+            write_whole(session.folder / "summary.md", session.journal.redactor.text(text).encode())
             store.summary(session.folder)  # kept there: listings stay quick
             return
     except (JournalError, OSError) as error:
@@ -110,7 +111,7 @@ def _result(session: Session, ending: EndSession | None, changed: list[FileChang
     state, tally = session.state, session.tally
     subtype = ending.subtype if ending else "success"
     active = state.active_s + (0.0 if state.waiting else max(0.0, session.clock() - state.resumed_at))
-    return Result(
+    result = Result(
         subtype=subtype,
         is_error=subtype != "success",
         session_id=session.id,
@@ -131,9 +132,11 @@ def _result(session: Session, ending: EndSession | None, changed: list[FileChang
         errors=[str(ending)] if ending and str(ending) else [],
         exit_code=EXIT_CODES[subtype],
     )
+    return session.journal.redactor.struct(result)
 
 
 def log_crash(session: Session, error: BaseException) -> None:
     """Keeps the traceback of an internal error where a bug report finds it; never on the screen."""
     with contextlib.suppress(OSError), (session.folder / "host.log").open("a") as log:
-        log.write("".join(traceback.format_exception(error)) + "\n")
+        text = session.journal.redactor.text("".join(traceback.format_exception(error)))
+        log.write(visible(text, newlines=True) + "\n")

@@ -24,6 +24,7 @@ import msgspec
 from workbench.protocol.codec import MalformedError, decode_envelope, encode
 from workbench.protocol.events import Envelope, JournalEvent
 from workbench.protocol.version import PROTOCOL, readable
+from workbench.session.redact import Redactor
 
 EVENTS = "events.jsonl"
 LOCK = "lock"
@@ -190,6 +191,7 @@ class Journal(Reader):
         self.cut = 0  # bytes of a torn last line that opening cut off
         self._clock, self._lock, self._new = clock, lock, new
         self._failed = ""  # why nothing more can be written
+        self.redactor = Redactor()  # what is written, and told from it, holds no secret that this knows
         super().__init__(folder)
 
     @classmethod
@@ -248,12 +250,16 @@ class Journal(Reader):
     def append(self, event: JournalEvent, *, sync: bool = False) -> Envelope:
         """Writes EVENT as the next line, whole or not at all; with SYNC it is on the disk when this returns.
 
-        Raises JournalError when it cannot be written (a full disk): the journal is then as it was before.
+        The envelope holds the event as it was written: without secrets. Raises JournalError when it cannot be written
+        (a full disk): the journal is then as it was before.
         """
         if self._failed:
             raise JournalError(self._failed)
         envelope = Envelope(seq=self.seq + 1, session=self.session, at=self._clock(), event=event)
         line = encode(envelope) + b"\n"
+        if near := self.redactor.near(line):
+            envelope = msgspec.structs.replace(envelope, event=near.struct(event))
+            line = encode(envelope) + b"\n"
         try:
             written = os.write(self._fd, line)
             while written < len(line):

@@ -165,7 +165,7 @@ def _show(session: Session, turn: int, piece: Piece) -> None:
 
 
 def _journal_answer(session: Session, turn: int, answer: Answer) -> e.AnswerCompleted:
-    content: tuple[dict[str, Any], ...] = tuple(answer.content)
+    content: tuple[dict[str, Any], ...] = tuple(session.journal.redactor.value(answer.content))
     encoded, blob = msgspec.json.encode(content), None
     if len(encoded) > LINE_LIMIT:
         content, blob = (), session.blobs.put(encoded, sync=True)

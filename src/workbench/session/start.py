@@ -30,6 +30,7 @@ from workbench.session.identity import boot_id, user_name
 from workbench.session.journal import Journal, JournalError
 from workbench.session.plan import Options, Plan, plan
 from workbench.session.prompt import Frame, reminder, system_prompt
+from workbench.session.redact import Redactor
 from workbench.session.snapshots import Snapshots
 from workbench.settings.types import Settings
 from workbench.tools import registry
@@ -68,7 +69,7 @@ def _undo(journal: Journal) -> None:
 
 
 def _begun(journal: Journal, made: Plan, options: Options, clock: Callable[[], float]) -> Session:
-    frame, blobs = _frame(made), Blobs(journal.folder / "blobs")
+    frame, blobs = Redactor(options.env).struct(_frame(made)), Blobs(journal.folder / "blobs")
     prefix = blobs.put(msgspec.json.encode(frame), sync=True)
     changes = Changes.begin(made.workspace, made.roots, blobs, journal.folder)
     session = assemble(journal, blobs, made.task, frame, made.settings, made.info, made.policy, changes, options, clock)
@@ -108,6 +109,7 @@ def assemble(
     clock: Callable[[], float],
 ) -> Session:
     """A session's parts put together, before any event."""
+    journal.redactor = Redactor(options.env)
     outputs = journal.folder / "outputs"
     outputs.mkdir(mode=0o700, exist_ok=True)
     policy = msgspec.structs.replace(policy, scratch=(str(outputs),))
@@ -118,7 +120,7 @@ def assemble(
         roots=tuple(map(Path, policy.roots)),
         outputs=outputs,
         launcher=launcher,
-        put_blob=blobs.put,
+        put_blob=lambda data: blobs.put(journal.redactor.data(data)),
         emit=lambda event: sessions[0].emit(event),
         now=clock,
     )

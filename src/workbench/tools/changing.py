@@ -7,6 +7,7 @@ from typing import Protocol
 
 import msgspec
 
+from workbench.protocol.visible import REDACTED
 from workbench.tools import diffs, files
 from workbench.tools.base import Context, Outcome, ToolError, text_content
 from workbench.tools.replacing import substitute
@@ -94,6 +95,11 @@ def store(context: Context, given: Target, text: str, said: Callable[[diffs.Chan
     SAID makes the first line for the model. Blocks; raises ToolError, and then the file is as it was.
     """
     old = given.source
+    if text.count(REDACTED) > given.text.text.count(REDACTED):
+        raise ToolError(
+            f"The text for {given.shown} holds {REDACTED}…], which stands for a secret that was not shown to you: the "
+            "secret would be lost. Edit the lines around it, one by one; nothing was written."
+        )
     try:
         data = given.text.encode(text)
     except UnicodeEncodeError as error:
