@@ -12,14 +12,14 @@ if TYPE_CHECKING:
 
 # stage -> (what is to be seen, the key that comes next, what it does): 80 columns hold each
 _LINES = {
-    "start": ("A recorded model at real tools and real training.", "enter", "asks what stands below"),
-    "working": ("It looks and measures.", "tab", "to the talk, enter opens a card, i comes back"),
-    "asking": ("It may not edit unasked: this is the change.", "y", "allows it once, n refuses"),
-    "changed": ("Changed; now it trains again.", "tab 2", "to the diff, u side by side, x takes back"),
-    "refused": ("Refused, and told so; a recording cannot answer.", "ctrl+r", "rewinds"),
-    "done": ("Do not take its word for it.", "enter", "runs the check, as a command of your own"),
-    "passed": ("Checked.", "ctrl+p", "lists all there is, esc esc rewinds, ctrl+q ends the demo"),
-    "failed": ("The check fails: its output is above.", "ctrl+r", "rewinds, ctrl+q ends the demo"),
+    "start": ("A recorded model, real tools and training.", "enter", "begins: it is asked"),
+    "working": ("It looks and measures.", "tab", "to the talk; enter opens a card, i back"),
+    "asking": ("It may not edit unasked: see the change.", "y", "allows it once; n does not"),
+    "changed": ("Changed; it trains again.", "tab 2", "to the diff; x takes a change back"),
+    "refused": ("Refused; a recording cannot do otherwise.", "ctrl+r", "rewinds"),
+    "done": ("Do not take its word for it.", "enter", "runs the check yourself"),
+    "passed": ("Checked.", "ctrl+p", "lists all there is; ctrl+r rewinds, ctrl+q ends"),
+    "failed": ("The check fails, see above.", "ctrl+r", "rewinds; ctrl+q ends the demo"),
 }
 
 

@@ -174,9 +174,12 @@ def _next(scratch: Path) -> list[str]:
     return [
         f"The demo's repository, its runs and its report.md lie in {scratch}",
         "",
-        "Your own work, with a key of the provider's or a server that speaks the Messages API:",
-        "  export ANTHROPIC_API_KEY=…        (or ANTHROPIC_BASE_URL=http://localhost:11434)",
-        "  cd your-repository && mlwb",
+        "Your own work, with a key of the provider's:",
+        "  export ANTHROPIC_API_KEY=…",
+        "or with a server that speaks the Messages API:",
+        "  export ANTHROPIC_BASE_URL=http://localhost:11434",
+        "and then, in your repository:",
+        "  mlwb",
         "",
         "mlwb doctor tells what works on this machine; mlwb --help lists the rest.",
     ]

@@ -73,8 +73,8 @@ class MainScreen(Steady, Screen[None]):
             yield self.frames["talk"]
             yield self.splitter
             yield self.dock
-        yield self.opening
         yield self.strip
+        yield self.opening
         yield self.prompt
         yield self.footer
 

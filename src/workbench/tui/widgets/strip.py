@@ -7,7 +7,9 @@ from rich.cells import cell_len, set_cell_size
 
 from workbench.tui.widgets.line import Line, Part
 
+_GAP = 3  # cells between one part's words and the next part
 _HINT = 18  # cells below which a hint that must be cut says nothing
+_NONE = "–"  # stands for such a hint
 
 
 class Told(NamedTuple):
@@ -33,15 +35,23 @@ class Strip(Line):
 
 
 def strip(told: Sequence[Told], width: int) -> list[Part]:
-    """The parts of the line. Where not all fits the longest words are cut first; a hint cut too short is a dash."""
+    """The parts of the line. Where not all fits hints give way to a dash, the longest first; then news are cut."""
     if not told or width <= 2:
         return []
-    wanted = [_width(one, one.news) for one in told]
-    rooms = _shared(wanted, width - 1)
+    words = [one.news for one in told]
+    while (wanted := [_width(one, news) for one, news in zip(told, words, strict=True)]) and sum(wanted) > width - 1:
+        hints = [at for at, one in enumerate(told) if not one.filled and words[at] not in ("", _NONE)]
+        longest = max(hints, key=wanted.__getitem__, default=None)
+        if longest is None:
+            break
+        room = width - 1 - sum(wanted) + cell_len(words[longest])
+        if room >= _HINT:
+            words[longest] = set_cell_size(words[longest], room - 1).rstrip(" ,;:") + "…"
+        else:
+            words[longest] = _NONE
     parts = [Part(" ")]
-    for one, wide, room in zip(told, wanted, rooms, strict=True):
-        cut = wide > room and not one.filled and room - _width(one, "") < _HINT
-        parts += _parts(one, "–" if cut else one.news, _width(one, "–") if cut else room)
+    for one, news, room in zip(told, words, _shared(wanted, width - 1), strict=True):
+        parts += _parts(one, news, room)
     return parts
 
 
@@ -56,7 +66,7 @@ def _shared(wanted: Sequence[int], width: int) -> list[int]:
 
 
 def _width(one: Told, news: str) -> int:
-    return cell_len(f"{one.key} {one.title} {news}") + 3
+    return cell_len(f"{one.key} {one.title} {news}") + _GAP
 
 
 def _parts(one: Told, news: str, width: int) -> list[Part]:
@@ -64,8 +74,8 @@ def _parts(one: Told, news: str, width: int) -> list[Part]:
     room = width - cell_len(head) - 1
     if room < 2:
         return [Part(set_cell_size(head, width), "$muted", one.action)]
-    if cell_len(news) > room - 1:
-        news = set_cell_size(news, max(1, room - 2)).rstrip() + "…"
+    if cell_len(news) > room - _GAP:
+        news = set_cell_size(news, max(1, room - _GAP - 1)).rstrip(" ,;:") + "…"
     style = "$foreground" if one.filled else "$muted-2"
     return [Part(f"{one.key} ", "$muted-2", one.action), Part(f"{one.title} ", "$muted", one.action),
             Part(set_cell_size(news, room), style, one.action)]  # fmt: skip
