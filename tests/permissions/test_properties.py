@@ -33,10 +33,11 @@ HARMLESS = [
     "[ -f a.txt ]",
     "wc -l < a.txt",
 ]
+# From any folder: the harmless parts may change it first.
 HARMFUL = [
     "curl http://x",
     "python3 x.py",
-    "touch ../../x",
+    "touch ~/x",
     "cat .env",
     "sh",
     "git push",

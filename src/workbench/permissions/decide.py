@@ -154,6 +154,7 @@ class _Judge:
         whys = (
             *(self.guard(spot) for spot in self.sight.spots),
             *(secret(spot.located, self.policy.home) for spot in self.sight.strange()),
+            *(protected(spot.located, self.roots, self.places) for spot in self.sight.outputs()),
             *(self.critical(piece, spots) for piece, spots in self.sight.pieces),
         )
         return next((_ask(why) for why in whys if why), None)
@@ -167,16 +168,17 @@ class _Judge:
             return None
         why = odd_target(located, "write" if spot.use == "write" else "read") or secret(located, self.policy.home)
         if why is None and spot.use == "write":
-            return protected(located, self.roots, self.places)
-        return why or (self.holds_withheld(spot) if spot.tree else None)
+            why = protected(located, self.roots, self.places)
+            return why or (self.holds_withheld(spot, "Edit") if spot.tree else None)
+        return why or (self.holds_withheld(spot, "Read") if spot.tree else None)
 
     def in_scratch(self, spot: Spot) -> bool:
         """Whether SPOT is in a folder of the session's own."""
         return any(within(spot.located.real, folder) for folder in self.scratch)
 
-    def holds_withheld(self, spot: Spot) -> str | None:
-        """Why reading all that lies below SPOT may read what a deny rule withholds."""
-        rules = [rule for rule in about(self.deny, "Read") if rule.spec is not None]
+    def holds_withheld(self, spot: Spot, tool: str) -> str | None:
+        """Why using all that lies below SPOT may use what a deny rule withholds from TOOL, Read or Edit."""
+        rules = [rule for rule in about(self.deny, tool) if rule.spec is not None]
         root, base, home = spot.located.real, self.policy.workspace, self.policy.home
         if not rules:
             return None
@@ -186,7 +188,7 @@ class _Judge:
             return f"{root} holds too many files to tell whether a deny rule is about one of them"
         for path in below:
             if any(path_matches(rule.spec, f"{root}/{path}", base, home, fold=True) for rule in rules):
-                return f"it reads all of {root}, where a deny rule withholds {path}"
+                return f"it uses all of {root}, where a deny rule withholds {path}"
         return None
 
     def critical(self, piece: Piece, spots: list[Spot]) -> str | None:
@@ -198,6 +200,8 @@ class _Judge:
             for end in spot.located.ends if spot.use == "write" else ():
                 if end.count("/") < 2 or any(within(folder, end) for folder in guarded):
                     return f"`{_short(piece.text)}` would remove {end}"
+                if spot.tree and self.places.stat(f"{end}/.git") is not None:
+                    return f"`{_short(piece.text)}` would remove or move {end}, a git repository"
         for word in piece.argv[1:]:
             head, _, last = word.rpartition("/")
             folder = head or ("/" if word.startswith("/") else ".")

@@ -6,6 +6,7 @@ subcommands run (`core.fsmonitor`, `diff.*.textconv`, filters, pagers, aliases),
 
 import re
 from collections.abc import Mapping
+from itertools import pairwise
 
 import msgspec
 
@@ -16,6 +17,8 @@ from workbench.permissions.words import Field, literal
 _BY_NAME = {row.name.removeprefix("git "): row for row in ROWS}
 _BEFORE = frozenset(("--no-pager", "-P", "--no-optional-locks", "--literal-pathspecs", "--no-replace-objects"))
 _LISTING = ("git tag", "git branch")
+_WITH_RANGES = ("git log", "git show", "git whatchanged")
+_SIGNED = re.compile(r"%[-+ ]?G|%\(signature")
 _GETTERS = frozenset(("--get", "--get-all", "--get-regexp", "--list", "-l"))
 
 # Local settings that name no program and no other place. A key that is not here asks.
@@ -29,7 +32,9 @@ _HARMLESS = re.compile(
     r"|index\.\w+|rerere\.\w+"
     r"|advice\.\w+|init\.defaultbranch|remote\..*\.(?:url|pushurl|fetch|push|tagopt|prune|mirror|promisor"
     r"|partialclonefilter|skipdefaultupdate)"
-    r"|submodule\..*\.(?:url|active|path|branch|ignore)|submodule\.(?:recurse|active|fetchjobs)|lfs\..*"
+    r"|submodule\..*\.(?:url|active|path|branch|ignore)|submodule\.(?:recurse|active|fetchjobs)"
+    r"|lfs\.(?:repositoryformatversion|locksverify|url|pushurl|fetchinclude|fetchexclude|concurrenttransfers)"
+    r"|lfs\..*\.(?:access|locksverify)"
     r"|merge\.(?:conflictstyle|ff|log|renames|stat)"
     r"|diff\.(?:algorithm|renames|renamelimit|mnemonicprefix|noprefix|colormoved|context|submodule"
     r"|indentheuristic|wordregex|statgraphwidth)"
@@ -79,6 +84,8 @@ def inspect_git(argv: list[Field], config: Mapping[str, str]) -> Finding:
         return Finding(why=f"git {rest[0].text} is not known to only look".replace("\ufffd", "…"))
     if any(not field.known for field in rest):
         return Finding(why="an argument of git is not known")
+    if row.name != "git grep" and any(_SIGNED.search(field.text) for field in rest):
+        return Finding(why="a format that has signatures verified, by a program")
     arguments = rest[used:]
     if row.name in _LISTING and any(field.text in ("-l", "--list") for field in arguments):
         row = msgspec.structs.replace(row, operands="text", globs=False)
@@ -89,13 +96,23 @@ def inspect_git(argv: list[Field], config: Mapping[str, str]) -> Finding:
         return found
     if key := names_program(config):
         return Finding(why=f"this repository's own configuration sets {key}, which may run a program or look elsewhere")
-    return Finding(operands=(Operand(literal("."), "see"), *_paths(found)))
+    lines = _line_ranges(arguments) if row.name in _WITH_RANGES else []
+    return Finding(operands=(Operand(literal("."), "see"), *_paths(found), *lines))
 
 
 def _gets(arguments: list[Field]) -> bool:
     """Whether `git config` reads: an option says so, or there is a single operand."""
     options = [field for field in arguments if field.text.startswith("-")]
-    return any(field.text in _GETTERS for field in options) or len(arguments) - len(options) == 1
+    keys = [field for field in arguments if not field.text.startswith("-")]
+    # A single word without a dot is a command of newer gits: `git config edit`.
+    return any(field.text in _GETTERS for field in options) or (len(keys) == 1 and "." in keys[0].text)
+
+
+def _line_ranges(arguments: list[Field]) -> list[Operand]:
+    """The files of `-L START,END:FILE`, whose lines git log prints."""
+    ranges = [field.text[2:] for field in arguments if field.text.startswith("-L") and len(field.text) > 2]
+    ranges += [after.text for field, after in pairwise(arguments) if field.text == "-L"]
+    return [Operand(literal(text.rpartition(":")[2] or "."), "read") for text in ranges]
 
 
 def _subcommand(rest: list[Field]) -> tuple[Row | None, int]:
@@ -111,7 +128,7 @@ def _paths(found: Finding) -> list[Operand]:
     """Operands are revisions or paths: each is looked at as a path, and so is what follows the colon of `HEAD:path`."""
     paths = []
     for operand in found.operands:
-        text = operand.field.text
+        text = re.sub(r"\A:[0-3]:", "HEAD:", operand.field.text)
         _, colon, tail = text.partition(":")
         if colon and not text.startswith(":"):
             paths.append(Operand(literal(tail.removeprefix("./") or "."), "read"))

@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import msgspec
 
-from workbench.permissions.words import Field, literal
+from workbench.permissions.words import UNSEEN, Field, literal
 
 _NUMBER = re.compile(r"-\d+\Z")
 
@@ -43,7 +43,8 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     unless one of `patterns` is given. `least`, `most`: how many operands. `here`: without any it reads its folder.
     `trees`: options with which it goes below folders (`*`: always). `digits`: `-40` is a number. `globs`: unquoted
     globs may stand among operands. `rest`: what operands must look like. `required`: one of these must be given.
-    `edits`: it changes files. `match`, `not_match`: examples, tried by a test.
+    `values`: what the values of options must look like. `edits`: it changes files. `match`, `not_match`: examples,
+    tried by a test.
     """
 
     name: str
@@ -63,6 +64,7 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     globs: bool = True
     edits: bool = False
     rest: str = ""
+    values: str = ""
     required: str = ""
     match: tuple[str, ...] = ()
     not_match: tuple[str, ...] = ()
@@ -88,7 +90,7 @@ def inspect(row: Row, argv: list[Field]) -> Finding:
         operands = operands[1:]
     if not row.least <= len(operands) <= row.most:
         return Finding(why=f"{row.name} with {len(operands)} operands")
-    if row.rest and not all(field.known and re.fullmatch(row.rest, field.text) for field in operands):
+    if row.rest and not all(_fits(row.rest, field) for field in operands):
         return Finding(why=f"{row.name} with an operand that may do more than show")
     if row.required and not names & set(row.required.split()):
         return Finding(why=f"{row.name} that does more than list")
@@ -103,9 +105,21 @@ def inspect(row: Row, argv: list[Field]) -> Finding:
     return Finding(operands=tuple(paths), edits=row.edits)
 
 
+def _fits(pattern: str, field: Field) -> bool:
+    return field.known and re.fullmatch(pattern, field.text, re.DOTALL) is not None
+
+
 def _unfit(row: Row, given: Given, operands: list[Field]) -> str:
     if row.operands == "none" and operands:
         return f"{row.name} with operands"
+    if any(not value.single for _, value in given.options if value is not None):
+        return f"a glob or an unquoted variable as the value of an option of {row.name}"
+    if row.values and not all(value is None or _fits(row.values, value) for _, value in given.options):
+        return f"{row.name} with a value that may do more than show"
+    if any("x" in value.mask for _, value in given.options if value is not None):
+        return "it may print a variable that holds a secret"
+    if len(operands) < len(given.operands) and not given.operands[0].single:
+        return f"a glob or an unquoted variable may become an option of {row.name}"
     if not row.globs and any(field.globbed for field in given.operands):
         return f"an unquoted glob may become an option of {row.name}"
     if row.operands == "text" and any("x" in field.mask for field in given.operands):
@@ -124,7 +138,7 @@ def sort(row: Row, argv: list[Field]) -> Given:
             given.operands.extend(rest)
             break
         if text[:1] != "-" or text == "-" or (field.globbed and field.mask[0] == "a" and text[0] in "*?["):
-            if not field.known and field.mask[0] in "sx" and row.operands != "text":
+            if not field.known and field.mask[0] in UNSEEN and row.operands != "text":
                 given.why = f"what {row.name} would get for {_shown(field)} is not written out"
                 given.unknown = True
             given.operands.append(field)
@@ -142,7 +156,7 @@ def sort(row: Row, argv: list[Field]) -> Given:
 def _long(row: Row, field: Field, valued: set[str], rest: "object", given: Given) -> None:
     name, equals, _ = field.text.partition("=")
     if name in valued:
-        value = field.tail(len(name) + 1) if equals else next(rest, None)  # type: ignore[call-overload]
+        value = _attached(row, name, field, len(name) + 1) if equals else next(rest, None)  # type: ignore[call-overload]
         if value is None:
             given.why = f"{name} of {row.name} lacks its value"
         given.options.append((name, value))
@@ -156,15 +170,22 @@ def _short(row: Row, field: Field, valued: set[str], rest: "object", given: Give
     for at in range(1, len(field.text)):
         letter = field.text[at]
         if letter in valued:
-            value = field.tail(at + 1) if at + 1 < len(field.text) else next(rest, None)  # type: ignore[call-overload]
+            more = at + 1 < len(field.text)
+            value = _attached(row, letter, field, at + 1) if more else next(rest, None)  # type: ignore[call-overload]
             if value is None:
                 given.why = f"-{letter} of {row.name} lacks its value"
             given.options.append((letter, value))
             return
-        if letter not in row.flags or field.mask[at] in "sx":
+        if letter not in row.flags or field.mask[at] in UNSEEN:
             given.why = f"option -{letter} of {row.name} is not known to be harmless"
             return
         given.options.append((letter, None))
+
+
+def _attached(row: Row, option: str, field: Field, start: int) -> Field:
+    """The value within the option's own word: whatever a glob in it matches begins with that option too."""
+    value = field.tail(start)
+    return value if option in row.reads.split() else Field(value.text, value.mask.replace("a", "q"))
 
 
 def _shown(field: Field) -> str:

@@ -125,7 +125,8 @@ class Reach:
             if len(origin.ends) > 1 or (origin.stat is not None and origin.stat.kind == "dir"):
                 self.made.append(posixpath.normpath(posixpath.join(folder, target)))
             if origin.stat is not None and origin.stat.kind == "dir":
-                touches += [Touch(f"{target}/{below}", folder, "write") for below in self.places.below(origin.real)]
+                top = f"{target}/{name}" if into and name not in ("", ".", "..") else target
+                touches += [Touch(f"{top}/{below}", folder, "write") for below in self.places.below(origin.real)]
         return touches
 
 

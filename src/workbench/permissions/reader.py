@@ -12,6 +12,7 @@ from workbench.permissions.syntax import (
     For,
     Lit,
     Node,
+    Not,
     Pipe,
     Redirect,
     Redirected,
@@ -24,6 +25,7 @@ from workbench.permissions.syntax import (
 _INPUTS = {"<"}
 _OUTPUTS = {">", ">>", ">|", "&>", "&>>", "<>"}
 _TEST_LEAVES = {"word", "number", "string", "raw_string", "concatenation", "simple_expansion", "expansion"}
+_TEST_SIGNS = {"[", "]", "=", "==", "!=", "!", "-a", "test_operator"}
 _TEST_NODES = {"unary_expression", "binary_expression", "parenthesized_expression", "negation_expression"}
 
 
@@ -147,7 +149,7 @@ class Reader(WordReader):
         return [self.word(extra) for extra in targets[1:]]
 
     def heredoc(self, node: Any, into: list[Redirect]) -> list[Word]:
-        """A here-doc is read only where its delimiter is quoted: then nothing in it expands."""
+        """A here-doc is read where nothing in it expands: its delimiter is quoted, or it holds none of $, ` and \\."""
         children = [child for child in node.children if child.type != "file_descriptor"]
         kinds = [child.type for child in children if child.type != "file_redirect"]
         if kinds not in (
@@ -157,13 +159,17 @@ class Reader(WordReader):
             raise UnreadableError("a here-doc with more than redirects on the line of its opener")
         opener, redirects = children[1], [child for child in children if child.type == "file_redirect"]
         delimiter = self.text(opener)
-        if not re.fullmatch(r"'[A-Za-z0-9_]+'|\"[A-Za-z0-9_]+\"", delimiter):
+        quoted = re.fullmatch(r"'[A-Za-z0-9_]+'|\"[A-Za-z0-9_]+\"", delimiter) is not None
+        if not quoted and not re.fullmatch(r"[A-Za-z0-9_]+", delimiter):
             raise UnreadableError("a here-doc whose delimiter is not quoted as a whole")
         self.gaps([opener, *redirects])
         lines = self.source[[opener, *redirects][-1].end_byte : node.end_byte].decode().split("\n")
         # bash ends it at the first such line: the grammar must have ended it there too.
-        if lines[0].strip(" \t") or lines[-1] != delimiter[1:-1] or delimiter[1:-1] in lines[1:-1]:
+        end = delimiter[1:-1] if quoted else delimiter
+        if lines[0].strip(" \t") or lines[-1] != end or end in lines[1:-1]:
             raise UnreadableError("a here-doc that does not end where it should")
+        if not quoted and any(sign in line for line in lines[1:-1] for sign in "$`\\"):
+            raise UnreadableError("a here-doc whose delimiter is not quoted, with something in it that expands")
         into.append(Redirect("<<"))
         return [word for child in redirects for word in self.redirect(child, into)]
 
@@ -181,9 +187,9 @@ class Reader(WordReader):
         left, operator, right = node.children
         return AndOr(self.statement(left), operator.type, self.statement(right))
 
-    def negated(self, node: Any) -> Node:
+    def negated(self, node: Any) -> Not:
         self.gaps(node.children)
-        return self.statement(node.children[1])
+        return Not(self.statement(node.children[1]))
 
     def group(self, node: Any) -> Block:
         inner = node.children[1:-1]
@@ -224,27 +230,46 @@ class Reader(WordReader):
         words = tuple(self.word(child) for child in node.children[3:-1] if child.type not in (";", "\n", "comment"))
         return For(self.text(node.children[1]), words, self.group(node.children[-1]))
 
-    def test(self, node: Any) -> Test:
-        if node.children[0].type not in ("[", "[["):
-            raise UnreadableError("arithmetic commands")
-        words: list[Word] = []
-        self.operands(node.children[1:-1], words, double=node.children[0].type == "[[")
+    def test(self, node: Any) -> Test | Simple:
+        kind, words = node.children[0].type, list[Word]()
         self.gaps(node.children)
+        if kind == "[":
+            self.arguments(node.children, words)
+            return Simple(tuple(words), text=self.text(node))
+        if kind != "[[":
+            raise UnreadableError("arithmetic commands")
+        self.operands(node.children[1:-1], words)
         return Test(tuple(words))
 
-    def operands(self, children: list[Any], words: list[Word], double: bool) -> None:
-        """The words of a test. `-v` and, within [[ ]], arithmetic evaluate subscripts; `=~` and groups are refused."""
+    def arguments(self, children: list[Any], words: list[Word]) -> None:
+        """The words of `[ … ]` as bash hands them on. To bash it is a command: `<`, `>`, `||` in it are the shell's."""
+        self.gaps(children)
+        for before, child in zip([None, *children], children, strict=False):
+            if before is not None and before.end_byte == child.start_byte:
+                raise UnreadableError("words of a test without a blank between them")
+            if child.type in _TEST_NODES:
+                self.arguments(child.children, words)
+            elif child.type in _TEST_LEAVES:
+                words.append(self.word(child))
+            elif child.type in _TEST_SIGNS:
+                words.append(Word((Lit(self.text(child)),)))
+            else:
+                raise UnreadableError(f"{named(child.type)} in a test")
+
+    def operands(self, children: list[Any], words: list[Word]) -> None:
+        """The words of [[ ]]. `-v` and arithmetic in it evaluate subscripts; `=~` and most patterns are refused."""
         self.gaps(children)
         for child in children:
             if child.type in _TEST_NODES:
-                self.operands(child.children, words, double)
+                self.operands(child.children, words)
             elif child.type in _TEST_LEAVES:
                 words.append(self.word(child))
             elif child.type == "test_operator":
-                operator = self.text(child)
-                if operator in ("-v", "-R", "-o") or (double and operator[1:] in ("eq", "ne", "lt", "le", "gt", "ge")):
-                    raise UnreadableError(f"the test {operator}, which may evaluate what it is given")
-            elif child.type not in ("=", "==", "!=", "!", "&&", "||", "-a", "(", ")", "<", ">"):
+                if self.text(child) in ("-v", "-R", "-o", "-eq", "-ne", "-lt", "-le", "-gt", "-ge"):
+                    raise UnreadableError(f"the test {self.text(child)}, which may evaluate what it is given")
+            elif child.type == "extglob_pattern" and re.fullmatch(r"[\w.*?/-]+", self.text(child)):
+                continue
+            elif child.type not in ("=", "==", "!=", "!", "&&", "||", "(", ")", "<", ">"):
                 raise UnreadableError(f"{named(child.type)} in a test")
 
 

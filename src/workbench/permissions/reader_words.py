@@ -10,6 +10,10 @@ DEEPEST = 30
 BLANK = re.compile(r"[ \t]*\Z")
 BLANKS = re.compile(r"[ \t\n]*\Z")
 _SPECIAL = re.compile(r"[$`;|&<>()\"'\s]")
+# `${name…}` with operators that neither assign nor evaluate (`=`, `!`, `@`, subscripts do), and only text after them.
+_CHANGED = re.compile(
+    r"\$\{(?:#([A-Za-z_]\w*)|([A-Za-z_]\w*)(?:(?::?[-+]|##?|%%?|//?|\^\^?|,,?)[\w./*?%:=+,~ \[\]-]*|:\d+(?::\d+)?))\}\Z"
+)
 _ARITHMETIC = re.compile(r"[0-9+\-*/% ()]*\Z")
 
 
@@ -91,6 +95,8 @@ class WordReader:
 
     def variable(self, node: Any) -> list[Part]:
         kinds = [child.type for child in node.children]
+        if changed := _CHANGED.match(self.text(node)):
+            return [Var(changed[1] or changed[2], changed=True)]
         if kinds not in (["$", "variable_name"], ["$", "special_variable_name"], ["${", "variable_name", "}"]):
             raise UnreadableError("an expansion other than $name")
         name = self.text(node.children[1])
@@ -135,7 +141,7 @@ class WordReader:
 
 def _quoted(part: Part) -> Part:
     if isinstance(part, Var):
-        return Var(part.name, quoted=True)
+        return Var(part.name, quoted=True, changed=part.changed)
     return Sub(part.body, quoted=True) if isinstance(part, Sub) else part
 
 

@@ -10,8 +10,8 @@ from functools import lru_cache
 from typing import Any
 
 from workbench.permissions.shell import tree
-from workbench.permissions.words import UNKNOWN
-from workbench.permissions.wrappers import base, inner_names, scripts
+from workbench.permissions.words import UNKNOWN, Field, braces
+from workbench.permissions.wrappers import SHELLS, base, inner_names, scripts
 
 _DEEPEST = 4
 _MOST_NODES = 300_000
@@ -51,14 +51,36 @@ def _written(text: str) -> Iterator[list[str]]:
         node = nodes.pop()
         looked += 1
         nodes.extend(node.children)
+        broken = broken or (node.type == "heredoc_body" and b"`" in node.text)
         if node.type in _COMMANDS:
             words = [child for child in node.children if child.type not in _BESIDE]
             broken = broken or any(word.type == "word" and b"\n" in word.text for word in words)
-            yield [_value(word, source) for word in words]
+            yield [text for word in words for text in _expanded(_value(word, source))]
+        if node.type in ("command", "redirected_statement"):
+            yield from (["sh", "-c", text] for text in _given(node, source))
     if broken or nodes:  # what the grammar does not understand is cut at every separator instead
         for piece in re.split(r"[;&|\n(){}`]+", text):
             if words_there := piece.split():
                 yield [word.strip("'\"\\") for word in words_there]
+
+
+def _expanded(text: str) -> list[str]:
+    """TEXT with its braces expanded, as if they were not quoted."""
+    if "{" not in text:
+        return [text]
+    fields = braces(Field(text, "a" * len(text)))
+    return [text] if fields is None else [field.text for field in fields]
+
+
+def _given(node: Any, source: bytes) -> Iterator[str]:
+    """What a shell in NODE, a command with its redirects, gets on its standard input, as far as it is written there."""
+    words = source[node.start_byte : node.end_byte].decode("utf-8", "replace").partition("<<")[0].split()
+    if not any(base(word.strip("'\"\\")) in SHELLS for word in words):
+        return
+    for child in node.children:
+        if child.type == "herestring_redirect":
+            yield _value(child.children[-1], source)
+        yield from (part.text.decode("utf-8", "replace") for part in child.children if part.type == "heredoc_body")
 
 
 def _value(node: Any, source: bytes) -> str:

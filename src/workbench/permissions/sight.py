@@ -1,5 +1,8 @@
 """All that a call would do, as far as it can be seen: its paths and its commands."""
 
+import re
+from itertools import pairwise
+
 import msgspec
 
 from workbench.permissions import seen
@@ -11,6 +14,7 @@ from workbench.permissions.syntax import UnreadableError
 from workbench.permissions.types import Call, Reads, Runs
 from workbench.permissions.words import UNKNOWN
 
+_OUTPUT = re.compile(r"--(?:out|dest|log-?file|report|target|dir|prefix|save)[\w-]*(?:=|\Z)")
 # Beyond it, in characters, deny rules could not be held against all of a command.
 LONGEST = 100_000
 
@@ -81,11 +85,25 @@ class Sight:
         unknown = [piece.argv for piece, _ in self.pieces if piece.argv and not piece.kind]
         words = {word for argv in (unknown if not self.refused else [*unknown, *self.seen]) for word in argv[1:]}
         paths = {part for word in words for part in (word, *(word.rpartition(sign)[2] for sign in "=@:"))}
+        return self._guessed(paths, "read")
+
+    def outputs(self) -> list[Spot]:
+        """Files that commands which no table knows are told to write: `-o FILE`, `--output=FILE` and their like."""
+        paths = set()
+        for argv in (piece.argv for piece, _ in self.pieces if piece.argv and not piece.kind):
+            paths |= {after for word, after in pairwise(argv) if word in ("-o", "-O") or _OUTPUT.fullmatch(word)}
+            paths |= {word.partition("=")[2] for word in argv if _OUTPUT.match(word)}
+            paths |= {word[2:] for word in argv if word[:2] in ("-o", "-O")} | {
+                word[3:] for word in argv if word[:3] == "of="
+            }
+        return self._guessed(paths, "write")
+
+    def _guessed(self, paths: set[str], use: str) -> list[Spot]:
         spots = []
         for path in sorted(paths):
             if path and UNKNOWN not in path:
                 try:
-                    spots.append(Spot(self.places.locate(path, self.cwd), "read", "Read", command=True))
+                    spots.append(Spot(self.places.locate(path, self.cwd), use, "Read", command=True))
                 except PathError:
                     continue  # no file has such a name
         return spots

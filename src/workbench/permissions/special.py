@@ -1,10 +1,11 @@
-"""Commands with a grammar of their own: find, sed, awk, jq, tar, cp, mv, echo, printf. Same answer as a row gives."""
+"""Commands with a grammar of their own: find, tar, cp, mv, xxd, and builtins. Same answer as a row gives."""
 
 import re
 from collections.abc import Sequence
 
+from workbench.permissions.languages import AWK_ROW, JQ_ROW, SED_ROW, awk, jq, sed
 from workbench.permissions.options import Finding, Inspector, Operand, Row, inspect, sort
-from workbench.permissions.words import Field, literal, names
+from workbench.permissions.words import UNKNOWN, Field, literal, names
 from workbench.permissions.wrappers import SAFE_VALUE, SAFE_VARIABLES
 
 _FIND_ALONE = names(
@@ -48,135 +49,8 @@ def find(argv: list[Field]) -> Finding:
     return Finding(operands=tuple(operands))
 
 
-_ADDRESS = r"(?:\d+|\$|/(?:[^/\\\n]|\\.)*/I?)(?:~\d+)?"
-_RANGE = rf"(?:{_ADDRESS}(?:\s*,\s*(?:{_ADDRESS}|[+~]\d+))?)?\s*!?\s*"
-# s with one of four delimiters: two texts without it, then flags that neither write (w) nor execute (e).
-_SUBSTITUTE = "|".join(
-    rf"s{sign}(?:[^{sign}\\\n]|\\.)*{sign}(?:[^{sign}\\\n]|\\.)*{sign}[gpiI0-9]*" for sign in ("/", r"\|", "#", ",")
-)
-_TRANSLATE = r"y/(?:[^/\\\n]|\\.)*/(?:[^/\\\n]|\\.)*/"
-_SED = re.compile(rf"\s*(?:{_RANGE}(?:[pdqlnNPDGgHhx=]|q\d+|{_SUBSTITUTE}|{_TRANSLATE})\s*(?:[;\n]\s*|\Z))*")
-_SED_ROW = Row(
-    name="sed",
-    flags="nErsuz",
-    longs="--quiet --silent --regexp-extended --separate --unbuffered --null-data --posix",
-    texts="e --expression",
-    first=True,
-    patterns="e --expression",
-    globs=False,
-    match=("sed -n '1,5p' a.txt", "sed -e 's/a/b/g' a.txt"),
-    not_match=("sed -f x a.txt",),
-)
-
-
-def sed(argv: list[Field]) -> Finding:
-    """sed: scripts that only print, delete, substitute. With `-i` it edits its files."""
-    in_place = [field for field in argv if re.fullmatch(r"-i(?:\.\w+)?|-[nErsu]*i|--in-place(?:=\.\w+)?", field.text)]
-    rest = [field for field in argv if field not in in_place]
-    flags = [literal("-" + field.text[1:-1]) for field in in_place if re.fullmatch(r"-[nErsu]+i", field.text)]
-    given = sort(_SED_ROW, [*flags, *rest])
-    found = inspect(_SED_ROW, [*flags, *rest])
-    if found.why:
-        return found
-    scripts = [value for name, value in given.options if value is not None]
-    scripts = scripts or given.operands[:1]
-    if not scripts or not all(script.known and _harmless_sed(script.text) for script in scripts):
-        return Finding(why="a sed script that may do more than print, delete and substitute")
-    if not in_place:
-        return found
-    if not found.operands:
-        return Finding(why="sed -i without files")
-    backups = [
-        Operand(_joined(one.field, field.text[2:]), "write")
-        for field in in_place
-        for one in found.operands
-        if field.text.startswith("-i.")
-    ]
-    return Finding(operands=(*(Operand(one.field, "write") for one in found.operands), *backups), edits=True)
-
-
-def _harmless_sed(script: str) -> bool:
-    return len(script) < 2000 and _SED.fullmatch(script) is not None
-
-
-def _joined(field: Field, suffix: str) -> Field:
-    return Field(field.text + suffix, field.mask + "q" * len(suffix))
-
-
-_AWK_FUNCTIONS = names(
-    "length substr index split gsub sub match tolower toupper sprintf int sqrt exp log sin cos atan2 rand srand "
-    "if while for print printf return function and or not in gensub asort asorti strftime systime"
-)
-_AWK_BAD = re.compile(
-    r"[|@`]|>|<\s*\"|\b(?:system|getline|ENVIRON|ARGV|ARGC|PROCINFO|SYMTAB|FUNCTAB|close|fflush|nextfile)\b"
-)
-_AWK_STRING = re.compile(r'"(?:[^"\\\n]|\\.)*"')
-_AWK_COMPARED = re.compile(r"(?:\$?\w+|\))\s*>=?\s*(?:-?[\d.]+|\$\w+)(?=\s*(?:[{&)]|\Z))")
-_AWK_ROW = Row(
-    name="awk",
-    texts="F v",
-    first=True,
-    globs=False,
-    match=("awk '{print $1}' data.csv",),
-    not_match=("awk -f x.awk data.csv",),
-)
-
-
-def awk(argv: list[Field]) -> Finding:
-    """awk: a program that only computes and prints."""
-    given = sort(_AWK_ROW, argv)
-    found = inspect(_AWK_ROW, argv)
-    if found.why:
-        return found
-    if not given.operands or not given.operands[0].known or not _harmless_awk(given.operands[0].text):
-        return Finding(why="an awk program that may do more than compute and print")
-    files = tuple(one for one in found.operands if not re.match(r"[A-Za-z_]\w*=", one.field.text))
-    return Finding(operands=files)
-
-
-def _harmless_awk(program: str) -> bool:
-    """Only print's output, no commands, no other input. A `>` passes where it compares: in a pattern or an if."""
-    bare = _AWK_STRING.sub('""', program)
-    if "print" not in bare.split("{")[0]:
-        head, brace, rest = bare.partition("{")
-        bare = _AWK_COMPARED.sub("1", head) + brace + rest
-    bare = re.sub(r"\bif\s*\(([^(){}]*)\)", lambda found: "if (" + found[1].replace(">", "") + ")", bare)
-    if _AWK_BAD.search(bare):
-        return False
-    return all(name in _AWK_FUNCTIONS for name in re.findall(r"([A-Za-z_]\w*)\s*\(", bare))
-
-
-_JQ_ROW = Row(
-    name="jq",
-    flags="rcnsSMCajer",
-    longs="--raw-output --compact-output --null-input --slurp --sort-keys --monochrome-output --color-output "
-    "--ascii-output "
-    "--join-output --exit-status --raw-input --tab",
-    texts="--indent",
-    first=True,
-    match=("jq .lr config.json", "jq -r '.a[] | .b' config.json"),
-    not_match=("jq -n input --rawfile x /etc/shadow", "jq -f x a", "jq -L . a"),
-)
-_JQ_BAD = re.compile(
-    r"\b(?:env|import|include|modulemeta|get_search_list|input_line_number|debug|stderr|halt_error)\b|\$ENV|\$__"
-)
-
-
-def jq(argv: list[Field]) -> Finding:
-    """jq: a filter that neither imports nor looks at the environment."""
-    given, kept, rest = [], [], iter(argv)
-    for field in rest:
-        if field.text in ("--arg", "--argjson"):
-            given.extend([next(rest, literal("")), next(rest, literal(""))])
-        else:
-            kept.append(field)
-    found = inspect(_JQ_ROW, kept)
-    filters = sort(_JQ_ROW, kept).operands[:1]
-    if not found.why and any(not field.known or _JQ_BAD.search(field.text) for field in filters):
-        return Finding(why="a jq filter that looks beyond its input")
-    return found
-
-
+_TEST_EVALUATES = frozenset(("-v", "-R", "-o", "(", ")"))
+_TEST_OPERATOR = re.compile(r"-[a-zA-Z]|-(?:eq|ne|lt|le|gt|ge|nt|ot|ef)|==?|!=")
 _TAR_FLAGS = frozenset("tvzjJa")
 _TAR_LONGS = names("--list --verbose --gzip --bzip2 --xz --zstd")
 
@@ -295,11 +169,48 @@ def command(argv: list[Field]) -> Finding:
 
 
 def test(argv: list[Field]) -> Finding:
-    """`test`: looks at files and compares; `-v` evaluates a subscript, an unknown word could be one."""
-    unknown = any(not field.known for field in argv if field.mask[:1] in ("s", "x"))
-    if unknown or any(field.text in ("-v", "-R", "-o") for field in argv):
+    """`test` and `[` look at files and compare. `-v` evaluates a subscript, and a word that is not known may be it."""
+    words = argv[1:] if argv and argv[0].text == "!" else argv
+    if any(not field.single or field.text in _TEST_EVALUATES for field in words):
         return Finding(why="a test that may evaluate what it is given")
+    operator = words[len(words) - 2 : len(words) - 1] if len(words) in (2, 3) else []
+    clear = len(words) == 1 or (operator and _TEST_OPERATOR.fullmatch(operator[0].text))
+    if not clear and not all(field.known for field in words):
+        return Finding(why="a test whose operator may be in a variable")
     return Finding()
+
+
+def bracket(argv: list[Field]) -> Finding:
+    """`[ … ]`, as `test`."""
+    return test(argv[:-1]) if argv and argv[-1].text == "]" else Finding(why="a test without its ]")
+
+
+_XXD_ALONE = frozenset(("-a", "-b", "-e", "-E", "-i", "-p", "-ps", "-u", "-C", "-d", "-plain"))
+_XXD_VALUED = re.compile(r"-[cglos](?:\+?-?\d+|0x[0-9a-fA-F]+)?|-(?:cols|len|seek|skip|group|groupsize|offset)")
+
+
+def xxd(argv: list[Field]) -> Finding:
+    """xxd: a dump of one file. Its options are words, not clusters of letters; a second operand would be written."""
+    operands, rest = list[Operand](), iter(argv)
+    for field in rest:
+        if field.text == "-" or not field.text.startswith("-"):
+            operands.append(Operand(field, "read"))
+        elif _XXD_VALUED.fullmatch(field.text):
+            if not field.text[-1].isdigit() and not next(rest, literal("")).text.lstrip("+-").isalnum():
+                return Finding(why=f"the value of {field.text} of xxd is not a number")
+        elif field.text not in _XXD_ALONE:
+            return Finding(why=f"option {field.text} of xxd is not known to be harmless".replace(UNKNOWN, "…"))
+    if len(operands) > 1 or any(operand.field.globbed for operand in operands):
+        return Finding(why="xxd with a second file, which it would write")
+    return Finding(operands=tuple(operands))
+
+
+def top(argv: list[Field]) -> Finding:
+    """top, once and as text."""
+    words = " ".join(field.text for field in argv)
+    if re.fullmatch(r"-bn ?1(?: -o ?[%A-Z]+)?|-b -n ?1(?: -o ?[%A-Z]+)?", words):
+        return Finding()
+    return Finding(why="top that goes on")
 
 
 def ulimit(argv: Sequence[Field]) -> Finding:
@@ -342,8 +253,11 @@ INSPECTORS: dict[str, Inspector] = {
     "read": read,
     "command": command,
     "test": test,
+    "[": bracket,
+    "xxd": xxd,
+    "top": top,
     "ulimit": ulimit,
     "export": export,
     "set": set_,
 }
-EXAMPLES = (_SED_ROW, _AWK_ROW, _JQ_ROW, *_COPY_ROWS.values())
+EXAMPLES = (SED_ROW, AWK_ROW, JQ_ROW, *_COPY_ROWS.values())

@@ -9,28 +9,25 @@ import msgspec
 from workbench.permissions.git import inspect_git
 from workbench.permissions.options import Finding, Operand, inspect
 from workbench.permissions.paths import HARMLESS_DEVICES, Places
-from workbench.permissions.reach import Folders, Reach, Touch
+from workbench.permissions.reach import Folders, Touch
 from workbench.permissions.special import INSPECTORS
+from workbench.permissions.survey_words import WordSurvey, set_by, set_by_words
 from workbench.permissions.syntax import (
     AndOr,
     Block,
     Branch,
-    Digits,
     For,
-    Lit,
     Node,
+    Not,
     Pipe,
     Redirect,
     Redirected,
     Simple,
-    Sub,
     Test,
     UnreadableError,
-    Var,
-    Word,
 )
 from workbench.permissions.tables import BY_NAME, VERSION_OPTIONS, VERSIONS
-from workbench.permissions.words import UNKNOWN, Field, braces, tilde
+from workbench.permissions.words import UNKNOWN, Field
 from workbench.permissions.wrappers import SAFE_VALUE, SAFE_VARIABLES, must_spell, unwrap
 
 _MOST_STEPS = 2000
@@ -40,11 +37,10 @@ _NAME = re.compile(
     r"|ROOT|DATA|LOG|BASE|MODEL|EPOCHS?)S?"
 )
 _PROXIES = re.compile(r"(?:http|https|ftp|all|no|rsync)_proxy|_")
-_SECRET_NAME = re.compile(
-    r"KEY|TOKEN|SECRET|PASS|CRED|AUTH|COOKIE|PRIVATE|_PW\b|DSN|DATABASE_URL|CONNECTION|SIGNATURE|SESSION", re.IGNORECASE
-)
 _TRUSTED_FOLDERS = ("/bin/", "/usr/bin/", "/usr/local/bin/", "/sbin/", "/usr/sbin/")
 
+# Wrappers of `cd` that leave it in this shell.
+_IN_THIS_SHELL = frozenset(("command", "builtin", "time", "-p"))
 # Claude Code passes file commands behind these alone.
 _BEFORE_EDITS = frozenset(("timeout", "nice", "nohup"))
 
@@ -63,15 +59,13 @@ class Piece(msgspec.Struct, frozen=True, kw_only=True):
     touches: tuple[Touch, ...] = ()
 
 
-class Survey:
+class Survey(WordSurvey):
     """One reading of one command."""
 
     def __init__(self, places: Places, cwd: str) -> None:
-        self.places = places
+        super().__init__(places)
         self.start = cwd
         self.pieces: list[Piece] = []
-        self.reach = Reach(places)
-        self.names: dict[str, Field] = {}
         self.maybe = 0  # how many branches deep
         self.steps = 0
         self.writes = False
@@ -101,8 +95,11 @@ class Survey:
             return folders, folders
         return self.compound(node, folders)
 
-    def compound(self, node: Branch | For | Redirected | Test, folders: Folders) -> tuple[Folders, Folders]:
+    def compound(self, node: Branch | For | Not | Redirected | Test, folders: Folders) -> tuple[Folders, Folders]:
         """Branches, loops, tests, and redirects of a group."""
+        if isinstance(node, Not):
+            ok, failed = self.node(node.body, folders)
+            return ok | failed | folders, ok | failed | folders
         if isinstance(node, Test):
             for word in node.words:
                 self.fields(word, folders)
@@ -114,6 +111,8 @@ class Survey:
         if isinstance(node, For):
             return self.loop(node, folders)
         everywhere = folders
+        if node.loop:
+            self.forget_set_by(node)
         self.maybe += 1
         for block in node.blocks:
             ok, failed = self.node(block, everywhere)
@@ -150,6 +149,8 @@ class Survey:
             raise UnreadableError("a loop with too many turns")
         if not _assignable(node.name):
             raise UnreadableError(f"it sets {node.name}")
+        if any(not value.known or value.globbed for value in values):
+            self.forget_set_by(node.body)
         self.maybe += 1
         for value in values:
             self.names[node.name] = value
@@ -157,71 +158,32 @@ class Survey:
             if not ok | failed <= folders:
                 raise UnreadableError("it changes the folder within a loop")
         self.maybe -= 1
-        self.names[node.name] = Field(UNKNOWN, "s")
+        self.forget({node.name})
         return folders, folders
 
-    # Words
-
-    def fields(self, word: Word, folders: Folders) -> list[Field]:
-        """WORD expanded: braces, `~`, names and substitutions; globs stay."""
-        texts, masks = [], []
-        for part in word.parts:
-            text, mask = self.part(part, folders)
-            texts.append(text)
-            masks.append(mask)
-        field = Field("".join(texts), "".join(masks))
-        if not field.text and word.parts and all(isinstance(part, Var) and not part.quoted for part in word.parts):
-            return []
-        expanded = braces(field)
-        if expanded is None:
-            raise UnreadableError("braces that are not a simple list")
-        return [tilde(one, self.places.home) for one in expanded]
-
-    def part(self, part: Lit | Var | Sub | Digits, folders: Folders) -> tuple[str, str]:
-        """One piece of a word as text and mask."""
-        if isinstance(part, Lit):
-            return part.text, ("a" if part.active else "q") * len(part.text)
-        if isinstance(part, Digits):
-            return UNKNOWN, "s"
-        if isinstance(part, Sub):
-            self.apart(Block(part.body.items), folders)
-            if _is_pwd(part.body) and len(folders) == 1:
-                return _plain(next(iter(folders)), part.quoted)
-            return UNKNOWN, "s"
-        return self.variable(part, folders)
-
-    def variable(self, part: Var, folders: Folders) -> tuple[str, str]:
-        """`$name`, where the command set it itself or it is known to all."""
-        name = part.name
-        if name in self.names:
-            value = self.names[name]
-            if not part.quoted and re.search(r"\s", value.text):
-                raise UnreadableError(f"${name} holds blanks and is not quoted")
-            active = "a" if not part.quoted else "q"
-            return value.text, "".join(
-                kind if kind in "sx" else ("a" if char in "*?[" and "a" in (kind, active) else "q")
-                for char, kind in zip(value.text, value.mask, strict=True)
-            )
-        if name == "HOME" and self.places.home:
-            return _plain(self.places.home, part.quoted)
-        if name == "PWD" and len(folders) == 1:
-            return _plain(next(iter(folders)), part.quoted)
-        return UNKNOWN, "x" if _SECRET_NAME.search(name) else "s"
+    def forget_set_by(self, node: Node) -> None:
+        """In a loop, what is set at the end of a turn holds at the start of the next."""
+        found = set(set_by(node))
+        self.forget(None if None in found else {name for name in found if name})
 
     # Commands
 
     def simple(self, node: Simple, folders: Folders) -> tuple[Folders, Folders]:
         """A command: its words, what it touches, and what `cd` makes of the folder."""
         argv = [field for word in node.words for field in self.fields(word, folders)]
-        assigned = [(name, self.value(word, folders)) for name, word in node.assigns]
         touches = self.redirects(node.redirects, folders)
         if not argv:
-            return self.assignment(node, assigned, touches, folders)
+            return self.assignment(node, touches, folders)
+        assigned = [(name, self.value(word, folders)) for name, word in node.assigns]
         if not argv[0].known or argv[0].globbed:
             raise UnreadableError("the name of a command is not written out")
         piece, core = self.piece(node, argv, assigned, touches, folders)
         self.add(piece)
-        if core[0].text in ("cd", "pushd") and piece.kind:
+        texts = [field.text for field in argv]
+        found = set(set_by_words(texts if piece.kind == "" or "set" not in texts else []))
+        if found:
+            self.forget(None if None in found else {name for name in found if name})
+        if core[0].text in ("cd", "pushd") and piece.kind and set(texts[: len(argv) - len(core)]) <= _IN_THIS_SHELL:
             after = self.moved(core, folders)
             return after, frozenset() if self.certain(after) else folders
         return folders, folders
@@ -231,17 +193,10 @@ class Survey:
         self.pieces.append(piece)
         self.writes = self.writes or any(touch.use == "write" for touch in piece.touches) or not piece.kind
 
-    def value(self, word: Word, folders: Folders) -> Field:
-        """The value of an assignment: not split, no braces."""
-        parts = [self.part(part, folders) for part in word.parts]
-        field = Field("".join(text for text, _ in parts), "".join(mask for _, mask in parts))
-        return tilde(field, self.places.home)
-
-    def assignment(
-        self, node: Simple, assigned: list[tuple[str, Field]], touches: tuple[Touch, ...], folders: Folders
-    ) -> tuple[Folders, Folders]:
-        """Names that are set for the rest of the command."""
-        for name, value in assigned:
+    def assignment(self, node: Simple, touches: tuple[Touch, ...], folders: Folders) -> tuple[Folders, Folders]:
+        """Names that are set for the rest of the command, one after the other."""
+        for name, word in node.assigns:
+            value = self.value(word, folders)
             if not _assignable(name):
                 why = f"setting {name} may change what other commands do"
                 self.add(Piece(text=node.text, argv=(), forms=((node.text, None),), why=why))
@@ -304,6 +259,8 @@ class Survey:
             return Finding()
         if name in ("cd", "pushd"):
             return self.into(rest)
+        if name == "popd":
+            self.reach.refuse("it goes back to a folder that is not written out")
         if name == "git":
             if folders != frozenset((self.start,)):
                 return Finding(why="git in a folder that this command changes to")
@@ -322,20 +279,22 @@ class Survey:
         """cd to a folder that is written out."""
         rest = [field for field in rest if field.text not in ("-P", "-L", "--")]
         if len(rest) != 1 or not rest[0].known or rest[0].globbed or rest[0].text.startswith(("-", "+")):
-            if rest and not rest[0].known:
-                self.reach.refuse("it changes to a folder that is not written out")
+            self.reach.refuse("it changes to a folder that is not written out")
             return Finding(why="a change to a folder that is not written out")
         return Finding(operands=(Operand(rest[0], "read"),))
 
     def moved(self, argv: list[Field], folders: Folders) -> Folders:
         """The folders after `cd`."""
         target = next(field for field in argv[1:] if field.text not in ("-P", "-L", "--")).text
-        return frozenset(posixpath.normpath(posixpath.join(folder, target)) for folder in folders)
+        written = {posixpath.normpath(posixpath.join(folder, target)) for folder in folders}
+        real = {self.places.locate(target, folder).real for folder in folders}  # -P, and where the written one is not
+        return frozenset(written | real)
 
     def certain(self, folders: Folders) -> bool:
         """Whether changing to FOLDERS surely works: they are there, and nothing before could have removed them."""
         stats = [self.places.stat(folder) for folder in folders]
-        return not self.writes and all(status is not None and status.kind == "dir" for status in stats)
+        there = all(status is not None and status.kind == "dir" and status.enter for status in stats)
+        return there and not self.writes
 
     def redirects(self, redirects: tuple[Redirect, ...], folders: Folders) -> tuple[Touch, ...]:
         """The files that the shell itself opens."""
@@ -345,6 +304,8 @@ class Survey:
                 continue
             fields = self.fields(redirect.target, folders)
             if redirect.op == "<<<":
+                if any("x" in field.mask for field in fields):
+                    self.reach.refuse("it may print a variable that holds a secret")
                 continue
             if len(fields) != 1 or not fields[0].known or fields[0].globbed or not fields[0].text:
                 raise UnreadableError("the target of a redirect is not written out")
@@ -358,16 +319,6 @@ class Survey:
 
 def _form(argv: list[Field]) -> str:
     return shlex.join(field.text for field in argv)
-
-
-def _plain(text: str, quoted: bool) -> tuple[str, str]:
-    if not quoted and re.search(r"[\s*?\[]", text):
-        raise UnreadableError("a folder's name with blanks or globs is not quoted")
-    return text, "q" * len(text)
-
-
-def _is_pwd(body: Block) -> bool:
-    return len(body.items) == 1 and isinstance(body.items[0], Simple) and body.items[0].text.strip() == "pwd"
 
 
 def _assignable(name: str) -> bool:

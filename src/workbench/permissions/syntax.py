@@ -9,7 +9,7 @@ import msgspec
 
 # Control characters, C1, and what is not seen or turns the reading direction (Unicode Cf, tags, variation selectors).
 INVISIBLE = re.compile(
-    "[\x00-\x08\x0b-\x1f\x7f-\x9f\xad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u2028-\u202f"
+    "[\x00-\x08\x0b-\x1f\x7f-\xa0\xad\u034f\u061c\u115f\u1160\u1680\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u2028-\u202f"
     "\u205f-\u206f\u2800\u3000\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffb\ud800-\udfff"
     "\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff]"
 )
@@ -27,10 +27,11 @@ class Lit(msgspec.Struct, frozen=True):
 
 
 class Var(msgspec.Struct, frozen=True):
-    """`$name` or `${name}`."""
+    """`$name` or `${name}`. `changed`: with an operator that is not worked out here, as in `${name%.py}`."""
 
     name: str
     quoted: bool = False
+    changed: bool = False
 
 
 class Sub(msgspec.Struct, frozen=True):
@@ -105,6 +106,12 @@ class For(msgspec.Struct, frozen=True):
     body: Block
 
 
+class Not(msgspec.Struct, frozen=True):
+    """`! body`."""
+
+    body: "Node"
+
+
 class Redirected(msgspec.Struct, frozen=True):
     """A compound command with redirects."""
 
@@ -113,9 +120,9 @@ class Redirected(msgspec.Struct, frozen=True):
 
 
 class Test(msgspec.Struct, frozen=True):
-    """`[ … ]` or `[[ … ]]`: the words that are compared."""
+    """`[[ … ]]`: the words that are compared. `[ … ]` is a command like others."""
 
     words: tuple[Word, ...]
 
 
-Node = Simple | Pipe | AndOr | Block | Branch | For | Redirected | Test
+Node = Simple | Pipe | AndOr | Block | Branch | For | Not | Redirected | Test

@@ -69,11 +69,15 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Stat(msgspec.Struct, frozen=True, kw_only=True):
-    """What the gate looks at in a file: kind is file, dir, link, fifo, socket, device; `links` counts hard links."""
+    """What the gate looks at in a file: kind is file, dir, link, fifo, socket, device; `links` counts hard links.
+
+    `enter`: whether a folder may be changed to.
+    """
 
     kind: str
     links: int = 1
     size: int = 0
+    enter: bool = True
 
 
 class World(Protocol):

@@ -1,11 +1,12 @@
 """Words after expansion: what bash will hand to a program, as far as it is known."""
 
 import re
-from collections.abc import Iterator
+from itertools import pairwise
 
 import msgspec
 
 UNKNOWN = "\ufffd"
+UNSEEN = "sux"
 _MOST_BRACES = 200
 _GLOBS = "*?["
 
@@ -19,7 +20,8 @@ class Field(msgspec.Struct, frozen=True):
     """One argument. `mask` has a letter for each character of `text`:
 
     q stands for itself; a does too, and was unquoted (a glob, if it is one); s stands for text not known here that
-    gives nothing away; x for text not known here that may be a secret. Unknown text is one UNKNOWN character.
+    gives nothing away; u for such text unquoted: any number of words; x for text not known here that may be a secret.
+    Unknown text is one UNKNOWN character.
     """
 
     text: str
@@ -28,7 +30,12 @@ class Field(msgspec.Struct, frozen=True):
     @property
     def known(self) -> bool:
         """Whether all of it is known, globs aside."""
-        return "s" not in self.mask and "x" not in self.mask
+        return not any(kind in UNSEEN for kind in self.mask)
+
+    @property
+    def single(self) -> bool:
+        """Whether it surely is one word, whatever is in it."""
+        return "u" not in self.mask and not self.globbed
 
     @property
     def globbed(self) -> bool:
@@ -52,6 +59,10 @@ class Field(msgspec.Struct, frozen=True):
                 out += re.escape(char)
             at += 1
         return out
+
+    def head(self, length: int) -> "Field":
+        """The first LENGTH characters."""
+        return Field(self.text[:length], self.mask[:length])
 
     def tail(self, start: int) -> "Field":
         """What follows the first START characters."""
@@ -82,10 +93,11 @@ def braces(field: Field) -> list[Field] | None:
         group = _group(here)
         if group is None:
             done.append(here)
-        elif group[1] == 0:
-            return None
         else:
-            todo = list(_alternatives(here, *group)) + todo
+            choices = _alternatives(here, *group) if group[1] else None
+            if choices is None:
+                return None
+            todo = choices + todo
         if len(done) + len(todo) > _MOST_BRACES:
             return None
     return done
@@ -108,20 +120,22 @@ def _group(field: Field) -> tuple[int, int] | None:
     return (0, 0) if start >= 0 else None
 
 
-def _alternatives(field: Field, start: int, end: int) -> Iterator[Field]:
-    inner = field.text[start + 1 : end - 1]
-    numbers = re.fullmatch(r"(\d{1,4})\.\.(\d{1,4})", inner)
-    if numbers:
+def _alternatives(field: Field, start: int, end: int) -> list[Field] | None:
+    """What the group from START to END stands for; None for a sequence other than of plain numbers."""
+    inner = field.tail(start + 1).head(end - start - 2)
+    commas = [at for at, char in enumerate(inner.text) if char == "," and inner.mask[at] == "a"]
+    numbers = re.fullmatch(r"(0|[1-9]\d{0,3})\.\.(0|[1-9]\d{0,3})", inner.text)
+    if commas:
+        edges = [-1, *commas, len(inner.text)]
+        choices = [inner.tail(one + 1).head(two - one - 1) for one, two in pairwise(edges)]
+    elif numbers and set(inner.mask) == {"a"}:
         first, last = int(numbers[1]), int(numbers[2])
         step = 1 if last >= first else -1
-        choices = [(str(number), "q" * len(str(number))) for number in range(first, last + step, step)]
-    elif "," in inner and ".." not in inner:
-        choices, at = [], start + 1
-        for part in inner.split(","):
-            choices.append((part, field.mask[at : at + len(part)]))
-            at += len(part) + 1
+        choices = [literal(str(number)) for number in range(first, last + step, step)]
+    elif ".." in inner.text:
+        return None
     else:  # braces without a comma stand for themselves
-        yield Field(field.text, field.mask[:start] + "q" + field.mask[start + 1 : end - 1] + "q" + field.mask[end:])
-        return
-    for text, mask in choices:
-        yield Field(field.text[:start] + text + field.text[end:], field.mask[:start] + mask + field.mask[end:])
+        mask = field.mask[:start] + "q" + inner.mask + "q" + field.mask[end:]
+        return [Field(field.text, mask)]
+    before, after = field.head(start), field.tail(end)
+    return [Field(before.text + one.text + after.text, before.mask + one.mask + after.mask) for one in choices]

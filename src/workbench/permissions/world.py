@@ -4,10 +4,11 @@ import os
 import posixpath
 import re
 import stat as modes
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 import msgspec
 
+from workbench.permissions.paths import within
 from workbench.permissions.types import Stat
 
 _KINDS = {
@@ -21,12 +22,16 @@ _KINDS = {
 }
 _LARGEST_CONFIG = 1 << 20
 _MOST_ENTRIES = 5000
+_LARGEST_INDEX = 1 << 26
+_DEEPEST_SUBMODULE = 4
+_GITLINK = b"\0\0\xe0\0"
 
 
 class RealWorld:
     """The file system of this machine. Git's local configuration is read from its files, and again when they change."""
 
     def __init__(self) -> None:
+        self._indexes: dict[str, tuple[tuple[int, int, int], tuple[str, ...]]] = {}
         self._configs: dict[str, tuple[tuple[int, int, int], dict[str, str]]] = {}
 
     def lstat(self, path: str) -> Stat | None:
@@ -39,6 +44,7 @@ class RealWorld:
             kind=_KINDS.get(modes.S_IFMT(found.st_mode), "device"),
             links=found.st_nlink,
             size=found.st_size,
+            enter=found.st_mode & 0o111 == 0o111 or os.access(path, os.X_OK),
         )
 
     def readlink(self, path: str) -> str | None:
@@ -62,33 +68,73 @@ class RealWorld:
         return tuple(sorted(names))
 
     def git_config(self, folder: str) -> Mapping[str, str]:
-        """The local settings of the repository that holds FOLDER."""
-        directory = self._git_dir(folder)
-        if directory is None:
-            return {}
+        """The local settings of the repository that holds FOLDER, and of its submodules: git looks into those as well.
+
+        A key that is set differently there has all its values, a line each.
+        """
+        directory, top = self._git_dir(folder)
+        return self._settings(directory, top, 0) if directory else {}
+
+    def _settings(self, directory: str, top: str, depth: int) -> dict[str, str]:
         common = _first_line(f"{directory}/commondir")
         shared = posixpath.normpath(posixpath.join(directory, common)) if common else directory
         settings = dict(self._config(f"{shared}/config"))
         if settings.get("extensions.worktreeconfig", "false") != "false":
             settings.update(self._config(f"{directory}/config.worktree"))
+        for path in self._submodules(directory) if depth <= _DEEPEST_SUBMODULE else ("",):
+            if not path:
+                settings["submodules that cannot be told"] = directory
+                continue
+            inner, place = self._marked(f"{top}/{path}")
+            if not inner:
+                continue
+            for key, value in self._settings(inner, place, depth + 1).items():
+                if key == "core.worktree" and within(inner, f"{shared}/modules"):
+                    continue  # git writes it there for each submodule
+                settings[key] = value if settings.get(key, value) == value else f"{settings[key]}\n{value}"
         return settings
 
-    def _git_dir(self, folder: str) -> str | None:
-        """git's own search: `.git` in FOLDER or above, or a folder that is a bare repository."""
+    def _submodules(self, directory: str) -> tuple[str, ...]:
+        """The submodules in the index of a repository; "" where there are some whose path is not known.
+
+        Found by their mode, 0160000, in gitformat-index(5); a match by chance names no folder.
+        """
+        try:
+            found = os.stat(f"{directory}/index")  # noqa: PTH116
+            stamp = (found.st_mtime_ns, found.st_size, found.st_ino)
+            if directory in self._indexes and self._indexes[directory][0] == stamp:
+                return self._indexes[directory][1]
+            with open(f"{directory}/index", "rb") as file:  # noqa: PTH123
+                data = file.read(_LARGEST_INDEX + 1)
+        except OSError:
+            return ()
+        shared = any(name.startswith("sharedindex.") for name in self.listdir(directory) or ())
+        paths = ("",) if shared or len(data) > _LARGEST_INDEX else tuple(_gitlinks(data))
+        self._indexes[directory] = (stamp, paths)
+        return paths
+
+    def _git_dir(self, folder: str) -> tuple[str, str]:
+        """git's own search: `.git` in FOLDER or above, or a bare repository; and where it was found."""
         here = os.path.realpath(folder)
         while True:
-            marker = self.lstat(f"{here}/.git")
-            if marker is not None and marker.kind == "file":
-                line = _first_line(f"{here}/.git")
-                if line.startswith("gitdir: "):
-                    return posixpath.normpath(posixpath.join(here, line[8:]))
-            elif marker is not None:
-                return f"{here}/.git"
+            found = self._marked(here)
+            if found[0]:
+                return found
             if all(self.lstat(f"{here}/{name}") for name in ("HEAD", "objects", "refs")):
-                return here
+                return here, here
             if here == "/":
-                return None
+                return "", ""
             here = posixpath.dirname(here)
+
+    def _marked(self, here: str) -> tuple[str, str]:
+        """The repository that `.git` in the folder HERE is or names, and HERE."""
+        marker = self.lstat(f"{here}/.git")
+        if marker is None:
+            return "", here
+        if marker.kind != "file":
+            return f"{here}/.git", here
+        line = _first_line(f"{here}/.git")
+        return (posixpath.normpath(posixpath.join(here, line[8:])) if line.startswith("gitdir: ") else ""), here
 
     def _config(self, path: str) -> dict[str, str]:
         try:
@@ -106,6 +152,20 @@ class RealWorld:
             return {"a configuration file that cannot be read": str(error)}
         self._configs[path] = (stamp, settings)
         return settings
+
+
+def _gitlinks(data: bytes) -> Iterator[str]:
+    """The paths of the entries of a git index that are submodules; "" for one whose path is not written out."""
+    at = data.find(_GITLINK)
+    while at >= 0:
+        start = at - 24  # the mode stands there within an entry
+        if data[4:8] not in (b"\0\0\0\2", b"\0\0\0\3"):
+            yield ""
+            return
+        if start >= 12:
+            name = start + (64 if data[start + 60 : start + 61] and data[start + 60] & 0x40 else 62)
+            yield data[name : data.find(b"\0", name)].decode("utf-8", "surrogateescape") or "."
+        at = data.find(_GITLINK, at + 1)
 
 
 def _first_line(path: str) -> str:
@@ -155,6 +215,7 @@ class Node(msgspec.Struct, frozen=True, kw_only=True):
     target: str = ""
     links: int = 1
     size: int = 0
+    enter: bool = True
 
 
 class MemoryWorld:
@@ -170,7 +231,7 @@ class MemoryWorld:
     def lstat(self, path: str) -> Stat | None:
         """The node at PATH."""
         node = self._nodes.get(path)
-        return Stat(kind=node.kind, links=node.links, size=node.size) if node else None
+        return Stat(kind=node.kind, links=node.links, size=node.size, enter=node.enter) if node else None
 
     def readlink(self, path: str) -> str | None:
         """Where the link at PATH points."""

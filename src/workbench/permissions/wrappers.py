@@ -47,7 +47,6 @@ _SCRIPTED = SHELLS | frozenset(
 )
 _FIND_RUNS = frozenset(("-exec", "-execdir", "-ok", "-okdir"))
 _MOST_SUFFIXES = 200
-_MOST_OPTIONS = 12
 
 
 def base(name: str) -> str:
@@ -85,7 +84,7 @@ def inner_names(argv: list[str]) -> Iterator[list[str]]:
         at = todo.pop()
         name = base(argv[at]) if argv else ""
         if name in RUNNERS or name in SHELLS:
-            found = [here for here in range(at + 1, min(len(argv), at + _MOST_OPTIONS)) if _may_be_command(argv[here])]
+            found = [here for here in range(at + 1, len(argv)) if _may_be_command(argv[here])]
         elif name == "find":
             found = [here + 1 for here in range(at, len(argv) - 1) if argv[here] in _FIND_RUNS]
         else:
@@ -106,6 +105,8 @@ def scripts(argv: list[str]) -> list[str]:
         return []
     if name == "eval":
         return [" ".join(argv[1:])]
+    if name == "env":
+        argv = [re.sub(r"\A(?:-S|--split-string=)", "", word) for word in argv]
     return [word for word in argv[1:] if re.search(r"\s", word) or (name in SHELLS and not word.startswith("-"))]
 
 

@@ -23,19 +23,18 @@ SAME_AS = {
     "b2sum": "sha256sum",
     "cksum": "sha256sum",
     "b3sum": "sha256sum",
-    "[[": "true",
     "gzcat": "zcat",
     "bzcat": "zcat",
     "xzcat": "zcat",
     "zstdcat": "zcat",
     "batcat": "cat",
 }
-# Programs that may be asked for their version, with nothing else on the line.
+# Programs that may be asked for their version, with nothing else on the line. Not those that run a workspace's files
+# even for that: yarn (yarnPath), cargo and rustc (rust-toolchain.toml), pytest (conftest.py), tox, go, poetry.
 VERSIONS = names(
-    "python python3 python3.10 python3.11 python3.12 python3.13 pip pip3 uv conda mamba node npm npx pnpm yarn "
-    "bun deno git gcc g++ clang cc make cmake ninja cargo rustc rustup go java javac ruby perl php docker podman "
-    "kubectl helm terraform nvcc nvidia-smi tmux bash zsh sh rg jq curl wget ssh tar gzip sed awk grep find ls "
-    "poetry pdm hatch ruff mypy pytest black tox pre-commit ffmpeg sqlite3 psql"
+    "python python3 python3.10 python3.11 python3.12 python3.13 python3.14 pip pip3 uv conda mamba node npm npx deno "
+    "git gcc g++ clang cc make cmake ninja java javac ruby perl php docker podman nvcc nvidia-smi tmux bash zsh sh rg "
+    "jq curl wget ssh tar gzip sed awk grep find ls ruff mypy black pre-commit ffmpeg sqlite3 psql"
 )
 VERSION_OPTIONS = frozenset(("--version", "-V", "-version"))
 BY_NAME: dict[str, Row] = {row.name: row for row in ROWS}

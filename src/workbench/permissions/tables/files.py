@@ -34,11 +34,11 @@ ROWS: tuple[Row, ...] = (
     ),
     Row(
         name="file",
-        flags="bhikLNprsvz0",
+        flags="bhikLNrsv0",
         longs="--brief --mime --mime-type --mime-encoding --keep-going --dereference --no-dereference",
         texts="F P e",
         match=("file -b a.bin", "file --mime-type a.bin"),
-        not_match=("file -m ./magic -C", "file -f list", "file --compile"),
+        not_match=("file -m ./magic -C", "file -f list", "file --compile", "file -z a"),
     ),
     Row(
         name="du",

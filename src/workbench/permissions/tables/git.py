@@ -59,7 +59,8 @@ ROWS: tuple[Row, ...] = (
         "diff",
         flags=_DIFF_FLAGS + "BCD",
         longs=_DIFF_LONGS,
-        texts=_DIFF_TEXTS + " l O",
+        texts=_DIFF_TEXTS + " l",
+        reads="O",
         maybe=_DIFF_MAYBE,
         match=("git diff", "git diff --stat", "git diff HEAD~1 -- src"),
         not_match=(
@@ -112,7 +113,8 @@ ROWS: tuple[Row, ...] = (
         "blame",
         flags="bcelfnpstwM",
         longs="--show-email --porcelain --line-porcelain --root --date",
-        texts="L S --since --abbrev",
+        texts="L --since --abbrev",
+        reads="S",
         match=("git blame a.txt", "git blame -L 1,5 a.txt"),
         not_match=("git blame --contents x a", "git blame --odd a"),
     ),
@@ -177,7 +179,7 @@ ROWS: tuple[Row, ...] = (
     ),
     _row(
         "tag",
-        flags="l",
+        flags="ln",
         longs="--list",
         texts="--contains --points-at --merged --sort --format",
         maybe="--column",
@@ -256,6 +258,7 @@ ROWS: tuple[Row, ...] = (
         first=True,
         patterns="e",
         maybe="--color",
+        trees="*",
         match=("git grep -n foo", "git grep foo -- src"),
         not_match=(
             "git grep -O foo",

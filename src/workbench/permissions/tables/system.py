@@ -103,21 +103,22 @@ ROWS: tuple[Row, ...] = (
         name="printenv",
         operands="text",
         least=1,
-        rest=r"HOME|USER|LOGNAME|PATH|PWD|OLDPWD|SHELL|LANG|LC_\w+|TERM|TZ|HOSTNAME|DISPLAY|EDITOR|VIRTUAL_ENV"
+        rest=r"(?!.*(?:KEY|TOKEN|JWT|SECRET|PASS))(?:HOME|USER|LOGNAME|PATH|PWD|OLDPWD|SHELL|LANG|LC_\w+|TERM|TZ|HOSTNAME|DISPLAY|EDITOR|VIRTUAL_ENV"
         r"|CONDA_\w+|PYTHONPATH"
-        r"|CUDA_\w+|NVIDIA_\w+|OMP_\w+|MKL_\w+|SLURM_\w+|XDG_\w+|HF_HOME|TMPDIR|SEED",
+        r"|CUDA_\w+|NVIDIA_\w+|OMP_\w+|MKL_\w+|SLURM_\w+|XDG_\w+|HF_HOME|TMPDIR|SEED)",
         match=("printenv HOME",),
-        not_match=("printenv", "printenv ANTHROPIC_API_KEY", "printenv -0"),
+        not_match=("printenv", "printenv ANTHROPIC_API_KEY", "printenv NVIDIA_API_KEY", "printenv -0"),
     ),
     Row(
         name="ps",
         flags="AaeflFjLwNyH",
         texts="o p u U C --pid --ppid --user --sort --format",
+        values=r"(?!.*env)[\w,%=:. +-]*",
         longs="--no-headers --forest",
         operands="text",
         rest=r"a?u?x?w*",
         match=("ps aux", "ps -ef", "ps -o pid,cmd -p 1"),
-        not_match=("ps auxe", "ps eww"),
+        not_match=("ps auxe", "ps eww", "ps -o environ"),
     ),
     Row(
         name="pgrep",

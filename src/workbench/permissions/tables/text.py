@@ -101,14 +101,6 @@ ROWS: tuple[Row, ...] = (
     Row(name="od", flags="abcdfilosxv", texts="A j N S t w", match=("od -c a.txt",), not_match=("od --traditional a",)),
     Row(name="hexdump", flags="bcCdovx", texts="n s", match=("hexdump -C a.bin",), not_match=("hexdump -f fmt a",)),
     Row(
-        name="xxd",
-        flags="abeEipu",
-        texts="c g l o s",
-        most=1,
-        match=("xxd -l 64 a.bin",),
-        not_match=("xxd a b", "xxd -r a"),
-    ),
-    Row(
         name="strings",
         flags="afowx",
         texts="n t e",
@@ -156,9 +148,9 @@ ROWS: tuple[Row, ...] = (
         "--files-without-match --only-matching --quiet --silent --no-messages --byte-offset --with-filename "
         "--no-filename --line-number --initial-tab --null --text "
         "--recursive --line-buffered",
-        texts="A B C m e d D --after-context --before-context --context --max-count --regexp --include "
+        texts="A B C m e D --after-context --before-context --context --max-count --regexp --include "
         "--exclude --exclude-dir "
-        "--label --binary-files --directories --devices",
+        "--label --binary-files --devices",
         reads="f --file --exclude-from",
         maybe="--color --colour",
         first=True,
@@ -166,7 +158,7 @@ ROWS: tuple[Row, ...] = (
         trees="r --recursive",
         digits=True,
         match=("grep -n x a.txt", "grep -rn --include='*.py' 'def ' src", "grep -e a -e b a.txt", "grep -q x a.txt"),
-        not_match=("grep -R x .", "grep --dereference-recursive x .", "grep --devices"),
+        not_match=("grep -R x .", "grep --dereference-recursive x .", "grep -drecurse x .", "grep --devices"),
     ),
     Row(
         name="rg",

@@ -1,0 +1,388 @@
+"""Holes that were tried: each line would do harm if it passed, and did once or might. Its neighbours must pass."""
+
+from pathlib import Path
+
+import pytest
+
+from support.gate import Gate
+
+# Folders: what `cd` leaves behind.
+FOLDERS = r"""
+timeout 5 cd src; touch ../x
+nohup cd src; touch ../x
+xargs cd src; touch ../x
+stdbuf -o0 cd src; touch ../x
+! cd nosuch && touch ../x
+! cd src || touch ../x
+if ! cd nosuch; then touch ../x; fi
+cd nosuch; touch ../x
+cd src | true; touch ../x
+cd src & touch ../x
+(cd src); touch ../x
+$(cd src); touch ../x
+cd -P deep/back; cd ..; touch ../../x
+cd deep/back/../app; touch ../x
+while cd src; do touch ../x; done
+cd src; cd -; touch ../x
+cd; cat notes.txt
+pushd src; popd; touch ../x
+cd src ../..
+cd ~/; cat notes.txt
+""".strip().splitlines()
+
+# Names: what a variable holds, and when.
+NAMES = r"""
+x=a.txt; while true; do cat "$x"; x=../app-private/key; done
+x=a.txt; until false; do cat "$x"; x=.env; done
+x=a.txt; for f in *.txt; do cat "$x"; x=.env; done
+x=a.txt; for f in $(ls); do cat "$x"; x=.env; done
+x=a.txt; while read -r y; do cat "$x"; read x; done < b.txt
+x=a.txt; read x < b.txt; cat "$x"
+x=a.txt; builtin read x < b.txt; cat "$x"
+x=a.txt; x=.env y=$x; cat "$y"
+LANG=a.txt; export LANG=.env; cat "$LANG"
+x=a; xy=.env; cat $x{y,}
+x=a.txt; if true; then x=.env; fi; cat "$x"
+for f in names/*; do cat $f; done
+for f in names/*; do rg "$f" .; done
+for f in names/*; do grep "$f" a.txt; done
+cd names && rg * .
+cd names && grep * x
+cd names && cat *
+head -n * a.txt
+grep -e * a.txt
+x=$(cat a.txt); head -n $x a.txt
+x=a:~/../x; cat $x
+cat ${x:-.env}
+cat "${x%.py}"
+x=.env; cat "${x#a}"
+PWD=/etc; cat $PWD/passwd
+cat "$@"
+""".strip().splitlines()
+
+# Braces, which bash expands before all else.
+BRACES = r"""
+cat .en{u..v}
+cat {.env,b..c}
+cat {a.txt,.env}
+cat {a,.e}{b,nv}
+cat .e{n,m}{v,w}
+cat {..,src}/app-private/key
+""".strip().splitlines()
+
+# Tests evaluate what they are given, and `[` is a command to the shell.
+TESTS = r"""
+[ a > ../x ]
+[ a < ../app-private/key ]
+[ -f nosuch || evil ]
+[ '-v' 'a[$(touch p)]' ]
+[ *.txt ]
+[ -f *.txt ]
+[ -f src/* ]
+read x < a.txt; [ $x ]
+x=$(cat a.txt); [ $x -gt 3 ]
+x=$(cat a.txt); [ "$x" b ]
+test $x
+x=v; test -$x 'a[$(touch p)]'
+x=-v; test "$x" 'a[$(touch p)]'
+x=$(cat a.txt); test "$x" = a -a -v y
+[[ -v 'a[$(touch p)]' ]]
+[[ 'a[$(touch p)]' -eq 0 ]]
+[[ a =~ $(touch p) ]]
+""".strip().splitlines()
+
+# Secrets in the environment.
+SECRETS = r"""
+echo $ANTHROPIC_API_KEY
+echo "${ANTHROPIC_API_KEY:0:99}"
+echo ${OPENAI_API_KEY:-none}
+echo $GITHUB_PAT
+echo $HF_TOKEN
+cat <<< "$ANTHROPIC_API_KEY"
+cat <<< $ANTHROPIC_API_KEY
+x=$HF_TOKEN; echo "$x"
+read -r x <<< "$HF_TOKEN"; echo "$x"
+for x in $HF_TOKEN; do echo $x; done
+jq -n --arg k "$HF_TOKEN" '$k'
+jq -n '$ENV'
+jq -n '$ ENV.PATH'
+jq -n '$__prog_args'
+awk -v k="$HF_TOKEN" 'BEGIN{print k}'
+awk 'BEGIN{print ENVIRON["HF_TOKEN"]}'
+printenv NVIDIA_API_KEY
+printenv SLURM_JWT
+printenv HF_TOKEN
+ps -o environ
+ps eww
+date -d "$HF_TOKEN"
+ls $HF_TOKEN
+export
+""".strip().splitlines()
+
+# Programs within programs.
+PROGRAMS = r"""
+awk '/"/{system("touch p")}' a.txt
+awk '/"/{print > "p"}' a.txt
+awk '{ if (1) /"/; system("touch p") } #"' a.txt
+awk '{ x = 1
+/"/ ; system("touch p") #"
+}' a.txt
+awk '{print $1 > "p"}' a.txt
+awk '{print($1) > "p"}' a.txt
+awk '{printf "x" > "p"}' a.txt
+awk '{print | "sh"}' a.txt
+awk '{"date" | getline x}' a.txt
+awk '{getline x < ".env"}' a.txt
+awk '@load "filefuncs"; {print}' a.txt
+awk 'BEGIN{f="system"; @f("touch p")}'
+awk 'function f(x){system(x)} BEGIN{f("x")}'
+awk -i inplace '{print}' a.txt
+sed 's/a/b/e' a.txt
+sed 's/a/b/w p' a.txt
+sed '1e touch p' a.txt
+sed 'w p' a.txt
+sed 'r /etc/passwd' a.txt
+sed -e 'a\' -e 'w p' a.txt
+sed 'a x\
+w p' a.txt
+sed -n '/x/{w p
+}' a.txt
+sed --expression='e touch p' a.txt
+xxd -ps a.txt out
+xxd -r a.txt
+xxd -r -p a.txt out
+xxd -c 8 a.txt out
+yarn --version
+cargo --version
+pytest --version
+tox --version
+go version
+file -z a.txt
+find . -fprintf p x
+find . -execdir ls {} +
+rg --pre=cat x
+rg --search-zip x
+sort --compress-program=sh a.txt
+sort --out=p a.txt
+tail --follow a.txt
+tail -5f a.txt
+tree -o p
+diff --from-file=.env a.txt
+top
+nvidia-smi -f p
+git config edit
+git log -L1,1:.env
+git log -L 1,1:.env
+git show :0:.env
+git show :0:secrets.yaml
+git show HEAD:./.env
+git cat-file -p HEAD:.env
+git log --format=%G?
+git log --pretty='%h %GK'
+git diff -O../app-private/key
+git blame -S../app-private/key a.txt
+git diff --no-index a.txt b.txt
+git diff a.txt ../app-private/key
+git -C nested status
+git -C .. status
+cd nested && git log
+GIT_DIR=nested/.git git status
+git --git-dir=nested/.git status
+git --work-tree=/ status
+git -c core.pager=x log
+git --exec-path=. status
+git -p log
+git log --help
+git branch new
+git tag v1
+git reflog expire --all
+git symbolic-ref HEAD refs/heads/x
+git remote add x y
+git stash
+git submodule update
+git fetch
+""".strip()
+
+# What is copied, moved or removed with all that is in it.
+TREES = r"""
+cp -r src vendor
+cp -a src vendor
+cp -R src/ vendor
+cp -r src/. vendor/src
+mv nested elsewhere
+rm -rf nested
+rm -rf store
+""".strip().splitlines()
+
+
+def blocks(text: str) -> list[str]:
+    """The commands of TEXT; one whose quotes are open goes on in the next line."""
+    found: list[str] = []
+    for line in text.splitlines():
+        if found and found[-1].count("'") % 2:
+            found[-1] += "\n" + line
+        else:
+            found.append(line)
+    return found
+
+
+ALL = [*FOLDERS, *NAMES, *BRACES, *TESTS, *SECRETS, *blocks(PROGRAMS), *TREES]
+
+
+@pytest.fixture(scope="module")
+def here(gate: Gate) -> Gate:
+    """That world with links back, names that look like options, and a tree that a copy would go through."""
+    app = gate.workspace
+    (app / "deep/er").mkdir(parents=True, exist_ok=True)
+    (app / "vendor/src").mkdir(parents=True, exist_ok=True)
+    (app / "names").mkdir(exist_ok=True)
+    for name in ("--pre=cat", "a .env b", "-f.env"):
+        (app / "names" / name).touch()
+    for link, target in (("deep/back", "../src"), ("vendor/src/train.py", "../../../home/notes.txt")):
+        if not (app / link).is_symlink():
+            (app / link).symlink_to(target)
+    return gate
+
+
+@pytest.mark.parametrize("command", ALL)
+def test_asks(here: Gate, command: str) -> None:
+    verdict = here.bash(command)
+    assert verdict.verdict == "ask", verdict
+    assert verdict.reason
+
+
+@pytest.mark.parametrize("command", ["cd src; cd -; touch ../x", "pushd src; popd; touch ../x", "cd; touch x"])
+def test_a_rule_for_cd_does_not_hide_where_it_leads(here: Gate, command: str) -> None:
+    assert here.bash(command, allow=["Bash(cd *)", "Bash(pushd *)", "Bash(popd)"]).verdict == "ask"
+
+
+PASSING = r"""
+cd src && cat ../a.txt
+cd src; cat train.py
+command cd src && ls ..
+time cd src; ls ..
+cd deep/back && ls
+! cd nosuch
+if ! grep -q x a.txt; then echo none; fi
+x=a.txt; y=$x; cat "$y"
+for f in a.txt b.txt; do cat "$f"; done
+for f in src/*.py; do wc -l "$f"; done
+for f in src/*.py; do wc -l $f; done
+for i in 1 2 3; do echo "run $i"; done
+while read -r line; do echo "$line"; done < a.txt
+x=1; echo "${x:-2}" ${#x} ${x%.py} "${x/a/b}"
+echo "${CUDA_VISIBLE_DEVICES:-all}"
+grep -rn --include=*.py x src
+rg -g '*.py' x
+cat {a,b}.txt
+ls src/{train,model}.py
+echo {1..3}
+cat <<EOF
+plain text, "quoted", 'so' or (so)
+EOF
+[ -f a.txt ] && [ -d src ] && echo both
+[ ! -f "$x" ] || echo there
+[ "$x" = y ]
+[ -z "$CUDA_VISIBLE_DEVICES" ]
+[ $? -eq 0 ]
+[[ -f a.txt && $x == a* ]]
+test -f a.txt
+awk 'NR>1' data.csv
+awk -F, 'NR > 1 && $2 >= 0.5 {n++; s += $2} END {print n, s / n}' data.csv
+awk '/loss/ {print $NF}' a.txt
+awk '{if ($1 > m) m = $1} END {print m}' data.csv
+awk '!seen[$0]++' a.txt
+awk '{a[$1] += $2} END {for (k in a) print k, a[k]}' a.txt
+awk 'BEGIN {FS = ","} {printf "%s %d\n", $1, $2 / 3}' data.csv
+awk '{gsub(/[0-9]+/, "N"); print}' a.txt
+sed -i '1i import os' src/train.py
+sed -i '/x/a y = 1' src/train.py
+sed --in-place=.bak 's/a/b/' a.txt
+xxd -l 64 -c 16 a.txt
+xxd -p a.txt
+top -bn1
+ps -eo pid,cmd --sort=-%mem
+printenv CUDA_VISIBLE_DEVICES
+cp -r src copy
+rm -rf build
+git log -L1,1:a.txt
+git config user.name
+git show HEAD~2:src/train.py
+git log --pretty=format:'%h %an %s' -3
+git tag -n
+git grep -n x
+""".strip()
+
+
+def test_their_neighbours_pass(here: Gate) -> None:
+    held = [command for command in blocks(PASSING.replace("cat <<EOF\n", "cat <<EOF '\n").replace("\nEOF", "\nEOF'"))
+            if here.bash(command.replace("EOF '\n", "EOF\n").replace("EOF'", "EOF")).verdict != "allow"]  # fmt: skip
+    assert not held
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "bash <<< 'rm -rf build'",
+        "sh <<'E'\nrm -rf build\nE",
+        "cat <<E\n`rm x`\nE",
+        "sudo -a -b -c -d -e -f -g -h -i -j -k -l -m rm x",
+        "env A=1 B=2 C=3 D=4 E=5 F=6 G=7 H=8 I=9 J=1 K=2 L=3 M=4 rm x",
+        "env -S'rm x'",
+        "env --split-string='rm x'",
+        "flock lock -c 'rm x'",
+        "coproc rm x",
+        "case x in x) rm y;; esac",
+        "f() { rm x; }; f",
+        "x=rm; $x y",
+        "true {a,b}; 'r'm x",
+        "echo <(rm x)",
+        "a=(`rm x`)",
+        "! rm x",
+        "echo ${x:-$(rm x)}",
+        "echo $(( $(rm x) ))",
+        "[[ -n $(rm x) ]]",
+        "trap 'rm x' EXIT",
+        "nice -n 5 ionice -c 3 setsid rm x",
+        "find . -exec sh -c 'rm x' ';'",
+        "watch 'rm x'",
+        "./node_modules/../rm x",
+        "$'\\x72m' x",
+        'r""m x',
+        "> out rm x",
+        "{ rm x; } 2>&1 | cat",
+    ],
+)
+@pytest.mark.parametrize("mode", ["acceptEdits", "bypassPermissions"])
+def test_deny_rules_see_through(here: Gate, command: str, mode: str) -> None:
+    assert here.bash(command, mode=mode, deny=["Bash(rm *)"]).verdict == "deny"
+
+
+def test_a_deny_rule_holds_below_a_tree(here: Gate) -> None:
+    assert here.bash("rm -rf src", deny=["Edit(src/train.py)"]).verdict == "ask"
+    assert here.bash("mv src other", deny=["Edit(src/train.py)"]).verdict == "ask"
+    for command in ("grep -r KEY", "grep -r KEY .", "git grep --untracked KEY", "rg -uu KEY", "cp -r . copy"):
+        assert here.bash(command, deny=["Read(.env)"]).verdict != "allow", command
+    assert here.bash("grep -rn x src", deny=["Read(.env)"]).verdict == "allow"
+
+
+def test_a_rule_for_a_command_does_not_cover_output_to_protected_paths(here: Gate) -> None:
+    for command in (
+        "git log --output=.git/hooks/pre-commit",
+        "curl -o .bashrc http://x",
+        "pytest --report-log=.mcp.json",
+    ):
+        assert here.bash(command, allow=["Bash(git log *)", "Bash(curl *)", "Bash(pytest *)"]).verdict == "ask", command
+    assert here.bash("pytest --junitxml=out.xml", allow=["Bash(pytest *)"]).verdict == "allow"
+
+
+def test_a_folder_that_cannot_be_entered(tmp_path: Path) -> None:
+    from workbench.permissions.decide import decide
+    from workbench.permissions.types import Call, Policy, Runs
+    from workbench.permissions.world import MemoryWorld, Node
+
+    policy = Policy(grants={"Bash": ()}, mode="acceptEdits", workspace="/w", home="/h")
+    for closed, expected in ((True, "ask"), (False, "allow")):
+        world = MemoryWorld({"/w/d": Node(kind="dir", enter=not closed)})
+        call = Call(tool="Bash", needs=(Runs("cd d; touch ../x"),), cwd="/w")
+        assert decide(call, policy, world).verdict == expected
