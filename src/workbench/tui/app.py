@@ -45,6 +45,7 @@ PARTS: Mapping[str, str | type[Widget]] = {
 _TWICE = 0.8  # seconds within which a second Esc opens the rewind
 _AGAIN = 3.0  # seconds within which a second ctrl+q quits though the agent works
 _WRITTEN = 0.01  # seconds in which a thread of Textual's writes the first frame, if nothing else wants to run
+_TIDIED = 5.0  # seconds between two looks at how much garbage there may be
 _BY_ID = {action.id: action for action in ACTIONS}
 
 
@@ -122,6 +123,7 @@ class WorkbenchApp(App[int], inherit_bindings=False):
         """The first frame, and when it has gone to the terminal, everything else."""
         self.main.draw()
         self.set_timer(_WRITTEN, self.begin)
+        self.set_interval(_TIDIED, lambda: garbage.tidy(time.monotonic() - self.touched))
 
     def begin(self) -> None:
         """The first frame stands: the panes' classes, the user's keys and the session."""
