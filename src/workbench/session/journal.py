@@ -22,7 +22,7 @@ from typing import Self
 import msgspec
 
 from workbench.protocol.codec import MalformedError, decode_envelope, encode
-from workbench.protocol.events import Envelope, JournalEvent
+from workbench.protocol.events import CallStarted, Envelope, JournalEvent, RequestStarted, SnapshotTaken
 from workbench.protocol.version import PROTOCOL, readable
 from workbench.session.redact import Redactor
 
@@ -30,6 +30,7 @@ EVENTS = "events.jsonl"
 LOCK = "lock"
 _CHUNK = 1 << 20
 _LOCK_TRIES = 6
+_WORDLESS = (RequestStarted, CallStarted, SnapshotTaken)  # nothing in them is anybody's text
 # macOS has no fdatasync.
 _datasync: Callable[[int], None] = getattr(os, "fdatasync", os.fsync)
 
@@ -257,7 +258,7 @@ class Journal(Reader):
             raise JournalError(self._failed)
         envelope = Envelope(seq=self.seq + 1, session=self.session, at=self._clock(), event=event)
         line = encode(envelope) + b"\n"
-        if near := self.redactor.near(line):
+        if not isinstance(event, _WORDLESS) and (near := self.redactor.near(line)):
             envelope = msgspec.structs.replace(envelope, event=near.struct(event))
             line = encode(envelope) + b"\n"
         try:

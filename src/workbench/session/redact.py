@@ -14,7 +14,8 @@ import msgspec
 
 from workbench.protocol.visible import REDACTED
 from workbench.sandbox.environment import looks_secret
-from workbench.session.redact_patterns import FORMS, Form
+from workbench.session.redact_patterns import Form
+from workbench.session.redact_patterns import near as forms_near
 
 T = TypeVar("T")
 
@@ -52,7 +53,7 @@ class Redactor:
     def near(self, data: bytes) -> "Near | None":
         """What DATA (text, or JSON) may hold; None, at little cost, where it is nothing."""
         lowered = data.lower()
-        forms = [form for form in FORMS if form.near(lowered)]
+        forms = forms_near(data, lowered)
         known = self._known if any(literal in lowered for literal in self._literals) else None
         return Near(forms, known, self._names) if forms or known else None
 

@@ -27,9 +27,7 @@ class Form(NamedTuple):
         return _compiled(self.expression)
 
     def near(self, lowered: bytes) -> bool:
-        """Whether LOWERED may hold it."""
-        if not any(literal in lowered for literal in self.literals):
-            return False
+        """Whether LOWERED, which has one of the literals, may hold it."""
         return not self.also or any(_quick(expression).search(lowered) for expression in self.also)
 
 
@@ -68,27 +66,29 @@ _ASSIGNED = tuple(
 )
 
 FORMS: tuple[Form, ...] = (
-    Form("anthropic key", (b"sk-ant-",), r"sk-ant-[A-Za-z0-9_-]{16,}"),
-    Form("openai key", (b"sk-proj-", b"sk-svcacct-", b"sk-admin-"), r"sk-(?:proj|svcacct|admin)-[A-Za-z0-9_-]{20,}"),
+    Form("anthropic key", (b"sk-",), r"sk-ant-[A-Za-z0-9_-]{16,}"),
+    Form("openai key", (b"sk-",), r"sk-(?:proj|svcacct|admin)-[A-Za-z0-9_-]{20,}"),
     Form("openai key", (b"sk-",), rf"{_APART}sk-[A-Za-z0-9]{{32,}}{_ALSO_APART}", (rb"sk-[a-z0-9]{32}",)),
-    Form("openrouter key", (b"sk-or-v1-",), r"sk-or-v1-[a-f0-9]{40,}"),
+    Form("openrouter key", (b"sk-",), r"sk-or-v1-[a-f0-9]{40,}"),
     Form("aws access key", (b"akia", b"asia"), r"(?<![A-Z0-9])(?:AKIA|ASIA)[A-Z0-9]{16}(?![A-Z0-9])"),
     Form(
         "aws secret key",
-        (b"aws_secret", b"secretaccesskey"),
+        (b"secret",),
         r"(?i:aws_secret_access_key|SecretAccessKey)\\?[\"']?\s*[:=]\s*\\?[\"']?(?P<secret>[A-Za-z0-9/+]{40})",
+        (rb"secret_?access_?key",),
     ),
     Form("google key", (b"aiza",), r"AIza[0-9A-Za-z_-]{35}(?![0-9A-Za-z_-])"),
     Form("google token", (b"ya29.",), r"ya29\.[0-9A-Za-z_-]{20,}"),
     Form("google secret", (b"gocspx-",), r"GOCSPX-[0-9A-Za-z_-]{28}"),
     Form(
         "azure key",
-        (b"accountkey=", b"accesskey="),
+        (b"key",),
         r"(?i:AccountKey|SharedAccessKey)=(?P<secret>[A-Za-z0-9+/]{40,}={0,2})",
+        (rb"key=[a-z0-9+/]{40}",),
     ),
     Form("azure signature", (b"sig=",), r"[?&;]sig=(?P<secret>[A-Za-z0-9%+/]{40,}={0,2})"),
     Form("github token", (b"ghp_", b"gho_", b"ghu_", b"ghs_", b"ghr_"), r"gh[pousr]_[A-Za-z0-9]{36,255}"),
-    Form("github token", (b"github_pat_",), r"github_pat_[A-Za-z0-9_]{22,255}"),
+    Form("github token", (b"_pat_",), r"github_pat_[A-Za-z0-9_]{22,255}"),
     Form(
         "gitlab token",
         (b"gl",),
@@ -96,7 +96,7 @@ FORMS: tuple[Form, ...] = (
         (rb"gl[a-z]{2,5}-[a-z0-9_-]{20}",),
     ),
     Form("hugging face token", (b"hf_", b"api_org_"), rf"{_APART}(?:hf_|api_org_)[A-Za-z0-9]{{30,}}"),
-    Form("wandb key", (b"wandb_v1_",), r"wandb_v1_[A-Za-z0-9_]{40,}"),
+    Form("wandb key", (b"wandb",), r"wandb_v1_[A-Za-z0-9_]{40,}"),
     Form("wandb key", (b"wandb",), r"(?i:wandb[ _](?:login|api[ _]?key))[^\n]{0,30}?\b(?P<secret>[0-9a-f]{40})\b"),
     Form("nvidia key", (b"nvapi-",), r"nvapi-[A-Za-z0-9_-]{40,}"),
     Form("slack token", (b"xox", b"xapp-"), r"(?:xox[abeoprs]|xapp)-[A-Za-z0-9-]{10,}"),
@@ -109,8 +109,13 @@ FORMS: tuple[Form, ...] = (
     Form("webhook secret", (b"whsec_",), r"whsec_[A-Za-z0-9+/]{24,}"),
     Form("npm token", (b"npm_",), rf"{_APART}npm_[A-Za-z0-9]{{36}}"),
     Form("pypi token", (b"pypi-ageichlwa",), r"pypi-AgEIcHlwa[A-Za-z0-9_-]{50,}"),
-    Form("sendgrid key", (b"sg.",), rf"{_APART}SG\.[A-Za-z0-9_-]{{16,32}}\.[A-Za-z0-9_-]{{16,64}}"),
-    Form("docker token", (b"dckr_pat_",), r"dckr_pat_[A-Za-z0-9_-]{20,}"),
+    Form(
+        "sendgrid key",
+        (b"sg.",),
+        rf"{_APART}SG\.[A-Za-z0-9_-]{{16,32}}\.[A-Za-z0-9_-]{{16,64}}",
+        (rb"sg\.[a-z0-9_-]{16}",),
+    ),
+    Form("docker token", (b"_pat_",), r"dckr_pat_[A-Za-z0-9_-]{20,}"),
     Form("databricks token", (b"dapi",), rf"{_APART}dapi[0-9a-f]{{32}}"),
     Form("replicate token", (b"r8_",), rf"{_APART}r8_[A-Za-z0-9]{{37,}}"),
     Form("groq key", (b"gsk_",), rf"{_APART}gsk_[A-Za-z0-9]{{40,}}"),
@@ -146,3 +151,20 @@ FORMS: tuple[Form, ...] = (
         _ASSIGNED,
     ),
 )
+
+# Looked for one by one, or only where a long word follows an underscore, which is seen at once.
+_WORDS = re.compile(rb"_[A-Za-z0-9+/]{16}")
+_LITERALS = {literal: literal.endswith(b"_") and literal != b"_pat_" for form in FORMS for literal in form.literals}
+_ALWAYS = tuple(literal for literal, before_word in _LITERALS.items() if not before_word)
+_BEFORE_WORDS = tuple(literal for literal, before_word in _LITERALS.items() if before_word)
+
+
+def near(data: bytes, lowered: bytes) -> list[Form]:
+    """The forms that DATA may hold. This is on the way of every event, so it is kept quick."""
+    seen = [literal for literal in _ALWAYS if literal in lowered]
+    if _WORDS.search(data):
+        seen += [literal for literal in _BEFORE_WORDS if literal in lowered]
+    if not seen:
+        return []
+    found = frozenset(seen)
+    return [form for form in FORMS if not found.isdisjoint(form.literals) and form.near(lowered)]
