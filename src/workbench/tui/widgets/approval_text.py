@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterable
 from typing import Any, ClassVar
 
-from rich.cells import cell_len
+from rich.cells import split_graphemes
 from rich.segment import Segment
 from textual.cache import LRUCache
 from textual.content import Content
@@ -152,8 +152,7 @@ def _cut(text: str, width: int) -> Iterable[tuple[int, int]]:
     if text.isascii():
         return [(at, min(at + width, len(text))) for at in range(0, max(1, len(text)), width)]
     cuts, begin, taken = [], 0, 0
-    for at, character in enumerate(text):
-        cells = cell_len(character)
+    for at, _, cells in split_graphemes(text)[0]:
         if taken + cells > width and at > begin:
             cuts.append((begin, at))
             begin, taken = at, 0

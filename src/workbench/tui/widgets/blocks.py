@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from rich.cells import cell_len
+from rich.cells import cell_len, split_graphemes
 
 from workbench.tui.safe import safe
 
@@ -13,6 +13,7 @@ Line = list[Run]
 Draw = Callable[[int], list[Line]]
 
 _WORD = re.compile(r"\S+|\s+")
+_SIGN = 64  # characters that one sign may have, accents upon accents among them
 TAB = "    "
 _NONE: list[Line] = []
 
@@ -65,24 +66,30 @@ def fit(text: str, width: int, *, left: bool = False) -> str:
 
 
 def _from_start(text: str, width: int) -> int:
-    """How many characters of TEXT fit WIDTH cells, zero-width ones with their base."""
+    """How many characters of TEXT fit WIDTH cells; what a terminal draws as one sign is not parted."""
     if text.isascii():
         return min(len(text), width)
     cells = 0
-    for at, letter in enumerate(text):
-        cells += cell_len(letter)
+    for start, _, size in split_graphemes(text[: 8 * width + _SIGN])[0]:
+        cells += size
         if cells > width:
-            return at
-    return len(text)
+            return start
+    return len(text) if len(text) <= 8 * width + _SIGN else 8 * width
 
 
 def _from_end(text: str, width: int) -> int:
     cells = 0
-    for at in range(len(text) - 1, -1, -1):
-        cells += cell_len(text[at])
+    first = max(0, len(text) - 8 * width - _SIGN)
+    for _, end, size in reversed(split_graphemes(text[first:])[0]):
+        cells += size
         if cells > width:
-            return at + 1
-    return 0
+            return first + end
+    return first
+
+
+def _sign(text: str) -> int:
+    """Characters of the first sign of TEXT, which is wider than there is room."""
+    return split_graphemes(text[:_SIGN])[0][0][1]
 
 
 def breaks(text: str, width: int) -> Iterator[tuple[int, int]]:
@@ -99,7 +106,11 @@ def breaks(text: str, width: int) -> Iterator[tuple[int, int]]:
                 yield start, end
             start, cells = at, 0
         while cells + size > width:
-            taken = max(1, _from_start(word, width - cells))
+            taken = _from_start(word, width - cells)
+            if not taken and cells:  # blanks before the first word leave no room for it
+                start, cells = at, 0
+                continue
+            taken = taken or _sign(word)
             yield start, at + taken
             at, word = at + taken, word[taken:]
             start, cells, size = at, 0, cell_len(word)

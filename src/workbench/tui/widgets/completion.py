@@ -12,6 +12,7 @@ from textual.message import Message
 from textual.widget import Widget
 
 from workbench.tui.safe import safe
+from workbench.tui.widgets.blocks import fit
 
 ROWS = 8
 _MENTION = re.compile(r'(?:^|(?<=[\s(\[{,;:=]))@("(?:[^"\\]|\\.)*|[^\s"]*)$')
@@ -139,8 +140,4 @@ class Completion(Widget):
 
 def _left_cut(text: str, width: int) -> str:
     """TEXT in WIDTH cells, shortened from the left: of a path the end says most."""
-    if cell_len(text) <= width:
-        return text
-    while text and cell_len(text) > width - 1:
-        text = text[max(1, len(text) - width) :] if len(text) > 2 * width else text[1:]
-    return f"…{text}"
+    return fit(text, width, left=True)

@@ -17,7 +17,7 @@ _REFERENCE = re.compile(r"(?<![\w-])(?:s-[0-9a-z]{2,12}:t\d+|s-[0-9a-hjkmnp-tv-z
 
 def referenced(text: str, style: str) -> Line:
     """TEXT in STYLE, with references to turns, sessions and runs as something to open."""
-    if ("s-" not in text and "r-" not in text) or "@" in style:
+    if ("s-" not in text and "r-" not in text) or "@" in style or "~" in style:
         return [(text, style)]
     line: Line = []
     at = 0

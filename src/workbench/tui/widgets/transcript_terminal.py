@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from rich.cells import cell_len
+from rich.cells import cell_len, split_graphemes
 from textual.geometry import Region
 from textual.strip import Strip
 
@@ -129,11 +129,7 @@ def changed(old: Strip, new: Strip) -> tuple[int, int] | None:
         end -= now.pop().cell_length
         before.pop()
     if at < len(before) and at < len(now) and before[at].style == now[at].style:
-        same = _common(before[at].text, now[at].text)
-        rest = now[at].text[len(same) :]
-        while same and (rest[:1] and cell_len(rest[0]) == 0):  # an accent belongs to the letter before it
-            same, rest = same[:-1], same[-1] + rest
-        start += cell_len(same)
+        start += cell_len(_common(before[at].text, now[at].text))
     if len(now) > at and len(before) > at and (text := now[-1].text).isspace() and before[-1].style == now[-1].style:
         blanks = len(before[-1].text) - len(before[-1].text.rstrip(" "))
         end -= min(len(text), blanks)
@@ -141,11 +137,18 @@ def changed(old: Strip, new: Strip) -> tuple[int, int] | None:
 
 
 def _common(one: str, two: str) -> str:
-    """What both begin with."""
-    for at, (first, second) in enumerate(zip(one, two, strict=False)):
-        if first != second:
-            return one[:at]
-    return min(one, two, key=len)
+    """What both begin with, in whole signs: an accent belongs to the letter before it."""
+    pairs = enumerate(zip(one, two, strict=False))
+    end = next((at for at, (first, second) in pairs if first != second), min(len(one), len(two)))
+    if one.isascii() and two.isascii():
+        return one[:end]
+    edges = _edges(one) & _edges(two)
+    return one[: max(edge for edge in edges if edge <= end)]
+
+
+def _edges(text: str) -> set[int]:
+    """Where signs of TEXT begin and end."""
+    return {0, len(text), *(first for first, _, _ in split_graphemes(text)[0])}
 
 
 def _fills() -> bool:
