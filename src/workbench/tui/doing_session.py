@@ -2,7 +2,7 @@
 
 import itertools
 from pathlib import Path
-from typing import TYPE_CHECKING, get_args
+from typing import TYPE_CHECKING, Any, get_args
 
 from workbench.protocol.commands import Fork, Rename, SetMode
 from workbench.protocol.names import MODES, Mode, lower
@@ -145,10 +145,14 @@ async def _open_turn(app: "WorkbenchApp", name: str, turn: int | None) -> None:
             app.tell(f"{session} is open in another terminal; it can be read here once it is closed there", "warning")
             return
         await app.switch(lambda: app.opener.resume(session))
-    if turn is not None:
-        to_turn = getattr(app.main.talk, "to_turn", None)
-        if to_turn is not None:
-            to_turn(turn)
+    talk = app.main.talk
+    if turn is not None and hasattr(talk, "load_at"):
+        talk.move(_to_turn(talk, turn))
+
+
+async def _to_turn(talk: Any, turn: int) -> None:
+    """Shows where TURN begins, or what comes after it."""
+    await talk.load_at(await talk.pages().turn(turn, talk.window.last_id))
 
 
 def choose_agent(app: "WorkbenchApp", argument: str) -> None:

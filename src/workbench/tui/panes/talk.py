@@ -186,7 +186,8 @@ class Talk(View, Widget):
         self.window.replace(page.items, page.more)
         self.transcript.to_top()
 
-    async def _load_at(self, item: int) -> None:
+    async def load_at(self, item: int) -> None:
+        """Shows what follows ITEM."""
         pages = self.pages()
         items = await pages.after(item, self.window.last_id)
         page = await pages.before(items[0].id if items else 0)
@@ -353,7 +354,7 @@ class Talk(View, Widget):
         if message.share >= 0.98:
             self.to_end()
         elif self.client is not None:
-            self.move(self._load_at(int(message.share * self.window.last_id)))
+            self.move(self.load_at(int(message.share * self.window.last_id)))
 
     def on_search_bar_changed(self, message: SearchBar.Changed) -> None:
         """Other words to look for."""

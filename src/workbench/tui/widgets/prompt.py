@@ -13,6 +13,7 @@ from workbench import places
 from workbench.protocol import events as e
 from workbench.protocol.commands import Interrupt, RunShell
 from workbench.protocol.state import SessionState
+from workbench.tui import references
 from workbench.tui.safe import content
 from workbench.tui.view import View
 from workbench.tui.widgets import slash
@@ -26,6 +27,7 @@ from workbench.tui.widgets.prompt_sending import Outbox, Queued
 from workbench.tui.widgets.prompt_waiting import Waiting
 from workbench.tui.widgets.stand_in import HINTS, PLACEHOLDER
 
+_TALK = {"pageup": "page_up", "pagedown": "page_down", "ctrl+home": "to_start", "ctrl+end": "to_end"}
 _STILL = ("idle", "ended")
 _HUGE = 400_000  # characters; a prompt as long as that is sent when asked for twice
 _EDITABLE = 50_000  # characters; longer text comes back as a chip
@@ -186,9 +188,18 @@ class Prompt(View, Vertical):
         """What a key of the editor does before it edits: completes, answers a card, clears."""
         if self.completing.key(event.key, allowed=self._recall is None):
             return True
-        if self.cards.key(event):
+        if self.cards.key(event) or self._scroll_talk(event.key):
             return True
         return (event.key == "ctrl+c" and self._clear()) or (event.key == "escape" and self._stop_shells())
+
+    def _scroll_talk(self, key: str) -> bool:
+        """Pages move the talk, unless what is typed is longer than the editor shows; whether one did."""
+        action = _TALK.get(key)
+        longer = self.editor.virtual_size.height > self.editor.size.height
+        if action is None or (longer and key.startswith("page")) or (do := getattr(self.app, "do", None)) is None:
+            return False
+        do(action)
+        return True
 
     def _clear(self) -> bool:
         """Empties the editor, which undo takes back; whether there was something."""
@@ -263,6 +274,9 @@ class Prompt(View, Vertical):
             self._run_shell(typed, text[1:].strip())
         elif command := slash.parse(typed):
             self._run_slash(typed, *command)
+        elif references.typed(typed) and (do := getattr(self.app, "do", None)):
+            self._emptied(typed)
+            do("open_reference", typed.strip())
         elif question := self.cards.open_question:
             self._emptied(typed)
             question.answer(text.strip())

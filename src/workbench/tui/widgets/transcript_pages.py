@@ -56,6 +56,15 @@ class Pages:
             else:
                 events *= 8
 
+    async def turn(self, turn: int, last: int) -> int:
+        """An id right after which the items of TURN begin; LAST is an id that no item is beyond."""
+        low, high = 0, last + PLACES
+        while high - low > PLACES:
+            middle = (low + high) // 2
+            page = await self.before(middle, 20)
+            low, high = (middle, high) if max((one.turn for one in page.items), default=0) < turn else (low, middle)
+        return low
+
     async def text(self, item: int) -> tuple[str, int]:
         """The text of ITEM, WHOLE bytes of it at most, and how many bytes it has (-1: there is none)."""
         return _decoded(await self._client.query(ItemText(item=item, size=WHOLE)))
