@@ -103,17 +103,27 @@ def _is_ours(path: Path) -> bool:
 
 def _system(profile: Profile) -> list[str]:
     words = ["--dev", "/dev", "--proc", "/proc"]
-    patterns = _GPUS + (_NETWORK_DEVICES if profile.network == "full" else ())
-    for device in sorted(str(path) for pattern in patterns for path in Path("/dev").glob(pattern)):
+    for device in devices(profile):
         words += ["--dev-bind-try", device, device]
     words += ["--tmpfs", "/run"]
-    for path in _OF_RUN + (_RESOLVERS if profile.network == "full" else ()):
+    for path in of_run(profile):
         words += ["--ro-bind-try", path, path]
     words += ["--remount-ro", "/run"]
     for place in _TEMPORARY:
         if os.path.isdir(place) and not os.path.islink(place):
             words += ["--bind", str(profile.temp), place]
     return words
+
+
+def devices(profile: Profile) -> list[str]:
+    """The devices of this machine that training uses."""
+    patterns = _GPUS + (_NETWORK_DEVICES if profile.network == "full" else ())
+    return sorted(str(path) for pattern in patterns for path in Path("/dev").glob(pattern))
+
+
+def of_run(profile: Profile) -> tuple[str, ...]:
+    """What of /run can be read."""
+    return _OF_RUN + (_RESOLVERS if profile.network == "full" else ())
 
 
 def _files(

@@ -7,8 +7,11 @@ from pathlib import Path
 import msgspec
 
 from workbench.sandbox import bubblewrap, hints
+from workbench.sandbox.connections import Listening
 from workbench.sandbox.launcher import PlainLauncher, PlainRunning, bash, shell, spawn
+from workbench.sandbox.landlocked import Landlocked
 from workbench.sandbox.secret_places import Seen, in_workspace, outermost, places
+from workbench.sandbox.tree import Tree
 from workbench.sandbox.types import Ended, Layer, Limits, Profile, Running, Spec
 
 # What a user has not set goes to the session's folder: programs that compile keep this in the home otherwise.
@@ -46,6 +49,7 @@ class ConfinedLauncher:
         self.layer = layer
         self._plain = plain
         self._seen: Seen = {}
+        self._listening = Listening()
         self._profile = _settled(profile, os.environ if env is None else env)
 
     @property
@@ -74,7 +78,31 @@ class ConfinedLauncher:
             spec = msgspec.structs.replace(spec, env={**spec.env, **git_environment(spec.env)})
             profile = _for_git(profile, git)
         argv = [*limited(profile.limits), *shell(spec.command)]
+        if self.layer.name == "landlock":
+            return self._in_landlock(spec, profile, argv, git)
         return self._in_bubblewrap(spec, profile, argv, git)
+
+    def _in_landlock(self, spec: Spec, profile: Profile, argv: list[str], git: tuple[Path, ...]) -> Running:
+        spec.output.touch(mode=0o600)  # a rule needs something to hold to
+        tree = Tree()
+        told: list[str] = []
+        held = Landlocked(
+            profile,
+            self.layer.abi,
+            self._listening,
+            tree,
+            writable_too=(*git, *([Path(os.path.realpath(spec.scratch))] if spec.scratch else [])),
+            output=spec.output,
+            refused=lambda host, port: told.append(hints.refused_address(host, port, profile)),
+        )
+        try:
+            running = spawn(spec, argv, within=held.start, tree=tree)
+        except BaseException:
+            held.close()
+            raise
+        return ConfinedRunning(
+            running, lambda: told + hints.from_output(spec.output, profile, spec.cwd, denied=True), held.close
+        )
 
     def _in_bubblewrap(self, spec: Spec, profile: Profile, argv: list[str], git: tuple[Path, ...]) -> Running:
         secret = [path for root in profile.roots for path in in_workspace(root, self._seen)]
@@ -89,7 +117,7 @@ class ConfinedLauncher:
             )
         finally:
             ready.close()
-        return ConfinedRunning(running, lambda ended: hints.from_output(spec.output, profile, spec.cwd, denied=False))
+        return ConfinedRunning(running, lambda: hints.from_output(spec.output, profile, spec.cwd, denied=False))
 
 
 class ConfinedRunning:
@@ -98,7 +126,7 @@ class ConfinedRunning:
     def __init__(
         self,
         running: PlainRunning,
-        told: Callable[[Ended], list[str]],
+        told: Callable[[], list[str]],
         close: Callable[[], None] = lambda: None,
     ) -> None:
         self.pid = running.pid
@@ -116,7 +144,7 @@ class ConfinedRunning:
         self._close()
         if ended.exit_code == 0:
             return ended
-        return msgspec.structs.replace(ended, refused=tuple(dict.fromkeys(self._told(ended))))
+        return msgspec.structs.replace(ended, refused=tuple(dict.fromkeys(self._told())))
 
 
 def _settled(profile: Profile, env: Mapping[str, str]) -> Profile:

@@ -51,6 +51,16 @@ def refused_host(host: str, port: int) -> str:
     return f"a connection to {host}:{port} was refused; the user's setting `sandbox.domains: [{name}]` allows it"
 
 
+def refused_address(host: str, port: int, profile: Profile) -> str:
+    """Where a command tried to reach an address by itself."""
+    if profile.network == "none":
+        return no_network()
+    return (
+        f"a connection to {host}:{port} past the proxy was refused; programs that know HTTPS_PROXY reach what the "
+        "user's setting `sandbox.domains` names"
+    )
+
+
 def read_only(path: str) -> str:
     """Where a command could not write."""
     return (

@@ -68,14 +68,15 @@ def spawn(
     pass_fds: tuple[int, ...] = (),
     within: Callable[[Start], "subprocess.Popen[bytes]"] = lambda start: start(),
     around: str = "",
+    tree: Tree | None = None,
 ) -> "PlainRunning":
-    """Runs ARGV as SPEC says. WITHIN calls its argument where the process shall be started from.
+    """Runs ARGV as SPEC says, as TREE. WITHIN calls its argument where the process shall be started from.
 
     AROUND is the real path of a program that stands around the command and ends with it: nobody asks it to end.
     Raises OSError, ValueError.
     """
     adopt_orphans()
-    tree = Tree()
+    tree = tree or Tree()
     output = os.open(spec.output, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
     nothing = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
 

@@ -7,7 +7,10 @@ import sys
 import tempfile
 from pathlib import Path
 
-from workbench.sandbox import bubblewrap
+from workbench.sandbox import bubblewrap, landlock
+from workbench.sandbox.connections import Listening
+from workbench.sandbox.landlocked import Landlocked
+from workbench.sandbox.tree import Tree
 from workbench.sandbox.types import Layer, Profile
 
 _APPARMOR = Path("/proc/sys/kernel/apparmor_restrict_unprivileged_userns")
@@ -20,7 +23,7 @@ _INSTALL = "install bubblewrap (apt install bubblewrap, dnf install bubblewrap)"
 @functools.cache
 def probe() -> tuple[Layer, ...]:
     """The layers, the better one first, each tried once in a process. Never raises."""
-    return (_bubblewrap(),)
+    return (_bubblewrap(), _landlock())
 
 
 def choose(mode: str = "auto") -> Layer | None:
@@ -70,6 +73,54 @@ def _run_in_bubblewrap() -> str:
             return ""
         said = done.stderr.decode(errors="replace").strip().splitlines()
         return said[-1].removeprefix("bwrap: ") if said else "a command in it wrote outside of its folder"
+
+
+def _landlock() -> Layer:
+    if not sys.platform.startswith("linux"):
+        return Layer(name="landlock", ok=False, detail="only Linux has it", fix="run mlwb in a Linux container")
+    abi = landlock.abi()
+    if abi == 0:
+        fix = "use Linux 5.13 or later, with landlock in the list that the boot parameter `lsm=` gives"
+        return Layer(name="landlock", ok=False, detail="the kernel has no Landlock, or it is off", fix=fix)
+    try:
+        problem = _run_in_landlock(abi)
+    except (OSError, subprocess.SubprocessError) as error:
+        problem = str(error)
+    if problem:
+        fix = "its system calls are supervised: allow seccomp, and a filter with a listener, in this container"
+        return Layer(name="landlock", ok=False, detail=problem, fix=fix, abi=abi)
+    detail = f"works, ABI {abi}, with supervised system calls"
+    return Layer(name="landlock", ok=True, detail=detail, abi=abi, auto_allow=True)
+
+
+def _run_in_landlock(abi: int) -> str:
+    """The same for Landlock and its supervisor, which has to let one file be made and refuse another."""
+    with tempfile.TemporaryDirectory(prefix="mlwb-") as folder:
+        root = Path(os.path.realpath(folder))
+        (root / "temp").mkdir()
+        (root / "work").mkdir()
+        work = root / "work"
+        profile = Profile(roots=(work,), temp=root / "temp", home=Path.home(), read_only=(work / "kept",))
+        held = Landlocked(profile, abi, Listening(), Tree())
+        script = "{ : >made && ! : >kept && ! : >../made; } 2>/dev/null"
+
+        def run() -> "subprocess.Popen[bytes]":
+            return subprocess.Popen(
+                ["/bin/sh", "-c", script],
+                cwd=work,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                env={"PATH": os.defpath},
+            )
+
+        try:
+            code = held.start(run).wait(_TIMEOUT_S)
+        finally:
+            held.close()
+        if code == 0 and (work / "made").exists():
+            return ""
+        return "a command in it wrote outside of its folder, or could not write within"
 
 
 def _mend(problem: str) -> str:

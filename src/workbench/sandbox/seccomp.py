@@ -109,8 +109,8 @@ _PATHS = (
     Rule("openat2", _ENOSYS),
     *_rules(
         NOTIFY,
-        "creat mkdir mkdirat rename renameat renameat2 unlink unlinkat rmdir link linkat symlink symlinkat mknod mknodat "
-        "truncate chmod fchmod fchmodat fchmodat2 chown lchown fchown fchownat",
+        "creat mkdir mkdirat rename renameat renameat2 unlink unlinkat rmdir link linkat symlink symlinkat mknod "
+        "mknodat truncate chmod fchmod fchmodat fchmodat2",
     ),
     *_rules(NOTIFY, "connect listen"),
 )

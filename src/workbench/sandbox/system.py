@@ -19,7 +19,7 @@ NUMBERS: dict[str, dict[str, int]] = {
         "open": 2, "ioctl": 16, "socket": 41, "connect": 42, "sendto": 44, "sendmsg": 46, "bind": 49, "listen": 50,
         "socketpair": 53, "setsockopt": 54, "clone": 56, "kill": 62, "fcntl": 72, "truncate": 76, "rename": 82, "mkdir": 83,
         "rmdir": 84, "creat": 85, "link": 86, "unlink": 87, "symlink": 88, "chmod": 90, "fchmod": 91, "chown": 92,
-        "fchown": 93, "lchown": 94, "syslog": 103, "capset": 126, "rt_sigqueueinfo": 129, "mknod": 133,
+        "fchown": 93, "lchown": 94, "syslog": 103, "capget": 125, "capset": 126, "rt_sigqueueinfo": 129, "mknod": 133,
         "pivot_root": 155, "prctl": 157, "setrlimit": 160, "chroot": 161, "acct": 163, "settimeofday": 164,
         "mount": 165, "umount2": 166, "swapon": 167, "swapoff": 168, "reboot": 169, "sethostname": 170,
         "setdomainname": 171, "iopl": 172, "ioperm": 173, "init_module": 175, "delete_module": 176, "quotactl": 179,
@@ -33,7 +33,7 @@ NUMBERS: dict[str, dict[str, int]] = {
     "aarch64": _NEWER | {
         "fcntl": 25, "ioctl": 29, "mknodat": 33, "mkdirat": 34, "unlinkat": 35, "symlinkat": 36, "linkat": 37, "renameat": 38,
         "umount2": 39, "mount": 40, "pivot_root": 41, "truncate": 45, "chroot": 51, "fchmod": 52, "fchmodat": 53,
-        "fchownat": 54, "fchown": 55, "openat": 56, "quotactl": 60, "acct": 89, "capset": 91, "unshare": 97,
+        "fchownat": 54, "fchown": 55, "openat": 56, "quotactl": 60, "acct": 89, "capget": 90, "capset": 91, "unshare": 97,
         "kexec_load": 104, "init_module": 105, "delete_module": 106, "clock_settime": 112, "syslog": 116,
         "kill": 129, "tkill": 130, "tgkill": 131, "rt_sigqueueinfo": 138, "reboot": 142, "sethostname": 161,
         "setdomainname": 162, "setrlimit": 164, "prctl": 167, "settimeofday": 170, "socket": 198, "socketpair": 199,

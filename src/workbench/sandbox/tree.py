@@ -83,7 +83,7 @@ class Tree:
             return [self.root] if alive(self.root) else []
         living = []
         for pid in map(int, filter(str.isdigit, names)):
-            owned = self._owns(pid)
+            owned = self.owns(pid)
             # An ended process has no environment to be known by, but it was seen before.
             if (owned or pid in self._seen) and self._lives(pid) and owned:
                 living.append(pid)
@@ -105,7 +105,7 @@ class Tree:
         handle = handle_of(pid)
         try:
             # Asked again with the handle held: a number that was taken anew meanwhile is not signalled.
-            if not self._owns(pid):
+            if not self.owns(pid):
                 return
             if handle is None:
                 os.kill(pid, number)
@@ -123,7 +123,8 @@ class Tree:
                 return
         signal.pidfd_send_signal(handle, number)
 
-    def _owns(self, pid: int) -> bool:
+    def owns(self, pid: int) -> bool:
+        """Whether PID, a process or a thread, is the command's."""
         try:
             session = os.getsid(pid)
         except OSError:

@@ -1,0 +1,62 @@
+"""A command held by Landlock, with the supervisor beside it."""
+
+import os
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+from workbench.sandbox import landlock, seccomp
+from workbench.sandbox.connections import Listening
+from workbench.sandbox.supervisor import Supervisor
+from workbench.sandbox.tree import Tree
+from workbench.sandbox.types import Profile
+
+Start = Callable[[], "subprocess.Popen[bytes]"]
+
+
+class Landlocked:
+    """What holds one command to PROFILE. `start` once, then `close`. Raises OSError.
+
+    LISTENING are the sockets of the session's commands, TREE is the command's; WRITABLE_TOO is opened below what is
+    read-only, OUTPUT is the file of the command's streams, which exists. REFUSED is told of hosts.
+    """
+
+    def __init__(
+        self,
+        profile: Profile,
+        abi: int,
+        listening: Listening,
+        tree: Tree,
+        *,
+        writable_too: tuple[Path, ...] = (),
+        output: Path | None = None,
+        proxy: tuple[str, int] | None = None,
+        refused: Callable[[str, int], None] = lambda host, port: None,
+    ) -> None:
+        network = profile.network == "full"
+        self._program = seccomp.program(seccomp.supervised(abi, network=network))
+        self._rules = landlock.ruleset(profile, abi, writable_too, output)
+        self._supervisor = Supervisor(
+            landlock.ground(profile, writable_too),
+            listening,
+            network=network,
+            owns=tree.owns,
+            proxy=proxy,
+            refused=refused,
+        )
+
+    def start(self, start: Start) -> "subprocess.Popen[bytes]":
+        """What START gives, called in a thread that has no more rights than the command shall have."""
+
+        def restricted() -> "subprocess.Popen[bytes]":
+            self._supervisor.start(landlock.restrict(self._rules, self._program))
+            return start()
+
+        try:
+            return landlock.in_thread(restricted)
+        finally:
+            os.close(self._rules)
+
+    def close(self) -> None:
+        """Ends the supervisor; calls of the command that need it fail from then on."""
+        self._supervisor.close()

@@ -1,0 +1,193 @@
+"""Stands beside a command that Landlock holds, and does for it what Landlock cannot express.
+
+The command's filter hands over every call that changes files, connects, or (before ABI 6) signals. The supervisor
+only adds: what it does not carry out is the kernel's, where Landlock refuses it. One thread for each command.
+"""
+
+import contextlib
+import errno
+import os
+import queue
+import select
+import signal
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+from workbench.sandbox import notify, system
+from workbench.sandbox.beneath import Files, Ground, LeaveIt
+from workbench.sandbox.connections import Connections, Listening
+from workbench.sandbox.notify import Call
+
+_CLONE_FS = 0x200
+_AT_FDCWD = -100
+
+
+class Supervisor:
+    """Answers the calls of one command, until it is closed or none of its processes is left.
+
+    OWNS tells whether a process is the command's. REFUSED is told of hosts that were not reached.
+    """
+
+    def __init__(
+        self,
+        ground: Ground,
+        listening: Listening,
+        *,
+        network: bool,
+        owns: Callable[[int], bool],
+        proxy: tuple[str, int] | None = None,
+        refused: Callable[[str, int], None] = lambda host, port: None,
+    ) -> None:
+        self._ground = ground
+        self._owns = owns
+        self._files = Files(ground, self._later)
+        self._connections = Connections(
+            listening, open_=network, reachable=self._reachable, proxy=proxy, refused=refused
+        )
+        self._calls: dict[str, Callable[[Call], None]] = {
+            **self._files.calls,
+            "connect": self._connect,
+            "listen": self._connections.listen,
+            "kill": self._kill,
+            "tkill": self._signal_one,
+            "tgkill": self._signal_one,
+            "rt_sigqueueinfo": self._signal_one,
+            "rt_tgsigqueueinfo": self._signal_one,
+            "pidfd_send_signal": self._signal_through,
+        }
+        self._stop, self._stopped = os.pipe2(os.O_CLOEXEC)
+        self._listener: queue.SimpleQueue[int] = queue.SimpleQueue()
+        # Begun here: a thread that a restricted thread begins would be restricted as well.
+        threading.Thread(target=self._run, name="supervisor", daemon=True).start()
+
+    def start(self, listener: int) -> None:
+        """Begins to answer, from any thread. LISTENER is this object's to close."""
+        self._listener.put(listener)
+
+    def close(self) -> None:
+        """Ends it; a call that waits, and any later one, fails."""
+        if self._stopped >= 0:
+            os.close(self._stopped)
+            self._stopped = -1
+            self._listener.put(-1)
+
+    def _run(self) -> None:
+        listener = self._listener.get()
+        if listener < 0:
+            os.close(self._stop)
+            return
+        _own_umask()
+        poll = select.poll()
+        poll.register(listener, select.POLLIN)
+        poll.register(self._stop, 0)  # its other end is closed: POLLHUP
+        try:
+            while True:
+                events = dict(poll.poll())
+                if self._stop in events or events.get(listener, 0) & ~select.POLLIN:
+                    return
+                call = notify.receive(listener)
+                if call is not None:
+                    self._answer(call)
+        finally:
+            os.close(listener)
+            os.close(self._stop)
+
+    def _answer(self, call: Call) -> None:
+        try:
+            self._calls[call.name](call)
+        except (LeaveIt, KeyError):
+            call.go_on()
+        except notify.Gone:
+            return
+        except PermissionError:  # not ours to look at: the kernel says so in its own words
+            self._refuse(call, errno.EPERM)
+        except OSError as error:
+            self._refuse(call, error.errno or errno.EPERM)
+        except Exception:
+            call.fail(errno.EPERM)
+
+    def _refuse(self, call: Call, number: int) -> None:
+        """Files are the kernel's to refuse, which then names the reason; where it refuses nothing, this does."""
+        if call.name in self._files.calls and call.name not in ("truncate", "chmod", "fchmod", "fchmodat", "fchmodat2"):
+            call.go_on()
+        else:
+            call.fail(number)
+
+    def _later(self, call: Call, opened: Callable[[], int], cloexec: bool) -> None:
+        """What may wait is done in a thread of its own."""
+
+        def run() -> None:
+            try:
+                call.give(opened(), cloexec=cloexec)
+            except OSError as error:
+                call.fail(error.errno or errno.EIO)
+
+        threading.Thread(target=run, name="supervisor-open", daemon=True).start()
+
+    # --- sockets ---
+
+    def _connect(self, call: Call) -> None:
+        found = self._connections.connect(call)
+        if found is None:
+            return
+        connect, slow = found
+
+        def run() -> None:
+            try:
+                call.done(connect())
+            except OSError as error:
+                call.fail(error.errno or errno.EIO)
+
+        if slow:
+            threading.Thread(target=run, name="supervisor-connect", daemon=True).start()
+        else:
+            run()
+
+    def _reachable(self, call: Call, path: bytes) -> int:
+        held, real = self._files.existing(call, _AT_FDCWD, path, follow=True)
+        if self._ground.place(real) in ("ours", "whole"):
+            return held
+        os.close(held)
+        raise OSError(errno.EACCES, "a socket that is not a command's own")
+
+    # --- signals: arguments are numbers in registers, which nobody changes meanwhile ---
+
+    def _kill(self, call: Call) -> None:
+        target = call.number(0)
+        if target == 0 or (target > 0 and self._owns(target)) or (target < -1 and self._owns_group(-target)):
+            raise LeaveIt
+        call.fail(errno.EPERM)
+
+    def _signal_one(self, call: Call) -> None:
+        if self._owns(call.number(0)):
+            raise LeaveIt
+        call.fail(errno.EPERM)
+
+    def _signal_through(self, call: Call) -> None:
+        held = call.descriptor(0)
+        try:
+            lines = Path(f"/proc/self/fdinfo/{held}").read_text().splitlines()
+            pid = next((int(line[4:]) for line in lines if line.startswith("Pid:")), 0)
+            if pid <= 0 or call.number(3) or not self._owns(pid):
+                call.fail(errno.EPERM)
+                return
+            signal.pidfd_send_signal(held, call.number(1))
+        finally:
+            os.close(held)
+        call.done()
+
+    def _owns_group(self, group: int) -> bool:
+        members = []
+        for name in os.listdir("/proc"):
+            if name.isdigit():
+                with contextlib.suppress(OSError):
+                    if os.getpgid(int(name)) == group:
+                        members.append(int(name))
+        return all(self._owns(pid) for pid in members)
+
+
+def _own_umask() -> None:
+    """This thread's umask and folder are its own from here on: the caller's umask is applied by hand."""
+    system.call("unshare", _CLONE_FS)
+    os.umask(0)
