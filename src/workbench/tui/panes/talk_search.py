@@ -1,7 +1,10 @@
 """Looking for words in the talk: first in what is held, then page by page."""
 
+import asyncio
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from workbench.protocol.state import Item
 from workbench.tui.widgets.blocks import plain
 from workbench.tui.widgets.search import SearchBar
 from workbench.tui.widgets.transcript_entry import Entry
@@ -10,6 +13,9 @@ from workbench.tui.widgets.transcript_words import holds
 
 if TYPE_CHECKING:
     from workbench.tui.panes.talk import Talk
+
+AROUND = 100  # items on each side of a match that are held
+YIELD = 20  # items that are looked through in one go: of each some ten thousand characters
 
 
 class Search:
@@ -77,11 +83,11 @@ class Search:
         before = window.oldest
         while find == self._find and before:
             page = await pages.before(before, SCAN)
-            for at in range(len(page.items) - 1, -1, -1):
-                if holds(Entry(page.items[at]), find):
-                    window.replace(page.items, page.more)
-                    self._stand(at)
-                    return
+            if (at := await _last(page.items, find)) is not None:
+                start = max(0, at - AROUND)
+                window.replace(page.items[start : at + AROUND], page.more or start > 0)
+                self._stand(at - start)
+                return
             if not page.more or not page.items:
                 break
             before = page.items[0].id
@@ -104,6 +110,16 @@ class Search:
 
     def _say(self, text: str) -> None:
         self._talk.query_one(SearchBar).say(text)
+
+
+async def _last(items: Sequence[Item], find: str) -> int | None:
+    """The last of ITEMS that holds FIND; the screen is let go of in between."""
+    for at in range(len(items) - 1, -1, -1):
+        if holds(Entry(items[at]), find):
+            return at
+        if at % YIELD == 0:
+            await asyncio.sleep(0)
+    return None
 
 
 def _first_match(entry: Entry, find: str, width: int) -> tuple[int, int] | None:
