@@ -1,10 +1,13 @@
 """What the actions around sessions do: taking up, naming, forking, handing over, opening what is referred to."""
 
+import asyncio
 import itertools
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
 from workbench.protocol.commands import Fork, Rename, SetMode
+from workbench.protocol.fold import PLACES
 from workbench.protocol.names import MODES, Mode, lower
 from workbench.tui.widgets.header import short_model
 
@@ -23,8 +26,9 @@ def choose_session(app: "WorkbenchApp", argument: str) -> None:
         here = app.state.session
         chosen: str | None = argument
         if not argument:
-            listed = await app.opener.sessions()
-            screen = Sessions(listed, app.opener, here, lambda title: rename(app, title))
+            screen = Sessions(
+                await app.opener.sessions(), app.opener, here, lambda title: rename(app, title), partial(fork_at, app)
+            )
             chosen = await app.push_screen_wait(screen)
         if chosen and chosen != here:
             await app.switch(lambda: app.opener.resume(chosen))
@@ -72,8 +76,19 @@ def export(app: "WorkbenchApp", argument: str) -> None:
 
 
 def fork(app: "WorkbenchApp", argument: str) -> None:
-    """Goes on in a fork of all that was said so far."""
-    app.beside(lambda: _forked(app, Fork(id=next(_ids), by=app.opener.user)), "choose", exclusive=True)
+    """Goes on in a fork: of all that was said so far, or from before a prompt that is chosen."""
+
+    async def choose() -> None:
+        from workbench.tui.screens.sessions import Turns
+
+        session = app.state.session
+        turns = await app.opener.turns(session) if session else []
+        if not turns:
+            await _forked(app, Fork(id=next(_ids), by=app.opener.user))
+        elif (chosen := await app.push_screen_wait(Turns(turns))) is not None:
+            fork_at(app, session, int(chosen))
+
+    app.beside(choose, "choose", exclusive=True)
 
 
 async def _forked(app: "WorkbenchApp", command: Fork) -> None:
@@ -89,21 +104,33 @@ async def _forked(app: "WorkbenchApp", command: Fork) -> None:
 
 def fork_before_prompt(app: "WorkbenchApp", argument: str) -> None:
     """A new session from before the last prompt, which stands at the prompt again to be asked differently."""
-    app.beside(lambda: fork_before(app, argument or app.state.session), "choose", exclusive=True)
+
+    async def last() -> None:
+        session = argument or app.state.session
+        turns = await app.opener.turns(session) if session else []
+        if turns:
+            await _go_on_at(app, session, turns[-1].seq)
+        else:
+            app.tell("there is no prompt yet to fork from before", "warning")
+
+    app.beside(last, "choose", exclusive=True)
 
 
-async def fork_before(app: "WorkbenchApp", session: str, seq: int = 0) -> None:
-    """Goes on in a fork of SESSION from before its prompt SEQ (0: the last one). Raises NotOpenedError."""
-    turns = await app.opener.turns(session) if session else []
-    turn = next((one for one in reversed(turns) if seq in (0, one.seq)), None)
-    if turn is None:
-        app.tell("there is no prompt yet to fork from before", "warning")
-        return
-    new = await app.opener.fork(session, turn.seq)
+def fork_at(app: "WorkbenchApp", session: str, seq: int) -> None:
+    """Goes on in a fork of SESSION from before its prompt SEQ (0: of all of it)."""
+    app.beside(partial(_go_on_at, app, session, seq), "choose", exclusive=True)
+
+
+async def _go_on_at(app: "WorkbenchApp", session: str, seq: int) -> None:
+    turn = next((one for one in await app.opener.turns(session) if seq and one.seq == seq), None)
+    new = await app.opener.fork(session, seq)
     await app.switch(lambda: app.opener.resume(new))
-    if put := getattr(app.main.prompt, "put", None):
+    put = getattr(app.main.prompt, "put", None)
+    if turn is not None and put is not None:
         put(turn.text)
-    app.tell(f"forked from {session} as it was before turn {turn.turn}; that prompt stands below to be changed")
+        app.tell(f"forked from {session} as it was before turn {turn.turn}; that prompt stands below, to be changed")
+    else:
+        app.tell(f"forked from {session}")
 
 
 def open_reference(app: "WorkbenchApp", argument: str) -> None:
@@ -145,14 +172,18 @@ async def _open_turn(app: "WorkbenchApp", name: str, turn: int | None) -> None:
             app.tell(f"{session} is open in another terminal; it can be read here once it is closed there", "warning")
             return
         await app.switch(lambda: app.opener.resume(session))
-    talk = app.main.talk
+    talk: Any = app.main.talk
+    for _ in range(250):  # what was asked for is shown once the session's state is here
+        if app.state.session == session:
+            break
+        await asyncio.sleep(0.02)
     if turn is not None and hasattr(talk, "load_at"):
-        talk.move(_to_turn(talk, turn))
+        talk.move(_to_turn(talk, turn, app.state.seq * PLACES))
 
 
-async def _to_turn(talk: Any, turn: int) -> None:
-    """Shows where TURN begins, or what comes after it."""
-    await talk.load_at(await talk.pages().turn(turn, talk.window.last_id))
+async def _to_turn(talk: Any, turn: int, last: int) -> None:
+    """Shows where TURN begins, or what comes after it; LAST is an id that no item is beyond."""
+    await talk.load_at(await talk.pages().turn(turn, last))
 
 
 def choose_agent(app: "WorkbenchApp", argument: str) -> None:

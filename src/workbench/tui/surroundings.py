@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from workbench.tui.app import WorkbenchApp
 
 _DAY = 86_400.0
-BOUNDARY = "error_system_boundary"
+_BOUNDARY = "error_system_boundary"
 
 
 class Surroundings:
@@ -119,7 +119,7 @@ class Surroundings:
 
     def boundary(self) -> None:
         """Where the session stopped at the system boundary: the way on, with its key."""
-        if self.app.state.end == BOUNDARY:
+        if self.app.state.end == _BOUNDARY:
             key = self.app.keymap.label("fork_before") or "/fork"
             words = "the session ended: its agent called another one, which nobody may here"
             self.app.main.recall(

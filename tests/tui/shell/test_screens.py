@@ -13,7 +13,7 @@ from workbench.tui.screens.help import Help
 from workbench.tui.screens.palette import rows
 
 ROWS = [
-    SessionRow(id="s-one", title="Lower the loss", workspace="/w", state="resumable", updated=1.0, turns=3),
+    SessionRow(id="s-one", title="Lower the loss", workspace="/w", state="resumable", updated=3.0, turns=3),
     SessionRow(id="s-two", title="Serve it", workspace="/w", state="live", updated=2.0, turns=1),
     SessionRow(id="s-onex", title="Old", workspace="/v", state="done", updated=1.0, turns=2, cost_usd=0.1),
 ]

@@ -1,45 +1,79 @@
 """The sessions of this user: find one, take it up, give it a name, write it down, delete it."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from textual import work
 
-from workbench.tui.opening import NotOpenedError, Opener, SessionRow
+from workbench.tui.opening import Opener, SessionRow, TurnRow
+from workbench.tui.safe import safe
 from workbench.tui.screens.ask import Ask, Confirm
 from workbench.tui.screens.chooser import Chooser, Row
-from workbench.tui.widgets.header import home, pad, short_model, shortened
+from workbench.tui.widgets.header import home, short_model, shortened
 from workbench.tui.widgets.line import Part
 
+BOUNDARY = "error_system_boundary"
 _SIGNS = {"live": "●", "resumable": "○", "done": "✓"}
 
 
 class Sessions(Chooser):
-    """Gives the id of the session to take up. `renamed` is called where the open session gets another title."""
+    """Gives the id of the session to take up. `rename` is called where the open session gets another title, `fork`
+    with a session and the prompt before which it is to be forked."""
 
-    TITLE_LINE = "sessions"
-    HINT = "enter resumes   / search   r rename   e export   d delete   esc closes"
+    DEFAULT_CSS = """
+    Sessions > Vertical, Turns > Vertical { width: 96%; max-width: 128; }
+    """
+    TITLE_LINE = "sessions   ● live   ○ can go on   ✓ done"
+    HINT = "enter opens  / search  f fork  r rename  e export  d delete  esc"
     SEARCH_FIRST = False
     NONE_LEFT = "no session yet, or none with these words"
 
-    def __init__(self, sessions: list[SessionRow], opener: Opener, here: str, rename: Callable[[str], None]) -> None:
-        self._opener, self._here, self._rename = opener, here, rename
+    def __init__(
+        self,
+        sessions: list[SessionRow],
+        opener: Opener,
+        here: str,
+        rename: Callable[[str], None],
+        fork: Callable[[str, int], None],
+    ) -> None:
+        self._opener, self._here, self._rename, self._fork = opener, here, rename, fork
         self._sessions = {one.id: one for one in sessions}
-        super().__init__(listed(sessions, time.time()), chosen=here)
+        super().__init__(listed(sessions, time.time(), str(opener.workspace)), chosen=here)
 
     def letter(self, key: str) -> None:
         """The list's own letters."""
-        does = {"r": self._give_name, "e": self._write_down, "d": self._delete}.get(key)
+        does = {"r": self._give_name, "e": self._write_down, "d": self._delete, "f": self._choose_turn}.get(key)
         if does is not None and self.current is not None:
             does(self._sessions[self.current])
 
     def choose(self, row: str) -> None:
-        """A session that is open elsewhere cannot be taken up twice."""
-        if self._sessions[row].state == "live" and row != self._here:
-            self.notify(f"{row} is open in another terminal; stop it there first", severity="warning", markup=False)
+        """One that is open elsewhere cannot be taken up twice; one that the boundary ended is forked from before it."""
+        one = self._sessions[row]
+        if one.state == "live" and row != self._here:
+            self.notify(f"{row} is open in another terminal; stop it there, or f forks it", severity="warning",
+                        markup=False)  # fmt: skip
+        elif one.subtype == BOUNDARY and row != self._here:
+            self._choose_turn(one)
         else:
             self.dismiss(row)
+
+    @work(exit_on_error=False)
+    async def _choose_turn(self, one: SessionRow) -> None:
+        turns: list[TurnRow] = []
+
+        async def read() -> None:
+            turns.extend(await self._opener.turns(one.id))
+
+        if not await self._tried(read()):
+            return
+        if not turns:
+            self.notify(f"nothing was asked in {one.id} yet", markup=False)
+            return
+        chosen = await self.app.push_screen_wait(Turns(turns, stopped=one.subtype == BOUNDARY))
+        if chosen is not None:
+            self.dismiss(None)
+            self._fork(one.id, int(chosen))
 
     @work(exit_on_error=False)
     async def _give_name(self, one: SessionRow) -> None:
@@ -77,27 +111,51 @@ class Sessions(Chooser):
     async def _tried(self, asked: object) -> bool:
         try:
             await asked  # type: ignore[misc]
-        except NotOpenedError as error:
-            self.notify(error.message, severity="error", markup=False)
+        except Exception as error:  # the reason, and the list stays
+            self.notify(safe(str(error) or type(error).__name__), severity="error", markup=False)
             return False
         return True
 
     def _relist(self) -> None:
-        self.rows = listed(list(self._sessions.values()), time.time())
+        self.rows = listed(list(self._sessions.values()), time.time(), str(self._opener.workspace))
         self.fill()
 
 
-def listed(sessions: list[SessionRow], now: float) -> list[Row]:
-    """One row a session."""
+class Turns(Chooser):
+    """The prompts of a session, the newest first. Gives the event before which to fork; `0` is the end of the talk."""
+
+    HINT = "enter forks there   type to search   esc closes"
+
+    def __init__(self, turns: Sequence[TurnRow], stopped: bool = False) -> None:
+        now = time.time()
+        rows = [
+            Row(id=str(one.seq), key=f"t{one.turn}", label=" ".join(one.text.split()) or "(no words)",
+                words=ago(now - one.at))
+            for one in reversed(turns)
+        ]  # fmt: skip
+        whole = Row(id="0", key="end", label="all of it, and go on differently")
+        title = (
+            "it stopped at the system boundary: fork from before which prompt"
+            if stopped
+            else "fork before which prompt"
+        )
+        super().__init__([*rows, whole] if stopped else [whole, *rows], title)
+
+
+def listed(sessions: list[SessionRow], now: float, workspace: str) -> list[Row]:
+    """One row a session: those of WORKSPACE first, each group the newest first."""
+    newest = sorted(sessions, key=lambda one: (one.workspace != workspace, -(one.updated or one.started)))
+    several = len({one.workspace == workspace for one in sessions}) > 1
     return [
         Row(
             id=one.id,
-            key=f"{_SIGNS.get(one.state, ' ')} {pad(ago(now - (one.updated or one.started)), 8)}",
+            key=f"{_SIGNS.get(one.state, ' ')} {ago(now - (one.updated or one.started)):>6}",
             label=one.title or "(no title)",
-            note=_note(one),
+            note=_note(one, one.workspace != workspace),
+            group=("in this folder" if one.workspace == workspace else "elsewhere") if several else "",
             words=f"{one.id} {one.workspace} {one.model} {one.state}",
         )
-        for one in sessions
+        for one in newest
     ]
 
 
@@ -110,11 +168,11 @@ def recalled(last: SessionRow, now: float) -> list[Part]:
             Part(f"   {last.id}", "$muted-2", f"sessions {last.id}")]  # fmt: skip
 
 
-def _note(one: SessionRow) -> str:
+def _note(one: SessionRow, elsewhere: bool) -> str:
     cost = "$?" if one.cost_usd is None else f"${one.cost_usd:.2f}"
-    where = shortened(home(one.workspace), 28)
-    end = "" if one.subtype in (None, "success") else f"  {one.subtype}"
-    return f"{one.agent} · {short_model(one.model)}  {one.turns} turns  {cost}  {where}  {one.id}{end}"
+    where = f"  {shortened(home(one.workspace), 28)}" if elsewhere else ""
+    end = "" if one.subtype in (None, "success") else f"  {one.subtype.replace('_', ' ')}"
+    return f"{one.id:<10} {one.turns:>3} turns {cost:>7}{end}  {one.agent} · {short_model(one.model)}{where}"
 
 
 def ago(seconds: float) -> str:
