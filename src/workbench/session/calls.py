@@ -11,6 +11,7 @@ from workbench.permissions.types import Need, Runs, Verdict, Writes
 from workbench.protocol import events as e
 from workbench.protocol.commands import Approve
 from workbench.protocol.names import ORCHESTRATION, canonical
+from workbench.session import watching
 from workbench.session.core import LINE_LIMIT, Session
 from workbench.session.end import EndSession
 from workbench.session.tally import NOBODY
@@ -88,7 +89,12 @@ async def _one(session: Session, turn: int, call: dict[str, Any]) -> None:
             by=by,
         )
     )
+    runs = any(isinstance(need, Runs) for need in needs)
+    if runs:
+        await watching.begin(session)
     await _run(session, turn, call, tool, given, needs, note)
+    if runs:
+        await watching.end(session, tool.target(given), approved=by is not None)
     return None
 
 
@@ -152,6 +158,7 @@ async def _run(
     try:
         outcome = await tool.run(given, session.context, call["id"], progress)
         status = "error" if outcome.is_error else "ok"
+        await watching.wrote(session, outcome.changed)
     except ToolError as error:
         status, outcome = "error", Outcome(content=text_content(str(error)), summary=_first_line(str(error)))
     except asyncio.CancelledError:

@@ -28,6 +28,7 @@ from workbench.session.rewind_talk import refolded
 from workbench.session.snapshots import Snapshots
 from workbench.session.snapshots_guard import Guard
 from workbench.session.tally import Tally
+from workbench.session.watch import Watch
 from workbench.tools.base import Context
 
 # Asks a person about a call: (call, tool, decoded input, needs, verdict) -> the answer.
@@ -85,6 +86,8 @@ class Session:
         self.steady = asyncio.Lock()  # held while the agent acts: a rewind waits for it
         self.snapshots: Snapshots | None = None
         self.guard = Guard(self)
+        self.watch = Watch(context.roots, journal.folder / "aside")
+        self.unwatched = False  # a command ran, or runs, after which nobody looked yet
         self._deltas = Deltas(journal.redactor)
         self._waiting: list[SubmitPrompt] = []
         self._prompted = asyncio.Event()
@@ -94,6 +97,8 @@ class Session:
     def fold(self, envelope: e.Envelope) -> None:
         """Takes a journalled envelope into every fold. Used for each new event and for all of them on a resume."""
         apply(self.state, envelope)
+        if isinstance(envelope.event, e.SessionStarted):
+            self.watch.also(envelope.event.agent_path)
         if isinstance(envelope.event, e.Rewound):
             self.messages, self.tally = refolded(self.journal, envelope.seq, self.blobs, self.tally)
             return
