@@ -18,7 +18,7 @@ from workbench.host.client import Client
 from workbench.protocol.commands import AnyCommand, Interrupt, Stop
 from workbench.protocol.events import Envelope
 from workbench.protocol.state import SessionState
-from workbench.tui import garbage, prefs
+from workbench.tui import garbage, parting, prefs
 from workbench.tui.actions import ACTIONS, Action
 from workbench.tui.keys import Keymap
 from workbench.tui.keys import load as load_keys
@@ -122,6 +122,7 @@ class WorkbenchApp(App[int], inherit_bindings=False):
     def on_ready(self) -> None:
         """The first frame, and when it has gone to the terminal, everything else."""
         self.main.draw()
+        parting.heed(self)
         self.set_timer(_WRITTEN, self.begin)
         self.set_interval(_TIDIED, lambda: garbage.tidy(time.monotonic() - self.touched))
 
