@@ -8,7 +8,6 @@ Format: https://www.gnu.org/software/diffutils/manual/html_node/Detailed-Unified
 import hashlib
 import re
 from collections.abc import Iterable, Iterator
-from typing import NamedTuple
 
 import msgspec
 
@@ -22,7 +21,7 @@ class HunkError(ValueError):
     """A diff that cannot be read, or that does not fit the text. The words are for a person."""
 
 
-class Row(NamedTuple):
+class Row(msgspec.Struct, frozen=True, gc=False):
     """One line of a hunk. sign: blank, `-` or `+`; the numbers count from 1 and are 0 on the side without the line."""
 
     sign: str

@@ -50,8 +50,9 @@ class DiffPane(Pane, Judge):
         yield Static(id="diff-note")
 
     def on_mount(self) -> None:
-        """What is known by now."""
+        """What is known by now; somebody waits for the rest."""
         self.redraw()
+        self.feed.look()
 
     # --- what the shell asks -------------------------------------------------------------------------------
 
@@ -121,8 +122,7 @@ class DiffPane(Pane, Judge):
 
     def on_descendant_focus(self) -> None:
         """A person comes to look: what was changed by other programs shows, too."""
-        self.source.touch(None)
-        self.feed.ask()
+        self.feed.look()
 
     # --- drawing -------------------------------------------------------------------------------------------
 

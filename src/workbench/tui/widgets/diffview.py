@@ -3,7 +3,6 @@
 import asyncio
 
 from textual import events
-from textual.cache import LRUCache
 from textual.geometry import Region, Size
 from textual.message import Message
 from textual.scroll_view import ScrollView
@@ -18,7 +17,6 @@ from workbench.tui.widgets.hunks import Changeset, DiffFile, Laid
 from workbench.tui.widgets.hunks_review import Review
 
 SIDE_WIDTH = 100  # cells from which two columns are wide enough to read
-_STEP = 8  # cells of a step to the side
 
 
 class DiffView(ScrollView, can_focus=True):
@@ -53,7 +51,7 @@ class DiffView(ScrollView, can_focus=True):
         self.wide = False  # whether two columns are wanted
         self._changes, self._review = Changeset("start"), Review()
         self._rows = Rows(Marks(Syntax(), self._read_later))
-        self._strips: LRUCache[tuple[int, Spot], Strip] = LRUCache(1024)
+        self._strips: dict[tuple[int, Spot], Strip] = {}  # rows as they were drawn for the last frame
         self._reading: set[Key] = set()
         self._missing: dict[str, None] = {}
         self.empty: tuple[str, ...] = ()  # what is said where there is nothing to show
@@ -253,6 +251,9 @@ class DiffView(ScrollView, can_focus=True):
         """Draws what is looked at, then asks for what was missing."""
         self._rows.marks.begin_frame()
         self._repaint()
+        top, end = round(self.scroll_y), round(self.scroll_y) + self.size.height
+        # No more than what is seen: whatever a strip was drawn with waits for the garbage collector once it goes.
+        self._strips = {key: strip for key, strip in self._strips.items() if top <= key[0] < end}
         strips = super().render_lines(crop)
         if self._missing:
             self.post_message(self.Wanted(tuple(self._missing)))
@@ -292,7 +293,7 @@ class DiffView(ScrollView, can_focus=True):
             self.run_worker(self._read(path, laid, key), group="read")
 
     async def _read(self, path: str, laid: Laid, key: Key) -> None:
-        await asyncio.to_thread(self._rows.marks.read, path, laid, key)
+        self._rows.marks.keep(await asyncio.to_thread(self._rows.marks.read, path, laid, key))
         self._reading.discard(key)
         self._strips.clear()
         self.refresh()

@@ -1,6 +1,8 @@
 """Keeps a diff pane's data new: one question at a time, a few files' lines at once, and never in the screen's way."""
 
 import asyncio
+import contextlib
+import time
 from collections.abc import Callable, Coroutine
 from typing import Any
 
@@ -11,6 +13,7 @@ from workbench.tui.widgets.hunks_source import AT_ONCE, Source
 
 _DEBOUNCE = 0.15  # seconds for which news are gathered before they are asked about
 _PAUSE = 0.7  # seconds between two questions of which files differ
+_FIRST = 2  # files that are read before anything is shown
 _ROUND = 16  # files that are read before what is looked at is considered anew
 
 
@@ -30,6 +33,16 @@ class Feed:
         self.wanted: set[str] = set()  # files that are looked at
         self._client, self._run, self._told, self._seen = client, run, told, seen
         self._asked = self._asking = self._reading = False
+        self._now = asyncio.Event()  # somebody waits for the answer
+        self._began = -_PAUSE  # when the last question was
+
+    def look(self) -> None:
+        """Somebody comes to look: asks at once what changed, by other programs too, unless that was just done."""
+        if self._client() is not None and time.monotonic() - self._began > _PAUSE:
+            self._began = time.monotonic()
+            self.source.touch(None)
+            self._now.set()
+            self.ask()
 
     def ask(self) -> None:
         """Has the files that differ asked for soon."""
@@ -47,7 +60,10 @@ class Feed:
     async def _ask(self) -> None:
         try:
             while self._asked and self._client() is not None:
-                await asyncio.sleep(_DEBOUNCE)
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self._now.wait(), _DEBOUNCE)
+                self._now.clear()
+                self._began = time.monotonic()
                 self._asked, source = False, self.source
                 await source.refresh(self._query)
                 if source is self.source:
@@ -65,8 +81,10 @@ class Feed:
                 await source.load(self._query, file)
 
         try:
-            while source is self.source and self._seen() and (files := source.wanted(self.wanted)[:_ROUND]):
-                await asyncio.gather(*(one(file) for file in files))
+            while source is self.source and self._seen() and (files := source.wanted(self.wanted)):
+                # The first lines as soon as they are there, the rest in larger steps: each is drawn.
+                anything = any(file.loaded for file in source.changes.files)
+                await asyncio.gather(*(one(file) for file in files[: _ROUND if anything else _FIRST]))
                 self.wanted.clear()
                 source.changes.match_renames()
                 self._told()
