@@ -22,6 +22,10 @@ from workbench.permissions.syntax import (
     Word,
 )
 
+_KEYWORDS = (
+    *("!", "{", "}", "[[", "]]", "if", "then", "elif", "else", "fi", "for", "in", "do", "done", "while", "until"),
+    *("case", "esac", "select", "function", "coproc"),
+)
 _INPUTS = {"<"}
 _OUTPUTS = {">", ">>", ">|", "&>", "&>>", "<>"}
 _TEST_LEAVES = {"word", "number", "string", "raw_string", "concatenation", "simple_expansion", "expansion"}
@@ -79,6 +83,9 @@ class Reader(WordReader):
                 words.extend(self.redirect(child, redirects))
             else:
                 words.append(self.word(child))
+        first = words[1:2] if words and words[0].parts == (Lit("time", True),) else words[:1]
+        if any(word.parts == (Lit(keyword, True),) for word in first for keyword in _KEYWORDS):
+            raise UnreadableError("a word of the shell's grammar where a command should be")
         return Simple(tuple(words), tuple(assigns), tuple(redirects), self.text(node))
 
     def assignment(self, node: Any) -> Simple:

@@ -7,7 +7,7 @@ from functools import lru_cache
 
 import msgspec
 
-from workbench.permissions.words import names
+from workbench.permissions.words import names, set_of
 from workbench.protocol.names import ALIASES, ORCHESTRATION, TOOLS, canonical
 
 READING = ("Read", "Grep", "Glob", "LS")
@@ -118,7 +118,7 @@ def _component(part: str) -> str:
         elif char == "?":
             out += "[^/]"
         elif char == "[" and (close := part.find("]", at + 2)) > 0:
-            inner = part[at + 1 : close].replace("\\", "\\\\")
+            inner = set_of(part[at + 1 : close])
             out += "[" + ("^/" + inner[1:] if inner[0] in "!^" else inner) + "]"
             at = close
         else:

@@ -16,6 +16,11 @@ def names(text: str) -> frozenset[str]:
     return frozenset(text.split())
 
 
+def set_of(text: str) -> str:
+    """What stands between the brackets of a glob, for those of a regular expression."""
+    return re.sub(r"([\\[&~|])", r"\\\1", text).replace("--", r"-\-")
+
+
 class Field(msgspec.Struct, frozen=True):
     """One argument. `mask` has a letter for each character of `text`:
 
@@ -52,7 +57,7 @@ class Field(msgspec.Struct, frozen=True):
             if active and char in "*?":
                 out += "[^/]*" if char == "*" else "[^/]"
             elif close > 0:
-                inner = self.text[at + 1 : close].replace("\\", "\\\\").replace("[", "\\[")
+                inner = set_of(self.text[at + 1 : close])
                 out += "[" + ("^" + inner[1:] if inner[0] in "!^" else inner) + "]"
                 at = close
             else:

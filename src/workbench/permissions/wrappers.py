@@ -39,7 +39,7 @@ RUNNERS = names(
     "unshare nsenter systemd-run runuser pkexec bwrap firejail proot fakeroot exec eval coproc trap busybox "
     "toybox nohup nice timeout time stdbuf command builtin noglob ssh expect entr tmux screen numactl perf "
     "valgrind unbuffer rlwrap torsocks proxychains caffeinate start-stop-daemon daemonize at batch npx bunx uvx "
-    "pipx rtx mise direnv cmd dtach abduco"
+    "pipx rtx mise direnv cmd dtach abduco !"
 )
 SHELLS = names("bash sh zsh dash ksh mksh fish ash csh tcsh rbash")
 _SCRIPTED = SHELLS | frozenset(

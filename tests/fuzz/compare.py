@@ -1,0 +1,83 @@
+"""What bash ran against what the gate believed would run."""
+
+import os
+import shlex
+
+import msgspec
+
+from fuzz.arena import Arena
+from workbench.permissions.decide import decide
+from workbench.permissions.paths import PathError, Places
+from workbench.permissions.shell import read
+from workbench.permissions.survey import Piece, Survey
+from workbench.permissions.syntax import UnreadableError
+from workbench.permissions.types import Call, Policy, Runs
+from workbench.permissions.words import UNKNOWN
+from workbench.permissions.world import RealWorld
+
+_HARMFUL = ("evil",)
+# Builtins and keywords that run what they are given.
+_EVALUATE = ("eval", "trap", "coproc", "exec", "source", ".")
+
+
+class Tally(msgspec.Struct):
+    """How many commands were refused, understood and run, let through; and what bash did that was not seen."""
+
+    refused: int = 0
+    understood: int = 0
+    allowed: int = 0
+    ran: int = 0
+    hidden: list[str] = msgspec.field(default_factory=list)
+
+
+def judge(arena: Arena, command: str, tally: Tally) -> None:
+    """Runs COMMAND if the gate understands it, and holds one against the other."""
+    world = RealWorld()
+    survey = Survey(Places(world, str(arena.home)), str(arena.workspace))
+    try:
+        survey.run(read(command))
+    except (UnreadableError, PathError):
+        tally.refused += 1
+        return
+    policy = Policy(grants={"Bash": ()}, mode="acceptEdits", workspace=str(arena.workspace), home=str(arena.home))
+    call = Call(tool="Bash", needs=(Runs(command),), cwd=str(arena.workspace))
+    allowed = decide(call, policy, world).verdict == "allow"
+    if any(piece.argv[:1] and piece.argv[0] in _EVALUATE for piece in survey.pieces):
+        tally.refused += 1  # asked about as a whole: what they run is not claimed to be known
+        if allowed:
+            tally.hidden.append(f"{command!r}: allowed")
+        return
+    tally.understood += 1
+    tally.allowed += allowed
+    writes = [touch for piece in survey.pieces for touch in piece.touches if touch.use == "write"]
+    touched = {survey.places.locate(touch.path, touch.cwd).real for touch in writes}
+    ran, made = arena.run(command)
+    tally.ran += bool(ran)
+    believed = {form for piece in survey.pieces for form in _forms(piece)}
+    hidden = [argv for argv in ran if not any(_same(argv, form) for form in believed)]
+    strange = [path for path in made if path not in touched]
+    harmful = [argv for argv in ran if allowed and argv[0] in _HARMFUL]
+    if hidden or strange or harmful:
+        tally.hidden.append(
+            f"{command!r}: ran {hidden or harmful}, made {[os.path.relpath(p, arena.root) for p in strange]}"
+        )
+
+
+def _forms(piece: Piece) -> list[tuple[str, ...]]:
+    """The argument lists that PIECE stands for: with each of its wrappers, and without."""
+    forms = [tuple(piece.argv)]
+    for form, _ in piece.forms:
+        try:
+            forms.append(tuple(shlex.split(form)))
+        except ValueError:
+            continue
+    return [form for form in forms if form]
+
+
+def _same(argv: tuple[str, ...], form: tuple[str, ...]) -> bool:
+    """Whether ARGV is FORM; where a word of it is computed or a glob, the name of the command alone is compared."""
+    if argv == form:
+        return True
+    loose = any(UNKNOWN in word or any(sign in word for sign in "*?[") for word in form)
+    assigned = next((at for at, word in enumerate(form) if "=" not in word), 0)
+    return (loose and argv[0] == form[0]) or (assigned > 0 and argv[0] == form[assigned])
