@@ -198,7 +198,9 @@ class WorkbenchApp(App[int], inherit_bindings=False):
 
         self.client, self.surroundings = client, Surroundings(self)
         self.facts = self.facts._replace(monitor=False)
-        self._presenter = Presenter(client, self.present, 1 / self.pace.frames)
+        self._presenter = Presenter(
+            client, self.present, 1 / self.pace.frames, lambda: getattr(self._driver, "written", 0)
+        )
         if client.state.session:  # else nothing was received yet, and what is on the screen stays
             self.present(client.state, ())
         self.beside(partial(self._follow, self._presenter), "follow", exclusive=True)

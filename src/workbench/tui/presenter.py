@@ -1,6 +1,8 @@
 """From a client's events to the views: at most 20 batches a second, and nothing scheduled in between.
 
 The client folds what it receives (`client.state`); here envelopes are gathered, adjacent deltas joined, and handed on.
+Where a frame is dear (beside panes each new line moves all others, and no terminal does that for us), they come less
+often, 10 times a second at least.
 """
 
 import asyncio
@@ -15,6 +17,8 @@ from workbench.protocol.state import SessionState
 
 SLICE = 0.008  # seconds of taking in before the loop is let go
 FULL = 2000  # envelopes that wait here before the client is left to wait (it drops deltas by then)
+DEAR = 24_000  # bytes a second to the terminal, beyond which frames come less often
+SLOWEST = 0.1  # seconds between two frames, however dear they are
 JOINED = 4096  # characters of a joined delta, beyond which the next one begins anew
 
 _Delta = TextDelta | ThinkingDelta | CallDelta | CallProgress
@@ -23,12 +27,20 @@ _SAME = {TextDelta: ("turn", "index"), ThinkingDelta: ("turn", "index"), CallDel
 
 
 class Presenter:
-    """Follows CLIENT and calls SHOW with its state and what is new, in order, every FRAME seconds at most."""
+    """Follows CLIENT and calls SHOW with its state and what is new, in order, every FRAME seconds at most.
+
+    WRITTEN tells how many bytes went to the terminal so far.
+    """
 
     def __init__(
-        self, client: Client, show: Callable[[SessionState, Sequence[Envelope]], None], frame: float = 0.05
+        self,
+        client: Client,
+        show: Callable[[SessionState, Sequence[Envelope]], None],
+        frame: float = 0.05,
+        written: Callable[[], int] = lambda: 0,
     ) -> None:
-        self.client, self._show, self._frame = client, show, frame
+        self.client, self._show, self._frame, self._written = client, show, frame, written
+        self._pause, self._bytes = frame, written()
         self._news: list[Envelope] = []
         self._handle: asyncio.TimerHandle | None = None
         self._shown = 0.0  # when the last batch was
@@ -61,11 +73,13 @@ class Presenter:
             return
         self._news.append(envelope)
         if self._handle is None:
-            delay = max(0.0, self._shown + self._frame - time.monotonic())
+            delay = max(0.0, self._shown + self._pause - time.monotonic())
             self._handle = asyncio.get_running_loop().call_later(delay, self._flush)
 
     def _flush(self) -> None:
         self._handle = None
+        before, self._bytes = self._bytes, self._written()
+        self._pause = max(self._frame, min(SLOWEST, (self._bytes - before) / DEAR))
         news, self._news = self._news, []
         if news:
             self._show(self.client.state, news)

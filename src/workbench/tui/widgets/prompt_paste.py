@@ -100,11 +100,13 @@ def driver() -> type[Driver] | None:
     class PastingDriver(LinuxDriver):
         """A terminal on Linux or macOS. Bytes that are no UTF-8 are shown as such and end nothing."""
 
+        written = 0  # characters that were sent so far
         gone = False  # the terminal was closed: writing to it would block as soon as a queue is full
 
         def write(self, data: str) -> None:
             """Sends DATA to the terminal, while there is one."""
             if not self.gone:
+                self.written += len(data)
                 super().write(data)
 
         def run_input_thread(self) -> None:
