@@ -1,4 +1,4 @@
-"""`mlwb sessions list|show|export|rm`: the sessions of this user."""
+"""`mlwb sessions list|show|export|audit|rm`: the sessions of this user."""
 
 import argparse
 import json
@@ -19,11 +19,13 @@ from workbench.protocol.visible import visible
 from workbench.session import store
 from workbench.session.journal import JournalError, Reader
 
+_WIDEST = 48  # characters of a cell
+
 
 def main(args: list[str]) -> int:
     """Runs `mlwb sessions ARGS`; returns the exit status: 2 for an unknown session, 1 for one that cannot be read."""
     options = _parser().parse_args(args)
-    verb = {"list": _list, "show": _show, "export": _export, "rm": _remove}[options.verb]
+    verb = {"list": _list, "show": _show, "export": _export, "audit": _audit, "rm": _remove}[options.verb]
     try:
         return verb(options)
     except store.UnknownSessionError as error:
@@ -34,7 +36,7 @@ def main(args: list[str]) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="mlwb sessions", description="The sessions of this user.")
-    verbs = parser.add_subparsers(dest="verb", required=True, metavar="list|show|export|rm")
+    verbs = parser.add_subparsers(dest="verb", required=True, metavar="list|show|export|audit|rm")
     listing = verbs.add_parser("list", help="all sessions, the newest first")
     listing.add_argument("--json", action="store_true", help="for programs")
     show = verbs.add_parser("show", help="what a session did, and how it stands")
@@ -45,7 +47,9 @@ def _parser() -> argparse.ArgumentParser:
     form.add_argument("--markdown", action="store_true", help="for people (default)")
     export.add_argument("--thinking", action="store_true", help="in Markdown: with the model's thinking")
     export.add_argument("-o", "--output", metavar="FILE", help="write to FILE instead of standard output")
-    for verb in (show, export):
+    audit = verbs.add_parser("audit", help="each call: its verdict, who approved it, sandbox, end, files changed")
+    audit.add_argument("--json", action="store_true", help="for programs")
+    for verb in (show, export, audit):
         verb.add_argument("id", metavar="ID", help="a session's id, or the beginning of one")
     remove = verbs.add_parser("rm", help="delete sessions, all of them; it asks nothing")
     remove.add_argument("ids", nargs="+", metavar="ID", help="a whole id")
@@ -207,6 +211,34 @@ def _json_pieces(folder: Path, envelopes: Iterable[Envelope]) -> Iterator[str]:
         yield f"{comma}\n    {encode(envelope).decode()}"
         comma = ","
     yield "\n  ]\n}\n"
+
+
+# --- audit -------------------------------------------------------------------------------------------------
+
+
+def _audit(options: argparse.Namespace) -> int:
+    from workbench.session import audit
+    from workbench.session.transcript import moment
+
+    try:
+        found = audit.audit(store.find(options.id))
+    except OSError as error:
+        return _fail(f"{error.filename}: {error.strerror}", 1)
+    if options.json:
+        rows = [msgspec.to_builtins(row) | {"at": moment(row.at)} for row in found.calls]
+        print(json.dumps(rows, indent=2))
+    else:
+        _print_table([audit.HEAD, *(tuple(map(_cell, audit.told(row))) for row in found.calls)])
+        for remark in found.remarks:
+            print(f"\n{visible(remark, newlines=True)}")
+    for problem in found.damaged:
+        print(f"mlwb: {visible(problem)}", file=sys.stderr)
+    return 0
+
+
+def _cell(text: str) -> str:
+    shown = visible(text)
+    return shown if len(shown) <= _WIDEST else shown[: _WIDEST - 1] + "…"
 
 
 # --- rm ----------------------------------------------------------------------------------------------------
