@@ -111,7 +111,7 @@ class LocalClient:
         if command.agent is None and command.model is None and not command.brief:
             return fork.fork(session.folder, command.seq)
         task = fork.handed_over(session.folder, command.seq, command.agent, command.model, command.brief)
-        return starting.laid_down(task, self._options)
+        return starting.laid_down(task, self._options, session.id)
 
     async def _carry_out(self, command: AnyCommand) -> str:
         """Why COMMAND was refused; empty where it was not."""

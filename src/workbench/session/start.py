@@ -37,8 +37,8 @@ from workbench.tools import registry
 from workbench.tools.base import Context
 
 
-def create(task: Task, options: Options, clock: Callable[[], float] = time.time) -> Session:
-    """A new session on TASK, its first events journalled. Raises StartError."""
+def create(task: Task, options: Options, clock: Callable[[], float] = time.time, parent: str | None = None) -> Session:
+    """A new session on TASK, which goes on from the session PARENT if any, its first events journalled. StartError."""
     made = plan(task, options)
     session_id = store.new_id()
     folder = places.sessions() / session_id
@@ -47,7 +47,7 @@ def create(task: Task, options: Options, clock: Callable[[], float] = time.time)
     except JournalError as error:
         raise StartError("error_during_execution", str(error)) from None
     try:
-        return _begun(journal, made, options, clock)
+        return _begun(journal, made, options, clock, parent)
     except (JournalError, OSError) as error:
         _undo(journal)
         raise StartError("error_during_execution", f"no session can be kept in {folder}: {error}") from None
@@ -56,9 +56,9 @@ def create(task: Task, options: Options, clock: Callable[[], float] = time.time)
         raise StartError("error_usage", str(error)) from None
 
 
-def laid_down(task: Task, options: Options) -> str:
-    """A new session on TASK that nobody works on yet; its id. Raises StartError."""
-    session = create(task, options)
+def laid_down(task: Task, options: Options, parent: str) -> str:
+    """A new session on TASK, handed over by the session PARENT, that nobody works on yet; its id. Raises StartError."""
+    session = create(task, options, parent=parent)
     session.journal.close()
     return session.id
 
@@ -68,12 +68,12 @@ def _undo(journal: Journal) -> None:
     shutil.rmtree(journal.folder, ignore_errors=True)
 
 
-def _begun(journal: Journal, made: Plan, options: Options, clock: Callable[[], float]) -> Session:
+def _begun(journal: Journal, made: Plan, options: Options, clock: Callable[[], float], parent: str | None) -> Session:
     frame, blobs = Redactor(options.env).struct(_frame(made)), Blobs(journal.folder / "blobs")
     prefix = blobs.put(msgspec.json.encode(frame), sync=True)
     changes = Changes.begin(made.workspace, made.roots, blobs, journal.folder)
     session = assemble(journal, blobs, made.task, frame, made.settings, made.info, made.policy, changes, options, clock)
-    _first_events(session, made, prefix)
+    _first_events(session, made, prefix, parent)
     return session
 
 
@@ -169,7 +169,7 @@ def _client(options: Options, settings: Settings, workspace: str) -> ModelClient
     return replay.Recorder(client, options.record, names) if options.record is not None else client
 
 
-def _first_events(session: Session, made: Plan, prefix: str) -> None:
+def _first_events(session: Session, made: Plan, prefix: str, parent: str | None) -> None:
     branch, commit = git_head(made.workspace)
     definition = made.definition
     session.emit(
@@ -193,6 +193,7 @@ def _first_events(session: Session, made: Plan, prefix: str) -> None:
             user=user_name(),
             pid=os.getpid(),
             title=_title(made.task.prompt),
+            parent=parent,
             commit=commit,
             branch=branch,
         )
