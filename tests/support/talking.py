@@ -32,9 +32,10 @@ class Paged:
         self.texts: dict[int, str] = {}
         self.blobs: dict[str, str] = {}
         self.calls: dict[int, q.CallWhole] = {}
+        self.pictures: dict[str, bytes] = {}
 
     async def query(self, query: Any) -> Any:
-        """Pages of `items`, of `texts`, of `calls` and of `blobs`."""
+        """Pages of `items`, of `texts`, of `calls`, of `pictures` and of `blobs`."""
         self.asked.append(query)
         if isinstance(query, q.ItemsBefore):
             end = bisect_left(self.items, query.before, key=lambda item: item.id) if query.before else len(self.items)
@@ -42,6 +43,9 @@ class Paged:
             return q.Items(items=tuple(self.items[start:end]), more=start > 0)
         if isinstance(query, q.ItemText) and query.item in self.calls:
             data = msgspec.json.encode(self.calls[query.item])
+            return q.Blob(data=data[query.offset : query.offset + query.size], total=len(data))
+        if isinstance(query, q.BlobPage) and query.blob in self.pictures:
+            data = self.pictures[query.blob]
             return q.Blob(data=data[query.offset : query.offset + query.size], total=len(data))
         text = self.texts.get(query.item) if isinstance(query, q.ItemText) else self.blobs.get(query.blob)
         if text is None:

@@ -4,7 +4,8 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from workbench.protocol import events as e
-from workbench.protocol.state import KEPT_REASON, Item
+from workbench.protocol.blocks import Image
+from workbench.protocol.state import KEPT_REASON, KEPT_WORD, Item
 
 PLACES = 64  # items that one event may make; their ids share the event's seq in the high part
 
@@ -19,7 +20,18 @@ def items_of(envelope: e.Envelope) -> list[Item]:
             items[-1].text += "\n\n" + part.get("text", "")
         else:
             items.append(Item(id=envelope.seq * PLACES + place, at=envelope.at, **part))
+    if isinstance(envelope.event, e.PromptSubmitted) and envelope.event.content:
+        items[0].display = _pictures(envelope.seq, envelope.event)
     return items
+
+
+def _pictures(seq: int, event: e.PromptSubmitted) -> tuple[Image, ...]:
+    """The pictures of a prompt, which lie in its event: `BlobPage` knows them by its number and their places."""
+    return tuple(
+        Image(media_type=str(block.get("source", {}).get("media_type", ""))[:KEPT_WORD], blob=f"e{seq}.{place}")
+        for place, block in enumerate(event.content)
+        if block.get("type") == "image"
+    )
 
 
 def _answer_parts(event: e.AnswerCompleted) -> Iterator[dict[str, Any]]:

@@ -36,7 +36,7 @@ class ItemText(Query, frozen=True, kw_only=True):
 
 
 class BlobPage(Query, frozen=True, kw_only=True):
-    """Bytes of a blob from `offset`, `size` at most."""
+    """Bytes of a blob from `offset`, `size` at most. `eSEQ.PLACE` names a picture in the prompt of that event."""
 
     blob: str
     offset: int = 0

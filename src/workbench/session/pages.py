@@ -3,6 +3,8 @@
 Pages are folded by the same function as the state, a turn at a time, so that both tell the same items.
 """
 
+import base64
+import re
 from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
 
@@ -25,6 +27,7 @@ MAX_ITEMS = 1_000
 MAX_BYTES = 1 << 20
 MAX_LINES = 20_000
 _TURN = head_of("request_started")  # where a turn begins
+_PICTURE = re.compile(r"e(\d{1,18})\.(\d{1,6})")
 _CUT = 4_000  # characters that a verdict's line keeps of a text
 
 
@@ -139,11 +142,24 @@ class Pages:
         return given if isinstance(given, dict) else {}
 
     def _blob(self, query: q.BlobPage) -> q.Blob:
+        if found := _PICTURE.fullmatch(query.blob):
+            return _cut(self._picture(int(found[1]), int(found[2])), query)
         try:
             data = self._blobs.get(query.blob, query.offset, min(query.size, MAX_BYTES))
             return q.Blob(data=data, total=self._blobs.size(query.blob))
         except BlobError:
             return q.Blob(data=b"", total=-1)
+
+    def _picture(self, seq: int, place: int) -> bytes | None:
+        """The picture at PLACE in the prompt of event SEQ; None where there is none."""
+        for envelope in self._journal.read(after=seq - 1, until=seq) if 0 < seq <= self._journal.seq else ():
+            if isinstance(envelope.event, e.PromptSubmitted) and place < len(envelope.event.content):
+                data = envelope.event.content[place].get("source", {}).get("data")
+                try:
+                    return base64.b64decode(data, validate=True) if isinstance(data, str) else None
+                except ValueError:
+                    return None
+        return None
 
     async def _diff(self, query: q.DiffPage) -> q.Diff:
         lines = await self._since.diff(query.path, query.since) if self._since else []
@@ -151,7 +167,9 @@ class Pages:
         return q.Diff(lines=tuple(lines[at : at + max(0, min(query.lines, MAX_LINES))]), total=len(lines))
 
 
-def _cut(data: bytes, query: q.ItemText) -> q.Blob:
+def _cut(data: bytes | None, query: q.ItemText | q.BlobPage) -> q.Blob:
+    if data is None:
+        return q.Blob(data=b"", total=-1)
     at = max(0, query.offset)
     return q.Blob(data=data[at : at + max(0, min(query.size, MAX_BYTES))], total=len(data))
 

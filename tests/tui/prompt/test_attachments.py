@@ -132,6 +132,10 @@ def test_several_pictures_dropped_at_once_and_one_relative_to_the_workspace(tmp_
     [
         ("fake.png", b"no picture at all", "holds no PNG, JPEG, GIF or WebP picture"),
         ("huge.png", PNG + bytes(PICTURE_BYTES), "at most 3.75 MB can be sent"),
+        ("wide.png", b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\x23\x28\0\0\0\x01", "has 9,000 × 1 pixels"),
+        ("wide.gif", b"GIF89a\x41\x1f\x01\0", "has 8,001 × 1 pixels"),
+        ("high.jpg", b"\xff\xd8\xff\xe0\0\x04ab\xff\xc0\0\x11\x08\x23\x28\0\x01\x03", "has 1 × 9,000 pixels"),
+        ("wide.webp", b"RIFF\0\0\0\0WEBPVP8X\x0a\0\0\0\0\0\0\0\x40\x1f\0\0\0\0", "has 8,001 × 1 pixels"),
     ],
 )
 def test_a_picture_that_cannot_be_sent_stays_a_path_and_says_why(tmp_path: Path, name: str, data: bytes, why: str):

@@ -1,5 +1,6 @@
 """The talk: what was asked, said and done, newest at the end."""
 
+import asyncio
 import os
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, cast
@@ -16,6 +17,7 @@ from workbench.tui.panes.talk_search import Search
 from workbench.tui.safe import safe
 from workbench.tui.view import View
 from workbench.tui.widgets.blocks import Line
+from workbench.tui.widgets.card_picture import preview
 from workbench.tui.widgets.markdown_draw import load as load_parser
 from workbench.tui.widgets.search import SearchBar
 from workbench.tui.widgets.transcript import Transcript
@@ -238,7 +240,7 @@ class Talk(View, Widget):
             return
         last = 2 if entry.more_inside() else 1
         entry.opened = entry.opened + 1 if entry.opened < last else 0
-        if entry.lacks():
+        if entry.lacks() or entry.unseen():
             self.ask(self._fetch(entry))
         self.window.rebuild(entry)
         if self.transcript.cursor is not None:
@@ -258,9 +260,15 @@ class Talk(View, Widget):
                 continue
             cut = cut or len(text.encode()) < total
             entry.full[blob] = text
+        if entry.opened:
+            await self._fetch_pictures(entry)
         if cut:
             self._tell("too long to show whole: what is shown ends after 1 MB", "warning")
         self.window.rebuild(entry)
+
+    async def _fetch_pictures(self, entry: Entry) -> None:
+        for blob in entry.unseen():
+            entry.previews[blob] = await asyncio.to_thread(preview, await self.pages().data(blob))
 
     async def _fetch_call(self, entry: Entry) -> None:
         """Arguments and display of a call, uncut."""

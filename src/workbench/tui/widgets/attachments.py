@@ -15,7 +15,9 @@ from workbench.tui.safe import safe
 LONG_CHARACTERS = 2_000
 LONG_LINES = 20
 PICTURE_BYTES = 3_750_000  # 5 MB once it is base64, the API's limit for one picture
+PICTURE_PIXELS = 8_000  # a side, the API's limit
 _SUFFIXES = (".png", ".jpg", ".jpeg", ".gif", ".webp")
+_FRAMES = (*range(0xC0, 0xC4), *range(0xC5, 0xC8), *range(0xC9, 0xCC), *range(0xCD, 0xD0))  # of JPEG, with its size
 _MOST_PICTURES = 20  # of one paste
 _CHIP = re.compile(r"\[(?:paste|image) \d+: [^\]\n]*\]")
 
@@ -115,6 +117,11 @@ def load_picture(path: Path) -> Picture:
         )
     if not (media_type := _media_type(data[:16])):
         raise PictureError(f"{path.name} holds no PNG, JPEG, GIF or WebP picture")
+    if max(sides := pixels(data)) > PICTURE_PIXELS:
+        raise PictureError(
+            f"{path.name} has {sides[0]:,} × {sides[1]:,} pixels; at most {PICTURE_PIXELS:,} a side can be sent: "
+            "shrink it first"
+        )
     return Picture(path.name, media_type, data)
 
 
@@ -157,3 +164,28 @@ def _media_type(head: bytes) -> str | None:
     if head.startswith((b"GIF87a", b"GIF89a")):
         return "image/gif"
     return "image/webp" if head[:4] == b"RIFF" and head[8:12] == b"WEBP" else None
+
+
+def pixels(data: bytes) -> tuple[int, int]:
+    """Width and height of the picture DATA (PNG, GIF, WebP or JPEG), as its head says; zeros where it does not."""
+    if data.startswith(b"\x89PNG"):
+        return int.from_bytes(data[16:20]), int.from_bytes(data[20:24])
+    if data.startswith(b"GIF8"):
+        return int.from_bytes(data[6:8], "little"), int.from_bytes(data[8:10], "little")
+    if data[8:12] == b"WEBP":
+        return _webp(data)
+    at = 2
+    while at + 9 < len(data) and data[at] == 0xFF:  # JPEG: segment after segment, up to the one that says
+        if data[at + 1] in _FRAMES:
+            return int.from_bytes(data[at + 7 : at + 9]), int.from_bytes(data[at + 5 : at + 7])
+        at += 2 + int.from_bytes(data[at + 2 : at + 4])
+    return 0, 0
+
+
+def _webp(data: bytes) -> tuple[int, int]:
+    if data[12:16] == b"VP8X":
+        return int.from_bytes(data[24:27], "little") + 1, int.from_bytes(data[27:30], "little") + 1
+    if data[12:16] == b"VP8L":
+        both = int.from_bytes(data[21:25], "little")
+        return (both & 0x3FFF) + 1, (both >> 14 & 0x3FFF) + 1
+    return int.from_bytes(data[26:28], "little") & 0x3FFF, int.from_bytes(data[28:30], "little") & 0x3FFF

@@ -158,8 +158,19 @@ def _listing_block(block: b.Listing, entry: Entry, scene: Scene) -> list[Block]:
 
 
 def _image_block(block: b.Image, entry: Entry, scene: Scene) -> list[Block]:
-    kind = shown(block.media_type.removeprefix("image/"))
-    return [Block(lambda width: [[(fit(f"▣ image {shown(entry.item.text) or kind}", width), "muted")]])]
+    return picture(block, entry)
+
+
+def picture(block: b.Image, entry: Entry) -> list[Block]:
+    """A picture of ENTRY: a line of words, and its preview where that is here and asked for."""
+    seen = entry.previews.get(block.blob)
+    kind = shown(block.media_type.removeprefix("image/")) or "picture"
+    how = "" if seen and (entry.opened or not seen.pixels) else " · enter shows it"
+    words = f"▣ {kind}{f' {seen.words}' if seen else ''}{how if not entry.opened else '' if seen else ' …'}"
+    made = [Block(lambda width: [[(fit(words, width), "muted")]])]
+    if seen and seen.pixels and entry.opened:
+        made.append(Block(seen.lines))
+    return made
 
 
 def todo_lines(todos: Iterable[b.Todo], width: int, most: int = ALL) -> list[Line]:

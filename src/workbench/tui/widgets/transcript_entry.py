@@ -10,6 +10,7 @@ from typing import Any
 from workbench.protocol.blocks import DisplayBlock, Image, Listing, Todos
 from workbench.protocol.state import Item
 from workbench.tui.widgets.blocks import Block
+from workbench.tui.widgets.card_picture import Preview
 from workbench.tui.widgets.markdown import Piece, Splitter
 from workbench.tui.widgets.markdown_code import Highlighter
 
@@ -53,6 +54,7 @@ class Entry:
         self.run = ""  # the experiment that a call began
         self.input: dict[str, Any] | None = None  # of a call, where it was seen
         self.whole: tuple[DisplayBlock, ...] | None = None  # what a call showed, uncut, where it was asked for
+        self.previews: dict[str, Preview] = {}  # of its pictures, by blob
         self.begins = False  # whether a turn begins with it
         self.full: dict[str, str] = {}  # whole texts that were asked for: by blob id, "" for the item's own
         self.progress: deque[str] = deque(maxlen=KEPT_PROGRESS)
@@ -100,6 +102,10 @@ class Entry:
         if self.item.kind == "call":
             return ["", *lacking] if self._lacks_parts() else lacking
         return ["", *lacking] if self.item.cut and "" not in self.full else lacking
+
+    def unseen(self) -> list[str]:
+        """Blobs of the pictures that are not here."""
+        return [one.blob for one in self.display if isinstance(one, Image) and one.blob not in self.previews]
 
     def _lacks_parts(self) -> bool:
         if self.id >= DRAFT or self.local or "" in self.full:

@@ -2,8 +2,10 @@
 
 from collections.abc import Callable
 
+from workbench.protocol.blocks import Image
 from workbench.tui.widgets.blocks import Block, Line, fit, indented, moved, paragraph, shown, width_of, wrap
 from workbench.tui.widgets.card import SPINNER, card, spread, took, turn_tag
+from workbench.tui.widgets.card_details import picture
 from workbench.tui.widgets.markdown import Piece, split
 from workbench.tui.widgets.markdown_draw import block as piece_block
 from workbench.tui.widgets.transcript_entry import AGENT, HEAD, Entry, Scene
@@ -143,7 +145,8 @@ def _prompt(entry: Entry, scene: Scene) -> list[Block]:
         more = f"▸ {left:,} more lines" if left > 0 else "▸ more"
         return [*rows[:most], [(" " * width_of(label), ""), (more, "muted")]]
 
-    return [Block(draw)]
+    pictures = [one for image in item.display if isinstance(image, Image) for one in picture(image, entry)]
+    return [Block(draw), *(moved(one, width_of(label)) for one in pictures)]
 
 
 def _question(entry: Entry, scene: Scene) -> list[Block]:

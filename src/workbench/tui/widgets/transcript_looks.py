@@ -32,7 +32,7 @@ class Looks:
     """Styles by name, for one state of the theme; several names, apart by blanks, are put on top of each other.
 
     A name that begins with `@` is a reference: it is underlined, and known where the mouse points at it. One that
-    begins with `~` is a reference that does not show.
+    begins with `~` is a reference that does not show. `#rrggbb:#rrggbb` are the colours of a picture's cell.
     """
 
     def __init__(self, widget: "Widget") -> None:
@@ -48,7 +48,10 @@ class Looks:
         if style is None:
             style = self.base
             for name in names.split():
-                if name[0] in "@~":
+                if name[0] == "#":
+                    above, _, below = name.partition(":")
+                    style += Style(color=above, bgcolor=below or None)
+                elif name[0] in "@~":
                     style += Style(underline=name[0] == "@", meta={"reference": name[1:]})
                 else:
                     style += self._named.get(name) or Style.null()

@@ -13,7 +13,7 @@ from workbench.protocol.state import Item
 PAGE = 100  # items that are asked for while scrolling
 SCAN = 500  # items that are asked for while searching
 WHOLE = 1 << 20  # bytes of one text that are asked for
-MOST_CALL = 16 << 20  # bytes of a call's arguments and display
+MOST_CALL = 16 << 20  # bytes of a call's arguments and display, and of a picture
 
 
 class Pages:
@@ -64,6 +64,16 @@ class Pages:
             page = await self.before(middle, 20)
             low, high = (middle, high) if max((one.turn for one in page.items), default=0) < turn else (low, middle)
         return low
+
+    async def data(self, blob: str) -> bytes:
+        """All bytes of BLOB, none where they are not there or more than MOST_CALL."""
+        data, total = b"", 1
+        while len(data) < total <= MOST_CALL:
+            page = await self._client.query(BlobPage(blob=blob, offset=len(data), size=WHOLE))
+            if not isinstance(page, Blob) or not page.data:
+                return b""
+            data, total = data + page.data, page.total
+        return data
 
     async def text(self, item: int) -> tuple[str, int]:
         """The text of ITEM, WHOLE bytes of it at most, and how many bytes it has (-1: there is none)."""
