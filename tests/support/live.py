@@ -35,9 +35,11 @@ class Ran:
 
 @pytest.fixture
 def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty workspace in a home of its own."""
+    """An empty workspace in a home of its own, whose commands run unconfined."""
     home = tmp_path / "home"
     (home / "work").mkdir(parents=True)
+    (home / ".config/mlwb").mkdir(parents=True)
+    (home / ".config/mlwb/config.yaml").write_text("sandbox: {mode: off}\n")
     for name in ("XDG_STATE_HOME", "XDG_CONFIG_HOME"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("HOME", str(home))

@@ -48,7 +48,8 @@ class Stop(Command, frozen=True, kw_only=True):
 class Approve(Command, frozen=True, kw_only=True):
     """An answer to `ApprovalRequested`, bound to the digest that was shown.
 
-    With `input` a `once` is for the call as the person changed it; the gate judges it anew.
+    With `input` a `once` is for the call as the person changed it; the gate judges it anew. `outside`: the command is
+    not confined.
     """
 
     request_id: str
@@ -58,6 +59,7 @@ class Approve(Command, frozen=True, kw_only=True):
     rule: str | None = None
     reason: str = ""
     input: dict[str, Any] | None = None
+    outside: bool = False
 
 
 class SetMode(Command, frozen=True, kw_only=True):

@@ -178,6 +178,7 @@ class CallDecided(Event, frozen=True, kw_only=True):
     reason: str = ""
     by: str | None = None
     lifted_by: str | None = None  # the allow rule that would let a denied call pass
+    sandbox: str = ""  # of a command that runs: the layer that confines it, or `outside`; empty where none is there
 
 
 class CallStarted(Event, frozen=True, kw_only=True):
@@ -223,6 +224,7 @@ class ApprovalRequested(Event, frozen=True, kw_only=True):
     digest: str
     suggestion: str | None = None  # the rule that "always" would save
     cwd: str = ""  # where it would run
+    sandbox: str = ""  # as in `CallDecided`: how it would run if it is approved
     display: tuple[DisplayBlock, ...] = ()
 
 

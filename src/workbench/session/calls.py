@@ -11,6 +11,7 @@ from workbench.permissions.types import Need, Runs, Verdict, Writes
 from workbench.protocol import events as e
 from workbench.protocol.commands import Approve
 from workbench.protocol.names import ORCHESTRATION, canonical
+from workbench.sandbox.types import Reach
 from workbench.session import watching
 from workbench.session.core import LINE_LIMIT, Session
 from workbench.session.end import EndSession
@@ -61,10 +62,10 @@ async def _one(session: Session, turn: int, call: dict[str, Any]) -> None:
     except ToolError as error:
         return _answer_error(session, call, str(error))
     needs = tool.needs(given, str(session.context.cwd))
-    verdict = _judge(session, name, needs)
+    verdict, reach = _judge(session, name, needs)
     by, note = None, ""
     if verdict.verdict == "ask" and session.ask is not None:
-        answer = await _asked(session, call, tool, given, needs, verdict)
+        answer = await _asked(session, call, tool, given, needs, verdict, reach)
         if answer is None:
             return None
         by = answer.by
@@ -72,9 +73,10 @@ async def _one(session: Session, turn: int, call: dict[str, Any]) -> None:
             call, note = {**call, "input": answer.input}, _changed(answer)
             given = registry.decode(tool, answer.input)
             needs = tool.needs(given, str(session.context.cwd))
-            verdict = _judge(session, name, needs)
+            verdict, reach = _judge(session, name, needs)
             if verdict.verdict == "deny":
                 return _deny(session, call, verdict, tool.target(given))
+        reach = "outside" if answer.outside else reach
     elif verdict.verdict != "allow":
         return _deny(session, call, verdict, tool.target(given))
     session.emit(
@@ -87,8 +89,10 @@ async def _one(session: Session, turn: int, call: dict[str, Any]) -> None:
             rule=verdict.rule,
             reason=verdict.reason,
             by=by,
+            sandbox=session.confinement.told(needs, reach),
         )
     )
+    session.context.reach = reach
     runs = any(isinstance(need, Runs) for need in needs)
     if runs:
         await watching.begin(session)
@@ -98,11 +102,12 @@ async def _one(session: Session, turn: int, call: dict[str, Any]) -> None:
     return None
 
 
-def _judge(session: Session, tool: str, needs: tuple[Need, ...]) -> Verdict:
-    """The gate's word; the paths that it saw are the ones that the tool opens."""
-    verdict = session.gate.judge(tool, needs, str(session.context.cwd))
+def _judge(session: Session, tool: str, needs: tuple[Need, ...]) -> tuple[Verdict, Reach]:
+    """The gate's word, and how far a command then reaches; the paths that it saw are the ones that the tool opens."""
+    cwd = str(session.context.cwd)
+    verdict = session.gate.judge(tool, needs, cwd)
     session.context.judged = session.gate.reached
-    return verdict
+    return session.confinement.settle(session.gate, needs, cwd, verdict)
 
 
 def _changed(answer: Approve) -> str:
@@ -111,7 +116,13 @@ def _changed(answer: Approve) -> str:
 
 
 async def _asked(
-    session: Session, call: dict[str, Any], tool: Tool, given: Any, needs: tuple[Need, ...], verdict: Verdict
+    session: Session,
+    call: dict[str, Any],
+    tool: Tool,
+    given: Any,
+    needs: tuple[Need, ...],
+    verdict: Verdict,
+    reach: Reach,
 ) -> Approve | None:
     """The answer that approved the call; None where it was refused, which is answered here."""
     assert session.ask is not None
@@ -126,17 +137,25 @@ async def _asked(
             reason=verdict.reason,
         )
     )
-    answer = await session.ask(call, tool.name, given, needs, verdict)
+    answer = await session.ask(call, tool.name, given, needs, verdict, session.confinement.told(needs, reach))
     if answer.decision == "no":
         said = f": {answer.reason}" if answer.reason else ""
         refused = Verdict(verdict="deny", rule=verdict.rule, reason=f"refused by {answer.by}{said}")
         _deny(session, call, refused, tool.target(given))
         return None
-    if answer.decision in ("session", "always") and answer.rule:
-        session.gate.allow(answer.rule)
-        if answer.decision == "always":
-            remember(answer.rule, session.gate.policy.workspace, places.config())
+    _take_rule(session, answer)
     return answer
+
+
+def _take_rule(session: Session, answer: Approve) -> None:
+    """Holds to the rule that came with an approval, if there is one: for this session, or for all in this workspace."""
+    if answer.decision not in ("session", "always") or not answer.rule:
+        return
+    session.gate.allow(answer.rule)
+    if answer.outside:
+        session.confinement.outside += (answer.rule,)
+    if answer.decision == "always":
+        remember(answer.rule, session.gate.policy.workspace, places.config(), answer.outside)
 
 
 async def _run(
@@ -157,6 +176,8 @@ async def _run(
 
     try:
         outcome = await tool.run(given, session.context, call["id"], progress)
+        if outcome.refused and outcome.is_error and await _outside(session, call, tool, given, needs, outcome.refused):
+            outcome = await tool.run(given, session.context, call["id"], progress)
         status = "error" if outcome.is_error else "ok"
         await watching.wrote(session, outcome.changed)
     except ToolError as error:
@@ -172,6 +193,38 @@ async def _run(
     if outcome.todos is not None:
         session.emit(e.TodosChanged(todos=outcome.todos))
     _finish(session, call["id"], tool.name, status, outcome, round((time.monotonic() - started) * 1000))
+
+
+async def _outside(
+    session: Session,
+    call: dict[str, Any],
+    tool: Tool,
+    given: Any,
+    needs: tuple[Need, ...],
+    refused: tuple[str, ...],
+) -> bool:
+    """Whether a person lets a command that failed for its confinement run again without it."""
+    if session.ask is None or session.context.reach == "outside":
+        return False
+    why = Verdict(verdict="ask", reason=f"it failed confined ({refused[0]}); run it again outside?")
+    answer = await session.ask(call, tool.name, given, needs, why, "outside")
+    if answer.decision == "no" or answer.input is not None:
+        return False
+    _take_rule(session, msgspec.structs.replace(answer, outside=True))
+    session.emit(
+        e.CallDecided(
+            call_id=call["id"],
+            tool=tool.name,
+            input=_bounded(call["input"]),
+            target=tool.target(given),
+            verdict="allow",
+            reason=why.reason,
+            by=answer.by,
+            sandbox="outside",
+        )
+    )
+    session.context.reach = "outside"
+    return True
 
 
 def _finish(session: Session, call_id: str, tool: str, status: str, outcome: Outcome, duration_ms: int) -> None:

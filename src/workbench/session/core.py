@@ -17,6 +17,7 @@ from workbench.protocol.state import SessionState
 from workbench.protocol.task import Caps, Task
 from workbench.session.blobs import Blobs
 from workbench.session.changes import Changes
+from workbench.session.confinement import Confinement
 from workbench.session.end import EndSession
 from workbench.session.gate import Gate
 from workbench.session.head import git_head
@@ -31,8 +32,8 @@ from workbench.session.tally import Tally
 from workbench.session.watch import Watch
 from workbench.tools.base import Context
 
-# Asks a person about a call: (call, tool, decoded input, needs, verdict) -> the answer.
-Asker = Callable[[dict[str, Any], str, Any, tuple[Need, ...], Verdict], Awaitable[Approve]]
+# Asks a person about a call: (call, tool, decoded input, needs, verdict, how it would run) -> the answer.
+Asker = Callable[[dict[str, Any], str, Any, tuple[Need, ...], Verdict, str], Awaitable[Approve]]
 # Larger things lie in blobs, so that a journal line stays short and a client's queue small.
 LINE_LIMIT = 32_768
 # What comes behind the last delta of a text.
@@ -59,8 +60,10 @@ class Session:
         context: Context,
         changes: Changes,
         grants: dict[str, tuple[str, ...]],
+        confinement: Confinement,
         clock: Callable[[], float],
     ) -> None:
+        self.confinement = confinement
         self.id = journal.session
         self.folder: Path = journal.folder
         self.journal, self.blobs, self.task, self.frame = journal, blobs, task, frame
@@ -191,7 +194,7 @@ class Session:
 
     def _now(self) -> str:
         branch, commit = git_head(self.context.workspace)
-        return reminder(self.clock(), branch, commit, self.context.cwd)
+        return reminder(self.clock(), branch, commit, self.context.cwd, self.confinement.words())
 
     def lower_mode(self, mode: Mode, by: str) -> bool:
         """Lowers the mode; False where MODE is not narrower."""

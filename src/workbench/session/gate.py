@@ -6,10 +6,12 @@ from pathlib import Path
 import msgspec
 
 from workbench.permissions.decide import decide
+from workbench.permissions.gitwork import only_git_writes
 from workbench.permissions.paths import Places, secret_path
 from workbench.permissions.rules import RuleError, parse_rule
 from workbench.permissions.types import Call, Need, Policy, Reads, Runs, Stat, Verdict, World
 from workbench.protocol.names import Mode, lower
+from workbench.protocol.task import Rules
 
 
 class _Once:
@@ -62,9 +64,9 @@ class Gate:
             }
         return verdict
 
-    def _decide(self, call: Call, world: World) -> Verdict:
+    def _decide(self, call: Call, world: World, policy: Policy | None = None) -> Verdict:
         try:
-            return decide(call, self.policy, world)
+            return decide(call, policy or self.policy, world)
         except Exception as error:  # fail closed, whatever it is
             return Verdict(verdict="deny", reason=f"the gate failed on this call: {error!r}")
 
@@ -86,6 +88,19 @@ class Gate:
         except RuleError as error:
             return f"the rule {rule!r} cannot be read: {error}"
         return ""
+
+    def covers(self, rules: tuple[str, ...], needs: tuple[Need, ...], cwd: str) -> bool:
+        """Whether RULES, read as allow rules, are about all that a command would do."""
+        given = msgspec.structs.replace(self.policy, mode="default", rules=Rules(allow=rules))
+        verdict = self._decide(Call(tool="Bash", needs=needs, cwd=cwd), self._world, given) if rules else None
+        return verdict is not None and verdict.verdict == "allow" and verdict.rule is not None
+
+    def only_git_writes(self, needs: tuple[Need, ...], cwd: str) -> bool:
+        """Whether a command does nothing but git's own work on the repository."""
+        try:
+            return only_git_writes(Call(tool="Bash", needs=needs, cwd=cwd), self.policy, self._world)
+        except Exception:  # as in `judge`: what cannot be told is not so
+            return False
 
     def allow(self, rule: str) -> None:
         """Adds an allow rule that a person gave for this session."""

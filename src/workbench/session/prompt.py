@@ -65,8 +65,11 @@ def system_prompt(
     return f"{house.strip()}\n\n{body.strip()}" if body.strip() else house.strip()
 
 
-def reminder(at: float, branch: str | None, commit: str | None, cwd: Path) -> str:
-    """What changes from minute to minute. It goes with the newest prompt, never into the system prompt."""
+def reminder(at: float, branch: str | None, commit: str | None, cwd: Path, commands: list[str]) -> str:
+    """What changes from minute to minute, and what holds for COMMANDS.
+
+    It goes with the newest prompt, never into the system prompt.
+    """
     lines = [
         f"date: {time.strftime('%Y-%m-%d %H:%M %Z', time.localtime(at))}",
         f"system: {platform.system()} {platform.machine()}, Python {platform.python_version()} runs mlwb",
@@ -76,4 +79,5 @@ def reminder(at: float, branch: str | None, commit: str | None, cwd: Path) -> st
         lines.append(f"git: {branch or 'detached'} at {(commit or 'no commit yet')[:12]}")
     else:
         lines.append("git: the workspace is not a git repository")
+    lines += commands
     return "<now>\n" + "\n".join(lines) + "\n</now>"

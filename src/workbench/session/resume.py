@@ -140,6 +140,6 @@ def _resumed_events(session: Session, mode: Mode, caps: Caps, answer: str | None
         session.notice("warning", f"the journal's torn last line ({session.journal.cut} bytes) was cut off", "journal")
     if answer is not None:
         branch, commit = git_head(session.context.workspace)
-        now = reminder(session.clock(), branch, commit, session.context.cwd)
+        now = reminder(session.clock(), branch, commit, session.context.cwd, session.confinement.words())
         text = questions.answer_prompt(asked, answer)
         session.emit(e.PromptSubmitted(text=text, origin="answer", by=user_name(), reminder=now), sync=True)

@@ -22,6 +22,7 @@ from workbench.sandbox.launcher import PlainLauncher
 from workbench.session import finish, memory, store
 from workbench.session.blobs import Blobs
 from workbench.session.changes import Changes
+from workbench.session.confinement import confine
 from workbench.session.core import Session
 from workbench.session.end import StartError
 from workbench.session.gate import Gate
@@ -112,14 +113,16 @@ def assemble(
     journal.redactor = Redactor(options.env)
     outputs = journal.folder / "outputs"
     outputs.mkdir(mode=0o700, exist_ok=True)
-    policy = msgspec.structs.replace(policy, scratch=(str(outputs),))
-    launcher = PlainLauncher(options.env, settings.shell.env, {leftovers.VARIABLE: journal.session} | _cards(task.gpus))
+    plain = PlainLauncher(options.env, settings.shell.env, {leftovers.VARIABLE: journal.session} | _cards(task.gpus))
+    confinement = confine(task.sandbox, settings.sandbox, plain, policy, journal.folder, options.env)
+    scratch = (outputs, *([confinement.temp] if confinement.temp else []))
+    policy = msgspec.structs.replace(policy, scratch=tuple(map(str, scratch)))
     sessions: list[Session] = []
     context = Context(
         workspace=Path(policy.workspace),
         roots=tuple(map(Path, policy.roots)),
         outputs=outputs,
-        launcher=launcher,
+        launcher=confinement.launcher,
         put_blob=lambda data: blobs.put(journal.redactor.data(data)),
         emit=lambda event: sessions[0].emit(event),
         now=clock,
@@ -138,6 +141,7 @@ def assemble(
         context=context,
         changes=changes,
         grants=dict(policy.grants),
+        confinement=confinement,
         clock=clock,
     )
     sessions.append(session)
@@ -213,7 +217,7 @@ def _first_events(session: Session, made: Plan, prefix: str, parent: str | None)
         session.emit(e.PromptSubmitted(text=definition.initial_prompt, origin="definition", by=definition.name))
     if made.task.brief:
         session.emit(e.PromptSubmitted(text=f"<brief>\n{made.task.brief}\n</brief>", origin="person", by=user_name()))
-    now = reminder(session.clock(), branch, commit, made.workspace)
+    now = reminder(session.clock(), branch, commit, made.workspace, session.confinement.words())
     if made.task.prompt.strip():
         session.emit(e.PromptSubmitted(text=made.task.prompt, origin="task", by=user_name(), reminder=now), sync=True)
     session.journal.sync()

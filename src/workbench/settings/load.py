@@ -52,26 +52,22 @@ def load(
     asked_again = not trusted and str(workspace) in (trusts or {})
     trusted = trusted or (trusts or {}).get(str(workspace)) == digest({str(file.path): file.raw for file in near})
     mode, ceiling = own.mode() or _no_bypass(other), _ceiling(near)
-    theirs = (own, other, *near)
+    theirs, given = (own, other, *near), remembered(workspace, config)
+    mine = theirs if trusted else (own, other)
     for file in near:
         _mention_ignored(file, trusted, asked_again)
     return t.Settings(
         permission_mode=lower(mode or "acceptEdits", ceiling) if ceiling else mode,
         ceiling=ceiling,
         rules=Rules(
-            allow=_joined(
-                [
-                    *(file.rules("allow") for file in (theirs if trusted else (own, other))),
-                    remembered(workspace, config),
-                ]
-            ),
+            allow=_joined([*(file.rules("allow") for file in mine), (entry.allow for entry in given)]),
             ask=_joined(file.rules("ask") for file in theirs),
             deny=_joined(file.rules("deny") for file in theirs),
         ),
         model=own.text("model") or next((model for file in near[:1] if (model := file.text("model"))), None),
         shell=_shell(own),
         retries=_retries(own),
-        sandbox=_sandbox(own, near, trusted),
+        sandbox=_sandbox(own, near, trusted, tuple(entry.allow for entry in given if entry.outside)),
         snapshots=_snapshots(own),
         models=own.models(),
         notes=tuple(dict.fromkeys(notes)),
@@ -100,7 +96,7 @@ def _snapshots(own: SettingsFile) -> t.Snapshots:
     )
 
 
-def _sandbox(own: SettingsFile, near: Iterable[SettingsFile], trusted: bool) -> t.Sandbox:
+def _sandbox(own: SettingsFile, near: Iterable[SettingsFile], trusted: bool, outside: tuple[str, ...]) -> t.Sandbox:
     """The user's, narrowed by the workspace: less network, no allowing by confinement; domains once it is trusted."""
     data = own.part("sandbox", _SANDBOX)
     limits = _limits(own, data)
@@ -117,7 +113,7 @@ def _sandbox(own: SettingsFile, near: Iterable[SettingsFile], trusted: bool) -> 
         network=network,
         domains=tuple(dict.fromkeys(domains)),
         caches=own.texts("caches", data),
-        outside=own.texts("outside", data),
+        outside=(*own.texts("outside", data), *outside),
         processes=limits["processes"],
         memory=limits["memory"],
         file_size=limits["fileSize"],
@@ -137,7 +133,7 @@ def _limits(own: SettingsFile, data: dict[str, Any]) -> dict[str, int | None]:
     return {key: None if value is None else int(value) for key, value in found.items()}
 
 
-def _joined(lists: Iterable[tuple[str, ...]]) -> tuple[str, ...]:
+def _joined(lists: Iterable[Iterable[str]]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(rule for rules in lists for rule in rules))
 
 

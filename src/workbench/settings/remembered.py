@@ -1,5 +1,6 @@
 """Allow rules that a person gave for one workspace, kept in the user's own configuration."""
 
+import contextlib
 import os
 from pathlib import Path
 
@@ -8,10 +9,18 @@ import msgspec
 ALLOWED = "allowed.jsonl"
 
 
-def remember(rule: str, workspace: str, config: Path) -> None:
+class Entry(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A line of the file: in `workspace` the rule `allow` holds; `outside`: what it allows is not confined."""
+
+    workspace: str
+    allow: str
+    outside: bool = False
+
+
+def remember(rule: str, workspace: str, config: Path, outside: bool = False) -> None:
     """Keeps an allow rule that a person gave for one workspace, in CONFIG/allowed.jsonl. Raises OSError."""
     config.mkdir(parents=True, exist_ok=True)
-    line = msgspec.json.encode({"workspace": workspace, "allow": rule}) + b"\n"
+    line = msgspec.json.encode(Entry(workspace, rule, outside)) + b"\n"
     descriptor = os.open(config / ALLOWED, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         os.write(descriptor, line)
@@ -19,7 +28,7 @@ def remember(rule: str, workspace: str, config: Path) -> None:
         os.close(descriptor)
 
 
-def remembered(workspace: Path, config: Path) -> tuple[str, ...]:
+def remembered(workspace: Path, config: Path) -> tuple[Entry, ...]:
     """The rules that a person gave for WORKSPACE. A line that cannot be read allows nothing."""
     try:
         lines = (config / ALLOWED).read_bytes().splitlines()
@@ -27,10 +36,6 @@ def remembered(workspace: Path, config: Path) -> tuple[str, ...]:
         return ()
     found = []
     for line in lines:
-        try:
-            entry = msgspec.json.decode(line, type=dict[str, str])
-        except msgspec.DecodeError:
-            continue
-        if entry.get("workspace") == str(workspace) and "allow" in entry:
-            found.append(entry["allow"])
-    return tuple(found)
+        with contextlib.suppress(msgspec.DecodeError):
+            found.append(msgspec.json.decode(line, type=Entry))
+    return tuple(entry for entry in found if entry.workspace == str(workspace))

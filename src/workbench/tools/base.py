@@ -10,7 +10,7 @@ import msgspec
 
 from workbench.permissions.types import Need
 from workbench.protocol.blocks import DisplayBlock, Todo
-from workbench.sandbox.types import Launcher
+from workbench.sandbox.types import Launcher, Reach
 from workbench.tools.ledger import FileLedger
 
 
@@ -24,7 +24,8 @@ class ToolError(Exception):
 class Outcome(msgspec.Struct, kw_only=True):
     """What a call gave: API content blocks for the model, display blocks and one line for people.
 
-    `changed` are absolute paths that the call wrote. `todos` is set by TodoWrite.
+    `changed` are absolute paths that the call wrote. `todos` is set by TodoWrite. `refused` says, a line each, what the
+    confinement kept from a command.
     """
 
     content: list[dict[str, Any]]
@@ -33,6 +34,7 @@ class Outcome(msgspec.Struct, kw_only=True):
     is_error: bool = False
     changed: list[str] = []
     todos: tuple[Todo, ...] | None = None
+    refused: tuple[str, ...] = ()
 
 
 def text_content(text: str) -> list[dict[str, Any]]:
@@ -75,6 +77,7 @@ class Context:
         self.roots = roots  # the workspace and added folders
         self.cwd = workspace  # Bash's working directory; `cd` moves it
         self.judged: dict[str, str] = {}  # of the call at hand: a path as it was given -> where the gate saw it lead
+        self.reach: Reach = "confined"  # of the call at hand: how far its command may reach
         self.outputs = outputs  # folder for outputs too long to show; Read may open it
         self.launcher = launcher
         self.files = FileLedger()

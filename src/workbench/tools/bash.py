@@ -72,6 +72,7 @@ class Bash:
         failed = bool(why) or after.setup_status is None or status.failed(given.command, ended)
         notes = [_setup_note(after.setup_status), shells.environment_note()]
         notes += [_moved(context, command.cwd, after.cwd), _left_note(ended), _full_note(context.outputs)]
+        notes += [f"the sandbox: {line}" for line in ended.refused]
         notes.append(shells.withheld_note(given.command, whole if failed else ""))
         notes.append(why or ("" if ended.exit_code == 0 else status.words(ended)))
         return _outcome(command, seen, ended, notes, failed=failed, took_s=context.now() - began, why=why)
@@ -142,6 +143,7 @@ def _outcome(
         display=[Output(text=shorten(text), exit_code=ended.exit_code, signal=ended.signal, path=path)],
         summary=summary,
         is_error=failed,
+        refused=ended.refused,
     )
 
 

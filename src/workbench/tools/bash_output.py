@@ -59,7 +59,8 @@ class BashOutput:
         ended = shell.ended
         state = words(shell, context.now())
         text = await asyncio.to_thread(_new_output, shell, pattern, running=ended is None)
-        body = text.rstrip("\n") or "(no new output)"
+        refused = "".join(f"\n[the sandbox: {line}]" for line in ended.refused) if ended else ""
+        body = (text.rstrip("\n") or "(no new output)") + refused
         return Outcome(
             content=text_content(f"[{shell.id} {state}]\n{body}"),
             display=[

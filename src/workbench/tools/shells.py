@@ -113,7 +113,7 @@ class Shells:
             if not setup:
                 env = pythonenv.activated(env, pythonenv.find(context.workspace, env))
             env |= prologue.write(scratch, setup=setup, workspace=context.workspace, cwd=cwd)
-            spec = Spec(command=command, cwd=cwd, output=path, env=env, scratch=scratch)
+            spec = Spec(command=command, cwd=cwd, output=path, env=env, scratch=scratch, reach=context.reach)
             running = await context.launcher.start(spec)
         except (OSError, ValueError) as error:
             shutil.rmtree(scratch, ignore_errors=True)

@@ -1,0 +1,136 @@
+"""What confines the commands of a session, and how far each of them may reach."""
+
+import os
+import shutil
+import stat
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+
+from workbench import places
+from workbench.permissions.paths import protected_names
+from workbench.permissions.types import Need, Policy, Runs, Verdict
+from workbench.sandbox import layers
+from workbench.sandbox.confined import ConfinedLauncher
+from workbench.sandbox.launcher import PlainLauncher
+from workbench.sandbox.types import Launcher, Layer, Limits, Profile, Reach
+from workbench.session.gate import Gate
+from workbench.settings.types import Sandbox
+
+
+class Confinement:
+    """How the commands of one session run: in a layer of the operating system, or as they are where there is none.
+
+    `allows`: whether what asks only because nothing allows it runs confined in place of asking.
+    """
+
+    def __init__(self, launcher: Launcher, layer: Layer | None, settings: Sandbox, temp: Path | None) -> None:
+        self.launcher = launcher
+        self.layer = layer
+        self.temp = temp
+        self.outside = settings.outside  # rules whose commands are not confined
+        self.allows = layer is not None and (layer.auto_allow if settings.auto_allow is None else settings.auto_allow)
+        self._network = settings.network
+
+    @property
+    def name(self) -> str:
+        """The layer, as a call's record names it; empty where there is none."""
+        return self.layer.name if self.layer else ""
+
+    def settle(self, gate: Gate, needs: tuple[Need, ...], cwd: str, verdict: Verdict) -> tuple[Verdict, Reach]:
+        """VERDICT, an allow where confinement takes the place of asking, and how far the command then reaches.
+
+        An ask that guards something asks to let exactly that through: what a person approves there is not confined.
+        """
+        if self.layer is None or not any(isinstance(need, Runs) for need in needs):
+            return verdict, "confined"
+        if gate.covers(self.outside, needs, cwd):
+            return verdict, "outside"
+        if verdict.verdict == "ask" and not verdict.confinable and not verdict.rule:
+            return verdict, "outside"
+        if gate.only_git_writes(needs, cwd):
+            return verdict, "git"
+        if verdict.verdict == "ask" and verdict.confinable and self.allows:
+            return Verdict(
+                verdict="allow", reason=f"runs confined ({self.name}); else it would ask: {verdict.reason}"
+            ), "confined"
+        return verdict, "confined"
+
+    def told(self, needs: tuple[Need, ...], reach: Reach) -> str:
+        """What the record of a call says of how it runs: the layer, or `outside`; nothing where none is there."""
+        if self.layer is None or not any(isinstance(need, Runs) for need in needs):
+            return ""
+        return "outside" if reach == "outside" else self.layer.name
+
+    def words(self) -> list[str]:
+        """For the model: what holds for its commands."""
+        if self.layer is None or self.temp is None:
+            return []
+        reached = {
+            "none": "they reach no network but loopback",
+            "allowlist": "they reach the domains that the user allows",
+            "full": "they reach the network",
+        }
+        return [
+            f"commands: confined ({self.layer.name}); they write in the workspace and in {self.temp} (TMPDIR, and /tmp "
+            f"as they see it), not in .git or other protected places; {reached[self._network]}"
+        ]
+
+
+def confine(
+    mode: str, settings: Sandbox, plain: PlainLauncher, policy: Policy, session: Path, env: Mapping[str, str]
+) -> Confinement:
+    """The confinement of the session kept in the folder SESSION. MODE is the task's own word, off or auto.
+
+    Raises OSError where its temporary folder cannot be made.
+    """
+    layer = None if mode == "off" else layers.choose(settings.mode)
+    if layer is None:
+        return Confinement(plain, None, settings, None)
+    temp = temporary_folder(session.name)
+    roots = tuple(map(Path, policy.roots))
+    profile = Profile(
+        roots=roots,
+        temp=temp,
+        home=Path(policy.home),
+        read_only=tuple(path for root in roots for path in protected_in(root)),
+        hidden=(places.state(), *socket_folders()),
+        shown=(session / "outputs",),
+        caches=tuple(Path(name).expanduser() for name in settings.caches),
+        network=settings.network,
+        domains=settings.domains,
+        limits=Limits(processes=settings.processes, memory=settings.memory, file_size=settings.file_size),
+    )
+    return Confinement(ConfinedLauncher(plain, layer, profile, env), layer, settings, temp)
+
+
+def protected_in(root: Path) -> tuple[Path, ...]:
+    """The protected paths at the top of ROOT, those that do not exist yet included."""
+    return tuple(root / name for name in protected_names())
+
+
+def socket_folders() -> tuple[Path, ...]:
+    """Where the control sockets of live sessions lie."""
+    named = os.environ.get("MLWB_SOCKET_DIR")
+    return (Path(named) if named else Path(tempfile.gettempdir()) / f"mlwb-{os.getuid()}",)
+
+
+def temporary_folder(session: str) -> Path:
+    """The temporary folder of SESSION's commands, ours alone; its path is short, since sockets are made in it.
+
+    Raises OSError where somebody else has taken its place.
+    """
+    above = Path(tempfile.gettempdir()) / f"mlwb-tmp-{os.getuid()}"
+    for folder in (above, above / session):
+        try:
+            folder.mkdir(mode=0o700)
+        except FileExistsError:
+            found = folder.lstat()
+            if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid() or found.st_mode & 0o077:
+                raise OSError(f"{folder} is not a folder of this user's alone; remove it") from None
+    return above / session
+
+
+def forget_temporary(session: str) -> None:
+    """Removes the temporary folder of SESSION, which has ended."""
+    shutil.rmtree(Path(tempfile.gettempdir()) / f"mlwb-tmp-{os.getuid()}" / session, ignore_errors=True)
