@@ -260,3 +260,8 @@ def odd_target(located: Located, use: Literal["read", "write"]) -> str | None:
     if use == "write" and located.stat and kind == "file" and located.stat.links > 1:
         return f"{located.real} has {located.stat.links} names (hard links): writing changes a file elsewhere too"
     return None
+
+
+def protected_names() -> tuple[str, ...]:
+    """Names of files and folders that are protected wherever they lie, sorted, in lower case."""
+    return tuple(sorted(_PROTECTED_FOLDERS | _PROTECTED_FILES))
