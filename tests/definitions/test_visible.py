@@ -23,7 +23,8 @@ from workbench.protocol.visible import visible
         ("\ud83d", "\\u{D83D}"),
         ("x\U000e0041", "x\\u{E0041}"),
         ("ab\u3164", "ab\\u{3164}"),
-        ("❤\ufe0f", "❤\ufe0f"),
+        ("❤\ufe0f 1\ufe0f\u20e3", "❤\ufe0f 1\ufe0f\u20e3"),
+        ("a\ufe0f \ufe00❤\ufe0f\ufe0f", "a\\u{FE0F} \\u{FE00}❤\ufe0f\\u{FE0F}"),
     ],
 )
 def test_what_a_terminal_would_obey_or_hide_is_shown(text: str, shown: str):

@@ -4,15 +4,19 @@ import re
 
 REDACTED = "[redacted: "  # how a text begins that stands in the place of a secret
 
-# Not in it: the emoji variation selectors (U+FE00 to U+FE0F), which only choose a glyph.
-_UNSEEN = re.compile(
-    "[\x00-\x1f\x7f-\x9f"  # C0, DEL, C1
+_HIDDEN = (
+    "\x00-\x1f\x7f-\x9f"  # C0, DEL, C1
     "\xad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f"  # soft hyphen, joiners, fillers, Arabic letter mark
     "\u200b-\u200f\u2028-\u202e\u2060-\u206f"  # zero width, line and paragraph separators, bidi controls
     "\u3164\ufeff\uffa0\ufff0-\ufffb"  # fillers, byte order mark, interlinear annotation
     "\ud800-\udfff"  # lone surrogates: no encoder takes them
-    "\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff]"  # shorthand, music, tags
+    "\U0001107f\U00013430-\U0001343f\U00016fe4\U0001d159"  # joiners and fillers of old scripts
+    "\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff"  # shorthand, music, tags
 )
+# The joiner U+200D is among them, so emoji fall into their parts and no name hides one. A variation selector (U+FE00 to
+# U+FE0F) only chooses a glyph of the sign before it; where there is none, or one already, a row of them can hide words.
+_NO_SIGN = "\x20-\x22\x24-\x29\x2b-\x2f:-~"
+_UNSEEN = re.compile(f"[{_HIDDEN}]|(?<![^{_HIDDEN}{_NO_SIGN}\ufe00-\ufe0f])[\ufe00-\ufe0f]")
 
 
 def visible(text: str, newlines: bool = False) -> str:
