@@ -16,6 +16,7 @@ from workbench.protocol.result import FileChange
 from workbench.session import snapshots as module
 from workbench.session.blobs import Blobs
 from workbench.session.changes import Changes
+from workbench.session.journal import take_lock
 from workbench.session.snapshots import Snapshots
 from workbench.session.snapshots_held import SnapshotError, change_of
 
@@ -472,6 +473,42 @@ def test_old_and_large_snapshots_are_given_up(bench):
     assert module.usage(bench.folder) == 0
     bench.reopen()
     assert bench.take().endswith("/1")
+
+
+def aged(bench, *names):
+    """Sessions like BENCH's, the first one's snapshots the oldest; their folders."""
+    bench.write("a.bin", os.urandom(9_000))
+    bench.begin()
+    bench.take()
+    made = []
+    for number, name in enumerate(names):
+        folder = bench.folder.parent / "sessions" / name
+        shutil.copytree(bench.folder, folder)
+        os.utime(folder / "snapshots/1.msgpack", (1000.0 + number, 1000.0 + number))
+        made.append(folder)
+    return made
+
+
+def test_the_longest_unused_go_where_all_take_too_much_and_never_a_live_ones(bench):
+    first, second, third, making = aged(bench, "s-1", "s-2", "s-3", ".fork-s-4")
+    size = module.usage(first)
+    room = int(2.5 * size)
+    lock = take_lock(first)
+    try:
+        assert module.prune_all(first.parent, 2000.0, max_size=room) == size
+        assert module.prune_all(first.parent, 2000.0, max_age_s=1.0, max_size=room) == size
+    finally:
+        os.close(lock)
+    assert module.usage(first) and not module.usage(second) and not module.usage(third) and module.usage(making)
+
+
+def test_old_snapshots_are_looked_for_once_a_day(bench):
+    first, second = aged(bench, "s-1", "s-2")
+    day = 86_400.0
+    assert module.prune_daily(first.parent, 5000.0, day, 10**9) == 0
+    assert module.prune_daily(first.parent, 5000.0 + day - 1, 1.0, 0) == 0 and module.usage(first)
+    assert module.prune_daily(first.parent, 5000.0 + day + 1, 1.0, 0) > 0
+    assert not module.usage(first) and not module.usage(second)
 
 
 def test_a_git_that_was_killed_leaves_no_lock_behind(bench):

@@ -1,6 +1,9 @@
 """A session owned by this process, and a client of it: what `mlwb run`, the demo and tests stand on."""
 
 import asyncio
+import contextlib
+import threading
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -45,9 +48,10 @@ from workbench.session.file_index import FileIndex
 from workbench.session.fork import ForkError
 from workbench.session.journal import JournalError
 from workbench.session.pages import Pages
-from workbench.session.plan import Options
+from workbench.session.plan import Options, settings_of
 from workbench.session.preflight import Finding
 from workbench.session.preflight import preflight as _preflight
+from workbench.session.snapshots import prune_daily
 from workbench.session.store import SessionSummary
 
 __all__ = [
@@ -64,6 +68,8 @@ __all__ = [
     "resume",
     "start",
 ]
+
+_PRUNED_AFTER_S = 60.0
 
 
 def begin_imports() -> None:
@@ -176,10 +182,25 @@ class LocalClient:
         self._session.journal.close()
 
 
+def _prune_later(session: Session, options: Options) -> None:
+    """Has old snapshots given up once a day, when the session has long been opened, in a thread that holds up no end."""
+    if session.snapshots is not None:
+        later = threading.Timer(_PRUNED_AFTER_S, _prune, (session.context.workspace, options))
+        later.daemon = True
+        later.start()
+
+
+def _prune(workspace: Path, options: Options) -> None:
+    with contextlib.suppress(StartError):  # settings that became unreadable since
+        kept = settings_of(workspace, options).snapshots
+        prune_daily(places.sessions(), time.time(), kept.max_age_s, kept.max_size)
+
+
 async def start(task: Task, options: Options) -> Client:
     """A new session at work on TASK. Raises StartError."""
     session = starting.create(task, options)
     client = LocalClient(session, options)
+    _prune_later(session, options)
     session.start(attended.work if task.interactive else loop.work)
     return client
 
@@ -195,6 +216,7 @@ async def resume(session: str, caps: Caps, answer: str | None, options: Options,
     if options.attended and items:
         after = min(after, items[0].id // PLACES - 1)
     client = LocalClient(resumed, options, after)
+    _prune_later(resumed, options)
     resumed.start(attended.work if resumed.task.interactive else loop.work)
     return client
 

@@ -4,6 +4,7 @@
 """
 
 import asyncio
+import math
 import os
 import shutil
 import threading
@@ -17,7 +18,7 @@ from workbench.protocol import events as e
 from workbench.session.blobs import Blobs
 from workbench.session.changes import Changes, shown
 from workbench.session.files import write_whole
-from workbench.session.journal import is_live
+from workbench.session.journal import SessionBusyError, take_lock
 from workbench.session.snapshots_git import STAGE, GitStore
 from workbench.session.snapshots_git import usage as bytes_below
 from workbench.session.snapshots_held import Delta, Held, SnapshotError
@@ -29,8 +30,10 @@ T = TypeVar("T")
 FOLDER = "snapshots"
 FILE_LIMIT = 10_000_000  # bytes: a larger file is left out
 MAX_BYTES = 2_000_000_000  # of one session's snapshots
-# As long as git keeps what nothing names any more: most contents lie in the user's own repository.
-MAX_AGE_S = 14 * 86_400.0
+MAX_SIZE = 5_000_000_000  # of all sessions' together
+_DAY_S = 86_400.0
+MAX_AGE_S = 30 * _DAY_S
+STAMP = ".pruned"  # beside the sessions: when they were last looked through
 _LOOK_EVERY = 50  # snapshots between two looks at how much they take
 
 
@@ -274,23 +277,77 @@ def usage(session: Path) -> int:
 def prune(session: Path, before: float, most: int = MAX_BYTES) -> int:
     """Gives up the snapshots of SESSION's folder taken before BEFORE (Unix time), all where more than MOST bytes stay.
 
-    Returns the bytes that became free; 0 for a session that is open. Blocks.
+    Returns the bytes that became free; 0 for a session that is open, and nobody can open it meanwhile. Blocks.
     """
     folder = session / FOLDER
-    if not folder.is_dir() or is_live(session):
+    if not folder.is_dir():
         return 0
+    try:
+        lock = take_lock(session)
+    except (OSError, SessionBusyError):
+        return 0
+    try:
+        return _prune(folder, before, most)
+    finally:
+        os.close(lock)
+
+
+def _prune(folder: Path, before: float, most: int) -> int:
     bytes_before, numbers = bytes_below(folder), _numbers(folder)
     old = [number for number in numbers if (folder / f"{number}.msgpack").stat().st_mtime < before]
     if len(old) < len(numbers):
         if old:
             _forget(folder, old)
-            GitStore(folder, session.name, (), 0, 0).drop(old)
+            GitStore(folder, folder.parent.name, (), 0, 0).drop(old)
         if bytes_below(folder) <= most:
             return bytes_before - bytes_below(folder)
     shutil.rmtree(folder, ignore_errors=True)
     return bytes_before - bytes_below(folder)
 
 
-def prune_all(sessions: Path, now: float) -> int:
-    """Gives up what is too old or too much of all sessions in the folder SESSIONS. Returns bytes freed. Blocks."""
-    return sum(prune(found.parent, now - MAX_AGE_S) for found in sessions.glob(f"*/{FOLDER}"))
+def prune_all(sessions: Path, now: float, max_age_s: float = MAX_AGE_S, max_size: int = MAX_SIZE) -> int:
+    """Gives up what is older than MAX_AGE_S in all sessions of the folder SESSIONS, then whole sessions' snapshots.
+
+    Those go, the longest unused first, while more than MAX_SIZE bytes are kept. Returns bytes freed. Blocks.
+    """
+    # A name with a dot is a session that is being made or removed.
+    found = [one.parent for one in sessions.glob(f"*/{FOLDER}") if not one.parent.name.startswith(".")]
+    freed = sum(_pruned(session, now - max_age_s) for session in found)
+    left = sorted((_used(session), session) for session in found)
+    total = sum(usage(session) for _, session in left)
+    for _, session in left:
+        if total <= max_size:
+            break
+        gone = _pruned(session, math.inf)
+        total, freed = total - gone, freed + gone
+    return freed
+
+
+def prune_daily(sessions: Path, now: float, max_age_s: float, max_size: int) -> int:
+    """`prune_all`, unless it was done in the last day. Blocks."""
+    stamp = sessions / STAMP
+    try:
+        if stamp.exists() and abs(now - stamp.stat().st_mtime) < _DAY_S:
+            return 0
+        stamp.touch(mode=0o600)
+        os.utime(stamp, (now, now))
+    except OSError:
+        return 0
+    return prune_all(sessions, now, max_age_s, max_size)
+
+
+def _pruned(session: Path, before: float) -> int:
+    """What `prune` gives; 0 where the snapshots cannot be given up now. The next day comes."""
+    try:
+        return prune(session, before)
+    except (OSError, SnapshotError):
+        return 0
+
+
+def _used(session: Path) -> float:
+    """When the last snapshot of SESSION was taken."""
+    numbers = _numbers(session / FOLDER)
+    try:
+        return (session / FOLDER / f"{numbers[-1]}.msgpack").stat().st_mtime if numbers else 0.0
+    except OSError:
+        return 0.0
