@@ -56,7 +56,7 @@ def main() -> None:
     from workbench.protocol.names import TOOLS
     from workbench.protocol.task import Rules
 
-    files = {name: "x\n" for name in ("config.json", "train.log", "metrics.csv", "src-train.py", ".env")}
+    files = dict.fromkeys(("config.json", "train.log", "metrics.csv", "src-train.py", ".env"), "x\n")
     with scratch(files) as (work, _):
         (work / "src").mkdir()
         (work / "src-train.py").rename(work / "src/train.py")

@@ -1,14 +1,18 @@
 """The gate: one pure function from a call, a policy and a world to a verdict."""
 
 import re
+from copy import copy
+
+import msgspec
 
 from workbench.permissions.paths import PathError, Places, odd_target, protected, secret, unreadable, within
 from workbench.permissions.rules import EDITING, Rule, about, command_matches, parse_rules, path_matches
+from workbench.permissions.seen import commands
 from workbench.permissions.sight import LONGEST, Sight, Spot
 from workbench.permissions.suggest import suggest_rule
 from workbench.permissions.survey import Piece
 from workbench.permissions.syntax import UnreadableError
-from workbench.permissions.types import Call, Policy, Verdict, World
+from workbench.permissions.types import Call, Part, Policy, Runs, Verdict, World
 from workbench.permissions.wrappers import base, starts_agent
 from workbench.protocol.names import ORCHESTRATION
 
@@ -24,13 +28,25 @@ def decide(call: Call, policy: Policy, world: World) -> Verdict:
     if call.tool not in policy.grants:
         return _deny(f"the agent's definition does not grant {call.tool}")
     try:
-        verdict = _Judge(call, policy, world).verdict()
+        judge = _Judge(call, policy, world)
+        verdict = judge.verdict()
     except PathError as error:
         return _deny(str(error))
+    if verdict.verdict == "allow":
+        return verdict
+    verdict = msgspec.structs.replace(verdict, part=judge.part)
     if policy.mode == "dontAsk" and verdict.verdict == "ask":
         reason = f"{verdict.reason} (mode dontAsk)"
-        return Verdict(verdict="deny", rule=verdict.rule, reason=reason, lifted_by=verdict.lifted_by)
+        return msgspec.structs.replace(verdict, verdict="deny", reason=reason, confinable=False)
     return verdict
+
+
+def parts(call: Call, policy: Policy, world: World) -> list[Part]:
+    """The commands of CALL, each with the verdict on it; empty where it runs none or cannot be read. For explaining."""
+    if call.tool != "Bash" or "Bash" not in policy.grants:
+        return []
+    judge = _Judge(call, policy, world)
+    return [] if judge.sight.refused else [judge.alone(piece) for piece, _ in judge.sight.pieces if piece.argv]
 
 
 class _Judge:
@@ -46,6 +62,7 @@ class _Judge:
         self.scratch = self.folders(policy.scratch)
         self.cwd = call.cwd or policy.workspace
         self.sight = Sight(call, self.places, self.cwd)
+        self.part = ""  # what decided
 
     def folders(self, paths: tuple[str, ...]) -> tuple[str, ...]:
         """PATHS as written and as they really are."""
@@ -72,11 +89,13 @@ class _Judge:
         if self.sight.refused:
             return _deny(f"{only}, and {self.sight.refused[0]}")
         for piece, spots in self.sight.pieces:
+            self.part = piece.text
             if (piece.argv or not piece.kind) and not any(_covers(scope, piece) for scope in scopes):
                 return _deny(f"{only}; `{_short(piece.text)}` is something else")
             for spot in spots:
                 if spot.use == "write" and not self.may_edit(spot):
                     return _deny(f"the definition does not grant writing {spot.located.real}")
+        self.part = ""
         return None
 
     def scoped(self, spot: Spot, scopes: tuple[str, ...]) -> bool:
@@ -102,6 +121,7 @@ class _Judge:
             return Verdict(verdict="deny", rule=rule.text, reason=f"the deny rule {rule.text} matches")
         for argv in self.sight.seen:
             if agent := starts_agent(list(argv)):
+                self.part = " ".join(argv)
                 return _deny(f"`{agent}` would start another agent; none is started from a command")
         for spot in self.sight.spots:
             if not spot.command and spot.use == "read" and (why := unreadable(spot.located)):
@@ -121,10 +141,13 @@ class _Judge:
         for rule in about(rules, self.call.tool):
             if rule.spec is None:
                 return rule
-            if self.call.tool == "Bash" and any(command_matches(rule.spec, form) for form in self.sight.written()):
+            matching = [form for form in self.sight.written() if command_matches(rule.spec, form)]
+            if self.call.tool == "Bash" and matching:
+                self.part = min(matching, key=len)
                 return rule
         for spot in (*self.sight.spots, *self.sight.strange()):
             if (rule_there := self.withheld(rules, spot)) is not None:
+                self.part = spot.located.given
                 return rule_there
         return None
 
@@ -152,12 +175,13 @@ class _Judge:
         if self.sight.refused:
             return _ask(self.sight.refused[0])
         whys = (
-            *(self.guard(spot) for spot in self.sight.spots),
-            *(secret(spot.located, self.policy.home) for spot in self.sight.strange()),
-            *(protected(spot.located, self.roots, self.places) for spot in self.sight.outputs()),
-            *(self.critical(piece, spots) for piece, spots in self.sight.pieces),
+            *((spot.located.given, self.guard(spot)) for spot in self.sight.spots),
+            *((spot.located.given, secret(spot.located, self.policy.home)) for spot in self.sight.strange()),
+            *((spot.located.given, protected(spot.located, self.roots, self.places)) for spot in self.sight.outputs()),
+            *((piece.text, self.critical(piece, spots)) for piece, spots in self.sight.pieces),
         )
-        return next((_ask(why) for why in whys if why), None)
+        self.part, why = next(((part, why) for part, why in whys if why), ("", None))
+        return _ask(why) if why else None
 
     def guard(self, spot: Spot) -> str | None:
         """Why using SPOT asks, or None."""
@@ -216,15 +240,15 @@ class _Judge:
         """Mode and allow rules; else the question."""
         whole = next((rule for rule in about(self.allow, self.call.tool) if rule.spec is None), None)
         if self.call.tool == "Bash":
-            answers = [self.passes(piece, spots, whole) for piece, spots in self.sight.pieces]
+            answers = [(*self.passes(piece, spots, whole), piece.text) for piece, spots in self.sight.pieces]
         else:
-            answers = [self.may(spot) for spot in self.sight.spots]
-        why = next((why for _, why in answers if why), None)
+            answers = [(*self.may(spot), spot.located.given) for spot in self.sight.spots]
+        self.part, why = next(((part, why) for _, why, part in answers if why), ("", None))
         if why is not None:
             confinable = self.call.tool == "Bash" and self.policy.mode != "plan"
             lifted_by = suggest_rule(self.call, self.policy)
             return Verdict(verdict="ask", reason=why, lifted_by=lifted_by, confinable=confinable)
-        rule = next((rule for rule, _ in answers if rule), None)
+        rule = next((rule for rule, _, _ in answers if rule), None)
         if rule is not None:
             return Verdict(verdict="allow", rule=rule.text, reason=f"the allow rule {rule.text} matches")
         return Verdict(verdict="allow", reason=self.why_allowed())
@@ -236,6 +260,23 @@ class _Judge:
         writes = any(spot.use == "write" for spot in self.sight.spots)
         return (
             f"it edits within the workspace (mode {self.policy.mode})" if writes else "it only reads, in the workspace"
+        )
+
+    def alone(self, piece: Piece) -> Part:
+        """PIECE as if it were all that is run."""
+        other = copy(self)
+        other.sight = copy(self.sight)
+        other.sight.pieces = [(one, spots) for one, spots in self.sight.pieces if one is piece]
+        other.sight.spots = other.sight.pieces[0][1]
+        other.sight.commands, other.sight.seen = [piece.text], commands(piece.text)
+        other.call = Call(tool="Bash", needs=(Runs(piece.text),), cwd=self.call.cwd)
+        verdict = other.verdict()
+        return Part(
+            text=_short(piece.text),
+            verdict=verdict.verdict,
+            rule=verdict.rule,
+            reason=verdict.reason,
+            lifted_by=verdict.lifted_by,
         )
 
     def passes(self, piece: Piece, spots: list[Spot], whole: Rule | None) -> tuple[Rule | None, str]:

@@ -57,6 +57,7 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
 class Verdict(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """allow, ask or deny, with the deciding rule (None where none decided) and the reason in plain words.
 
+    `part` is what decided in a call of several: a command of a compound, a path, as written.
     `lifted_by` is the allow rule that would let the call pass, where one would.
     `confinable` marks the last kind of ask, that nothing else guards: only this may be replaced by confinement.
     """
@@ -64,8 +65,19 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     verdict: Literal["allow", "ask", "deny"]
     rule: str | None = None
     reason: str = ""
+    part: str = ""
     lifted_by: str | None = None
     confinable: bool = False
+
+
+class Part(msgspec.Struct, frozen=True, kw_only=True):
+    """A command of a compound, with the verdict on it alone: by which rule, why, and what rule would let it pass."""
+
+    text: str
+    verdict: Literal["allow", "ask", "deny"]
+    rule: str | None = None
+    reason: str = ""
+    lifted_by: str | None = None
 
 
 class Stat(msgspec.Struct, frozen=True, kw_only=True):

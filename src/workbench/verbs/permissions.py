@@ -11,9 +11,9 @@ from typing import Any
 import msgspec
 
 from workbench import places
-from workbench.permissions.decide import decide
+from workbench.permissions.decide import decide, parts
 from workbench.permissions.rules import RuleError, parse_rules
-from workbench.permissions.types import Call, Policy, Verdict
+from workbench.permissions.types import Call, Part, Policy, Verdict
 from workbench.permissions.world import RealWorld
 from workbench.protocol.names import MODES, ORCHESTRATION, TOOLS, Mode, canonical, lower
 from workbench.protocol.task import Rules
@@ -38,8 +38,12 @@ def main(args: list[str]) -> int:
         print("mlwb permissions check: give a TOOL and its INPUT_JSON, or --batch FILE", file=sys.stderr)
         return 2
     try:
-        question = {"tool": options.tool, "input": _object(options.input)}
-        verdict = _judge(_with_defaults(question, options), RealWorld())
+        question = _with_defaults({"tool": options.tool, "input": _object(options.input)}, options)
+        world = RealWorld()
+        verdict = _judge(question, world)
+        if options.explain or (sys.stdout.isatty() and not options.json):
+            print(_told(verdict, _parts(question, world)))
+            return 0
     except (_UsageError, SettingsError) as error:
         print(f"mlwb permissions check: {error}", file=sys.stderr)
         return 2
@@ -58,6 +62,9 @@ def _parser() -> argparse.ArgumentParser:
     for kind in _LISTS:
         check.add_argument(f"--{kind}", action="append", default=[], metavar="RULE", help=f"a further {kind} rule")
     check.add_argument("--workspace", metavar="DIR", help="default: the current folder")
+    shown = check.add_mutually_exclusive_group()
+    shown.add_argument("--explain", action="store_true", help="in words, part by part; the default on a terminal")
+    shown.add_argument("--json", action="store_true", help="as JSON; the default elsewhere")
     check.add_argument("--batch", metavar="FILE", help="questions as lines of JSON, `-` for standard input")
     return parser
 
@@ -142,8 +149,39 @@ def _shown(verdict: Verdict) -> dict[str, Any]:
     return {"rule": None, "reason": "", **msgspec.to_builtins(verdict)}
 
 
+def _told(verdict: Verdict, parts: list[Part]) -> str:
+    """VERDICT for a person: what decided, by which rule, what would let it pass, and each part of a compound."""
+    from workbench.protocol.visible import visible
+
+    lines = [f"{verdict.verdict}: {verdict.reason}"]
+    lines += [f"  decided by  {verdict.part}"] if verdict.part else []
+    lines += [f"  rule        {verdict.rule}"] if verdict.rule else []
+    if verdict.lifted_by:
+        lines.append(f"  would pass with the allow rule  {verdict.lifted_by}")
+    elif verdict.verdict == "ask":
+        lines.append("  no single allow rule would let it pass" if verdict.confinable else "  no allow rule lifts it")
+    lines += ["  a session with a working sandbox may run it confined instead"] if verdict.confinable else []
+    for part in parts if len(parts) > 1 else ():
+        lines.append(f"  {part.verdict:5} {part.text}" + (f"  [{part.rule}]" if part.rule else ""))
+        lines += [f"        {part.reason}"] if part.verdict != "allow" else []
+        lines += [f"        would pass with {part.lifted_by}"] if part.lifted_by else []
+    return "\n".join(visible(line) for line in lines)
+
+
+def _parts(question: dict[str, Any], world: RealWorld) -> list[Part]:
+    """The commands of a Bash call with their verdicts; none for other tools and what cannot be read."""
+    asked = _call(question)
+    return parts(*asked, world) if not isinstance(asked, Verdict) else []
+
+
 def _judge(question: dict[str, Any], world: RealWorld) -> Verdict:
     """The verdict that a live session would come to. Raises _UsageError, SettingsError."""
+    asked = _call(question)
+    return asked if isinstance(asked, Verdict) else decide(*asked, world)
+
+
+def _call(question: dict[str, Any]) -> tuple[Call, Policy] | Verdict:
+    """QUESTION as a call with its policy, or the verdict on what is no call. Raises _UsageError, SettingsError."""
     name, given = question.get("tool"), question.get("input")
     if not isinstance(name, str):
         raise _UsageError("`tool` must be the name of a tool")
@@ -153,7 +191,7 @@ def _judge(question: dict[str, Any], world: RealWorld) -> Verdict:
     if tool is None:
         return _denied(f"there is no tool {name!r}")
     if tool in ORCHESTRATION:
-        return decide(Call(tool=tool, cwd=workspace), policy, world)
+        return Call(tool=tool, cwd=workspace), policy
     from workbench.tools.base import ToolError
     from workbench.tools.registry import needs_of
 
@@ -163,7 +201,7 @@ def _judge(question: dict[str, Any], world: RealWorld) -> Verdict:
         needs = needs_of(tool, given, workspace)
     except ToolError as error:
         return _denied(str(error))
-    return decide(Call(tool=tool, needs=needs, cwd=workspace), policy, world)
+    return Call(tool=tool, needs=needs, cwd=workspace), policy
 
 
 @lru_cache(maxsize=256)
