@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, cast
 from textual.app import App
 from textual.binding import Binding, BindingType
 from textual.events import Event, InputEvent
+from textual.filter import LineFilter
 from textual.widget import Widget
 
 from workbench import places
@@ -18,7 +19,7 @@ from workbench.host.client import Client
 from workbench.protocol.commands import AnyCommand, Interrupt, Stop
 from workbench.protocol.events import Envelope
 from workbench.protocol.state import SessionState
-from workbench.tui import garbage, parting, prefs
+from workbench.tui import garbage, parting, prefs, signs
 from workbench.tui.actions import ACTIONS, Action
 from workbench.tui.keys import Keymap
 from workbench.tui.keys import load as load_keys
@@ -72,6 +73,7 @@ class WorkbenchApp(App[int], inherit_bindings=False):
         self.opener, self.parts = opener, parts
         self.prefs, self.keymap, self.looks = prefs.load(), Keymap(), Looks()
         self.pace = pace(os.environ)
+        self._signs = signs.filters(os.environ)
         self.state = SessionState(agent=opener.agent, workspace=str(opener.workspace))
         self.client: Client | None = OpeningClient(self.state)  # commands wait for the session
         self.panes: dict[str, Any] = {}  # pane id -> Pane, from when their classes are loaded
@@ -259,6 +261,10 @@ class WorkbenchApp(App[int], inherit_bindings=False):
         self.main.chrome()
 
     # --- looks ---------------------------------------------------------------------------------------------
+
+    def get_line_filters(self) -> Sequence[LineFilter]:
+        """Textual's, and what a terminal of few signs needs."""
+        return [*super().get_line_filters(), *self._signs]
 
     def get_theme_variable_defaults(self) -> dict[str, str]:
         """The project's own variables, before any theme of its own is worn."""
