@@ -1,4 +1,4 @@
-"""Coming and going: Esc, suspended and back, terminals that are closed or detached, signals. Nothing is left running."""
+"""Coming and going: Esc, suspended and back, a terminal closed or detached, signals. Nothing is left running."""
 
 import os
 import signal
@@ -76,7 +76,7 @@ def test_it_is_suspended_and_comes_back_as_it_was(tmp_path: Path) -> None:
 
 def test_a_terminal_that_is_closed_leaves_nothing_running_and_a_session_to_go_on_with(tmp_path: Path) -> None:
     turns, pid = sleeps(tmp_path)
-    with opened(tmp_path, turns, settings=ALLOWED) as (tmux, place, endpoint):
+    with opened(tmp_path, turns, settings=ALLOWED) as (tmux, place, _):
         submit(tmux, "sleep")
         running = file_with_number(pid, tmux)
         program = tmux.program().pid

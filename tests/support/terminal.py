@@ -64,7 +64,7 @@ def start(tmux: Tmux, command: str = PROGRAM) -> str:
     shell_asks(tmux)
     tmux.type(command)
     tmux.keys("Enter")
-    return tmux.wait(lambda screen: READY in screen and AGENT in screen and "opening…" not in screen)
+    return tmux.wait(lambda screen: READY in screen and AGENT in screen and "opening" not in screen)
 
 
 def shell_asks(tmux: Tmux) -> None:
