@@ -144,6 +144,8 @@ class _Event(msgspec.Struct):
     cost_usd: float | None = None
     result: _Result | str | None = None
     task: _Task | None = None
+    text: str | None = None
+    origin: str = ""
 
 
 class _Line(msgspec.Struct):
@@ -212,6 +214,9 @@ def _take(told: SessionSummary, line: _Line) -> None:
     if event.type == "session_started":
         told.started, told.workspace, told.agent, told.model = line.at, event.workspace, event.agent, event.model
         told.title = event.title or _title(event.task.prompt if event.task else "")
+    elif event.type == "prompt_submitted":
+        if not told.title and event.origin == "person":
+            told.title = _title(event.text or "")
     elif event.type == "renamed":
         told.title = event.title
     elif event.type == "request_started":

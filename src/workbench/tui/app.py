@@ -16,14 +16,14 @@ from textual.widget import Widget
 
 from workbench import places
 from workbench.host.client import Client
-from workbench.protocol.commands import AnyCommand, Interrupt, Stop
+from workbench.protocol.commands import AnyCommand, Interrupt
 from workbench.protocol.events import Envelope
 from workbench.protocol.state import SessionState
 from workbench.tui import garbage, parting, prefs, signs
 from workbench.tui.actions import ACTIONS, Action
 from workbench.tui.keys import Keymap
 from workbench.tui.keys import load as load_keys
-from workbench.tui.opening import NotOpenedError, Opener, OpeningClient
+from workbench.tui.opening import NotOpenedError, Opener, OpeningClient, let_go
 from workbench.tui.presenter import Presenter
 from workbench.tui.safe import safe
 from workbench.tui.screens.main import MainScreen
@@ -59,7 +59,7 @@ class WorkbenchApp(App[int], inherit_bindings=False):
     # A short word at the top right: never over the prompt.
     CSS = """
     ToastRack { dock: top; align: right top; margin: 1 1 0 0; }
-    Toast { width: auto; max-width: 90; padding: 0 1; margin: 0; background: $surface; }
+    Toast { width: auto; max-width: 80%; padding: 0 1; margin: 0; background: $surface; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("ctrl+q", "quit", "quit", show=False, priority=True, id="quit"),
@@ -191,8 +191,7 @@ class WorkbenchApp(App[int], inherit_bindings=False):
         from workbench.tui.screens.first_run import FirstRun
 
         waiting.failed(error)
-        self.facts = self.facts._replace(monitor=True)
-        await FirstRun.stand_in(self.main, error)
+        await FirstRun.stand_in(self, error)
 
     async def attach(self, client: Client, began: float) -> None:
         """Draws CLIENT's session from now on; BEGAN is when it was opened, in Unix time."""
@@ -235,16 +234,9 @@ class WorkbenchApp(App[int], inherit_bindings=False):
     async def leave(self) -> None:
         """Ends the session's work so that it can be taken up again, and closes its client. Bounded in time."""
         client, self._presenter, self.surroundings = self.client, None, None
-        if client is None:
-            return
+        self.log("leaving", *await let_go(client, self.opener.user) if client else ())
         if self.state.session:
             prefs.look(self.state.session, time.time())
-        stop = Stop(id="stop", reason="signal", by=self.opener.user)
-        for ending in (partial(client.send, stop), client.close):
-            try:
-                await asyncio.wait_for(ending(), 0.1 if isinstance(client, OpeningClient) else 2.0)
-            except Exception as error:  # it ends all the same; its journal is whole
-                self.log(f"leaving: {error!r}")
 
     async def _look_up(self, began: float) -> None:
         """What the header needs and no session says, and what happened here."""
@@ -338,8 +330,7 @@ class WorkbenchApp(App[int], inherit_bindings=False):
 
     def tell_fault(self, error: Exception, doing: str = "") -> None:
         """What went wrong while DOING, in one line."""
-        reason = str(error) or type(error).__name__
-        self.tell(f"{doing}: {reason}" if doing else reason, "error")
+        self.tell(": ".join(filter(None, (doing, str(error) or type(error).__name__))), "error")
 
     # --- actions -------------------------------------------------------------------------------------------
 
@@ -347,12 +338,10 @@ class WorkbenchApp(App[int], inherit_bindings=False):
         """Carries out an action of the table, wherever it was asked for: a key, the palette, a click, a slash."""
         found = _BY_ID.get(action)
         if found is None:
-            self.tell(f"there is no action {action!r}", "warning")
-            return
+            return self.tell(f"there is no action {action!r}", "warning")
         try:
             self._do(found, argument)
         except Exception as error:  # the reason, and the screen stays
-            self.log.error(repr(error))
             self.tell_fault(error, found.title)
 
     def _do(self, found: Action, argument: str) -> None:

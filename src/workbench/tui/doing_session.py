@@ -26,9 +26,9 @@ def choose_session(app: "WorkbenchApp", argument: str) -> None:
         here = app.state.session
         chosen: str | None = argument
         if not argument:
-            screen = Sessions(
-                await app.opener.sessions(), app.opener, here, lambda title: rename(app, title), partial(fork_at, app)
-            )
+            # one in which nothing was ever asked is nothing to go back to
+            rows = [row for row in await app.opener.sessions() if row.turns or row.state == "live" or row.title]
+            screen = Sessions(rows, app.opener, here, lambda title: rename(app, title), partial(fork_at, app))
             chosen = await app.push_screen_wait(screen)
         if chosen and chosen != here:
             await app.switch(lambda: app.opener.resume(chosen))

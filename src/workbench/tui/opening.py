@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Protocol
 import msgspec
 
 from workbench.host.client import Client
-from workbench.protocol.commands import Ack, AnyCommand
+from workbench.protocol.commands import Ack, AnyCommand, Stop
 from workbench.protocol.events import Envelope
 from workbench.protocol.queries import AnyPage, AnyQuery
 from workbench.protocol.state import SessionState
@@ -182,3 +182,17 @@ class OpeningClient:
     async def close(self) -> None:
         """Lets go of what waits."""
         self.failed(NotOpenedError("error_during_execution", "the workbench was closed"))
+
+
+async def let_go(client: Client, user: str) -> list[str]:
+    """Ends the session's work so that it can be taken up again, and closes CLIENT; what failed. Bounded in time.
+
+    Whatever fails, the session ends with this process, and its journal is whole.
+    """
+    problems = []
+    for ending in (lambda: client.send(Stop(id="stop", reason="signal", by=user)), client.close):
+        try:
+            await asyncio.wait_for(ending(), 0.1 if isinstance(client, OpeningClient) else 2.0)
+        except Exception as error:
+            problems.append(repr(error))
+    return problems

@@ -121,7 +121,7 @@ class Surroundings:
         """Where the session stopped at the system boundary: the way on, with its key."""
         if self.app.state.end == _BOUNDARY:
             key = self.app.keymap.label("fork_before") or "/fork"
-            words = "the session ended: its agent called another one, which nobody may here"
+            words = "it ended at the system boundary"
             self.app.main.recall(
                 [Part("● ", "$warning"), Part(f"{words}   ", "$muted"), Part(key, "$agent bold", "fork_before"),
                  Part(" forks it from before that", "$foreground", "fork_before")]

@@ -10,7 +10,7 @@ from workbench.tui.opening import NotOpenedError
 from workbench.tui.safe import content
 
 if TYPE_CHECKING:
-    from workbench.tui.screens.main import MainScreen
+    from workbench.tui.app import WorkbenchApp
 
 _HEADS = {
     "error_authentication": "No key yet",
@@ -46,8 +46,9 @@ class FirstRun(VerticalScroll):
         super().__init__(Static(words(error)), id="first-run")
 
     @classmethod
-    async def stand_in(cls, main: "MainScreen", error: NotOpenedError) -> None:
-        """Puts ERROR's words in the place of MAIN's talk."""
+    async def stand_in(cls, app: "WorkbenchApp", error: NotOpenedError) -> None:
+        """Puts ERROR's words in the place of the talk; APP is a monitor from now on."""
+        main, app.facts = app.main, app.facts._replace(monitor=True)
         for old in main.query(cls):
             await old.remove()
         if main.talk is not None:

@@ -171,7 +171,7 @@ def recalled(last: SessionRow, now: float) -> list[Part]:
 def _note(one: SessionRow, elsewhere: bool) -> str:
     cost = "$?" if one.cost_usd is None else f"${one.cost_usd:.2f}"
     where = f"  {shortened(home(one.workspace), 28)}" if elsewhere else ""
-    end = "" if one.subtype in (None, "success") else f"  {one.subtype.replace('_', ' ')}"
+    end = "" if one.subtype in (None, "success") else f"  {one.subtype.removeprefix('error_').replace('_', ' ')}"
     return f"{one.id:<10} {one.turns:>3} turns {cost:>7}{end}  {one.agent} · {short_model(one.model)}{where}"
 
 

@@ -46,7 +46,7 @@ def header(state: SessionState, facts: Facts, width: int) -> tuple[list[Part], l
     branch = Part(f"  {facts.branch}", "$muted") if facts.branch else Part("")
     context, cost = Part(_context(state, facts.window), _fullness(state, facts.window)), Part(money(state), "", "cost")
     who = Part(f"  ● {facts.user}", "$muted") if facts.user else Part("")
-    beside = Part(f"  ◉ {facts.others + 1} sessions here", "$warning", "sessions") if facts.others else Part("")
+    beside = Part(f"  ◉ {facts.others + 1} here", "$warning", "sessions") if facts.others else Part("")
     left, right = [agent, model, mode], [branch, context, cost, beside, who, Part(" ")]
     for part in (who, branch, mode, context, beside, model):
         if _width(left) + _width(right) + 14 <= width:
