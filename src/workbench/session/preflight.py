@@ -8,6 +8,7 @@ import msgspec
 from workbench.permissions.types import Runs
 from workbench.permissions.world import RealWorld
 from workbench.protocol.task import Task
+from workbench.sandbox import layers
 from workbench.session.end import MODEL_ERRORS, StartError
 from workbench.session.gate import Gate
 from workbench.session.plan import Options, Plan, plan
@@ -75,14 +76,17 @@ def _budget(made: Plan) -> Finding:
 
 
 def _sandbox(made: Plan) -> Finding:
-    if made.task.sandbox == "off":
-        return Finding(name="sandbox", ok=True, detail="off, as asked")
-    return Finding(
-        name="sandbox",
-        ok=None,
-        detail="no confinement yet: a command that no rule allows is denied",
-        fix="allow the commands that the task needs",
-    )
+    settings = made.settings.sandbox
+    if "off" in (made.task.sandbox, settings.mode):
+        return Finding(name="sandbox", ok=True, detail="off, as asked: a command that no rule allows is denied")
+    layer = layers.choose(settings.mode)
+    if layer is None:
+        words = "nothing confines commands here: one that no rule allows is denied"
+        return Finding(name="sandbox", ok=None, detail=words, fix="`mlwb doctor` says what is missing")
+    allows = layer.auto_allow if settings.auto_allow is None else settings.auto_allow
+    rest = "runs confined" if allows else "is denied (setting sandbox.autoAllow)"
+    detail = f"{layer.name}, network {settings.network}: a command that only lacks a rule {rest}"
+    return Finding(name="sandbox", ok=True, detail=detail)
 
 
 def _gpus() -> Finding:

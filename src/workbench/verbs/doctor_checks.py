@@ -29,7 +29,7 @@ Check = Callable[[], Iterator[Finding]]
 
 def all_checks() -> tuple[Check, ...]:
     """The checks, in the order in which they are told."""
-    return (key, git, ripgrep, gpus, settings, agents, state, terminal, clipboard)
+    return (key, git, ripgrep, gpus, sandbox, settings, agents, state, terminal, clipboard)
 
 
 def key() -> Iterator[Finding]:
@@ -93,6 +93,21 @@ def gpus() -> Iterator[Finding]:
         yield Finding(name="nvml", ok=None, detail=sample.problem or "no NVIDIA driver")
 
 
+def sandbox() -> Iterator[Finding]:
+    """What of the operating system can confine commands here, each layer tried by running something in it."""
+    from workbench.sandbox import layers
+
+    found = layers.probe()
+    holds = any(layer.ok for layer in found)
+    for layer in found:
+        alone = " (what only lacks a rule still asks under it)" if layer.ok and not layer.auto_allow else ""
+        ok = True if layer.ok else None
+        yield Finding(name=layer.name, ok=ok, detail=layer.detail + alone, fix="" if layer.ok else layer.fix)
+    if not holds:
+        words = "nothing confines commands here: each one that no rule allows asks, or is denied where nobody is there"
+        yield Finding(name="sandbox", ok=False, detail=words, fix="mend one of the layers above")
+
+
 def settings() -> Iterator[Finding]:
     """The settings that hold here, and what of them is ignored."""
     from workbench.settings import trust
@@ -130,7 +145,9 @@ def state() -> Iterator[Finding]:
     there = next(parent for parent in (folder, *folder.parents) if parent.exists())
     if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
         fix = "make it writable, or set XDG_STATE_HOME to a folder that is"
-        yield Finding(name="state", ok=False, detail=f"nothing can be written in {there}: no session can be kept", fix=fix)
+        yield Finding(
+            name="state", ok=False, detail=f"nothing can be written in {there}: no session can be kept", fix=fix
+        )
         return
     sessions = _folders(places.sessions())
     snapshots = sum(map(usage, sessions))
