@@ -7,6 +7,7 @@ from workbench.protocol.blocks import Todo
 from workbench.protocol.events import Envelope, Notice, ShellFinished, ShellStarted
 from workbench.protocol.fold import apply
 from workbench.protocol.state import Item, SessionState
+from workbench.tui.panes import runs
 from workbench.tui.panes.runs import KEPT, RunsPane
 from workbench.tui.panes.todo import TodoPane
 
@@ -55,7 +56,7 @@ def test_no_run_teaches():
     async def test(pilot):
         pane.show_session(SessionState(), ())
         await pilot.pause()
-        assert rows(pane) == [RunsPane.empty]
+        assert " ".join(rows(pane)) == runs.TEACHES
 
     on_screen(pane, test)
 
@@ -149,7 +150,7 @@ def test_the_ended_are_bounded_and_another_session_begins_anew():
         assert pane.virtual_size.height <= KEPT + 1
         pane.show_session(SessionState(session="other"), ())
         await pilot.pause()
-        assert rows(pane) == [RunsPane.empty]
+        assert " ".join(rows(pane)) == runs.TEACHES
 
     on_screen(pane, test)
 
@@ -188,13 +189,13 @@ def test_the_list_the_files_in_hand_and_the_changed_ones():
         pane.show_session(state, ())
         await pilot.pause()
         assert lines(pane)[:9] == [
-            "● read the loader",
-            "◐ adding warm-up to the schedule of",
+            "✓ read the loader",
+            "▸ adding warm-up to the schedule of",
             "  the optimizer",
             "○ run three seeds",
             "",
-            "◐ model.py  editing",
-            "◐ /else/where.py  writing",
+            "▸ model.py  editing",
+            "▸ /else/where.py  writing",
             "✎ train.py",
             "✎ config/small.yaml",
         ]

@@ -44,7 +44,7 @@ class GpuPane(Pane, Rows):
 
     pane_id: ClassVar[str] = "gpu"
     title: ClassVar[str] = "gpu"
-    empty: ClassVar[str] = "cards and the machine's load show here"
+    empty: ClassVar[str] = "cards and load"
 
     class Sampled(Message):
         """A sample came from the sampler's thread."""

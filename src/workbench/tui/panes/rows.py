@@ -1,6 +1,6 @@
 """Rows of styled text that are drawn anew only where they changed: what the small panes stand on."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import zip_longest
 from typing import ClassVar
 
@@ -14,7 +14,7 @@ from textual.selection import Selection
 from textual.strip import Strip
 from textual.visual import RenderOptions, Visual
 
-from workbench.tui.safe import safe
+from workbench.tui.safe import content, safe
 
 Part = str | tuple[str, str]  # text, or text and style
 
@@ -22,6 +22,12 @@ Part = str | tuple[str, str]  # text, or text and style
 def row(*parts: Part) -> Content:
     """One row of PARTS; nothing in their text can move the terminal or is taken for markup."""
     return Content.assemble(*(safe(part) if isinstance(part, str) else (safe(part[0]), part[1]) for part in parts))
+
+
+def wrapped(text: str, width: int, style: str = "$muted") -> Iterator[Content]:
+    """TEXT in as many rows as it takes."""
+    for line in content(text).wrap(max(1, width)):
+        yield row((line.plain.rstrip(), style))
 
 
 def cut(text: str, width: int, left: bool = False) -> str:

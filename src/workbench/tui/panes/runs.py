@@ -12,10 +12,11 @@ from textual.timer import Timer
 from workbench.host.telemetry import words
 from workbench.protocol.events import Envelope, ShellFinished, ShellStarted
 from workbench.protocol.state import SessionState
-from workbench.tui.panes.rows import Rows, cut, row
+from workbench.tui.panes.rows import Rows, cut, row, wrapped
 from workbench.tui.view import Pane
 
 KEPT = 50  # commands that have ended
+TEACHES = "none yet: the agent starts what runs long beside the talk, a training or a server"
 
 
 class _Shell:
@@ -33,7 +34,7 @@ class RunsPane(Pane, Rows):
 
     pane_id: ClassVar[str] = "runs"
     title: ClassVar[str] = "runs"
-    empty: ClassVar[str] = "training runs and background commands show here"
+    empty: ClassVar[str] = "background commands"
 
     def __init__(self, clock: Callable[[], float] = time.time) -> None:
         super().__init__()
@@ -99,7 +100,7 @@ class RunsPane(Pane, Rows):
     def build(self, width: int) -> Iterator[Content]:
         """A row a command."""
         if not self._shells:
-            yield row((self.empty, "$muted"))
+            yield from wrapped(TEACHES, width)
             return
         shells = list(reversed(self._shells.values()))
         for shell in sorted(shells, key=lambda shell: shell.ended is not None):

@@ -8,11 +8,12 @@ from textual.content import Content
 from workbench.protocol.blocks import Todo
 from workbench.protocol.events import Envelope
 from workbench.protocol.state import Item, SessionState
-from workbench.tui.panes.rows import Rows, cut, row
+from workbench.tui.panes.rows import Rows, cut, row, wrapped
 from workbench.tui.safe import content
 from workbench.tui.view import Pane
 
-SIGNS = {"pending": ("○", "$muted-2"), "in_progress": ("◐", "$agent"), "completed": ("●", "$muted")}
+SIGNS = {"pending": ("○", "$muted-2"), "in_progress": ("▸", "$agent"), "completed": ("✓", "$muted")}
+TEACHES = "no list yet: the agent makes one for work of several steps; its files show here too"
 TEXTS = {"pending": "$muted", "in_progress": "$foreground bold", "completed": "$muted-2"}
 FILE_TOOLS = {
     "Read": "reading",
@@ -29,7 +30,7 @@ class TodoPane(Pane, Rows):
 
     pane_id: ClassVar[str] = "todo"
     title: ClassVar[str] = "to-do"
-    empty: ClassVar[str] = "the agent's list and its files show here"
+    empty: ClassVar[str] = "the agent's list"
 
     def __init__(self) -> None:
         super().__init__()
@@ -65,14 +66,14 @@ class TodoPane(Pane, Rows):
     def build(self, width: int) -> Iterator[Content]:
         """The list, then the files."""
         if not (self._todos or self._in_hand or self._changed):
-            yield row((self.empty, "$muted"))
+            yield from wrapped(TEACHES, width)
             return
         for todo in self._todos:
             yield from _todo(todo, width)
         if self._todos and (self._in_hand or self._changed):
             yield row("")
         for path, doing in self._in_hand:
-            yield row(("◐ ", "$agent"), (cut(path, width - 2 - len(doing) - 2, left=True), "$foreground"),
+            yield row(("▸ ", "$agent"), (cut(path, width - 2 - len(doing) - 2, left=True), "$foreground"),
                       (f"  {doing}", "$muted"))  # fmt: skip
         for path in self._changed:
             yield row(("✎ ", "$muted-2"), (cut(path, width - 2, left=True), "$muted"))
