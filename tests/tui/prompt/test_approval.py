@@ -54,7 +54,16 @@ def test_no_part_of_a_long_command_is_silently_missing():
 
 def test_a_diff_keeps_its_signs_and_shows_blanks_at_line_ends():
     block = blocks.Diff(path="a\nb.py", text="@@ -1 +1 @@\n-    x\n+    y  ", added=1, removed=1)
-    assert [line.plain for line in display_lines([block])] == ["a␊b.py  +1 −1", "@@ -1 +1 @@", "-    x", "+    y··"]
+    assert [line.plain for line in display_lines([block])] == ["a␊b.py  +1 −1", "-     x", "+     y··"]
+
+
+def test_a_diffs_head_is_left_out_and_later_places_are_told_by_their_lines():
+    text = "--- /dev/null\n+++ b/a.py\n@@ -1,2 +1,2 @@\n-- x\n+++ y\n z\r\n@@ -40 +41,2 @@ def f():\n+w\n"
+    block = blocks.Diff(path="a.py", text=text, added=2, removed=1, created=True, blob="0" * 64)
+    assert [line.plain for line in display_lines([block])] == [
+        "a.py  new file  +2 −1", "- - x", "+ ++ y", "  z␍", "line 41", "+ w",
+        "… the rest of this change is too long to be shown here",
+    ]  # fmt: skip
 
 
 def test_it_says_what_where_and_why():

@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any, ClassVar
 
 from rich.cells import split_graphemes
@@ -21,6 +21,7 @@ MOST_CHARACTERS = 200_000  # shown of one call; the rest is said to be missing
 DOT, ARROW, RETURN = "·", "→", "↵"
 _PADDING = re.compile(r"^ +| {2,}| +$|\t")
 _IN_FILES = re.compile(r" +$| {20,}|\t")  # indentation is what it is
+_HUNK = re.compile(r"@@ -\d+(?:,\d+)? \+(\d+)")
 _BLANKS = re.compile("[\u00a0\u1680\u2000-\u200a\u202f\u205f\u3000]")  # look like a space, are none to a shell
 
 
@@ -65,8 +66,11 @@ def display_lines(display: Iterable[blocks.DisplayBlock]) -> list[Content]:
     lines: list[Content] = []
     for block in display:
         if isinstance(block, blocks.Diff):
-            lines.append(Content.assemble(safe(block.path), (f"  +{block.added} −{block.removed}", "$muted")))
-            lines += map(_diff_line, block.text.splitlines())
+            new = "  new file" if block.created else ""
+            lines.append(Content.assemble(safe(block.path), (f"{new}  +{block.added} −{block.removed}", "$muted")))
+            lines += _diff_lines(block.text)
+            if block.blob:
+                lines.append(Content.styled("… the rest of this change is too long to be shown here", "$warning"))
         elif isinstance(block, blocks.Text | blocks.Code | blocks.Output):
             lines += [spelled(line, _IN_FILES) for line in block.text.split("\n")]
         elif isinstance(block, blocks.Listing):
@@ -76,10 +80,24 @@ def display_lines(display: Iterable[blocks.DisplayBlock]) -> list[Content]:
     return lines
 
 
+def _diff_lines(text: str) -> Iterator[Content]:
+    """The lines of a unified diff on their grounds, without the head, which was told; hunks by their line numbers."""
+    within = 0  # hunks so far: what stands before the first is the head
+    for line in text.removesuffix("\n").split("\n"):
+        if found := _HUNK.match(line):
+            within += 1
+            if within > 1 or found[1] not in ("0", "1"):
+                yield Content.styled(f"line {found[1]}", "$muted")
+        elif within:
+            yield _diff_line(line)
+
+
 def _diff_line(line: str) -> Content:
-    style = {"+": "$added", "-": "$removed", "@": "$muted"}.get(line[:1], "")
-    shown = Content(safe(line[:1])) + spelled(line[1:], _IN_FILES)
-    return shown if line.startswith(("+++", "---")) or not style else shown.stylize_before(style)
+    role = {"+": "added", "-": "removed"}.get(line[:1])
+    if role is None:
+        return Content(f"{safe(line[:1])} ") + spelled(line[1:], _IN_FILES)
+    sign = Content.styled(f"{line[:1]} ", f"${role}")
+    return (sign + spelled(line[1:], _IN_FILES)).stylize_before(f"on ${role}-ground")
 
 
 class Spelled(ScrollView, can_focus=False):
@@ -142,8 +160,9 @@ class Spelled(ScrollView, can_focus=False):
             line, begin, end = self._rows[at]
             style = self.visual_style
             parts = self._lines[line][begin:end].render(style, "", self._get_style)
-            strip = Strip([Segment(text, (style + own).rich_style) for text, own in parts])
-            strip = self._strips[at] = strip.adjust_cell_length(self.size.width, self.rich_style)
+            segments = [Segment(text, (style + own).rich_style) for text, own in parts]
+            rest = segments[-1].style if segments else self.rich_style  # a ground goes on to the edge
+            strip = self._strips[at] = Strip(segments).adjust_cell_length(self.size.width, rest)
         return strip
 
 

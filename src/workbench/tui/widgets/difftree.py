@@ -66,7 +66,8 @@ class DiffTree(ScrollView, can_focus=False):
     """Rows of files. It takes the focus only when asked for, so that the lines are what a key reaches first."""
 
     DEFAULT_CSS = """
-    DiffTree { dock: top; height: 3; overflow-x: hidden; overflow-y: auto; scrollbar-size-vertical: 1; }
+    DiffTree { dock: top; height: 3; overflow-x: hidden; overflow-y: auto; scrollbar-size-vertical: 1;
+        scrollbar-gutter: stable; }
     """
 
     class Chosen(Message):
@@ -154,7 +155,7 @@ class DiffTree(ScrollView, can_focus=False):
         if at >= len(self.nodes):
             return Strip.blank(width, self._palette.style())
         node, style = self.nodes[at], self._palette.style
-        ground = "selected" if at == self.cursor else ""
+        ground = "" if at != self.cursor else "selected" if self.has_focus else "panel"
         done, of = self._review.counts(node.files)
         right = self._right(node, ground)
         if done:
