@@ -18,6 +18,9 @@ _NETWORK_DEVICES = ("infiniband",)
 # What programs read below /run, which holds everybody's sockets otherwise.
 _OF_RUN = ("/run/opengl-driver", "/run/current-system", "/run/booted-system", "/run/udev/data", "/run/shm")
 _RESOLVERS = ("/run/systemd/resolve/stub-resolv.conf", "/run/systemd/resolve/resolv.conf", "/run/resolvconf")
+_OF_ROOT = tuple(
+    f"/proc/{name}" for name in "sys sysrq-trigger irq bus fs acpi scsi driver mtrr asound pressure tty".split()
+)
 _FILE_CAPABILITIES = ("CAP_DAC_OVERRIDE", "CAP_CHOWN", "CAP_FOWNER", "CAP_FSETID")
 # What programs have hard-coded: they find the session's own folder there.
 _TEMPORARY = ("/tmp", "/var/tmp")  # noqa: S108
@@ -103,6 +106,8 @@ def _is_ours(path: Path) -> bool:
 
 def _system(profile: Profile) -> list[str]:
     words = ["--dev", "/dev", "--proc", "/proc"]
+    if os.geteuid() == 0:  # what of /proc obeys the user root, whatever its capabilities
+        words += [word for path in _OF_ROOT for word in ("--ro-bind-try", path, path)]
     for device in devices(profile):
         words += ["--dev-bind-try", device, device]
     words += ["--tmpfs", "/run"]

@@ -69,15 +69,15 @@ class Call(msgspec.Struct, frozen=True):
 
     def leader(self) -> int:
         """The process that the thread belongs to. Raises OSError."""
-        return int(self._status("Tgid"))
+        return int(self._status(b"Tgid"))
 
     def umask(self) -> int:
         """The caller's own. Raises OSError."""
-        return int(self._status("Umask"), 8)
+        return int(self._status(b"Umask"), 8)
 
-    def _status(self, field: str) -> str:
-        text = Path(f"/proc/{self.pid}/status").read_text(encoding="ascii", errors="replace")
-        return text.partition(f"\n{field}:")[2].partition("\n")[0].strip()
+    def _status(self, field: bytes) -> bytes:
+        text = Path(f"/proc/{self.pid}/status").read_bytes()
+        return text.partition(b"\n%s:" % field)[2].partition(b"\n")[0].strip()
 
     def descriptor(self, at: int) -> int:
         """A descriptor of ours of what the caller's argument AT stands for: the same open file. Raises OSError, Gone."""
