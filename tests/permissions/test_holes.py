@@ -203,6 +203,31 @@ git submodule update
 git fetch
 """.strip()
 
+# What the grammar reads otherwise than bash: finds of `make fuzz`.
+GRAMMAR = r"""
+cd src; cd .. && ls | cat; cat ../a.txt
+cd src && cd .. && true | true; cat ../a.txt
+! cd src && ls > ../x
+! ! touch ../x
+time ! touch ../x
+{ls; }
+!ls
+!"" ls
+ls |@x=1 touch ../x
+@x=1 ls
+time -p -touch a.txt
+command $x a.txt
+nice "$x" a.txt
+ls >& "a\\"b"
+""".strip().splitlines()
+GRAMMAR += [
+    "evil' '`evil`' x'",
+    "ls' '`evil`' x'",
+    "cat <<E\nx\nE; $(touch ../x)",
+    "cat <<'E'\nx\nE ; ls\nE",
+    "ls 'a'\"b\"$(touch ../x)'c'",
+]
+
 # What is copied, moved or removed with all that is in it.
 TREES = r"""
 cp -r src vendor
@@ -226,7 +251,7 @@ def blocks(text: str) -> list[str]:
     return found
 
 
-ALL = [*FOLDERS, *NAMES, *BRACES, *TESTS, *SECRETS, *blocks(PROGRAMS), *TREES]
+ALL = [*FOLDERS, *NAMES, *BRACES, *TESTS, *SECRETS, *blocks(PROGRAMS), *GRAMMAR, *TREES]
 
 
 @pytest.fixture(scope="module")
@@ -257,6 +282,11 @@ def test_a_rule_for_cd_does_not_hide_where_it_leads(here: Gate, command: str) ->
 
 
 PASSING = r"""
+cd src && ls | head -3 && ls ..
+cd src && cat train.py | grep -c x > ../count.txt
+ls | wc -l && ! grep -q x a.txt | cat || echo none
+(ls) && { ls; } || !  ls
+ls>/dev/null;ls 2>/dev/null|cat
 cd src && cat ../a.txt
 cd src; cat train.py
 command cd src && ls ..

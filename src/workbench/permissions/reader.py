@@ -26,6 +26,7 @@ _KEYWORDS = (
     *("!", "{", "}", "[[", "]]", "if", "then", "elif", "else", "fi", "for", "in", "do", "done", "while", "until"),
     *("case", "esac", "select", "function", "coproc"),
 )
+_BEFORE = ("", *" \t\n;|&()")
 _INPUTS = {"<"}
 _OUTPUTS = {">", ">>", ">|", "&>", "&>>", "<>"}
 _TEST_LEAVES = {"word", "number", "string", "raw_string", "concatenation", "simple_expansion", "expansion"}
@@ -38,7 +39,8 @@ class Reader(WordReader):
 
     def program(self, root: Any) -> Block:
         """The whole source, with nothing before, between or after that is not blank."""
-        before, after = self.source[: root.start_byte], self.source[root.end_byte :]
+        first, last = (root.children[0], root.children[-1]) if root.children else (root, root)
+        before, after = self.source[: first.start_byte], self.source[last.end_byte :]
         if not BLANKS.match(before.decode()) or not BLANKS.match(after.decode()):
             raise UnreadableError("text outside its commands")
         return self.block(root.children)
@@ -61,6 +63,9 @@ class Reader(WordReader):
         method = _STATEMENTS.get(node.type)
         if method is None or node.is_missing:
             raise UnreadableError(f"it uses {named(node.type)}")
+        edges = [node.children[0].start_byte, node.children[-1].end_byte] if node.children else []
+        if edges and edges != [node.start_byte, node.end_byte]:
+            raise UnreadableError("a character that the grammar passes over")
         self.deeper()
         try:
             statement: Node = method(self, node)
@@ -94,6 +99,8 @@ class Reader(WordReader):
         return Simple((), tuple(self.assign(part) for part in parts), (), self.text(node))
 
     def assign(self, node: Any) -> tuple[str, Word]:
+        if not re.fullmatch(r"[A-Za-z_]\w*=[\s\S]*", self.text(node), re.ASCII):
+            raise UnreadableError("an odd assignment")
         if node.children[0].type != "variable_name" or node.children[1].type != "=" or len(node.children) > 3:
             raise UnreadableError("an assignment to an array or with +=")
         if any(one.end_byte != two.start_byte for one, two in pairwise(node.children)):
@@ -140,6 +147,8 @@ class Reader(WordReader):
             return self.heredoc(node, into)
         self.gaps(node.children)
         children = [child for child in node.children if child.type != "file_descriptor"]
+        if len(children) < len(node.children) and self.source[: node.start_byte][-1:].decode("latin-1") not in _BEFORE:
+            raise UnreadableError("a number before a redirect that may end a word")
         operator, targets = children[0].type, children[1:]
         if not targets:
             if operator in (">&-", "<&-"):
@@ -149,6 +158,8 @@ class Reader(WordReader):
             into.append(Redirect("<<<", self.word(targets[0])))
         elif operator in (">&", "<&") and re.fullmatch(r"\d+|-", self.text(targets[0])):
             pass  # a descriptor is copied or closed
+        elif operator == ">&" and not re.fullmatch(r"[\w./-]+", self.text(targets[0])):
+            raise UnreadableError("a target of >& that bash reads twice")
         elif operator in _INPUTS | _OUTPUTS | {">&"}:
             into.append(Redirect(">" if operator == ">&" else operator, self.word(targets[0])))
         else:
@@ -173,30 +184,33 @@ class Reader(WordReader):
         lines = self.source[[opener, *redirects][-1].end_byte : node.end_byte].decode().split("\n")
         # bash ends it at the first such line: the grammar must have ended it there too.
         end = delimiter[1:-1] if quoted else delimiter
-        if lines[0].strip(" \t") or lines[-1] != end or end in lines[1:-1]:
+        cut = self.source[node.end_byte : node.end_byte + 1] not in (b"", b"\n")
+        if cut or lines[0].strip(" \t") or lines[-1] != end or end in lines[1:-1]:
             raise UnreadableError("a here-doc that does not end where it should")
         if not quoted and any(sign in line for line in lines[1:-1] for sign in "$`\\"):
             raise UnreadableError("a here-doc whose delimiter is not quoted, with something in it that expands")
         into.append(Redirect("<<"))
         return [word for child in redirects for word in self.redirect(child, into)]
 
-    def pipeline(self, node: Any) -> Pipe:
+    def pipeline(self, node: Any) -> Node:
         self.gaps(node.children, BLANKS)
         kinds = [child.type for child in node.children]
         if any(kind not in ("|", "|&") for kind in kinds[1::2]):
             raise UnreadableError("an odd pipeline")
-        return Pipe(tuple(self.statement(child) for child in node.children[::2]))
+        parts = [_chain(self.statement(child)) for child in node.children[::2]]
+        return _grouped([part for more in parts for part in ("|", *more)][1:])
 
-    def and_or(self, node: Any) -> AndOr:
+    def and_or(self, node: Any) -> Node:
         self.gaps(node.children, BLANKS)
         if len(node.children) != 3 or node.children[1].type not in ("&&", "||"):
             raise UnreadableError("an odd list")
         left, operator, right = node.children
-        return AndOr(self.statement(left), operator.type, self.statement(right))
+        return _grouped([*_chain(self.statement(left)), operator.type, *_chain(self.statement(right))])
 
-    def negated(self, node: Any) -> Not:
+    def negated(self, node: Any) -> Node:
         self.gaps(node.children)
-        return Not(self.statement(node.children[1]))
+        first, *rest = _chain(self.statement(node.children[1]))
+        return _grouped([Not(first), *rest])  # type: ignore[arg-type]
 
     def group(self, node: Any) -> Block:
         inner = node.children[1:-1]
@@ -280,12 +294,39 @@ class Reader(WordReader):
                 raise UnreadableError(f"{named(child.type)} in a test")
 
 
+def _chain(node: Node) -> list[Node | str]:
+    """The commands of NODE with the operators between them: the grammar does not always bind `|` closer than `&&`."""
+    if isinstance(node, AndOr):
+        return [*_chain(node.left), node.op, *_chain(node.right)]
+    if isinstance(node, Pipe):
+        return [part for more in map(_chain, node.parts) for part in ("|", *more)][1:]
+    return [node]
+
+
+def _grouped(chain: list[Node | str]) -> Node:
+    """A chain of commands as bash groups it: pipelines first, then `&&` and `||` from left to right."""
+    pipes: list[list[Node]] = [[]]
+    operators: list[str] = []
+    for part in chain:
+        if not isinstance(part, str):
+            pipes[-1].append(part)
+        elif part != "|":
+            operators.append(part)
+            pipes.append([])
+    nodes = [Pipe(tuple(parts)) if len(parts) > 1 else parts[0] for parts in pipes]
+    for operator, right in zip(operators, nodes[1:], strict=True):
+        nodes[0] = AndOr(nodes[0], operator, right)
+    return nodes[0]
+
+
 def _last(body: Node, redirects: tuple[Redirect, ...]) -> Node:
     """BODY with REDIRECTS where bash has them: the grammar hangs those of the last command on the whole list."""
     if isinstance(body, AndOr):
         return AndOr(body.left, body.op, _last(body.right, redirects))
     if isinstance(body, Pipe):
         return Pipe((*body.parts[:-1], _last(body.parts[-1], redirects)))
+    if isinstance(body, Not):
+        return Not(_last(body.body, redirects))
     if isinstance(body, Simple):
         return Simple(body.words, body.assigns, (*body.redirects, *redirects), body.text)
     return Redirected(body, redirects)

@@ -29,8 +29,11 @@ class WordReader:
         return self.source[node.start_byte : node.end_byte].decode()
 
     def gaps(self, children: list[Any], allowed: re.Pattern[str] = BLANK) -> None:
-        """Between CHILDREN stands nothing but what ALLOWED says."""
+        """Between CHILDREN stands nothing but what ALLOWED says, and something between two words."""
         for one, two in pairwise(children):
+            joined = one.end_byte == two.start_byte
+            if joined and ((one.type in _WORDLIKE and two.type in _WORDLIKE) or one.type in _KEYWORDS):
+                raise UnreadableError("what may be one word or two")
             if not allowed.match(self.source[one.end_byte : two.start_byte].decode()):
                 raise UnreadableError("a line break or a character inside a command that bash may read differently")
 
@@ -178,3 +181,5 @@ _PIECES: dict[str, Any] = {
     "brace_expression": WordReader.braces,
     "test_operator": WordReader.plain,
 }
+_KEYWORDS = frozenset(("!", "{", "if", "then", "elif", "else", "for", "in", "do", "while", "until", "[", "[["))
+_WORDLIKE = frozenset((*_PIECES, "command_name", "variable_assignment"))

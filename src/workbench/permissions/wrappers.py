@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator
 
+from workbench.permissions.syntax import UnreadableError
 from workbench.permissions.words import Field, names
 
 _NO_OPTION = re.compile(r"(?!)")
@@ -69,12 +70,16 @@ def unwrap(argv: list[Field]) -> tuple[list[Field], bool] | None:
             at += 1
         elif texts[at] in valued and at + 1 < len(argv) and re.fullmatch(r"-?\w+", texts[at + 1]):
             at += 2
+        elif name == "time":
+            raise UnreadableError("an option of time that may be a command")
         else:
             return None
     if own and not (at < len(argv) and own.fullmatch(texts[at])):
         return None
     inner = argv[at + (own is not None) :]
-    return (inner, name == "xargs") if inner and inner[0].known and not inner[0].text.startswith("-") else None
+    if inner and not inner[0].known:
+        raise UnreadableError("the name of a command is not written out")
+    return (inner, name == "xargs") if inner and not inner[0].text.startswith("-") else None
 
 
 def inner_names(argv: list[str]) -> Iterator[list[str]]:
