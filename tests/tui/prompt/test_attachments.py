@@ -72,6 +72,19 @@ def test_ten_megabytes_stall_nothing():
     asyncio.run(body())
 
 
+@pytest.mark.parametrize("shift", [0, 1, 2])
+def test_line_ends_are_made_one_wherever_a_long_paste_is_parted(shift: int):
+    text = "x" * shift + "abc\r\nd\re\n" * 120_000
+
+    async def body():
+        async with bench(NotingClient()) as (app, pilot):
+            await say(pilot, text)
+            await until(pilot, lambda: app.prompt.text)
+            assert app.prompt.editor.sendable() == "x" * shift + "abc\nd\ne\n" * 120_000
+
+    asyncio.run(body())
+
+
 def test_a_text_that_comes_back_from_a_rewind_is_a_chip_when_it_is_huge():
     async def body():
         async with bench(NotingClient()) as (app, pilot):

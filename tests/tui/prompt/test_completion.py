@@ -6,7 +6,7 @@ import pytest
 
 from support.prompt_bench import NotingClient, bench, press, say, until
 from support.screens import text_of
-from workbench.tui.widgets.completion import file_row, mention, narrowed
+from workbench.tui.widgets.completion import file_row, folder_rows, mention, narrowed
 
 FILES = ("train.py", "src/model/attention.py", "src/model/layers.py", "data/a b.txt", "README.md")
 
@@ -63,6 +63,33 @@ def test_a_file_is_found_chosen_and_put_in():
             assert client.sent[0].text == "look at @src/model/layers.py"
 
     asyncio.run(body())
+
+
+def test_a_folder_is_taken_and_gone_on_from():
+    files = ["src/workbench/tui/app.py", *(f"src/workbench/{at}.py" for at in range(9)), "my data/a b.csv", "work.md"]
+
+    async def body():
+        async with bench(NotingClient(files)) as (app, pilot):
+            await press(pilot, *"@wor")
+            await until(pilot, lambda: len(app.prompt.completing.popup.rows) == 12)
+            assert [row.shown for row in app.prompt.completing.popup.rows][:2] == [files[0], "src/workbench/"]
+            await press(pilot, "down", "tab")
+            assert app.prompt.text == "@src/workbench/"
+            await until(pilot, lambda: [row.shown for row in app.prompt.completing.popup.rows] == files[:10])
+            await press(pilot, "down", "tab")
+            assert app.prompt.text == "@src/workbench/0.py "
+
+    asyncio.run(body())
+
+
+@pytest.mark.parametrize(
+    ("pattern", "wanted"),
+    [("my", ['@"my data/']), ("my data/", []), ("src/t", ["@src/tests/", "@src/talk/"]), ("lk", []), ("", [])],
+)
+def test_folders_that_a_pattern_may_mean(pattern, wanted):
+    paths = ["my data/a.csv", "src/talk/x/b.py", "src/tests/c.py", *(f"t/src{at}.py" for at in range(9))]
+    assert folder_rows(paths[:8], pattern) == []
+    assert sorted(row.value for row in folder_rows(paths, pattern)) == sorted(wanted)
 
 
 def test_enter_takes_and_escape_closes_only_the_list():

@@ -15,6 +15,7 @@ from workbench.tui.safe import safe
 from workbench.tui.widgets.blocks import fit
 
 ROWS = 8
+FOLDERS = 2  # rows of folders
 _MENTION = re.compile(r'(?:^|(?<=[\s(\[{,;:=]))@("(?:[^"\\]|\\.)*|[^\s"]*)$')
 _PLAIN = re.compile(r"[^\s\"'\\()\[\]{},;]+")
 
@@ -39,6 +40,24 @@ def file_row(path: str) -> Row:
     """The row of a file; a name that no plain word can hold is quoted as JSON quotes it."""
     plain = _PLAIN.fullmatch(path) and path.isprintable()
     return Row(f"@{path} " if plain else f"@{json.dumps(path, ensure_ascii=not path.isprintable())} ", path)
+
+
+def folder_rows(paths: Sequence[str], pattern: str) -> list[Row]:
+    """Rows of the folders of PATHS whose name begins as the last part of PATTERN: taken, they are gone on from.
+
+    None where the files themselves are few.
+    """
+    above, _, last = pattern.casefold().rpartition("/")
+    if not last or len(paths) <= ROWS:
+        return []
+    folders = {path[:at] for path in paths for at, letter in enumerate(path) if letter == "/"}
+    found = [one for one in folders if _is_meant(*one.casefold().rpartition("/")[::2], above, last)]
+    nearest = sorted(found, key=lambda one: (one.count("/"), len(one), one))[:FOLDERS]
+    return [Row(file_row(f"{one}/").value.rstrip(" ").removesuffix('"'), f"{one}/") for one in nearest]
+
+
+def _is_meant(parent: str, name: str, above: str, last: str) -> bool:
+    return name.startswith(last) and parent.endswith(above)
 
 
 def narrowed(rows: Sequence[Row], pattern: str) -> list[Row]:

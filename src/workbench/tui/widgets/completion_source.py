@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from workbench.protocol.queries import FindFiles, Paths
 from workbench.tui.widgets import slash
-from workbench.tui.widgets.completion import Completion, Row, file_row, mention, narrowed
+from workbench.tui.widgets.completion import Completion, Row, file_row, folder_rows, mention, narrowed
 from workbench.tui.widgets.prompt_editor import Editor
 
 if TYPE_CHECKING:
@@ -78,7 +78,8 @@ class Completing:
         if isinstance(page, Paths):
             note = f"{page.total - len(page.paths):,} more" if page.total > len(page.paths) else ""
             note = note or ("" if page.paths else "no file of that name")
-            self.popup.show([file_row(path) for path in page.paths], note)
+            rows = [file_row(path) for path in page.paths]
+            self.popup.show([*rows[:1], *folder_rows(page.paths, at[3]), *rows[1:]], note)
             if self._take_first:
                 self.take()
         elif page is None:
@@ -113,6 +114,8 @@ class Completing:
             self.close()
             return False  # it is there already: Enter sends
         self.close()
+        if row.value.endswith("/"):
+            self._dismissed = None  # a folder: the list goes on within it
         start = (at[1], at[2])
         value = row.value.rstrip() if at[0] == "/" and enter else row.value
         self._editor.replace(value, start, self._editor.cursor_location, maintain_selection_offset=False)

@@ -19,6 +19,7 @@ from workbench.tui.safe import safe
 from workbench.tui.widgets.attachments import Attachments, PictureError, is_long, load_picture, picture_paths
 
 _NEWLINE_KEYS = ("ctrl+j", "shift+enter", "alt+enter", "newline")
+_PART = 500_000  # characters of a paste that are taken in one go
 _PICTURE_S = 2.0  # a file system that hangs must not hold the keys
 _JOINERS = re.compile("([\u200c\u200d])")  # letters of some scripts and of emoji; they move nothing
 
@@ -178,7 +179,7 @@ class Editor(TextArea):
         """Pictures and long text become chips; nothing pasted is a key, so nothing pasted sends."""
         event.stop()
         event.prevent_default()
-        text = event.text.replace("\r\n", "\n").replace("\r", "\n")
+        text = await _lines(event.text)
         self.history.checkpoint()
         if is_long(text):
             self.write(self.attachments.add_paste(text))
@@ -234,6 +235,20 @@ class Editor(TextArea):
     def action_cursor_page_down(self) -> None:
         """The page is the talk's: a prompt has few lines."""
         raise SkipAction
+
+
+async def _lines(text: str) -> str:
+    """TEXT with its line ends made one; the screen is let go of between the parts of a long one."""
+    if "\r" not in text:
+        return text
+    parts: list[str] = []
+    begin = 0
+    while begin < len(text):
+        end = begin + _PART + (text[begin + _PART - 1 : begin + _PART + 1] == "\r\n")
+        parts.append(text[begin:end].replace("\r\n", "\n").replace("\r", "\n"))
+        begin = end
+        await asyncio.sleep(0)
+    return "".join(parts)
 
 
 _BOUND = {

@@ -76,7 +76,7 @@ class PasteParser(XTermParser):
         assert self._pasted is not None
         if whole:
             pasted, self._pasted, self._rest = "".join([*self._pasted, text]), None, ""
-            yield Paste(pasted.replace("\x00", ""))
+            yield Paste(pasted.replace("\x00", "") if "\x00" in pasted else pasted)
         else:
             sure = max(0, len(text) - len(END) + 1)
             self._pasted.append(text[:sure])
