@@ -1,12 +1,14 @@
 """Lists and questions over the session: palette, help, sessions, models, modes, themes."""
 
+from textual import events
+
 from support.screens import text_of
 from support.workbench import FakeOpener, playing, until
 from workbench.protocol import events as e
 from workbench.protocol.commands import Rename, SetMode
 from workbench.tui.actions import ACTIONS
 from workbench.tui.keys import Keymap
-from workbench.tui.opening import SessionRow
+from workbench.tui.opening import SessionRow, TurnRow
 from workbench.tui.screens.ask import Ask, Confirm
 from workbench.tui.screens.chooser import Row, found
 from workbench.tui.screens.help import Help
@@ -128,6 +130,79 @@ def test_a_session_that_cannot_be_deleted_stays_and_says_why(tmp_path):
     playing(listing(play), tmp_path)
 
 
+def test_a_session_is_forked_from_any_of_its_turns(tmp_path):
+    async def play(pilot, opener):
+        opener.prompts["s-one"] = [
+            TurnRow(seq=3, turn=1, at=1.0, text="first"), TurnRow(seq=9, turn=4, at=2.0, text="second"),
+        ]  # fmt: skip
+        await pilot.press("f")
+        await until(pilot, lambda: "fork before which prompt" in text_of(pilot.app))
+        await pilot.press(*"first", "enter")
+        await until(pilot, lambda: pilot.app.state.session == "s-forked00")
+        assert ("fork", "s-one", "3") in opener.done and pilot.app.focused.value == "first"
+
+    playing(listing(play), tmp_path)
+
+
+def test_one_that_the_boundary_ended_is_forked_and_not_resumed(tmp_path):
+    async def play(pilot, opener):
+        row = SessionRow(id="s-bound", title="Delegate", workspace="/w", state="done", updated=9.0, turns=1,
+                         subtype="error_system_boundary")  # fmt: skip
+        opener.rows, opener.prompts["s-bound"] = [row], [TurnRow(seq=3, turn=1, at=1.0, text="delegate")]
+        await pilot.press("ctrl+o")
+        await until(pilot, lambda: "system boundary" in text_of(pilot.app))
+        await pilot.press("enter")
+        await until(pilot, lambda: "it stopped at the system boundary" in text_of(pilot.app))
+        await pilot.press("enter")
+        await until(pilot, lambda: ("fork", "s-bound", "3") in opener.done)
+        assert ("resume", "s-bound") not in opener.asked
+
+    playing(play, tmp_path)
+
+
+def test_the_list_has_this_folder_first_and_one_line_a_session_in_80_columns(tmp_path):
+    async def play(pilot, opener):
+        here = SessionRow(id="s-here0000", title="a title " * 20, workspace=str(tmp_path), updated=1.0, turns=1)
+        opener.rows = [*ROWS, here]
+        await pilot.press("ctrl+o")
+        await until(pilot, lambda: "in this folder" in text_of(pilot.app))
+        lines = [line for line in text_of(pilot.app).splitlines() if "turns" in line]
+        assert len(lines) == 4 and "a title" in lines[0]
+        assert pilot.app.screen.current == "s-here0000"
+
+    playing(play, tmp_path, (80, 24))
+
+
+def test_two_presses_of_esc_close_one_list(tmp_path):
+    async def play(pilot, opener):
+        pilot.app.do("help")
+        await until(pilot, lambda: "quit" in text_of(pilot.app) and len(pilot.app.screen_stack) == 2)
+        screen = pilot.app.screen
+        for _ in range(3):
+            screen.post_message(events.Key("escape", None))
+        await until(pilot, lambda: len(pilot.app.screen_stack) == 1)
+        await pilot.press("h")
+        assert pilot.app.focused.value == "h"
+
+    playing(play, tmp_path)
+
+
+def test_an_action_that_fails_is_a_word_in_the_corner(tmp_path):
+    async def play(pilot, opener):
+        async def broken():
+            raise RuntimeError("the list is gone")
+
+        opener.agents = broken
+        pilot.app.do("agent")
+        await until(pilot, lambda: "the list is gone" in text_of(pilot.app))
+        pilot.app.main.go = broken  # not even called right
+        pilot.app.do("diff")
+        await until(pilot, lambda: "diff pane: " in text_of(pilot.app))
+        assert pilot.app.is_running
+
+    playing(play, tmp_path)
+
+
 def test_the_open_session_is_renamed_by_a_command(tmp_path):
     async def play(pilot, opener):
         pilot.app.do("rename", "better name")
@@ -188,6 +263,8 @@ def test_a_theme_is_tried_on_the_way_and_kept_when_chosen(tmp_path):
     async def play(pilot, opener):
         pilot.app.do("theme")
         await until(pilot, lambda: "light" in text_of(pilot.app))
+        worn = [line for line in text_of(pilot.app).splitlines() if "worn now" in line]
+        assert len(worn) == 1 and "● " in worn[0] and " dark " in worn[0]
         await pilot.press("down")
         await until(pilot, lambda: pilot.app.theme != "mlwb-dark")
         await pilot.press("escape")

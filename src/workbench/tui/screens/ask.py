@@ -7,8 +7,9 @@ from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import Input, Static
 
-from workbench.tui.safe import safe
+from workbench.tui.safe import content, safe
 from workbench.tui.screens.steady import Steady
+from workbench.tui.widgets.entry import Entry
 
 _BOX = """
     {name} {{ align: center middle; background: $background 60%; }}
@@ -33,10 +34,10 @@ class Ask(Steady, ModalScreen[str | None]):
     def compose(self) -> ComposeResult:
         """Words and a line to write on."""
         with Vertical() as box:
-            box.border_title, box.border_subtitle = safe(self._heading), "enter takes it   esc closes"
+            box.border_title, box.border_subtitle = content(self._heading), "enter takes it   esc closes"
             if self._words:
                 yield Static(Content.styled(safe(self._words, newlines=True), "$muted"))
-            yield Input(value=self._value, placeholder=self._placeholder, compact=True, select_on_focus=False)
+            yield Entry(value=self._value, placeholder=self._placeholder, compact=True, select_on_focus=False)
 
     def on_mount(self) -> None:
         """A cursor that does not blink."""
@@ -65,7 +66,7 @@ class Confirm(Steady, ModalScreen[bool]):
     def compose(self) -> ComposeResult:
         """The question."""
         with Vertical() as box:
-            box.border_title, box.border_subtitle = safe(self._heading), "y yes   n, esc no"
+            box.border_title, box.border_subtitle = content(self._heading), "y yes   n, esc no"
             yield Static(Content(safe(self._words, newlines=True)))
 
     def on_key(self, event: events.Key) -> None:
@@ -87,7 +88,7 @@ class Note(Steady, ModalScreen[None]):
     def compose(self) -> ComposeResult:
         """The words."""
         with VerticalScroll() as box:
-            box.border_title, box.border_subtitle = safe(self._heading), "esc closes"
+            box.border_title, box.border_subtitle = content(self._heading), "esc closes"
             yield Static(self._words)
 
     def on_key(self, event: events.Key) -> None:

@@ -15,8 +15,9 @@ from textual.widgets.option_list import Option
 
 from workbench.tui.safe import content, safe
 from workbench.tui.screens.steady import Steady
+from workbench.tui.widgets.entry import Entry
 
-_COLUMN = 32  # cells that the first two columns take at most
+_KEYS, _LABELS = 16, 32  # cells that the first two columns take at most
 
 
 @dataclass(frozen=True)
@@ -81,8 +82,8 @@ class Chooser(Steady, ModalScreen[str | None]):
     def compose(self) -> ComposeResult:
         """Box, search, list."""
         with Vertical() as box:
-            box.border_title, box.border_subtitle = safe(self._heading), self.HINT
-            yield Input(placeholder="search", id="search", compact=True)
+            box.border_title, box.border_subtitle = content(self._heading), self.HINT
+            yield Entry(placeholder="search", id="search", compact=True)
             yield OptionList(id="rows", markup=False)
             yield Static(self.NONE_LEFT, id="none")
 
@@ -100,11 +101,16 @@ class Chooser(Steady, ModalScreen[str | None]):
         rows = [*self.offered(query), *found(self.rows, query)]
         keep = self.current or self._chosen
         options.clear_options()
-        options.add_options(_options(rows))
+        options.add_options(_options(rows, self.label_width))
         self.query_one("#none").display = not rows
         at = next((n for n, option in enumerate(options.options) if option.id == keep), None)
         first = next((n for n, option in enumerate(options.options) if not option.disabled), None)
         options.highlighted = at if at is not None and not self.query_one(Input).value else first
+
+    @property
+    def label_width(self) -> int:
+        """Cells that a label takes at most where a note stands behind it."""
+        return _LABELS
 
     def offered(self, query: str) -> list[Row]:
         """Rows that QUERY itself makes, before those that it finds."""
@@ -163,10 +169,10 @@ class Chooser(Steady, ModalScreen[str | None]):
         """What KEY does to the highlighted row while nothing is searched."""
 
 
-def _options(rows: Iterable[Row]) -> list[Option]:
+def _options(rows: Iterable[Row], most: int) -> list[Option]:
     rows = list(rows)
-    keys = min(_COLUMN // 2, max((cell_len(safe(row.key)) for row in rows), default=0))
-    labels = min(_COLUMN, max((cell_len(safe(row.label)) for row in rows if row.note), default=0))
+    keys = min(_KEYS, max((cell_len(safe(row.key)) for row in rows), default=0))
+    labels = min(most, max((cell_len(safe(row.label)) for row in rows if row.note), default=0))
     options: list[Option] = []
     group = ""
     for row in rows:
@@ -182,5 +188,5 @@ def _line(row: Row, keys: int, labels: int) -> Content:
     label = safe(row.label)
     if not row.note:
         return Content.assemble(key, content(label))
-    label = label if cell_len(label) > labels else set_cell_size(label, labels)
+    label = set_cell_size(label, labels - 1) + "…" if cell_len(label) > labels else set_cell_size(label, labels)
     return Content.assemble(key, content(label), content(f"  {safe(row.note)}", "$muted"))

@@ -41,6 +41,11 @@ class Sessions(Chooser):
         self._sessions = {one.id: one for one in sessions}
         super().__init__(listed(sessions, time.time(), str(opener.workspace)), chosen=here)
 
+    @property
+    def label_width(self) -> int:
+        """A title leaves room for id, turns and cost."""
+        return max(24, min(60, self.app.size.width - 56))
+
     def letter(self, key: str) -> None:
         """The list's own letters."""
         does = {"r": self._give_name, "e": self._write_down, "d": self._delete, "f": self._choose_turn}.get(key)
