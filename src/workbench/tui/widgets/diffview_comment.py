@@ -9,6 +9,7 @@ from textual.screen import ModalScreen
 from textual.widgets import Input
 
 from workbench.tui.safe import safe
+from workbench.tui.widgets.entry import Entry
 
 
 class CommentLine(ModalScreen[str | None]):
@@ -24,7 +25,7 @@ class CommentLine(ModalScreen[str | None]):
     def __init__(self, about: str, text: str, where: Callable[[], Region]) -> None:
         super().__init__()
         words = f"comment on {safe(about)}: enter keeps it, esc leaves it"
-        self._input = Input(value=text, placeholder=words)
+        self._input = Entry(value=text, placeholder=words)
         self._input.cursor_blink = False
         self._where = where
 

@@ -7,6 +7,7 @@ from textual.message import Message
 from textual.widgets import Input, Static
 
 from workbench.tui.safe import content
+from workbench.tui.widgets.entry import Entry
 
 
 class SearchBar(Horizontal):
@@ -41,7 +42,7 @@ class SearchBar(Horizontal):
     def compose(self) -> ComposeResult:
         """The line."""
         yield Static("find ", id="search-sign")
-        yield Input(id="search-words", compact=True)
+        yield Entry(id="search-words", compact=True)
         yield Static("", id="search-said")
 
     def open(self) -> None:
