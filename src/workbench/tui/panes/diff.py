@@ -1,5 +1,6 @@
 """The diff pane: every change since a moment, whoever made it, to be looked through, judged and talked about."""
 
+import asyncio
 import os
 from collections.abc import Callable, Coroutine, Sequence
 from pathlib import Path
@@ -19,6 +20,7 @@ from workbench.tui.widgets.diffview import SIDE_WIDTH, DiffView
 from workbench.tui.widgets.diffview_judge import Judge
 from workbench.tui.widgets.hunks import MODES, NOTHING, SINCE, Changeset
 from workbench.tui.widgets.hunks_feed import Feed
+from workbench.tui.widgets.hunks_kept import Keeper
 from workbench.tui.widgets.hunks_review import Review
 from workbench.tui.widgets.hunks_source import Source
 
@@ -41,7 +43,8 @@ class DiffPane(Pane, Judge):
         super().__init__()
         self.feed = Feed(self._client, self._run, self._told, self._looked_at)
         self._mark: tuple[object, ...] = ()
-        self._filled = False
+        self._filled = self._saving = False
+        self._keeper = Keeper()
 
     def compose(self) -> ComposeResult:
         """Lines first: they are what the focus comes to."""
@@ -82,12 +85,37 @@ class DiffPane(Pane, Judge):
         """Asks whenever the session has come a step further: a pane that is not on the screen gets no news."""
         if state.session != self.state.session and self.state.session:
             self.feed.source, self.review, self._mark = Source(), Review(), ()
+        if state.session and state.session != self._keeper.session:
+            self._keeper = Keeper(state.session)
+            self._run(self._recall(self._keeper))
         self.state = state
         still = state.phase in ("idle", "ended")
         mark = (state.session, state.turns, still, max(state.files.values(), default=0))
         if state.session and mark != self._mark:
             self._mark = mark
             self.feed.ask()
+
+    # --- a review outlives the screen ----------------------------------------------------------------------
+
+    async def _recall(self, keeper: Keeper) -> None:
+        kept = await asyncio.to_thread(keeper.load)
+        if keeper is self._keeper:
+            self.review = keeper.join(kept, self.review)
+            self.redraw()
+
+    def _keep(self) -> None:
+        if not self._saving and (data := self._keeper.changed(self.review)):
+            self._saving = True
+            self._run(self._save(data))
+
+    async def _save(self, data: bytes) -> None:
+        keeper = self._keeper
+        try:
+            while data:
+                await asyncio.to_thread(keeper.save, data)
+                data = keeper.changed(self.review) if keeper is self._keeper else b""
+        finally:
+            self._saving = False
 
     # --- asking the session --------------------------------------------------------------------------------
 
@@ -160,6 +188,7 @@ class DiffPane(Pane, Judge):
 
     def say(self, words: str = "") -> None:
         """WORDS at the foot, else what waits to be sent or cannot be told; and the title's share of it."""
+        self._keep()
         done, of = self.review.counts(self.source.changes.files)
         parts = [SINCE[self.source.since], _totals(self.source.changes)]
         if done:
