@@ -3,6 +3,8 @@
 import errno
 import multiprocessing
 import os
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -75,6 +77,38 @@ def test_folders_are_made_beneath_and_taken_away_where_they_are_empty(tmp_path):
     (tmp_path / "link").symlink_to(tmp_path / "a")
     assert code_of(lambda: beneath.make_folders(f"{tmp_path}/link/x")[0]) == errno.ELOOP
     assert not (tmp_path / "a/x").exists()
+
+
+FILTERED = """
+import ctypes, errno, os, struct, sys
+allow, refuse, load, equal = 0x7FFF0000, 0x00050000 | int(sys.argv[1]), 0x20, 0x15
+code = [(load, 0, 0, 0), (equal, 0, 1, 437), (0x06, 0, 0, refuse), (0x06, 0, 0, allow)]
+program = ctypes.create_string_buffer(b"".join(struct.pack("HBBI", *line) for line in code))
+head = ctypes.create_string_buffer(struct.pack("HxxxxxxQ", len(code), ctypes.addressof(program)))
+prctl = ctypes.CDLL(None, use_errno=True).prctl
+assert prctl(38, 1, 0, 0, 0) == 0 and prctl(22, 2, ctypes.byref(head), 0, 0) == 0, os.strerror(ctypes.get_errno())
+from workbench.tools import beneath
+with beneath.holding(sys.argv[2]) as held:
+    print(os.read(beneath.open_at(held, "file", os.O_RDONLY), 10).decode())
+    for path in ("link", "out/passwd", "../x"):
+        try:
+            beneath.open_at(held, path, os.O_RDONLY)
+        except OSError as error:
+            assert error.errno == errno.ELOOP, (path, error)
+        else:
+            raise AssertionError(path)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="a filter of system calls is Linux's")
+@pytest.mark.parametrize("refused", [errno.ENOSYS, errno.EPERM])
+def test_where_the_system_call_is_missing_or_filtered_out_files_are_opened_part_by_part(tmp_path, refused):
+    (tmp_path / "file").write_text("ours")
+    (tmp_path / "link").symlink_to("file")
+    (tmp_path / "out").symlink_to("/etc")
+    command = [sys.executable, "-c", FILTERED, str(refused), str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=30)
+    assert done.stdout == "ours\n", done.stderr
 
 
 # --- between the verdict and the call ----------------------------------------------------------------------------
