@@ -3,6 +3,8 @@
 import asyncio
 import os
 import subprocess
+import tempfile
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,6 +18,7 @@ from workbench.protocol import events as e
 from workbench.protocol.commands import Approve, Stop, SubmitPrompt
 from workbench.protocol.task import Task
 from workbench.sandbox import layers
+from workbench.session import confinement
 
 __all__ = ["workspace"]
 
@@ -203,3 +206,23 @@ def test_a_rule_for_the_session_given_outside_holds_outside(confined: Callable[.
     ran, asked = attended(workspace, [one, two], [given])
     assert len(asked) == 1 and (Path.home() / "two").exists()
     assert ran.events(e.CallDecided)[-1].sandbox == "outside"
+
+
+def test_temporary_folders_of_sessions_long_gone_are_removed_and_others_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    old, new = confinement.temporary_folder("s-old"), confinement.temporary_folder("s-new")
+    (old / "x").write_text("x")
+    os.utime(old, (1.0, 1.0))
+    confinement.sweep_temporary(time.time())
+    assert not old.exists() and new.exists()
+
+
+def test_somebody_elses_folder_is_not_taken_for_the_temporary_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    (tmp_path / f"mlwb-tmp-{os.getuid()}").symlink_to(tmp_path)
+    with pytest.raises(OSError, match="remove it"):
+        confinement.temporary_folder("s-x")

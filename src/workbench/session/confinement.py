@@ -1,9 +1,12 @@
 """What confines the commands of a session, and how far each of them may reach."""
 
+import contextlib
 import os
 import shutil
 import stat
 import tempfile
+import threading
+import time
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -15,7 +18,10 @@ from workbench.sandbox.confined import ConfinedLauncher
 from workbench.sandbox.launcher import PlainLauncher
 from workbench.sandbox.types import Launcher, Layer, Limits, Profile, Reach
 from workbench.session.gate import Gate
+from workbench.session.journal import is_live
 from workbench.settings.types import Sandbox
+
+_KEPT_S = 7 * 86_400.0
 
 
 class Confinement:
@@ -88,6 +94,7 @@ def confine(
     if layer is None:
         return Confinement(plain, None, settings, None)
     temp = temporary_folder(session.name)
+    threading.Thread(target=sweep_temporary, args=(time.time(),), daemon=True).start()
     roots = tuple(map(Path, policy.roots))
     profile = Profile(
         roots=roots,
@@ -120,7 +127,7 @@ def temporary_folder(session: str) -> Path:
 
     Raises OSError where somebody else has taken its place.
     """
-    above = Path(tempfile.gettempdir()) / f"mlwb-tmp-{os.getuid()}"
+    above = _above()
     for folder in (above, above / session):
         try:
             folder.mkdir(mode=0o700)
@@ -131,6 +138,13 @@ def temporary_folder(session: str) -> Path:
     return above / session
 
 
-def forget_temporary(session: str) -> None:
-    """Removes the temporary folder of SESSION, which has ended."""
-    shutil.rmtree(Path(tempfile.gettempdir()) / f"mlwb-tmp-{os.getuid()}" / session, ignore_errors=True)
+def sweep_temporary(now: float) -> None:
+    """Removes the temporary folders of sessions that made nothing in them for a week, and that nobody has open."""
+    with contextlib.suppress(OSError):
+        for folder in _above().iterdir():
+            if folder.stat().st_mtime < now - _KEPT_S and not is_live(places.sessions() / folder.name):
+                shutil.rmtree(folder, ignore_errors=True)
+
+
+def _above() -> Path:
+    return Path(tempfile.gettempdir()) / f"mlwb-tmp-{os.getuid()}"

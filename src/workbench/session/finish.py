@@ -40,6 +40,7 @@ async def _checks_pass(session: Session) -> bool:
     task, attempt = session.task, session.tally.failed_checks + 1
     locks, results = _locks(session), []
     checks.drop_bytecode(locks, session.context.workspace)
+    session.context.reach = "confined"
     for command in task.checks:
         result = await checks.run_check(command, session.context, CHECK_TIMEOUT_S)
         session.emit(e.CheckFinished(check=result, attempt=attempt))
