@@ -215,3 +215,122 @@ def test_git_that_refuses_is_told(live):
     (live.workspace / "a.txt").write_text("y\n")
     (live.workspace / ".git/index.lock").touch()
     assert "index.lock" in live.stage("a.txt")
+
+
+# --- odd files -------------------------------------------------------------------------------------------------
+
+ODD = "a\nb \x1b[31m\u202e é.txt"
+
+
+@pytest.mark.parametrize("name", [ODD, "-n.txt", '"quoted"\\t.txt', "sub dir/ü.txt"])
+def test_a_name_of_any_kind_is_taken_back_and_staged(live, name):
+    path = live.workspace / name
+    path.parent.mkdir(exist_ok=True)
+    path.write_text("".join(LINES))
+    live.begin()
+    path.write_text(edited())
+    asyncio.run(live.changes.finish())
+    one, two = live.digests(name)
+    assert live.stage(name, two) == ""
+    staged = subprocess.run([*GIT, "diff", "--cached"], cwd=live.workspace, capture_output=True, check=True).stdout
+    assert b"+LAST" in staged and b"FIRST" not in staged
+    assert live.revert(name, one) == ""
+    assert path.read_text() == edited(LINES[0])
+
+
+@pytest.mark.parametrize("since", ["start", "turn", "head"])
+@pytest.mark.parametrize("ends", ["\n", "\r\n"])
+def test_the_end_of_a_file_without_a_line_feed(live, since, ends):
+    path = live.workspace / "a.txt"
+    old = "".join(line.replace("\n", ends) for line in LINES)
+    path.write_bytes(old.removesuffix(ends).encode())
+    live.begin()
+    path.write_bytes(("FIRST" + old[6:]).encode())  # another first line, and the line feed at the end
+    one, two = live.digests("a.txt", since)
+    assert live.stage("a.txt", two) == ""
+    assert live.git("show", ":a.txt").endswith("line 39\n")
+    assert live.revert("a.txt", two, since=since) == ""
+    assert path.read_bytes() == ("FIRST" + old[6:]).removesuffix(ends).encode()
+    assert live.revert("a.txt", one, since=since) == ""
+    assert path.read_bytes() == old.removesuffix(ends).encode()
+
+
+@pytest.mark.parametrize("since", ["start", "turn", "head"])
+def test_a_mode_goes_back_with_the_whole_file_alone(live, since):
+    path = live.workspace / "run.sh"
+    path.write_text("".join(LINES))
+    live.begin()
+    path.write_text(edited())
+    path.chmod(0o755)
+    one, _ = live.digests("run.sh", since)
+    assert live.revert("run.sh", one, since=since) == "" and path.stat().st_mode & 0o777 == 0o755
+    assert live.revert("run.sh", since=since) == "" and path.stat().st_mode & 0o111 == 0
+    path.chmod(0o755)  # nothing but the mode
+    assert live.digests("run.sh", since) == []
+    assert live.stage("run.sh") == "" and "100755" in live.git("ls-files", "-s")
+    assert live.revert("run.sh", since=since) == "" and path.stat().st_mode & 0o111 == 0
+
+
+@pytest.mark.parametrize("since", ["start", "turn", "head"])
+def test_a_renamed_file_goes_back_name_by_name(live, since):
+    old, new = live.workspace / "old.txt", live.workspace / "new.txt"
+    old.write_text("".join(LINES))
+    live.begin()
+    old.rename(new)
+    assert live.stage("new.txt") == "" and live.stage("old.txt") == ""
+    assert live.git("diff", "--cached", "--name-status", "-M").split() == ["R100", "old.txt", "new.txt"]
+    assert live.revert("old.txt", since=since) == "" and old.read_text() == "".join(LINES)
+    assert live.revert("new.txt", since=since) == "" and not new.exists()
+
+
+@pytest.mark.parametrize("since", ["start", "turn", "head"])
+def test_a_file_that_went_meanwhile(live, since):
+    path = live.workspace / "a.txt"
+    path.write_text("".join(LINES))
+    live.begin()
+    path.write_text(edited())
+    one, _ = live.digests("a.txt", since)
+    path.unlink()
+    assert "not there any more" in live.revert("a.txt", one, since=since) and not path.exists()
+    assert live.revert("a.txt", since=since) == "" and path.read_text() == "".join(LINES)
+
+
+@pytest.mark.parametrize("since", ["start", "turn", "head"])
+def test_a_file_with_no_lines_goes_back_as_a_whole(live, since):
+    path = live.workspace / "model.bin"
+    path.write_bytes(b"\0" + b"x" * 100)
+    live.begin()
+    path.write_bytes(b"\0" + b"y" * 100)
+    assert live.digests("model.bin", since) == []
+    assert live.stage("model.bin") == "" and "model.bin" in live.git("diff", "--cached", "--name-only")
+    assert live.revert("model.bin", since=since) == "" and path.read_bytes() == b"\0" + b"x" * 100
+
+
+def test_a_repository_without_a_commit(live):
+    path = live.workspace / "a.txt"
+    path.write_text("".join(LINES))
+    live.git("init", "-q")
+    live.begin(repository=False)
+    path.write_text(edited())
+    (live.workspace / "new.txt").write_text("new\n")
+    one, two = live.digests("a.txt")
+    asyncio.run(live.pages.answer(q.ChangedFiles(since="head")))
+    assert live.stage("a.txt", one) == ""  # nothing is in the index yet: git takes the file
+    assert live.git("ls-files").split() == ["a.txt"]
+    assert live.stage("new.txt") == "" and live.git("ls-files").split() == ["a.txt", "new.txt"]
+    assert live.revert("a.txt", two) == "" and path.read_text() == edited(last=LINES[-1])
+    head = asyncio.run(live.pages.answer(q.ChangedFiles(since="head")))
+    assert [(file.path, file.change) for file in head.files] == [("a.txt", "created"), ("new.txt", "created")]
+
+
+def test_no_repository(live):
+    path = live.workspace / "a.txt"
+    path.write_text("".join(LINES))
+    live.begin(repository=False)
+    path.write_text(edited())
+    one, _ = live.digests("a.txt")
+    assert "not in a git repository" in live.stage("a.txt", one)
+    assert live.revert("a.txt", one) == "" and path.read_text() == edited(LINES[0])
+    assert live.revert("a.txt", since="turn") == "" and path.read_text() == "".join(LINES)
+    head = asyncio.run(live.pages.answer(q.ChangedFiles(since="head")))
+    assert not head.files and "not in a git repository" in head.notes[0]

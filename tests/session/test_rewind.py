@@ -338,3 +338,42 @@ def test_a_snapshot_that_fails_is_told_and_holds_nothing_up(tmp_path):
         assert live.files()["one.txt"] == "one\n"
 
     played(tmp_path, script)
+
+
+def test_what_differs_right_after_a_rewind(tmp_path):
+    async def script(live):
+        def git(*words):
+            words = ("git", "-c", "user.name=a", "-c", "user.email=a@localhost", *words)
+            subprocess.run(words, cwd=live.workspace, check=True, capture_output=True)
+
+        async def changed(since):
+            files = (await live.pages.answer(q.ChangedFiles(since=since))).files
+            for file in files:  # the lines are of the same two moments as the counts
+                lines = (await live.pages.answer(q.DiffPage(path=file.path, since=since))).lines[2:]
+                assert sum(line.startswith("+") for line in lines) == file.added, (since, lines)
+                assert sum(line.startswith("-") for line in lines) == file.removed, (since, lines)
+            return [(file.path, file.change) for file in files]
+
+        for words in (("init", "-q"), ("add", "-A"), ("commit", "-qm", "one")):
+            git(*words)
+        first = await live.turn("first", "echo one > one.txt")
+        second = await live.turn("second", "echo two > two.txt; echo b >> a.py")
+        two = [("a.py", "modified"), ("two.txt", "created")]
+        assert await changed("turn") == two
+        assert await changed("head") == [two[0], ("one.txt", "created"), two[1]]
+
+        assert await live.rewind(second) == ""  # the last turn is the first one now
+        assert await changed("turn") == await changed("head") == await changed("start") == [("one.txt", "created")]
+        assert await live.undo() == ""
+        assert await changed("turn") == two
+
+        assert await live.rewind(second, files=False) == ""  # the files of the turn that was taken back stay
+        assert await changed("turn") == await changed("head") == [two[0], ("one.txt", "created"), two[1]]
+        assert await live.undo() == ""
+
+        assert await live.rewind(first) == ""  # no prompt is left, and nothing differs
+        assert await changed("turn") == await changed("head") == await changed("start") == []
+        await live.turn("again", "echo three > three.txt")
+        assert await changed("turn") == await changed("head") == [("three.txt", "created")]
+
+    played(tmp_path, script)

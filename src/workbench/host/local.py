@@ -183,7 +183,7 @@ class LocalClient:
 
 
 def _prune_later(session: Session, options: Options) -> None:
-    """Has old snapshots given up once a day, when the session has long been opened, in a thread that holds up no end."""
+    """Has old snapshots given up once a day, long after the session was opened, in a thread that holds up no end."""
     if session.snapshots is not None:
         later = threading.Timer(_PRUNED_AFTER_S, _prune, (session.context.workspace, options))
         later.daemon = True

@@ -10,7 +10,7 @@ from workbench.protocol import queries as q
 from workbench.session.changes import COMPARED_LIMIT, Changes
 from workbench.session.diffs import Version, Versions, count, file_diff, lines_of
 from workbench.session.journal import Reader
-from workbench.session.rewind_talk import is_prompt, talk
+from workbench.session.rewind_talk import is_prompt, spans_at
 from workbench.session.scan import content_of, sign_of
 from workbench.session.snapshots import Difference, Snapshots
 from workbench.session.snapshots_held import EXECUTABLE, LINK, PLAIN, Delta, Side, SnapshotError, change_of
@@ -40,6 +40,16 @@ def snapshot_of(journal: Reader, prompt: int) -> str | None:
         elif isinstance(event, e.CallStarted) and tools.get(event.call_id) not in _READERS:
             raise UnknownMomentError("no snapshot of the files was taken at that prompt; the talk alone can go back")
     return None
+
+
+def last_prompt(journal: Reader) -> int:
+    """The event of the last prompt of a person that no rewind took back; 0: there is none."""
+    spans = spans_at(journal, journal.seq)
+    for seq in reversed(list(journal.find("prompt_submitted"))):
+        taken_back = any(start <= seq < end for start, end in spans)
+        if not taken_back and is_prompt(next(journal.read(seq - 1, seq)).event):
+            return seq
+    return 0
 
 
 class Since:
@@ -97,8 +107,8 @@ class Since:
 
     def _snapshot(self, since: str) -> str | None:
         if since == "turn":
-            prompts = [x.seq for x in talk(self._journal, self._journal.seq) if is_prompt(x.event)]
-            return snapshot_of(self._journal, prompts[-1]) if prompts else None
+            prompt = last_prompt(self._journal)
+            return snapshot_of(self._journal, prompt) if prompt else None
         name, _, seq = since.partition(":")
         if name != "rewind" or not seq.isdecimal() or not 0 < int(seq) <= self._journal.seq:
             raise UnknownMomentError(f"{since[:80]!r} is no moment: start, turn, head or rewind:SEQ")

@@ -1,4 +1,4 @@
-"""A review outlives the screen: what was marked or is not yet told is kept, for each session a small file of the user."""
+"""A review outlives the screen: what was marked or is not yet told is kept, a small file for each session."""
 
 import contextlib
 import os
