@@ -13,6 +13,7 @@ from workbench.protocol import events as e
 from workbench.protocol.commands import Interrupt, RunShell, SubmitPrompt, Withdraw
 from workbench.protocol.result import Result
 from workbench.tui.widgets.history import KEPT, Entry, History
+from workbench.tui.widgets.slash import COMMANDS
 
 
 def typed(client: NotingClient) -> list[str]:
@@ -366,6 +367,28 @@ def test_an_unknown_command_names_the_nearest_and_stays():
             assert app.done == []
 
     asyncio.run(body())
+
+
+def test_a_reference_that_is_sent_alone_is_opened():
+    async def body():
+        client = NotingClient()
+        async with bench(client) as (app, pilot):
+            for words in ("r-14@812", "s-4f:t12", "compare r-14@812 and r-13"):
+                await say(pilot, words)
+                await press(pilot, "enter")
+            await until(pilot, lambda: client.sent)
+            assert app.done == [("open_reference", "r-14@812"), ("open_reference", "s-4f:t12")]
+            assert typed(client) == ["compare r-14@812 and r-13"]
+
+    asyncio.run(body())
+
+
+def test_every_command_says_in_a_line_what_it_does():
+    assert all(
+        len(command.title) > 5 and command.title != command.name for command in COMMANDS if command.name != "quit"
+    )
+    named = {"agent", "model", "mode", "compact", "rewind", "resume", "export", "cost", "permissions", "theme", "help"}
+    assert named <= {command.name for command in COMMANDS}
 
 
 def test_a_path_is_no_command():

@@ -18,9 +18,27 @@ class Slash:
     action: str
 
 
+# What may follow a command and what comes of it, where the action's title says too little.
+_DOES = {
+    "resume": "ID: take up another session; alone: choose one",
+    "rename": "TITLE: another name for the session",
+    "open": "REFERENCE: a turn such as s-4f:t12, a run such as r-14@812",
+    "fork": "go on from here in a new session",
+    "handoff": "NAME BRIEF: another agent goes on with a brief, in a fork",
+    "agent": "NAME BRIEF: another agent goes on with a brief, in a fork",
+    "model": "NAME: another model goes on with a brief, in a fork",
+    "mode": "NAME: a narrower mode from now on",
+    "rewind": "back to before a prompt: the talk, the files or both",
+    "undo": "take the last rewind back",
+    "export": "FILE: write the session as Markdown",
+    "cost": "dollars, tokens and time so far",
+    "permissions": "the mode, and what was denied by which rule",
+    "theme": "NAME: other colours",
+}
+
 COMMANDS: tuple[Slash, ...] = tuple(
     sorted(
-        (Slash(action.slash, action.title, action.id) for action in ACTIONS if action.slash),
+        (Slash(action.slash, _DOES.get(action.slash, action.title), action.id) for action in ACTIONS if action.slash),
         key=lambda command: command.name,
     )
 )
