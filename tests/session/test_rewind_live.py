@@ -4,11 +4,13 @@ import asyncio
 
 from support.endpoint import Endpoint, say, turn, use
 from support.live import texts, workspace
+from workbench import places
 from workbench.host import local
 from workbench.protocol import events as e
 from workbench.protocol import queries as q
 from workbench.protocol.commands import Approve, Fork, Rewind, Stop, SubmitPrompt, UndoRewind
 from workbench.protocol.task import Caps, Task
+from workbench.session.journal import Reader
 
 __all__ = ["workspace"]
 
@@ -51,6 +53,11 @@ def test_the_model_never_hears_of_what_was_taken_back(workspace, tmp_path):
         await say_it("do it well")
         forked = await client.send(Fork(id="f", seq=begun["do it well"], by="ana"))
         assert forked.ok, forked.error
+        other = await client.send(Fork(id="o", agent="devops", brief="go on", by="ana"))
+        assert other.ok, other.error
+        with Reader(places.sessions() / other.value) as journal:
+            begun_there = next(journal.read()).event
+        assert (begun_there.parent, begun_there.task.brief) == (client.session, "go on")
         await client.send(Stop(id="s", reason="signal", by="ana"))
         await idle.get()
         await following
