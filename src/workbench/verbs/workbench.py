@@ -74,7 +74,7 @@ def show(opener: "Opening", theme: str | None = None) -> int:
 
     app = WorkbenchApp(opener, theme=theme)
     status = app.run()
-    if app.state.session and app.state.turns:
+    if app.state.session and app.state.turns and opener.tour is None:
         print(f"mlwb --resume {app.state.session}   goes on with this session", file=sys.stderr)
     return app.return_code or status or 0
 

@@ -8,6 +8,7 @@ from rich.cells import cell_len, set_cell_size
 from workbench.tui.widgets.line import Line, Part
 
 _GAP = 3  # cells between one part's words and the next part
+_SPREAD = 12  # cells that a part gets beyond that where there is room
 _HINT = 18  # cells below which a hint that must be cut says nothing
 _NONE = "–"  # stands for such a hint
 
@@ -58,7 +59,7 @@ def strip(told: Sequence[Told], width: int) -> list[Part]:
 def _shared(wanted: Sequence[int], width: int) -> list[int]:
     """WIDTH shared out: what is over goes to all alike, what is missing is taken from the longest."""
     if (over := width - sum(wanted)) >= 0:
-        return [wide + over // len(wanted) for wide in wanted]
+        return [wide + min(_SPREAD, over // len(wanted)) for wide in wanted]
     most = max(wanted)
     while sum(min(wide, most) for wide in wanted) > width and most > 1:
         most -= 1
