@@ -221,6 +221,10 @@ nice "$x" a.txt
 ls >& "a\\"b"
 """.strip().splitlines()
 GRAMMAR += [
+    "echo $(touch p)",
+    "echo `rm a.txt`",
+    'cat <<< "$(mkdir p)"',
+    ": $(ls > p)",
     "evil' '`evil`' x'",
     "ls' '`evil`' x'",
     "cat <<E\nx\nE; $(touch ../x)",
@@ -394,6 +398,15 @@ def test_a_deny_rule_holds_below_a_tree(here: Gate) -> None:
     for command in ("grep -r KEY", "grep -r KEY .", "git grep --untracked KEY", "rg -uu KEY", "cp -r . copy"):
         assert here.bash(command, deny=["Read(.env)"]).verdict != "allow", command
     assert here.bash("grep -rn x src", deny=["Read(.env)"]).verdict == "allow"
+
+
+@pytest.mark.parametrize(
+    "wrap", ["{}", "time {}", "env {}", "sudo {}", "bash -c '{}'", "setsid {} &", "xargs {}", "/usr/bin/env {}"]
+)
+@pytest.mark.parametrize("command", ["touch src/x", "rm src/train.py", "cp a.txt src/x", "sed -i s/a/b/ src/train.py"])
+def test_a_deny_rule_for_edits_sees_through(here: Gate, wrap: str, command: str) -> None:
+    verdict = here.bash(wrap.format(command), mode="bypassPermissions", deny=["Edit(src/**)"])
+    assert verdict.verdict == "deny", verdict
 
 
 def test_a_rule_for_a_command_does_not_cover_output_to_protected_paths(here: Gate) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 from hypothesis import given
 from hypothesis import strategies as st
 
+from workbench.permissions.git import names_program
 from workbench.permissions.world import RealWorld, parse_git_config
 
 
@@ -77,3 +78,38 @@ def test_settings_that_git_would_see_are_never_missed(text: str) -> None:
     found = parse_git_config(text)
     if done.returncode == 0 and not any("not understood" in key for key in found):
         assert {key.lower() for key in done.stdout.decode().split("\n") if key} <= set(found)
+
+
+def test_settings_of_submodules_are_seen(tmp_path: Path) -> None:
+    """git goes into submodules to tell whether they changed, and runs what their own settings name."""
+    top, inner = tmp_path / "top", tmp_path / "top/lib"
+    identity = ["-c", "user.name=t", "-c", "user.email=t@t"]
+    for folder in (top, inner):
+        subprocess.run(["git", "init", "-q", str(folder)], check=True)
+    subprocess.run(["git", "-C", str(inner), *identity, "commit", "-q", "--allow-empty", "-m", "x"], check=True)
+    subprocess.run(["git", "-C", str(top), *identity, "add", "lib"], check=True, capture_output=True)
+    assert names_program(RealWorld().git_config(str(top))) is None
+    subprocess.run(["git", "-C", str(inner), "config", "core.fsmonitor", "./x"], check=True)
+    assert names_program(RealWorld().git_config(str(top))) == "core.fsmonitor"
+
+
+def test_a_worktree_has_the_settings_of_its_repository(tmp_path: Path) -> None:
+    main, other = tmp_path / "main", tmp_path / "other"
+    subprocess.run(["git", "init", "-q", str(main)], check=True)
+    identity = ["-c", "user.name=t", "-c", "user.email=t@t"]
+    subprocess.run(["git", "-C", str(main), *identity, "commit", "-q", "--allow-empty", "-m", "x"], check=True)
+    subprocess.run(["git", "-C", str(main), "worktree", "add", "-q", str(other)], check=True, capture_output=True)
+    assert names_program(RealWorld().git_config(str(other))) is None
+    subprocess.run(["git", "-C", str(main), "config", "include.path", "/x"], check=True)
+    assert names_program(RealWorld().git_config(str(other))) == "include.path"
+    (other / ".git").write_text(f"gitdir: {tmp_path}/elsewhere\n")
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere/config").write_text('[filter "x"]\n\tclean = evil\n')
+    assert names_program(RealWorld().git_config(str(other))) == "filter.x.clean"
+
+
+def test_lfs_extensions_run_programs() -> None:
+    assert names_program({"lfs.extension.x.clean": "evil"}) and names_program({"lfs.customtransfer.x.path": "evil"})
+    assert (
+        names_program({"lfs.repositoryformatversion": "0", "lfs.https://host/x.git/info/lfs.access": "basic"}) is None
+    )

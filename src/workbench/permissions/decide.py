@@ -145,7 +145,7 @@ class _Judge:
             if self.call.tool == "Bash" and matching:
                 self.part = min(matching, key=len)
                 return rule
-        for spot in (*self.sight.spots, *self.sight.strange()):
+        for spot in (*self.sight.spots, *self.sight.strange(), *self.sight.edits()):
             if (rule_there := self.withheld(rules, spot)) is not None:
                 self.part = spot.located.given
                 return rule_there

@@ -186,7 +186,7 @@ def protected(located: Located, roots: tuple[str, ...], places: Places) -> str |
         root = max((root for root in roots if within(end, root)), key=len, default="")
         parts = [_folded(part) for part in end[len(root) :].split("/") if part]
         for at, part in enumerate(parts):
-            if part in _PROTECTED_FOLDERS or part in _PROTECTED_FILES or part.startswith(".git~"):
+            if part in _PROTECTED_FOLDERS or part in _PROTECTED_FILES or re.fullmatch(r"\.?git~\d*", part):
                 return f"{end} is protected: {'/'.join(parts[: at + 1])} configures what runs or who may do what"
         if root and (bare := _repository(end, root, places)):
             return f"{end} is protected: {bare} is a git repository's own folder"

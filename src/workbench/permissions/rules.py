@@ -2,6 +2,7 @@
 
 import difflib
 import re
+import unicodedata
 from collections.abc import Iterable
 from functools import lru_cache
 
@@ -132,11 +133,16 @@ def path_matches(spec: str | None, path: str, base: str, home: str, *, fold: boo
     if spec is None:
         return True
     if fold:
-        spec, path, base, home = spec.casefold(), path.casefold(), base.casefold(), home.casefold()
+        spec, path, base, home = (_folded(text) for text in (spec, path, base, home))
     try:
         return _path_pattern(spec, base, home).fullmatch(path) is not None
     except re.error:  # a broken character class: take the rule's text literally
         return _path_pattern(_PATTERN_CHARACTERS.sub("?", spec), base, home).fullmatch(path) is not None
+
+
+def _folded(text: str) -> str:
+    """TEXT as a file system that minds neither case nor how an accent is written would compare it."""
+    return text.casefold() if text.isascii() else unicodedata.normalize("NFC", text).casefold()
 
 
 def about(rules: Iterable[Rule], tool: str) -> list[Rule]:

@@ -6,13 +6,17 @@ from itertools import pairwise
 import msgspec
 
 from workbench.permissions import seen
+from workbench.permissions.options import inspect
 from workbench.permissions.paths import Located, PathError, Places
 from workbench.permissions.reach import Touch
 from workbench.permissions.shell import read
+from workbench.permissions.special import INSPECTORS
 from workbench.permissions.survey import Piece, Survey
 from workbench.permissions.syntax import UnreadableError
+from workbench.permissions.tables import BY_NAME
 from workbench.permissions.types import Call, Reads, Runs
-from workbench.permissions.words import UNKNOWN
+from workbench.permissions.words import UNKNOWN, literal
+from workbench.permissions.wrappers import base
 
 _OUTPUT = re.compile(r"--(?:out|dest|log-?file|report|target|dir|prefix|save)[\w-]*(?:=|\Z)")
 # Beyond it, in characters, deny rules could not be held against all of a command.
@@ -86,6 +90,17 @@ class Sight:
         words = {word for argv in (unknown if not self.refused else [*unknown, *self.seen]) for word in argv[1:]}
         paths = {part for word in words for part in (word, *(word.rpartition(sign)[2] for sign in "=@:"))}
         return self._guessed(paths, "read")
+
+    def edits(self) -> list[Spot]:
+        """What commands that change files would write, behind whatever runs them: env, sudo, sh -c."""
+        paths = set()
+        for argv in self.seen:
+            name, fields = base(argv[0]), [literal(word) for word in argv[1:]]
+            if name in INSPECTORS or name in BY_NAME:
+                found = INSPECTORS[name](fields) if name in INSPECTORS else inspect(BY_NAME[name], fields)
+                if found.edits:
+                    paths |= {one.field.text for one in found.operands if one.use in ("write", "into")}
+        return [msgspec.structs.replace(spot, tool="Edit") for spot in self._guessed(paths, "write")]
 
     def outputs(self) -> list[Spot]:
         """Files that commands which no table knows are told to write: `-o FILE`, `--output=FILE` and their like."""

@@ -190,6 +190,8 @@ class Survey(WordSurvey):
 
     def add(self, piece: Piece) -> None:
         """One more piece; from now on the world may differ from what is looked up."""
+        if self.inside and piece.kind and any(touch.use == "write" for touch in piece.touches):
+            piece = msgspec.structs.replace(piece, kind="", why="it changes files inside a substitution")
         self.pieces.append(piece)
         self.writes = self.writes or any(touch.use == "write" for touch in piece.touches) or not piece.kind
 
@@ -230,7 +232,7 @@ class Survey(WordSurvey):
         elif (found := self.known(core, piped, folders)).edits and not {
             level[0].text for level in levels[:-1]
         } <= _BEFORE_EDITS:
-            found = Finding(why=f"`{argv[0].text}` before a command that changes files")
+            found = Finding(operands=found.operands, why=f"`{argv[0].text}` before a command that changes files")
         if found.unknown:
             self.reach.refuse(found.why)
         more = tuple(touch for operand in found.operands for touch in self.reach.touches(operand, core, folders))

@@ -43,6 +43,7 @@ class WordSurvey:
         self.places = places
         self.reach = Reach(places)
         self.names: dict[str, Field] = {}
+        self.inside = 0  # how many substitutions deep
 
     def apart(self, node: Node, folders: Folders) -> None:
         """NODE in a shell of its own; `Survey` knows how."""
@@ -81,7 +82,9 @@ class WordSurvey:
         if isinstance(part, Digits):
             return UNKNOWN, "s"
         if isinstance(part, Sub):
+            self.inside += 1
             self.apart(Block(part.body.items), folders)
+            self.inside -= 1
             if _is_pwd(part.body) and len(folders) == 1:
                 return _plain(next(iter(folders)), part.quoted)
             return UNKNOWN, "s" if part.quoted else "u"
