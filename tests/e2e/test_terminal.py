@@ -28,6 +28,22 @@ def test_a_prompt_is_answered_and_the_edit_shows(tmp_path: Path, term: str) -> N
         leaves_a_clean_shell(tmux)
 
 
+@pytest.mark.parametrize("again", range(3))
+def test_what_is_typed_with_the_first_frame_is_typed_into_the_prompt(tmp_path: Path, again: int) -> None:
+    place = Place(tmp_path)
+    with place.endpoint([say("Done.")]) as (endpoint, env), Tmux(env=env, cwd=place.repo) as tmux:
+        shell_asks(tmux)
+        tmux.type(PROGRAM)
+        tmux.keys("Enter")
+        tmux.wait(READY)
+        for word in ("raise ", "the ", "learning ", "rate"):
+            tmux.type(word)
+        tmux.keys("Enter")
+        tmux.wait("Done.")
+        assert "raise the learning rate" in str(endpoint.requests[0].body["messages"])
+        leaves_a_clean_shell(tmux)
+
+
 def test_a_storm_of_resizes_ends_in_the_right_picture(tmp_path: Path) -> None:
     with opened(tmp_path, size=(120, 40)) as (tmux, _, _):
         submit(tmux, "raise the learning rate")

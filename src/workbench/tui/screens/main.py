@@ -42,6 +42,7 @@ class MainScreen(Steady, Screen[None]):
     def __init__(self, talk: Widget | None = None, prompt: Widget | None = None) -> None:
         super().__init__()
         self.talk, self.prompt = talk, prompt or StandIn()
+        self._early = self.prompt if isinstance(self.prompt, StandIn) else None  # keeps what is typed before the prompt
         self.header, self.strip, self.footer = Header("header"), Strip("strip"), Footer("footer")
         self.opening = Line("opening")  # what happened here before, until something is asked
         self._recalled = 0  # the turn at which that was said
@@ -95,10 +96,8 @@ class MainScreen(Steady, Screen[None]):
             await self.frames["talk"].hold(talk)
             await kept.remove()
         self.show_session(self.bench.state, ())
-        field = next((one for one in prompt.walk_children(Widget, with_self=True) if one.focusable), prompt)
-        self.set_focus(field, scroll_visible=False)  # at once, so that what is typed now comes behind what was kept
-        for event in kept.typed() if isinstance(kept, StandIn) else ():
-            field.post_message(event)
+        if self._early:  # in the app's own turn: no key comes in between
+            self.app.call_later(self._early.hand_over, self, prompt)
 
     def _compositor_refresh(self) -> None:
         """Nothing is drawn while the app is starting: Textual would draw, and throw it away."""
@@ -325,8 +324,8 @@ class MainScreen(Steady, Screen[None]):
 
     def on_key(self, event: events.Key) -> None:
         """A key that no widget took, by the keymap."""
-        if isinstance(self.prompt, StandIn):
-            self.prompt.keep(event)
+        if self._early and self._early.waits:
+            self._early.keep(event)
             return
         found = self.bench.keymap.find(self.focused_view, keys.name_of(event.key, event.character))
         if found is not None:
@@ -336,8 +335,8 @@ class MainScreen(Steady, Screen[None]):
 
     def on_paste(self, event: events.Paste) -> None:
         """What is pasted before there is a prompt waits for it."""
-        if isinstance(self.prompt, StandIn):
-            self.prompt.keep(event)
+        if self._early and self._early.waits:
+            self._early.keep(event)
 
     def on_line_pressed(self, event: Line.Pressed) -> None:
         """A part of the chrome was clicked."""
