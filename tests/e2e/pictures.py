@@ -1,22 +1,27 @@
 """Draws the main screens of the program, as a real terminal shows them, to be looked at.
 
     PYTHONPATH=tests python tests/e2e/pictures.py FOLDER [--sizes 120x40,80x24] [--themes mlwb-dark] [--scenes work,ask]
+    PYTHONPATH=tests python tests/e2e/pictures.py --docs        # those of docs/pictures
 
-Nothing here is a test. The session is scripted: an endpoint on loopback plays the model.
+Nothing here is a test. The session is scripted: an endpoint on loopback plays the model, and with gcc a made-up
+driver has a card.
 """
 
 import argparse
+import shutil
 import tempfile
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from support import cards
 from support.endpoint import Turn, say, turn, use
 from support.mlwb import Place
 from support.screens import Paper, picture_of_ansi
+from support.terminal import PROGRAM, rests, start
 from support.tmux import Tmux
 
-READY = "ask, or /command"
+DOCS = (("work", "160x48", "mlwb-dark"), ("work", "160x48", "mlwb-light"), ("work", "80x24", "mlwb-dark"),
+        ("ask", "120x40", "mlwb-light"))  # fmt: skip
 TRAIN = '''\
 """Trains a small language model."""
 
@@ -94,12 +99,18 @@ def ask(repo: Path) -> list[Turn]:
     return [turn({"type": "text", "text": "Now I train it once."}, use("Bash", command=command)), say("Done.")]
 
 
+def busy(repo: Path) -> list[Turn]:
+    """A session with a command beside the talk."""
+    trains = use("Bash", command="sleep 600 # python train.py --seed 1", run_in_background=True)
+    return [turn(trains), *work(repo)]
+
+
 def submit(tmux: Tmux, text: str, until: str) -> None:
     """Sends TEXT and waits until UNTIL is shown."""
     tmux.type(text)
-    time.sleep(0.2)
+    tmux.wait(text)
     tmux.keys("Enter")
-    tmux.wait(until, 40)
+    tmux.wait(until)
 
 
 def typed(*keys: str, text: str = "", until: str = "", enter: bool = False) -> Callable[[Tmux], None]:
@@ -107,15 +118,16 @@ def typed(*keys: str, text: str = "", until: str = "", enter: bool = False) -> C
 
     def reach(tmux: Tmux) -> None:
         submit(tmux, "lower the validation loss without more parameters", "three seeds of each")
+        rests(tmux)
         if keys:
             tmux.keys(*keys)
         if text:
             tmux.type(text)
+            tmux.wait(text)
         if enter:
-            time.sleep(0.3)
             tmux.keys("Enter")
         if until:
-            tmux.wait(until, 10)
+            tmux.wait(until)
 
     return reach
 
@@ -126,6 +138,8 @@ SCENES: dict[str, tuple[Callable[[Path], list[Turn]], Callable[[Tmux], None]]] =
     "ask": (ask, lambda tmux: submit(tmux, "train it", "waits for you")),
     "edit": (edit, lambda tmux: submit(tmux, "write the defaults", "waits for you")),
     "diff": (work, typed(text="/diff", enter=True)),
+    "gpu": (work, typed(text="/gpu", enter=True)),
+    "runs": (busy, typed(text="/runs", enter=True)),
     "help": (work, typed("C-g")),
     "palette": (work, typed("C-p")),
     "sessions": (work, typed("C-o")),
@@ -143,13 +157,12 @@ def drawn(
     turns, reach = SCENES[scene]
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as root:
         place = Place(Path(root), {"train.py": TRAIN, "config.yaml": CONFIG, "data/loader.py": "", "README.md": ""})
+        config = place.home / ".config/mlwb/config.yaml"
+        config.write_text(config.read_text() + "permissions: {allow: ['Bash(sleep 600 *)']}\n")
         with place.endpoint(turns(place.repo)) as (_, env), Tmux(
-            size=sizes[0], env={**env, "COLORTERM": "truecolor"}, cwd=place.repo, term="xterm-256color"
+            size=sizes[0], env={**env, **_card(Path(root))}, cwd=place.repo, term="xterm-256color"
         ) as tmux:  # fmt: skip
-            tmux.type(f"{program} --theme {theme}")
-            tmux.keys("Enter")
-            tmux.wait(READY, 30)
-            tmux.settle()
+            start(tmux, f"{program} --theme {theme}")
             reach(tmux)
             for width, height in sizes:
                 tmux.resize(width, height)
@@ -159,16 +172,34 @@ def drawn(
                 yield picture_of_ansi(tmux.ansi().rstrip("\n"), folder / name, paper=paper)
 
 
+def _card(root: Path) -> dict[str, str]:
+    """Colours, and a card for the program to see where a driver can be made up."""
+    env = {"COLORTERM": "truecolor"}
+    if shutil.which("gcc") is None:
+        return env
+    described = root / "cards"
+    described.write_text(cards.BUSY + "\n")
+    found = cards.environment(described)
+    return env | {name: found[name] for name in ("LD_LIBRARY_PATH", "STUB_CARDS")}
+
+
 def main() -> None:
     """Reads the command line and draws."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("folder", type=Path)
+    parser.add_argument("folder", type=Path, nargs="?", default=Path(__file__).parents[2] / "docs/pictures")
+    parser.add_argument("--docs", action="store_true", help="the pictures of the documentation, no others")
     parser.add_argument("--sizes", default="160x48,120x40,80x24,220x60")
     parser.add_argument("--themes", default="mlwb-dark,mlwb-light")
     parser.add_argument("--scenes", default=",".join(SCENES))
     parser.add_argument("--suffix", default="png", choices=("png", "svg", "txt"))
-    parser.add_argument("--program", default="mlwb")
+    parser.add_argument("--program", default=PROGRAM)
     given = parser.parse_args()
+    if given.docs:
+        for scene, size, theme in DOCS:
+            wide, high = size.split("x")
+            for path in drawn(scene, theme, [(int(wide), int(high))], given.folder, "png", given.program):
+                print(path, flush=True)
+        return
     sizes = [(int(wide), int(high)) for wide, high in (size.split("x") for size in given.sizes.split(","))]
     for theme in given.themes.split(","):
         for scene in given.scenes.split(","):
