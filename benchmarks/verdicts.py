@@ -1,4 +1,4 @@
-"""The gate: verdicts on the calls of a working day, against what a verdict may cost (2,000 a second). Wall time."""
+"""The gate: verdicts on the calls of a working day, against what a verdict may cost (2,000 a second). CPU time: it waits for nothing."""
 
 import itertools
 import os
@@ -85,16 +85,16 @@ def main() -> None:
         spent, kinds = [], dict.fromkeys(("allow", "ask", "deny"), 0)
         for round_ in range(ROUNDS + 1):
             batch = calls()
-            began = time.perf_counter()
+            began = time.process_time()
             verdicts = [decide(call, policy, world).verdict for call in batch]
-            spent.append((time.perf_counter() - began) / len(batch))
+            spent.append((time.process_time() - began) / len(batch))
             if round_:
                 kinds = {kind: kinds[kind] + verdicts.count(kind) for kind in kinds}
         each = statistics.median(spent[1:])
         total = sum(kinds.values())
         shares = {kind: f"{100 * number / total:.0f} %" for kind, number in kinds.items()}
         figure(
-            "verdict of the gate, wall", each * 1000, "ms", GOAL, "2,000 a second", per_second=int(1 / each), **shares
+            "verdict of the gate, CPU", each * 1000, "ms", GOAL, "2,000 a second", per_second=int(1 / each), **shares
         )
 
 

@@ -141,11 +141,12 @@ class _Judge:
         for rule in about(rules, self.call.tool):
             if rule.spec is None:
                 return rule
-            matching = [form for form in self.sight.written() if command_matches(rule.spec, form)]
+            matching = [form for form in self.sight.written if command_matches(rule.spec, form)]
             if self.call.tool == "Bash" and matching:
                 self.part = min(matching, key=len)
                 return rule
-        for spot in (*self.sight.spots, *self.sight.strange(), *self.sight.edits()):
+        edits = self.sight.edits if about(rules, "Edit") else ()
+        for spot in (*self.sight.spots, *self.sight.strange, *edits):
             if (rule_there := self.withheld(rules, spot)) is not None:
                 self.part = spot.located.given
                 return rule_there
@@ -176,7 +177,7 @@ class _Judge:
             return _ask(self.sight.refused[0])
         whys = (
             *((spot.located.given, self.guard(spot)) for spot in self.sight.spots),
-            *((spot.located.given, secret(spot.located, self.policy.home)) for spot in self.sight.strange()),
+            *((spot.located.given, secret(spot.located, self.policy.home)) for spot in self.sight.strange),
             *((spot.located.given, protected(spot.located, self.roots, self.places)) for spot in self.sight.outputs()),
             *((piece.text, self.critical(piece, spots)) for piece, spots in self.sight.pieces),
         )
@@ -266,6 +267,8 @@ class _Judge:
         """PIECE as if it were all that is run."""
         other = copy(self)
         other.sight = copy(self.sight)
+        for worked_out in ("written", "strange", "edits"):
+            other.sight.__dict__.pop(worked_out, None)
         other.sight.pieces = [(one, spots) for one, spots in self.sight.pieces if one is piece]
         other.sight.spots = other.sight.pieces[0][1]
         other.sight.commands, other.sight.seen = [piece.text], commands(piece.text)

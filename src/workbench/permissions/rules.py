@@ -140,6 +140,7 @@ def path_matches(spec: str | None, path: str, base: str, home: str, *, fold: boo
         return _path_pattern(_PATTERN_CHARACTERS.sub("?", spec), base, home).fullmatch(path) is not None
 
 
+@lru_cache(maxsize=4096)
 def _folded(text: str) -> str:
     """TEXT as a file system that minds neither case nor how an accent is written would compare it."""
     return text.casefold() if text.isascii() else unicodedata.normalize("NFC", text).casefold()

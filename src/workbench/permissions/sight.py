@@ -1,6 +1,7 @@
 """All that a call would do, as far as it can be seen: its paths and its commands."""
 
 import re
+from functools import cached_property
 from itertools import pairwise
 
 import msgspec
@@ -84,6 +85,7 @@ class Sight:
         tool = "Edit" if touch.use == "write" else "Read"
         return Spot(located, touch.use, tool, touch.tree, touch.redirect, command=True)
 
+    @cached_property
     def strange(self) -> list[Spot]:
         """Words of commands that no table knows, as the paths that they may be."""
         unknown = [piece.argv for piece, _ in self.pieces if piece.argv and not piece.kind]
@@ -91,6 +93,7 @@ class Sight:
         paths = {part for word in words for part in (word, *(word.rpartition(sign)[2] for sign in "=@:"))}
         return self._guessed(paths, "read")
 
+    @cached_property
     def edits(self) -> list[Spot]:
         """What commands that change files would write, behind whatever runs them: env, sudo, sh -c."""
         paths = set()
@@ -123,6 +126,7 @@ class Sight:
                     continue  # no file has such a name
         return spots
 
+    @cached_property
     def written(self) -> set[str]:
         """All that a deny or ask rule may match in the commands."""
         found = {form for argv in self.seen for form in seen.forms(argv)} | set(self.commands)
