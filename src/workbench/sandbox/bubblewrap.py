@@ -158,7 +158,7 @@ def _files(
         put(path, 2, *words)
         covered += [str(path)] if "--tmpfs" in words else []
     for path in profile.read_only:
-        if not path.is_symlink():
+        if not stat.S_ISLNK(_mode(path)):
             put(path, 2, "--ro-bind-try", str(path), str(path))
     for path in (*profile.shown, *bound):
         put(path, 3, "--ro-bind-try", str(path), str(path))
@@ -176,23 +176,28 @@ def _is_covered(path: Path) -> bool:
 
 def _cover(path: Path, descriptors: list[int]) -> list[str]:
     """An empty folder or file over what is there; nothing where nothing is: no layer makes files of its own."""
-    try:
-        mode = path.lstat().st_mode
-    except OSError:
-        return []
+    mode = _mode(path)
     if stat.S_ISDIR(mode):
         return ["--tmpfs", str(path)]
-    if stat.S_ISLNK(mode):
+    if mode == 0 or stat.S_ISLNK(mode):
         return []
     descriptors.append(_file_with(b""))
     return ["--ro-bind-data", str(descriptors[-1]), str(path)]
+
+
+def _mode(path: Path) -> int:
+    """What is at PATH itself; 0 where nothing is, or nothing that we may look at."""
+    try:
+        return path.lstat().st_mode
+    except OSError:
+        return 0
 
 
 def _sockets(profile: Profile) -> Iterator[Path]:
     """Sockets that other programs listen at, wherever they lie: a mount that is read-only keeps nobody from these."""
     known = (*profile.roots, profile.temp, *profile.caches, *profile.hidden)
     for path in listening_sockets():
-        if not _is_covered(path) and not any(path.is_relative_to(one) for one in known) and path.is_socket():
+        if not _is_covered(path) and not any(path.is_relative_to(one) for one in known) and stat.S_ISSOCK(_mode(path)):
             yield path
 
 

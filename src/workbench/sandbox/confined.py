@@ -1,15 +1,19 @@
 """Starts commands within what a layer of the operating system holds them to."""
 
 import os
+import shutil
+import sys
+import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import msgspec
 
-from workbench.sandbox import bubblewrap, hints
+from workbench.sandbox import bridge, bubblewrap, hints
 from workbench.sandbox.connections import Listening
 from workbench.sandbox.launcher import PlainLauncher, PlainRunning, bash, shell, spawn
 from workbench.sandbox.landlocked import Landlocked
+from workbench.sandbox.proxy import Allowed, Proxy
 from workbench.sandbox.secret_places import Seen, in_workspace, outermost, places
 from workbench.sandbox.tree import Tree
 from workbench.sandbox.types import Ended, Layer, Limits, Profile, Running, Spec
@@ -25,6 +29,7 @@ _CACHES = {
     "CCACHE_DIR": "ccache",
     "RUFF_CACHE_DIR": "ruff",
 }
+_BRIDGE = 3128  # the port of the proxy in a network namespace, where every port is free
 # Git as a path of its own: no program that the repository names runs in it.
 _GIT = {
     "core.hooksPath": "/dev/null",
@@ -40,17 +45,29 @@ class ConfinedLauncher:
     """Starts each command in LAYER, held to PROFILE; what shall run outside goes to PLAIN.
 
     ENV is the user's own environment, where the places of secrets may be named. Secrets are hidden besides what
-    PROFILE hides. Raises OSError where a folder of the profile cannot be made.
+    PROFILE hides. PYTHON is an interpreter that commands can run. Raises OSError where a folder of the profile cannot
+    be made, ValueError for a domain that is none.
     """
 
     def __init__(
-        self, plain: PlainLauncher, layer: Layer, profile: Profile, env: Mapping[str, str] | None = None
+        self,
+        plain: PlainLauncher,
+        layer: Layer,
+        profile: Profile,
+        env: Mapping[str, str] | None = None,
+        python: str = sys.executable,
     ) -> None:
         self.layer = layer
         self._plain = plain
         self._seen: Seen = {}
         self._listening = Listening()
+        self._python = python
+        self._hosts: list[tuple[str, int]] = []  # that the proxy refused, the oldest first
+        self._proxy: Proxy | None = None
+        self._at = ""  # where the proxy listens: a path, or a port
+        self._token = ""
         self._profile = _settled(profile, os.environ if env is None else env)
+        Allowed.read(profile.domains)
 
     @property
     def profile(self) -> Profile:
@@ -62,6 +79,8 @@ class ConfinedLauncher:
         env = self._plain.environment()
         temp = str(self._profile.temp)
         caches = {name: f"{temp}/{folder}" for name, folder in _CACHES.items() if name not in env}
+        if os.geteuid() == 0 and "TAR_OPTIONS" not in env:
+            caches["TAR_OPTIONS"] = "--no-same-owner"  # root here has no right to give files away
         return env | caches | {"TMPDIR": temp, "TMP": temp, "TEMP": temp}
 
     def withheld(self) -> tuple[str, ...]:
@@ -78,14 +97,44 @@ class ConfinedLauncher:
             spec = msgspec.structs.replace(spec, env={**spec.env, **git_environment(spec.env)})
             profile = _for_git(profile, git)
         argv = [*limited(profile.limits), *shell(spec.command)]
+        if profile.network == "allowlist":
+            spec = msgspec.structs.replace(spec, env={**spec.env, **await self._proxied()})
         if self.layer.name == "landlock":
             return self._in_landlock(spec, profile, argv, git)
         return self._in_bubblewrap(spec, profile, argv, git)
+
+    async def close(self) -> None:
+        """Ends the proxy, if there is one. Commands that still run lose the network."""
+        if self._proxy is not None:
+            await self._proxy.close()
+            self._proxy = None
+            if self.layer.name == "bubblewrap":
+                shutil.rmtree(Path(self._at).parent, ignore_errors=True)
+
+    async def _proxied(self) -> dict[str, str]:
+        """The variables by which programs find the proxy, which runs from the first such command on."""
+        if self._proxy is None:
+            proxy = Proxy(self._profile.domains, lambda host, port: self._hosts.append((host, port)))
+            if self.layer.name == "bubblewrap":
+                self._at = f"{tempfile.mkdtemp(prefix='mlwb-proxy-')}/s"
+                await proxy.at_path(self._at)
+            else:
+                port, self._token = await proxy.at_port()
+                self._at = str(port)
+            self._proxy = proxy
+        where = f"127.0.0.1:{_BRIDGE}" if self.layer.name == "bubblewrap" else f"{self._token}@127.0.0.1:{self._at}"
+        found = dict.fromkeys(("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"), f"http://{where}")
+        found["NO_PROXY"] = "localhost,127.0.0.1,::1"
+        return found | {name.lower(): value for name, value in found.items()}
+
+    def _refused_since(self, seen: int) -> list[str]:
+        return [hints.refused_host(host, port) for host, port in self._hosts[seen:]]
 
     def _in_landlock(self, spec: Spec, profile: Profile, argv: list[str], git: tuple[Path, ...]) -> Running:
         spec.output.touch(mode=0o600)  # a rule needs something to hold to
         tree = Tree()
         told: list[str] = []
+        seen = len(self._hosts)
         held = Landlocked(
             profile,
             self.layer.abi,
@@ -93,6 +142,7 @@ class ConfinedLauncher:
             tree,
             writable_too=(*git, *([Path(os.path.realpath(spec.scratch))] if spec.scratch else [])),
             output=spec.output,
+            proxy=("127.0.0.1", int(self._at)) if profile.network == "allowlist" else None,
             refused=lambda host, port: told.append(hints.refused_address(host, port, profile)),
         )
         try:
@@ -101,13 +151,21 @@ class ConfinedLauncher:
             held.close()
             raise
         return ConfinedRunning(
-            running, lambda: told + hints.from_output(spec.output, profile, spec.cwd, denied=True), held.close
+            running,
+            lambda: self._refused_since(seen) + told + hints.from_output(spec.output, profile, spec.cwd, denied=True),
+            held.close,
         )
 
     def _in_bubblewrap(self, spec: Spec, profile: Profile, argv: list[str], git: tuple[Path, ...]) -> Running:
         secret = [path for root in profile.roots for path in in_workspace(root, self._seen)]
         profile = msgspec.structs.replace(profile, hidden=(*profile.hidden, *secret))
-        ready = bubblewrap.prepare(profile, cwd=spec.cwd, scratch=spec.scratch, writable_too=git)
+        seen = len(self._hosts)
+        bound: tuple[Path, ...] = ()
+        if profile.network == "allowlist":
+            script = Path(bridge.__file__)
+            argv = [self._python, "-I", "-S", str(script), self._at, str(_BRIDGE), *argv]
+            bound = (Path(self._at).parent, script)
+        ready = bubblewrap.prepare(profile, cwd=spec.cwd, scratch=spec.scratch, writable_too=git, bound=bound)
         try:
             running = spawn(
                 spec,
@@ -117,7 +175,10 @@ class ConfinedLauncher:
             )
         finally:
             ready.close()
-        return ConfinedRunning(running, lambda: hints.from_output(spec.output, profile, spec.cwd, denied=False))
+        return ConfinedRunning(
+            running,
+            lambda: self._refused_since(seen) + hints.from_output(spec.output, profile, spec.cwd, denied=False),
+        )
 
 
 class ConfinedRunning:
