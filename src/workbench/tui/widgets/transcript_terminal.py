@@ -2,8 +2,10 @@
 
 Textual writes each row that changed from its beginning, and every row when the content moved: ten times the bytes of
 what is new, and a pass through the whole screen. Here only the cells that differ are written, and rows are moved by
-setting the scroll region (DECSTBM) and feeding lines, which tmux and the Linux console do as well. It is done only
-where nothing lies over the widget; else Textual draws as always.
+setting the scroll region (DECSTBM) and feeding lines, which tmux and the Linux console do as well. What stands beside
+the widget moves along and is put back, where that is less than to write the widget's rows anew (left and right margins,
+DECSLRM, would spare it; tmux and many terminals lack them). It is done only where nothing lies over the widget; else
+Textual draws as always.
 """
 
 import os
@@ -13,6 +15,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from rich.cells import cell_len, split_graphemes
+from rich.segment import Segment
 from textual.geometry import Region
 from textual.strip import Strip
 
@@ -32,7 +35,10 @@ def paint(widget: "Widget", old: Sequence[Strip], new: Sequence[Strip]) -> bool:
         return False
     fresh: range = range(0)
     out: list[str] = []
-    by = shift(old, new) if _whole_rows(widget, region) else 0
+    by = shift(old, new) if region.height > 1 else 0
+    sides = _sides(widget, region) if by else None
+    if sides is None or not _pays(old, new, sides, by):
+        by, sides = 0, []
     if by:
         out.append(_moving(region, by))
         gone = [_LOST] * min(abs(by), len(new))
@@ -41,7 +47,9 @@ def paint(widget: "Widget", old: Sequence[Strip], new: Sequence[Strip]) -> bool:
     # A later pass of Textual's must find the rows as they are now, though it was not told to draw them.
     widget._styles_cache.clear()
     out += _whole(widget, region, fresh)
-    out += [_cells(widget, region, y, old[y], new[y]) for y in range(len(new)) if y not in fresh]
+    kept = [y for y in range(len(new)) if y not in fresh]
+    out += [_put_back(widget, x, region.y + y, rows[y + by], rows[y]) for x, rows in sides for y in kept]
+    out += [_cells(widget, region, y, old[y], new[y]) for y in kept]
     if data := "".join(out):
         _write(widget, data)
     return True
@@ -78,9 +86,52 @@ def _uncovered(widget: "Widget", region: Region) -> bool:
     )
 
 
-def _whole_rows(widget: "Widget", region: Region) -> bool:
-    """Whether nothing but borders stands beside WIDGET, so that its rows may be moved as rows of the terminal."""
-    return region.x <= _EDGE and widget.screen.size.width - region.right <= _EDGE and region.height > 1
+def _sides(widget: "Widget", region: Region) -> list[tuple[int, list[Strip]]] | None:
+    """(column, rows) of what stands left and right of WIDGET, borders not; None where some of it waits to be drawn."""
+    screen, sides = widget.screen, []
+    for x, end in ((0, region.x), (region.right, screen.size.width)):
+        beside = Region(x, region.y, end - x, region.height)
+        if beside.width <= _EDGE:
+            continue
+        if screen._layout_required or any(
+            (other._repaint_required or other in screen._dirty_widgets) and where.intersection(clip).overlaps(beside)
+            for other, (where, clip) in screen._compositor.visible_widgets.items()
+            if other is not screen
+        ):
+            return None
+        chops = screen._compositor._render_chops(beside, lambda y: True)
+        rows = [
+            _bare(Strip.join([part for at, part in chops[y].items() if part is not None and x <= at < end]))
+            for y in beside.line_range
+        ]
+        if any(row.cell_length != beside.width for row in rows):
+            return None
+        sides.append((x, rows))
+    return sides
+
+
+def _bare(strip: Strip) -> Strip:
+    """STRIP as it looks: what a click on it would mean makes no two cells differ."""
+    return Strip([Segment(text, style and style.clear_meta_and_links()) for text, style, _ in strip], strip.cell_length)
+
+
+def _pays(old: Sequence[Strip], new: Sequence[Strip], sides: list[tuple[int, list[Strip]]], by: int) -> bool:
+    """Whether moving rows BY, and putting back what stands at the SIDES, writes fewer cells than writing them anew."""
+    rows = range(max(0, -by), len(new) - max(0, by))
+    back = sum(_width(side[y + by], side[y]) for _, side in sides for y in rows)
+    return not sides or back < sum(_width(old[y], new[y]) for y in rows)
+
+
+def _width(old: Strip, new: Strip) -> int:
+    start, end = (0, 0) if old is new else changed(old, new) or (0, 0)
+    return end - start
+
+
+def _put_back(widget: "Widget", x: int, y: int, old: Strip, new: Strip) -> str:
+    """The cells of NEW, which stands at (X, Y) of the screen, in which it differs from OLD."""
+    if old is new or (span := changed(old, new)) is None:
+        return ""
+    return f"\x1b[{y + 1};{x + span[0] + 1}H{new.crop(*span).simplify().render(widget.app.console)}"
 
 
 def _moving(region: Region, by: int) -> str:
