@@ -113,3 +113,16 @@ def test_as_an_agent(tmp_path: Path) -> None:
     ]
     rows = batch(tmp_path, *({"tool": tool, "input": given, "agent": "r"} for tool, given in calls))
     assert [row["verdict"] for row in rows] == ["allow", "deny", "allow", "deny"]
+
+
+def test_explained_part_by_part(root: Path) -> None:
+    command = "ls && curl http://x | tee out.txt"
+    done = check(root, "--explain", "Bash", json.dumps({"command": command}))
+    assert done.returncode == 0 and done.stdout.startswith("ask: ")
+    assert "decided by  curl http://x" in done.stdout
+    assert "  allow ls\n" in done.stdout and "would pass with Bash(curl http://x)" in done.stdout
+    alone = check(root, "--explain", "Bash", '{"command": "pytest -q"}').stdout
+    assert "would pass with the allow rule  Bash(pytest *)" in alone
+    hidden = check(root, "--explain", "Bash", '{"command": "cat .env"}').stdout
+    assert "decided by  .env" in hidden and "no allow rule lifts it" in hidden
+    assert json.loads(check(root, "--json", "Bash", json.dumps({"command": command})).stdout)["part"] == "curl http://x"

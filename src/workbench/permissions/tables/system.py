@@ -74,6 +74,11 @@ ROWS: tuple[Row, ...] = (
         not_match=("hostname evil", "hostname -F f", "hostname -b x"),
     ),
     Row(name="uptime", flags="ps", operands="none", match=("uptime",), not_match=("uptime x",)),
+    Row(name="who", flags="abdHlmqrstuw", operands="none", match=("who", "who -b"), not_match=("who file",)),
+    Row(name="w", flags="hsfoi", operands="text", most=1, match=("w", "w -h"), not_match=("w --odd",)),
+    Row(
+        name="lspci", flags="vnkmtqDbx", texts="s d", operands="none", match=("lspci -nnk",), not_match=("lspci -i f",)
+    ),
     Row(name="nproc", longs="--all", texts="--ignore", operands="none", match=("nproc",), not_match=("nproc x",)),
     Row(name="arch", operands="none", match=("arch",), not_match=("arch x",)),
     Row(
