@@ -460,3 +460,20 @@ def test_a_request_that_was_there_before_the_screen_is_asked_too():
             assert client.sent[0].digest == "digest-1"
 
     asyncio.run(body())
+
+
+def test_a_request_that_goes_while_its_field_is_open_takes_the_field_along():
+    async def body():
+        client = NotingClient()
+        async with bench(client) as (app, pilot):
+            await asks(app, pilot, asked(), asked(2, input={"command": "make test"}))
+            await press(pilot, "e")
+            await until(pilot, lambda: card(app).editing)
+            app.happens(e.ApprovalResolved(request_id="a1", decision="gone", by=""))
+            await until(pilot, lambda: "make test" in text_of(app) and not card(app).editing)
+            await until(pilot, lambda: app.prompt.editor.has_focus)
+            await press(pilot, "enter")
+            await pilot.pause(0.1)
+            assert client.sent == [], "what was meant for the first does not answer the second"
+
+    asyncio.run(body())

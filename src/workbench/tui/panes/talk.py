@@ -1,6 +1,5 @@
 """The talk: what was asked, said and done, newest at the end."""
 
-import asyncio
 import os
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, cast
@@ -17,7 +16,6 @@ from workbench.tui.panes.talk_search import Search
 from workbench.tui.safe import safe
 from workbench.tui.view import View
 from workbench.tui.widgets.blocks import Line
-from workbench.tui.widgets.card_picture import preview
 from workbench.tui.widgets.markdown_draw import load as load_parser
 from workbench.tui.widgets.search import SearchBar
 from workbench.tui.widgets.transcript import Transcript
@@ -249,35 +247,11 @@ class Talk(View, Widget):
 
     async def _fetch(self, entry: Entry) -> None:
         """The whole texts of what ENTRY shows cut."""
-        cut = False
-        for blob in entry.lacks():
-            if not blob and entry.item.kind == "call":
-                await self._fetch_call(entry)
-                continue
-            text, total = await (self.pages().blob(blob) if blob else self.pages().text(entry.id))
-            if total < 0:
-                self._tell("the whole text is not there any more", "warning")
-                continue
-            cut = cut or len(text.encode()) < total
-            entry.full[blob] = text
-        if entry.opened:
-            await self._fetch_pictures(entry)
-        if cut:
-            self._tell("too long to show whole: what is shown ends after 1 MB", "warning")
+        from workbench.tui.panes.talk_fetch import fetch
+
+        for problem in await fetch(entry, self.pages()):
+            self._tell(problem, "warning")
         self.window.rebuild(entry)
-
-    async def _fetch_pictures(self, entry: Entry) -> None:
-        for blob in entry.unseen():
-            entry.previews[blob] = await asyncio.to_thread(preview, await self.pages().data(blob))
-
-    async def _fetch_call(self, entry: Entry) -> None:
-        """Arguments and display of a call, uncut."""
-        whole = await self.pages().call(entry.id)
-        entry.full[""] = entry.item.text  # asked for once
-        if whole is None:
-            self._tell("the arguments of this call cannot be shown whole", "warning")
-            return
-        entry.input, entry.whole = whole.input, whole.display if entry.item.cut else None
 
     def toggle_thinking(self) -> None:
         """Shows or folds all thinking."""
