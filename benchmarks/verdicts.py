@@ -1,4 +1,4 @@
-"""The gate: verdicts on the calls of a working day, against what a verdict may cost (2,000 a second). CPU time: it waits for nothing."""
+"""The gate: CPU time of a verdict on the calls of a working day, against what one may cost (2,000 a second)."""
 
 import itertools
 import os
