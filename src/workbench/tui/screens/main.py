@@ -237,7 +237,8 @@ class MainScreen(Steady, Screen[None]):
             self._remember(view, True)
         self._going = view
         self.place()
-        self.call_after_refresh(self.focus_view, view)
+        # unless one went on to another meanwhile
+        self.call_after_refresh(lambda: self.focus_view(view) if self._going == view else None)
 
     def close_view(self, view: str) -> None:
         """Puts VIEW away; the focus goes to the prompt."""
