@@ -79,7 +79,9 @@ def test_what_was_refused_is_told_with_the_setting(cell):
 @pytest.mark.parametrize("cell", CELLS, ids="-".join)
 def test_without_a_network_the_setting_is_named(cell):
     helper = confining(cell[0])
-    done = helper.run(cell[1], f"{helper.python} -c 'import socket; socket.create_connection((\"192.0.2.77\", 443), 5)'")
+    done = helper.run(
+        cell[1], f"{helper.python} -c 'import socket; socket.create_connection((\"192.0.2.77\", 443), 5)'"
+    )
     assert done.exit_code == 1
     assert "sandbox.network" in done.refused[0]
 
@@ -157,7 +159,9 @@ def test_plain_http_is_forwarded_once():
     assert "PROXY-AUTHORIZATION" not in answer
 
 
-@pytest.mark.parametrize("request_", ["GET / HTTP/1.1", "CONNECT x HTTP/1.1", "CONNECT a b:1 HTTP/1.1", "x", "CONNECT :1 HTTP/1.1"])
+@pytest.mark.parametrize(
+    "request_", ["GET / HTTP/1.1", "CONNECT x HTTP/1.1", "CONNECT a b:1 HTTP/1.1", "x", "CONNECT :1 HTTP/1.1"]
+)
 def test_what_is_no_request_is_told_so(request_):
     assert ask(["x"], f"{request_}\r\n\r\n")[0].startswith("HTTP/1.1 400")
 

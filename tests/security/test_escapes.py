@@ -60,7 +60,8 @@ def _seen_outside(helper):
         "modes outside are untouched": world.outside.joinpath("file").stat().st_mode & 0o777 != 0o644,
         "nobody outside was spoken to": bool(told["heard"]),
         "the neighbour lives": not told["victim"],
-        "git is untouched": sorted(path.name for path in (world.work / ".git").rglob("*")) != ["HEAD", "config", "hooks"],
+        "git is untouched": sorted(path.name for path in (world.work / ".git").rglob("*"))
+        != ["HEAD", "config", "hooks"],
         "the home is untouched": (world.home / ".bashrc").read_text() != "# mine\n",
     }
 

@@ -141,9 +141,7 @@ async def run_in(launcher: ConfinedLauncher, world: World, command: str, **given
     """COMMAND, run to its end."""
     output = Path(tempfile.mkstemp(dir=world.outputs)[1])
     scratch = Path(tempfile.mkdtemp(dir=world.outputs, prefix=".shell-"))
-    spec = Spec(
-        command=command, cwd=world.work, output=output, env=launcher.environment(), scratch=scratch, **given
-    )
+    spec = Spec(command=command, cwd=world.work, output=output, env=launcher.environment(), scratch=scratch, **given)
     try:
         running = await launcher.start(spec)
         try:

@@ -119,7 +119,11 @@ class Files:
 
     def _entry(self, call: Call, folder: int, at: int) -> tuple[int, bytes, str]:
         """The folder that holds the entry of argument AT, held, the entry's name, and its real path."""
-        path = call.path(at).rstrip(b"/")
+        return self.entry(call, folder, call.path(at))
+
+    def entry(self, call: Call, folder: int, path: bytes) -> tuple[int, bytes, str]:
+        """The same for a path that was read already."""
+        path = path.rstrip(b"/")
         head, _, name = path.rpartition(b"/")
         if name in (b"", b".", b".."):
             raise LeaveIt

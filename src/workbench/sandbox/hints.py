@@ -30,9 +30,9 @@ def from_output(output: Path, profile: Profile, cwd: Path, *, denied: bool) -> l
         if not (_WRITE.search(line) or pattern.search(line)):
             continue
         given = (os.path.join(cwd, os.fsdecode(match[1] or match[2])) for match in _PATH.finditer(line))  # noqa: PTH118
-        path = next((one for name in given if (one := _outside(name, profile))), None)
-        if path:
-            notes.append(read_only(path))
+        paths = [one for name in given if (one := _outside(name, profile))]
+        if paths:
+            notes.append(read_only(paths[-1]))  # the first may be the program that says so
             break
     return notes
 

@@ -112,7 +112,7 @@ _PATHS = (
         "creat mkdir mkdirat rename renameat renameat2 unlink unlinkat rmdir link linkat symlink symlinkat mknod "
         "mknodat truncate chmod fchmod fchmodat fchmodat2",
     ),
-    *_rules(NOTIFY, "connect listen"),
+    *_rules(NOTIFY, "bind connect listen"),
 )
 _OTHERS = (  # what would act on processes of the user that are not the command's
     Rule("prlimit64", _EPERM, (When(0, "given"), When(2, "given"))),

@@ -10,6 +10,8 @@ import os
 import queue
 import select
 import signal
+import socket
+import struct
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -21,6 +23,7 @@ from workbench.sandbox.notify import Call
 
 _CLONE_FS = 0x200
 _AT_FDCWD = -100
+_UNIX = struct.pack("=H", socket.AF_UNIX)
 
 
 class Supervisor:
@@ -47,6 +50,7 @@ class Supervisor:
         )
         self._calls: dict[str, Callable[[Call], None]] = {
             **self._files.calls,
+            "bind": self._bind,
             "connect": self._connect,
             "listen": self._connections.listen,
             "kill": self._kill,
@@ -126,6 +130,28 @@ class Supervisor:
         threading.Thread(target=run, name="supervisor-open", daemon=True).start()
 
     # --- sockets ---
+
+    def _bind(self, call: Call) -> None:
+        """A socket by path is a file that is made; everything else is the kernel's."""
+        size = call.number(2)
+        address = call.data(1, size) if 3 < size <= 110 else b""
+        if address[:2] != _UNIX or address[2] == 0:
+            raise LeaveIt
+        folder, name, real = self._files.entry(call, _AT_FDCWD, address[2:].partition(b"\0")[0])
+        try:
+            if self._ground.entry(real) != "ours":
+                raise LeaveIt
+            held = call.descriptor(0)
+            try:
+                os.fchdir(folder)  # this thread's own folder: a path from the root may be longer than an address
+                os.umask(call.umask())
+                system.call("bind", held, _UNIX + name + b"\0", len(name) + 3)
+            finally:
+                os.umask(0)
+                os.close(held)
+        finally:
+            os.close(folder)
+        call.done()
 
     def _connect(self, call: Call) -> None:
         found = self._connections.connect(call)
