@@ -237,14 +237,19 @@ def _chunk(data: bytes) -> bytes:
 
 @contextlib.contextmanager
 def workbench(
-    count: int, rate: float | None = None, *, before: tuple[str, ...] = (), files: dict[str, str] | None = None
+    count: int,
+    rate: float | None = None,
+    *,
+    before: tuple[str, ...] = (),
+    files: dict[str, str] | None = None,
+    size: tuple[int, int] = (160, 48),
 ) -> Iterator[tuple[Terminal, Pacing]]:
     """`mlwb`, open and quiet on an endpoint that answers with COUNT tokens at RATE. BEFORE: what it is started by."""
     with contextlib.ExitStack() as stack:
         work, env = stack.enter_context(scratch(files))
         endpoint = stack.enter_context(Pacing(count, rate))
         env = environment(env, endpoint.url)
-        terminal = stack.enter_context(Terminal([*before, *mlwb()], env=env, cwd=work))
+        terminal = stack.enter_context(Terminal([*before, *mlwb()], env=env, cwd=work, size=size))
         terminal.wait(READY)
         terminal.quiet(3)  # the SDK is imported by then
         yield terminal, endpoint

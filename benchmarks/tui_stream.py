@@ -79,6 +79,15 @@ def through_tmux(count: int) -> tuple[float, float]:
             subprocess.run([*tmux, "kill-server"], check=False)
 
 
+def docked(count: int) -> tuple[float, float]:
+    """The workbench with two panes open beside the talk, at RATE."""
+    with workbench(count, RATE, size=(200, 50)) as (terminal, _):
+        for command in (b"/diff\r", b"\x1b", b"/gpu\r", b"\x1b"):
+            terminal.write(command)
+            terminal.quiet(0.5, 3)
+        return measured(terminal, count)
+
+
 def at_once(count: int) -> tuple[float, float]:
     """(CPU seconds per 1,000 tokens, seconds from the last byte sent until all is painted)."""
     with workbench(count) as (terminal, endpoint):
@@ -103,6 +112,11 @@ def main() -> None:
     if shutil.which("tmux"):
         inner, through = through_tmux(min(count, SHORT))
         figure("workbench: 200 tokens/s, KB per 1,000 tokens through tmux", through, "KB", 39, "best peer", cpu_s=inner)
+    inner, beside = docked(min(count, SHORT))
+    figure(
+        "workbench: 200 tokens/s beside two panes, KB per 1,000 tokens", beside, "KB", 120, "230 with each row anew",
+        cpu_s=inner,
+    )  # fmt: skip
     cpu, lag = at_once(count)
     figure("workbench: 20,000 tokens at once, CPU s per 1,000", cpu, "s", 0.07, "best peer", tokens=count)
     figure("workbench: 20,000 tokens at once, lag", lag, "s", 0.9, "best peer", tokens=count)
