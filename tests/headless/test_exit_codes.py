@@ -1,6 +1,8 @@
 """Each exit code of the contract, by a real process against a real endpoint."""
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -248,3 +250,18 @@ def test_caps_count_across_a_resume(place: Place) -> None:
             "run", "--resume", result["session_id"], "--max-turns", "3", "--output-format", "json", env=env
         )
     assert ended(place, done, 0, "success")["num_turns"] == 3
+
+
+def test_a_session_of_the_workbench_goes_on_headless_and_waits_for_nobody(place: Place) -> None:
+    with place.endpoint([say("done")]) as (_, env):
+        code = (
+            "import asyncio, os\n"
+            "from workbench.host import local\n"
+            "from workbench.protocol.task import Task\n"
+            "from workbench.session.start import laid_down\n"
+            f"task = Task(prompt='', workspace={str(place.repo)!r}, interactive=True)\n"
+            "print(laid_down(task, local.Options(env=dict(os.environ))))\n"
+        )
+        made = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, check=True)
+        done = place.mlwb("run", "--resume", made.stdout.strip(), "--answer", "go on", "--output-format", "json", env=env)
+    assert done.code == 0 and done.result["result"] == "done"

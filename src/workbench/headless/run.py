@@ -69,7 +69,7 @@ class Run:
             self.notify, self.workspace = asked.task.notify or "", asked.task.workspace
         options = local.Options(
             env=dict(os.environ), record=asked.record, replay=asked.replay, allow_bypass=asked.allow_bypass,
-            trust_workspace=asked.trust_workspace,
+            trust_workspace=asked.trust_workspace, attended=False,
         )  # fmt: skip
         if self.signals.reason is not None:
             return await self._failed(self.signals.subtype, "stopped before a session began")

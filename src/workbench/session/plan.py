@@ -31,7 +31,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     pace: float | None = None
     allow_bypass: bool = False
     trust_workspace: bool = False
-    attended: bool = False  # a person takes the session up, however it was started
+    attended: bool | None = None  # whether a person takes the session up; None: as it was started
 
 
 class Plan(msgspec.Struct, kw_only=True):

@@ -70,7 +70,8 @@ def _taken_up(
     first = next(journal.read(until=1)).event
     if not isinstance(first, e.SessionStarted):
         raise StartError("error_usage", f"{folder} holds no session that began")
-    task = msgspec.structs.replace(first.task, interactive=True) if options.attended else first.task
+    attended = first.task.interactive if options.attended is None else options.attended
+    task = msgspec.structs.replace(first.task, interactive=attended)
     blobs = Blobs(folder / "blobs")
     frame = msgspec.json.decode(blobs.get(first.prefix), type=Frame)
     workspace, roots = Path(first.workspace), tuple(map(Path, first.roots))

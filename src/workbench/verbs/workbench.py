@@ -66,10 +66,10 @@ def main(args: list[str]) -> int:
 
 def show(opener: "Opening", theme: str | None = None) -> int:
     """The workbench, until it is left; then one line says how to come back."""
-    from workbench.tui import garbage
+    from workbench.tui import frames, garbage
 
     garbage.manage()
-    _frames()
+    frames.often()
     from workbench.tui.app import WorkbenchApp
 
     app = WorkbenchApp(opener, theme=theme)
@@ -77,19 +77,6 @@ def show(opener: "Opening", theme: str | None = None) -> int:
     if app.state.session and app.state.turns and opener.tour is None:
         print(f"mlwb --resume {app.state.session}   goes on with this session", file=sys.stderr)
     return app.return_code or status or 0
-
-
-def _frames() -> None:
-    """A key is drawn within 8 ms, not 17: Textual reads how often it may draw once, when it is imported.
-
-    What streams comes at the presenter's pace all the same. The variable is taken back: no child shall see it.
-    """
-    if "TEXTUAL_FPS" in os.environ:
-        return
-    os.environ["TEXTUAL_FPS"] = "120"
-    import textual.constants  # noqa: F401
-
-    del os.environ["TEXTUAL_FPS"]
 
 
 def read(args: Sequence[str]) -> Asked:
