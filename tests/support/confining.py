@@ -84,7 +84,8 @@ class World:
         """Programs of the user outside: by path, abstract, on loopback. Where they are."""
         control = self._serve(socket.AF_UNIX, str(self.sockets / "control.sock"))
         agent = self._serve(socket.AF_UNIX, str(self.home / "agent.sock"))
-        abstract = self._serve(socket.AF_UNIX, f"\0mlwb-test-{os.getpid()}")
+        os.utime(agent.getsockname(), (1, 1))  # it has been there for long
+        self._serve(socket.AF_UNIX, f"\0mlwb-test-{os.getpid()}")
         tcp = self._serve(socket.AF_INET, ("127.0.0.1", 0))
         udp = self._closing.enter_context(socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
         udp.bind(("127.0.0.1", 0))

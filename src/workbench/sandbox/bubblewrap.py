@@ -1,11 +1,13 @@
 """Bubblewrap: a command in namespaces of its own, with a file system put together for it."""
 
+import contextlib
 import functools
 import os
 import shutil
 import socket
 import stat
 import tempfile
+import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -19,13 +21,15 @@ _NETWORK_DEVICES = ("infiniband",)
 _OF_RUN = ("/run/opengl-driver", "/run/current-system", "/run/booted-system", "/run/udev/data", "/run/shm")
 _RESOLVERS = ("/run/systemd/resolve/stub-resolv.conf", "/run/systemd/resolve/resolv.conf", "/run/resolvconf")
 _OF_ROOT = tuple(
-    f"/proc/{name}" for name in "sys sysrq-trigger irq bus fs acpi scsi driver mtrr asound pressure tty".split()
+    f"/proc/{name}" for name in ("sys", "sysrq-trigger", "irq", "bus", "fs", "acpi", "scsi", "mtrr", "asound")
 )
 _FILE_CAPABILITIES = ("CAP_DAC_OVERRIDE", "CAP_CHOWN", "CAP_FOWNER", "CAP_FSETID")
 # What programs have hard-coded: they find the session's own folder there.
 _TEMPORARY = ("/tmp", "/var/tmp")  # noqa: S108
 _LISTENS = 0x10000  # __SO_ACCEPTCON, in /proc/net/unix
 _SYS_ADMIN = 21
+# Younger sockets come and go (multiprocessing makes them); one that went while it is covered would stop the command.
+_SETTLED_S = 5.0
 
 
 @functools.cache
@@ -66,7 +70,7 @@ def prepare(
     filter_ = _file_with(seccomp.program(seccomp.CONTAINED))
     descriptors = [filter_]
     words = [program, *_namespaces(profile), "--ro-bind", "/", "/", *_system(profile)]
-    if profile.network != "full" and os.path.exists("/etc/hosts"):
+    if profile.network != "full" and Path("/etc/hosts").exists():
         # The machine's name shall lead to loopback, the only network here: torchrun and gloo look it up.
         descriptors.append(_file_with(_hosts(socket.gethostname())))
         words += ["--ro-bind-data", str(descriptors[-1]), os.path.realpath("/etc/hosts")]
@@ -107,15 +111,14 @@ def _is_ours(path: Path) -> bool:
 def _system(profile: Profile) -> list[str]:
     words = ["--dev", "/dev", "--proc", "/proc"]
     if os.geteuid() == 0:  # what of /proc obeys the user root, whatever its capabilities
-        words += [word for path in _OF_ROOT for word in ("--ro-bind-try", path, path)]
+        words += [word for path in _existing(_OF_ROOT) for word in ("--ro-bind-try", path, path)]
     for device in devices(profile):
         words += ["--dev-bind-try", device, device]
-    words += ["--tmpfs", "/run"]
+    words += ["--perms", "0555", "--tmpfs", "/run"]
     for path in of_run(profile):
         words += ["--ro-bind-try", path, path]
-    words += ["--remount-ro", "/run"]
     for place in _TEMPORARY:
-        if os.path.isdir(place) and not os.path.islink(place):
+        if Path(place).is_dir() and not Path(place).is_symlink():
             words += ["--bind", str(profile.temp), place]
     return words
 
@@ -128,7 +131,11 @@ def devices(profile: Profile) -> list[str]:
 
 def of_run(profile: Profile) -> tuple[str, ...]:
     """What of /run can be read."""
-    return _OF_RUN + (_RESOLVERS if profile.network == "full" else ())
+    return _existing(_OF_RUN + (_RESOLVERS if profile.network == "full" else ()))
+
+
+def _existing(paths: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(path for path in paths if os.access(path, os.F_OK))
 
 
 def _files(
@@ -140,7 +147,6 @@ def _files(
 ) -> list[str]:
     """Mounts, the outer before the inner, so that what is named deeper decides. Adds to DESCRIPTORS."""
     mounts: dict[str, tuple[int, list[str]]] = {}
-    covered: list[str] = []
 
     def put(path: Path, rank: int, *words: str) -> None:
         mounts[str(path)] = (rank, list(words))
@@ -156,7 +162,6 @@ def _files(
         open_to = any(path.is_relative_to(folder) for folder in (*ours, profile.home))
         words = _cover(path, descriptors) if open_to or not _is_covered(path) else []
         put(path, 2, *words)
-        covered += [str(path)] if "--tmpfs" in words else []
     for path in profile.read_only:
         if not stat.S_ISLNK(_mode(path)):
             put(path, 2, "--ro-bind-try", str(path), str(path))
@@ -165,8 +170,7 @@ def _files(
     for path in (*writable_too, *([scratch] if scratch else [])):
         put(path, 3, "--bind-try", str(path), str(path))
     ordered = sorted(mounts.items(), key=lambda item: (item[0].count("/"), item[1][0], item[0]))
-    words = [word for _, (_, part) in ordered for word in part]
-    return words + [word for path in covered for word in ("--remount-ro", path)]
+    return [word for _, (_, part) in ordered for word in part]
 
 
 def _is_covered(path: Path) -> bool:
@@ -178,8 +182,9 @@ def _cover(path: Path, descriptors: list[int]) -> list[str]:
     """An empty folder or file over what is there; nothing where nothing is: no layer makes files of its own."""
     mode = _mode(path)
     if stat.S_ISDIR(mode):
-        return ["--tmpfs", str(path)]
-    if mode == 0 or stat.S_ISLNK(mode):
+        return ["--perms", "0555", "--tmpfs", str(path)] if os.access(path, os.R_OK | os.X_OK) else []
+    # What this user cannot open, a command cannot either.
+    if mode == 0 or stat.S_ISLNK(mode) or not os.access(path, os.R_OK | os.W_OK if stat.S_ISSOCK(mode) else os.R_OK):
         return []
     descriptors.append(_file_with(b""))
     return ["--ro-bind-data", str(descriptors[-1]), str(path)]
@@ -195,10 +200,14 @@ def _mode(path: Path) -> int:
 
 def _sockets(profile: Profile) -> Iterator[Path]:
     """Sockets that other programs listen at, wherever they lie: a mount that is read-only keeps nobody from these."""
+    settled = time.time() - _SETTLED_S
     known = (*profile.roots, profile.temp, *profile.caches, *profile.hidden)
     for path in listening_sockets():
-        if not _is_covered(path) and not any(path.is_relative_to(one) for one in known) and stat.S_ISSOCK(_mode(path)):
-            yield path
+        if not _is_covered(path) and not any(path.is_relative_to(one) for one in known):
+            with contextlib.suppress(OSError):
+                found = path.lstat()
+                if stat.S_ISSOCK(found.st_mode) and found.st_mtime < settled:
+                    yield path
 
 
 def listening_sockets() -> set[Path]:
@@ -225,7 +234,7 @@ def _file_with(data: bytes) -> int:
         descriptor = os.memfd_create("mlwb")
     else:
         descriptor, name = tempfile.mkstemp()
-        os.unlink(name)
+        Path(name).unlink()
     os.write(descriptor, data)
     os.lseek(descriptor, 0, os.SEEK_SET)
     return descriptor

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import msgspec
 
-from workbench.sandbox import bridge, bubblewrap, hints
+from workbench.sandbox import bridge, bubblewrap, hints, landlock
 from workbench.sandbox.connections import Listening
 from workbench.sandbox.launcher import PlainLauncher, PlainRunning, bash, shell, spawn
 from workbench.sandbox.landlocked import Landlocked
@@ -62,6 +62,7 @@ class ConfinedLauncher:
         self._seen: Seen = {}
         self._listening = Listening()
         self._python = python
+        self._reading: landlock.Reading | None = None
         self._hosts: list[tuple[str, int]] = []  # that the proxy refused, the oldest first
         self._proxy: Proxy | None = None
         self._at = ""  # where the proxy listens: a path, or a port
@@ -104,7 +105,9 @@ class ConfinedLauncher:
         return self._in_bubblewrap(spec, profile, argv, git)
 
     async def close(self) -> None:
-        """Ends the proxy, if there is one. Commands that still run lose the network."""
+        """Ends the proxy, if there is one, and lets go of rules. Commands that still run lose the network."""
+        if self._reading is not None:
+            self._reading.close()
         if self._proxy is not None:
             await self._proxy.close()
             self._proxy = None
@@ -138,6 +141,7 @@ class ConfinedLauncher:
         held = Landlocked(
             profile,
             self.layer.abi,
+            self._reading_with(spec.scratch),
             self._listening,
             tree,
             writable_too=(*git, *([Path(os.path.realpath(spec.scratch))] if spec.scratch else [])),
@@ -155,6 +159,15 @@ class ConfinedLauncher:
             lambda: self._refused_since(seen) + told + hints.from_output(spec.output, profile, spec.cwd, denied=True),
             held.close,
         )
+
+    def _reading_with(self, scratch: Path | None) -> landlock.Reading:
+        """The rules for reading; the folder that holds a command's scratch folder, the session's, is readable."""
+        readable = (Path(os.path.realpath(scratch.parent)),) if scratch else ()
+        if self._reading is None or self._reading.readable != readable:
+            if self._reading is not None:
+                self._reading.close()
+            self._reading = landlock.Reading(self._profile, self.layer.abi, readable)
+        return self._reading
 
     def _in_bubblewrap(self, spec: Spec, profile: Profile, argv: list[str], git: tuple[Path, ...]) -> Running:
         secret = [path for root in profile.roots for path in in_workspace(root, self._seen)]

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import TypeVar
 
-from workbench.sandbox import system
+from workbench.sandbox import bubblewrap, system
 from workbench.sandbox.beneath import Ground
 from workbench.sandbox.types import Profile
 
@@ -33,6 +33,8 @@ _NOT_READ = ("/dev", "/run", "/tmp", "/var/tmp")  # noqa: S108 - kept from comma
 _NO_NEW_PRIVS, _CAP_VERSION_3 = 38, 0x20080522
 _CAP_DAC_OVERRIDE = 1 << 1
 _NEW_LISTENER, _WAIT_KILLABLE = 8, 32
+_READING = _EXECUTE | _READ | _LIST
+Seen = dict[str, int]  # folders, and when each changed last
 T = TypeVar("T")
 
 
@@ -50,46 +52,83 @@ def rights(version: int) -> int:
     return found | sum(right for right, since in ((_REFER, 2), (_TRUNCATE, 3), (_IOCTL, 5)) if version >= since)
 
 
-def ruleset(profile: Profile, version: int, writable_too: Iterable[Path], output: Path | None) -> int:
-    """A descriptor of the rules that hold a command to PROFILE, and to the file of its OUTPUT. Raises OSError."""
-    known = rights(version)
+class Reading:
+    """The rules for reading and executing, kept until a folder that they were built around has changed.
+
+    They name a few hundred paths: everything that lies beside a secret. READABLE may be read whatever is hidden.
+    """
+
+    def __init__(self, profile: Profile, version: int, readable: tuple[Path, ...] = ()) -> None:
+        self.readable = readable
+        self._profile = profile
+        self._version = version
+        self._seen: Seen = {}
+        self._rules = -1
+
+    def rules(self) -> int:
+        """A descriptor of the rules; this object's to close. Raises OSError."""
+        if self._rules < 0 or any(_changed(path) != at for path, at in self._seen.items()):
+            self.close()
+            self._seen = {}
+            # A layer of rules that does not name REFER refuses it, to all.
+            more = rights(self._version) & _REFER
+            self._rules = _ruleset(_READING | more, (0, 0), self._version, self._grants(more))
+        return self._rules
+
+    def close(self) -> None:
+        """Lets go of the rules; the next command has them made anew."""
+        if self._rules >= 0:
+            os.close(self._rules)
+            self._rules = -1
+
+    def _grants(self, more: int) -> Iterator[tuple[str, int]]:
+        hidden = {str(path) for path in self._profile.hidden}
+        yield "/", _LIST | more  # names are no secret here; without them `ls ~` would fail
+        home = self._profile.home
+        covered = [Path(place) for place in (*_NOT_READ, *hidden)]
+        for folder in ("/", *([str(home)] if any(home.is_relative_to(place) for place in covered) else [])):
+            left_out = hidden | set(_NOT_READ) if folder == "/" else hidden
+            yield from ((path, _READING) for path in carved(folder, left_out, self._seen))
+        # What is new in a folder that commands write must be readable: there, secrets are left to the gate.
+        for whole in (*self._profile.roots, self._profile.temp, *self._profile.shown, *self.readable):
+            yield str(whole), _READING
+        for cache in self._profile.caches:
+            yield from ((path, _READING) for path in carved(str(cache), hidden, self._seen))
+        yield from ((path, _READING) for path in _devices(self._profile))
+        yield from ((name, _READING) for name in bubblewrap.of_run(self._profile))
+
+
+def writing(profile: Profile, version: int, writable_too: Iterable[Path], output: Path | None) -> int:
+    """A descriptor of the rules for one command's writing, connections and signals. Raises OSError."""
+    known = rights(version) & ~_READING
     network = _CONNECT_TCP if version >= 4 and profile.network != "full" else 0
-    scopes = _SCOPES if version >= 6 else 0
-    sizes = {1: 8, 2: 8, 3: 8, 4: 16, 5: 16}
-    attribute = struct.pack("=QQQ", known, network, scopes)[: sizes.get(version, 24)]
-    rules = system.call("landlock_create_ruleset", attribute, len(attribute), 0)
-    try:
-        for path, allowed in _grants(profile, writable_too, output):
-            _grant(rules, path, allowed & known)
-    except BaseException:
-        os.close(rules)
-        raise
-    return rules
+    return _ruleset(known, (network, _SCOPES if version >= 6 else 0), version, _writable(profile, writable_too, output))
 
 
-def _grants(profile: Profile, writable_too: Iterable[Path], output: Path | None) -> Iterator[tuple[str, int]]:
-    read, write = _READ | _EXECUTE | _LIST, _WRITE | _TRUNCATE | _MAKE | _REMOVE | _REFER
-    hidden = {str(path) for path in profile.hidden}
-    yield "/", _LIST  # names are no secret here; without them `ls ~` would fail
-    for path in carved("/", hidden | set(_NOT_READ)):
-        yield path, read
-    for folder in (profile.home, *profile.roots):
-        if any(folder.is_relative_to(place) for place in (*map(Path, _NOT_READ), *profile.hidden)):
-            # What is new in a workspace must be readable: there, secrets are left to the gate.
-            whole = folder in profile.roots
-            yield from ((path, read) for path in ([str(folder)] if whole else carved(str(folder), hidden)))
-        elif folder in profile.roots:
-            yield str(folder), read
-    kept = hidden | {str(path) for path in profile.read_only}
+def _writable(profile: Profile, writable_too: Iterable[Path], output: Path | None) -> Iterator[tuple[str, int]]:
+    write = _WRITE | _TRUNCATE | _MAKE | _REMOVE | _REFER
+    kept = {str(path) for path in (*profile.hidden, *profile.read_only)}
     for folder in (*profile.roots, *profile.caches, profile.temp, *writable_too):
         # Where something is kept, what is new in the folder itself is written through the supervisor.
         for path in carved(str(folder), kept - {str(folder)}):
             if Path(path).is_dir():
-                yield path, read | write
-    yield from ((str(path), read) for path in profile.shown)
+                yield path, write
     if output is not None:
         yield str(output), _WRITE | _TRUNCATE
-    yield from _devices(profile)
+    for path in _devices(profile):
+        yield path, _WRITE | _TRUNCATE | _IOCTL | (write if path == "/dev/shm" else 0)  # noqa: S108
+
+
+def _ruleset(files: int, others: tuple[int, int], version: int, grants: Iterable[tuple[str, int]]) -> int:
+    size = {1: 8, 2: 8, 3: 8, 4: 16, 5: 16}.get(version, 24)  # bytes that this version takes of the structure
+    rules = system.call("landlock_create_ruleset", struct.pack("=QQQ", files, *others)[:size], size, 0)
+    try:
+        for path, allowed in grants:
+            _grant(rules, path, allowed & files)
+    except BaseException:
+        os.close(rules)
+        raise
+    return rules
 
 
 def ground(profile: Profile, writable_too: Iterable[Path]) -> Ground:
@@ -100,25 +139,29 @@ def ground(profile: Profile, writable_too: Iterable[Path]) -> Ground:
     return Ground(folders - whole, {*whole, "/dev/shm"}, kept - {str(path) for path in writable_too})  # noqa: S108
 
 
-def _devices(profile: Profile) -> Iterator[tuple[str, int]]:
-    from workbench.sandbox.bubblewrap import devices, of_run
-
-    for name in _HARMLESS_DEVICES:
-        more = _MAKE | _REMOVE | _REFER if name == "shm" else 0
-        yield f"/dev/{name}", _READ | _WRITE | _TRUNCATE | _IOCTL | _LIST | more
-    for name in devices(profile):
-        yield name, _READ | _WRITE | _IOCTL | _LIST
-    for name in of_run(profile):
-        yield name, _READ | _EXECUTE | _LIST
+def _devices(profile: Profile) -> list[str]:
+    return [*(f"/dev/{name}" for name in _HARMLESS_DEVICES), *bubblewrap.devices(profile)]
 
 
-def carved(folder: str, left_out: Iterable[str]) -> list[str]:
-    """Paths that cover FOLDER but for LEFT_OUT, which need not exist: the folder itself, or what lies around these."""
+def _changed(path: str) -> int:
+    try:
+        return os.stat(path).st_mtime_ns
+    except OSError:
+        return 0
+
+
+def carved(folder: str, left_out: Iterable[str], seen: Seen | None = None) -> list[str]:
+    """Paths that cover FOLDER but for LEFT_OUT, which need not exist: the folder itself, or what lies around these.
+
+    SEEN gets the folders whose content the answer depends on, with the time of their last change.
+    """
     prefix = folder.rstrip("/") + "/"
     below = {path for path in left_out if path.startswith(prefix)}
     if not below:
         return [folder]
     found: list[str] = []
+    if seen is not None:
+        seen[folder] = _changed(folder)
     try:
         with os.scandir(folder) as entries:
             names = [entry.name for entry in entries if not entry.is_symlink()]
@@ -127,7 +170,7 @@ def carved(folder: str, left_out: Iterable[str]) -> list[str]:
     for name in names:
         path = prefix + name
         if path not in below:
-            found += carved(path, below)
+            found += carved(path, below, seen)
     return found
 
 
@@ -145,7 +188,7 @@ def _grant(rules: int, path: str, allowed: int) -> None:
         os.close(held)
 
 
-def restrict(rules: int, program: bytes) -> int:
+def restrict(rules: Iterable[int], program: bytes) -> int:
     """Takes the rights from the calling THREAD, for good; returns the descriptor by which its calls are supervised.
 
     Order: no new privileges, which lets an ordinary user do the rest; capabilities; Landlock; the filter, last, since
@@ -154,7 +197,8 @@ def restrict(rules: int, program: bytes) -> int:
     system.prctl(_NO_NEW_PRIVS, 1)
     if os.geteuid() == 0:
         _drop_capabilities()
-    system.call("landlock_restrict_self", rules, 0)
+    for one in rules:
+        system.call("landlock_restrict_self", one, 0)
     code = ctypes.create_string_buffer(program, len(program))
     fprog = ctypes.create_string_buffer(struct.pack("@HP", len(program) // 8, ctypes.addressof(code)))
     try:

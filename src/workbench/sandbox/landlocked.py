@@ -17,7 +17,7 @@ Start = Callable[[], "subprocess.Popen[bytes]"]
 class Landlocked:
     """What holds one command to PROFILE. `start` once, then `close`. Raises OSError.
 
-    LISTENING are the sockets of the session's commands, TREE is the command's; WRITABLE_TOO is opened below what is
+    READING are the rules for that, LISTENING the sockets of the session's commands, TREE is the command's; WRITABLE_TOO is opened below what is
     read-only, OUTPUT is the file of the command's streams, which exists. REFUSED is told of hosts.
     """
 
@@ -25,6 +25,7 @@ class Landlocked:
         self,
         profile: Profile,
         abi: int,
+        reading: landlock.Reading,
         listening: Listening,
         tree: Tree,
         *,
@@ -35,7 +36,7 @@ class Landlocked:
     ) -> None:
         network = profile.network == "full"
         self._program = seccomp.program(seccomp.supervised(abi, network=network))
-        self._rules = landlock.ruleset(profile, abi, writable_too, output)
+        self._rules = (reading.rules(), landlock.writing(profile, abi, writable_too, output))
         self._supervisor = Supervisor(
             landlock.ground(profile, writable_too),
             listening,
@@ -55,7 +56,7 @@ class Landlocked:
         try:
             return landlock.in_thread(restricted)
         finally:
-            os.close(self._rules)
+            os.close(self._rules[1])
 
     def close(self) -> None:
         """Ends the supervisor; calls of the command that need it fail from then on."""

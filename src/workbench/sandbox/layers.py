@@ -101,7 +101,8 @@ def _run_in_landlock(abi: int) -> str:
         (root / "work").mkdir()
         work = root / "work"
         profile = Profile(roots=(work,), temp=root / "temp", home=Path.home(), read_only=(work / "kept",))
-        held = Landlocked(profile, abi, Listening(), Tree())
+        reading = landlock.Reading(profile, abi)
+        held = Landlocked(profile, abi, reading, Listening(), Tree())
         script = "touch made && ! touch kept ../made"
 
         def run() -> "subprocess.Popen[bytes]":
@@ -118,6 +119,7 @@ def _run_in_landlock(abi: int) -> str:
             code = held.start(run).wait(_TIMEOUT_S)
         finally:
             held.close()
+            reading.close()
         if code == 0 and (work / "made").exists():
             return ""
         return "a command in it wrote outside of its folder, or could not write within"

@@ -63,13 +63,16 @@ _SKIPPED = frozenset((".git", "node_modules", ".venv", "venv", "env", "__pycache
 
 
 def places(home: Path, env: Mapping[str, str]) -> tuple[Path, ...]:
-    """The places of secrets that exist, links followed, none below another. ENV is the user's, not scrubbed."""
+    """The places of secrets, links followed, none below another; one may not exist yet (a login in mid-session).
+
+    ENV is the user's own, not scrubbed.
+    """
     found = {path for names in HOME.values() for name in names.split() for path in _matching(home, name)}
     found |= {path for names in MACHINE.values() for name in names.split() for path in _matching(Path("/"), name[1:])}
     for variable, below in ELSEWHERE.items():
         value = env.get(variable, "").removeprefix("FILE:")
         if value.startswith("/") and len(Path(value).parts) > 2:  # never the root, nor a folder right below it
-            found.update(_matching(Path(value), below) if below else _existing(Path(value)))
+            found.add(Path(value) / below)
     return outermost({Path(os.path.realpath(path)) for path in found})
 
 
@@ -136,9 +139,4 @@ def _matching(folder: Path, name: str) -> Iterator[Path]:
         except OSError:
             return
     else:
-        yield from _existing(folder / name)
-
-
-def _existing(path: Path) -> Iterator[Path]:
-    if os.path.lexists(path):
-        yield path
+        yield folder / name
