@@ -253,15 +253,19 @@ def test_caps_count_across_a_resume(place: Place) -> None:
 
 
 def test_a_session_of_the_workbench_goes_on_headless_and_waits_for_nobody(place: Place) -> None:
+    code = (
+        "import os, sys\n"
+        "from workbench.protocol.task import Task\n"
+        "from workbench.session.plan import Options\n"
+        "from workbench.session.start import laid_down\n"
+        "task = Task(prompt='', workspace=sys.argv[1], interactive=True)\n"
+        "print(laid_down(task, Options(env=dict(os.environ)), 's-before'))\n"
+    )
     with place.endpoint([say("done")]) as (_, env):
-        code = (
-            "import asyncio, os\n"
-            "from workbench.host import local\n"
-            "from workbench.protocol.task import Task\n"
-            "from workbench.session.start import laid_down\n"
-            f"task = Task(prompt='', workspace={str(place.repo)!r}, interactive=True)\n"
-            "print(laid_down(task, local.Options(env=dict(os.environ))))\n"
+        made = subprocess.run(
+            [sys.executable, "-c", code, str(place.repo)], env=env, capture_output=True, text=True, check=False
         )
-        made = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, check=True)
-        done = place.mlwb("run", "--resume", made.stdout.strip(), "--answer", "go on", "--output-format", "json", env=env)
+        assert made.returncode == 0, made.stderr
+        flags = ("--answer", "go on", "--output-format", "json")
+        done = place.mlwb("run", "--resume", made.stdout.strip(), *flags, env=env)
     assert done.code == 0 and done.result["result"] == "done"
