@@ -41,6 +41,7 @@ class SessionStarted(Event, frozen=True, kw_only=True):
     agent_path: str
     agent_source: str  # workspace, user or shipped
     agent_digest: str
+    agent_in_place_of: str = ""  # the user's own or the shipped definition whose name a workspace's has taken
     color: str | None = None
     grants: dict[str, tuple[str, ...]]  # tool -> scopes; no scope: all of it
     model: str
@@ -54,6 +55,8 @@ class SessionStarted(Event, frozen=True, kw_only=True):
     parent: str | None = None  # session this one was forked from
     commit: str | None = None
     branch: str | None = None
+    sandbox: str | None = None  # the layer that confines commands; empty: none does; None: not told
+    network: str = ""  # what confined commands reach: none, allowlist, full
 
 
 class SessionResumed(Event, frozen=True, kw_only=True):
@@ -66,6 +69,8 @@ class SessionResumed(Event, frozen=True, kw_only=True):
     mode: Mode
     caps: Caps
     cut: int = 0  # bytes of a torn last line that were cut off
+    sandbox: str | None = None  # as in `SessionStarted`: another machine, another layer
+    network: str = ""
 
 
 class SessionEnded(Event, frozen=True, kw_only=True):
@@ -225,6 +230,7 @@ class ApprovalRequested(Event, frozen=True, kw_only=True):
     suggestion: str | None = None  # the rule that "always" would save
     cwd: str = ""  # where it would run
     sandbox: str = ""  # as in `CallDecided`: how it would run if it is approved
+    again: bool = False  # it ran confined and failed for that: asked is whether it runs once more, outside
     display: tuple[DisplayBlock, ...] = ()
 
 

@@ -120,6 +120,8 @@ def _started(state: SessionState, envelope: e.Envelope, event: e.SessionStarted)
     state.color = event.color and _word(event.color)
     state.model, state.mode, state.branch = _word(event.model), event.mode, event.branch and _word(event.branch)
     state.user, state.host, state.pid, state.caps = event.user, event.host, event.pid, event.task.caps
+    state.sandbox, state.network = event.sandbox, _word(event.network)
+    state.agent_in_place_of = event.agent_in_place_of[:KEPT_PATH]
 
 
 def _resumed(state: SessionState, envelope: e.Envelope, event: e.SessionResumed) -> None:
@@ -128,6 +130,7 @@ def _resumed(state: SessionState, envelope: e.Envelope, event: e.SessionResumed)
     state.waiting = ""
     state.resumed_at, state.mode, state.caps = envelope.at, event.mode, event.caps
     state.pid, state.host, state.user = event.pid, event.host, event.user
+    state.sandbox, state.network = event.sandbox, _word(event.network)
     state.phase, state.end, state.exit_code, state.questions = "idle", None, None, ()
     state.approvals, state.shells = {}, {}
     _interrupt_calls(state)
@@ -245,6 +248,8 @@ def _asked(state: SessionState, envelope: e.Envelope, event: e.ApprovalRequested
         reason=clip(event.reason, KEPT_REASON),
         suggestion=event.suggestion and clip(event.suggestion, KEPT_REASON),
         cwd=clip(event.cwd, KEPT_PATH),
+        sandbox=_word(event.sandbox),
+        again=event.again,
         display=clip_display(event.display)[0],
     )
     keep_last(state.approvals, KEPT_APPROVALS)

@@ -75,6 +75,10 @@ class SeriesPage(Query, frozen=True, kw_only=True):
     width: int = 400
 
 
+class InForce(Query, frozen=True, kw_only=True):
+    """Which permission rules hold in the session now, and what confines its commands."""
+
+
 class Items(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag=_tag):
     """Answer to `ItemsBefore`, oldest first; `more` when there are older ones."""
 
@@ -123,5 +127,27 @@ class Series(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag=_t
     points: tuple[tuple[float, float | None], ...]
 
 
-AnyQuery = ItemsBefore | ItemText | BlobPage | DiffPage | ChangedFiles | FindFiles | SeriesPage
-AnyPage = Items | Blob | Diff | Changes | Paths | Series
+class RuleInForce(msgspec.Struct, frozen=True, kw_only=True):
+    """A rule that holds. kind: deny, ask, allow, outside (what it is about is not confined); `source` says from where."""
+
+    kind: str
+    rule: str
+    source: str = ""
+
+
+class Holding(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag=_tag):
+    """Answer to `InForce`. `sandbox`: the layer that confines commands, empty where none does.
+
+    `auto_allow`: what asks only because nothing allows it runs confined in place of asking.
+    """
+
+    rules: tuple[RuleInForce, ...] = ()
+    sandbox: str = ""
+    auto_allow: bool = False
+    network: str = "none"
+    domains: tuple[str, ...] = ()
+    caches: tuple[str, ...] = ()
+
+
+AnyQuery = ItemsBefore | ItemText | BlobPage | DiffPage | ChangedFiles | FindFiles | SeriesPage | InForce
+AnyPage = Items | Blob | Diff | Changes | Paths | Series | Holding

@@ -72,6 +72,8 @@ class PendingApproval(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=T
     reason: str = ""
     suggestion: str | None = None
     cwd: str = ""
+    sandbox: str = ""
+    again: bool = False
     display: tuple[DisplayBlock, ...] = ()
 
 
@@ -83,9 +85,12 @@ class SessionState(msgspec.Struct, kw_only=True):
     title: str = ""
     workspace: str = ""
     agent: str = ""
+    agent_in_place_of: str = ""  # the definition whose name the workspace's has taken
     color: str | None = None
     model: str = ""
     mode: Mode = "default"
+    sandbox: str | None = None  # the layer that confines commands; empty: none does; None: not told
+    network: str = ""
     branch: str | None = None
     user: str = ""
     host: str = ""

@@ -30,9 +30,19 @@ class Approvals:
         self._open: dict[str, tuple[str, str, asyncio.Future[Approve]]] = {}
 
     async def ask(
-        self, call: dict[str, Any], tool: str, given: Any, needs: tuple[Need, ...], why: Verdict, sandbox: str = ""
+        self,
+        call: dict[str, Any],
+        tool: str,
+        given: Any,
+        needs: tuple[Need, ...],
+        why: Verdict,
+        sandbox: str = "",
+        again: bool = False,
     ) -> Approve:
-        """A person's answer about CALL, which would run as SANDBOX says. Cancelling resolves the request as gone."""
+        """A person's answer about CALL, which would run as SANDBOX says; AGAIN: outside, having failed confined.
+
+        Cancelling resolves the request as gone.
+        """
         session, context = self._session, self._session.context
         request_id = f"a-{secrets.token_hex(4)}"
         digest = hashlib.sha256(msgspec.json.encode([request_id, call["id"], tool, call["input"]])).hexdigest()
@@ -50,6 +60,7 @@ class Approvals:
                 suggestion=suggest_rule(Call(tool=tool, needs=needs, cwd=str(context.cwd)), session.gate.policy),
                 cwd=str(context.cwd),
                 sandbox=sandbox,
+                again=again,
                 display=await asyncio.to_thread(preview, tool, given, context),
             ),
             sync=True,

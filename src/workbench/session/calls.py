@@ -137,7 +137,7 @@ async def _asked(
             reason=verdict.reason,
         )
     )
-    answer = await session.ask(call, tool.name, given, needs, verdict, session.confinement.told(needs, reach))
+    answer = await session.ask(call, tool.name, given, needs, verdict, session.confinement.told(needs, reach), False)
     if answer.decision == "no":
         said = f": {answer.reason}" if answer.reason else ""
         refused = Verdict(verdict="deny", rule=verdict.rule, reason=f"refused by {answer.by}{said}")
@@ -207,7 +207,7 @@ async def _outside(
     if session.ask is None or session.context.reach == "outside":
         return False
     why = Verdict(verdict="ask", reason=f"it failed confined ({refused[0]}); run it again outside?")
-    answer = await session.ask(call, tool.name, given, needs, why, "outside")
+    answer = await session.ask(call, tool.name, given, needs, why, "outside", True)
     if answer.decision == "no" or answer.input is not None:
         return False
     _take_rule(session, msgspec.structs.replace(answer, outside=True))

@@ -36,12 +36,17 @@ class Confinement:
         self.temp = temp
         self.outside = settings.outside  # rules whose commands are not confined
         self.allows = layer is not None and (layer.auto_allow if settings.auto_allow is None else settings.auto_allow)
-        self._network = settings.network
+        self.settings = settings
 
     @property
     def name(self) -> str:
         """The layer, as a call's record names it; empty where there is none."""
         return self.layer.name if self.layer else ""
+
+    @property
+    def network(self) -> str:
+        """What commands reach: none, allowlist, full; full where nothing confines them."""
+        return self.settings.network if self.layer else "full"
 
     def settle(self, gate: Gate, needs: tuple[Need, ...], cwd: str, verdict: Verdict) -> tuple[Verdict, Reach]:
         """VERDICT, an allow where confinement takes the place of asking, and how far the command then reaches.
@@ -79,7 +84,7 @@ class Confinement:
         }
         return [
             f"commands: confined ({self.layer.name}); they write in the workspace and in {self.temp} (TMPDIR, and /tmp "
-            f"as they see it), not in .git or other protected places; {reached[self._network]}"
+            f"as they see it), not in .git or other protected places; {reached[self.settings.network]}"
         ]
 
 

@@ -32,8 +32,9 @@ from workbench.session.tally import Tally
 from workbench.session.watch import Watch
 from workbench.tools.base import Context
 
-# Asks a person about a call: (call, tool, decoded input, needs, verdict, how it would run) -> the answer.
-Asker = Callable[[dict[str, Any], str, Any, tuple[Need, ...], Verdict, str], Awaitable[Approve]]
+# Asks a person about a call: (call, tool, decoded input, needs, verdict, how it would run, whether it failed
+# confined) -> the answer.
+Asker = Callable[[dict[str, Any], str, Any, tuple[Need, ...], Verdict, str, bool], Awaitable[Approve]]
 # Larger things lie in blobs, so that a journal line stays short and a client's queue small.
 LINE_LIMIT = 32_768
 # What comes behind the last delta of a text.

@@ -87,6 +87,7 @@ def _taken_up(
     changes = Changes.load(workspace, folder, blobs)
     session = assemble(journal, blobs, task, frame, settings, info, policy, changes, options, clock)
     session.state, session.messages, session.tally = past.state, past.messages, past.tally
+    session.watch.also(first.agent_path)
     session.began_after, session.resumed = journal.seq, True
     session.context.extras["shells_started"] = past.shells
     _resumed_events(session, mode, caps, answer)
@@ -134,6 +135,8 @@ def _resumed_events(session: Session, mode: Mode, caps: Caps, answer: str | None
             mode=mode,
             caps=session.caps,
             cut=session.journal.cut,
+            sandbox=session.confinement.name,
+            network=session.confinement.network,
         ),
         sync=True,
     )

@@ -176,6 +176,7 @@ def _client(options: Options, settings: Settings, workspace: str) -> ModelClient
 def _first_events(session: Session, made: Plan, prefix: str, parent: str | None) -> None:
     branch, commit = git_head(made.workspace)
     definition = made.definition
+    other = discovery.displaced(definition, made.workspace, Path.home(), places.config())
     session.emit(
         e.SessionStarted(
             protocol=PROTOCOL,
@@ -187,6 +188,7 @@ def _first_events(session: Session, made: Plan, prefix: str, parent: str | None)
             agent_path=definition.path,
             agent_source=definition.source,
             agent_digest=definition.digest,
+            agent_in_place_of=other.path if other else "",
             color=definition.color,
             grants=session.grants,
             model=made.info.id,
@@ -200,11 +202,13 @@ def _first_events(session: Session, made: Plan, prefix: str, parent: str | None)
             parent=parent,
             commit=commit,
             branch=branch,
+            sandbox=session.confinement.name,
+            network=session.confinement.network,
         )
     )
     for note in (*made.settings.notes, *(f"{definition.path}: {p.message}" for p in definition.problems)):
         session.notice("info", note, "settings")
-    if (other := discovery.displaced(definition, made.workspace, Path.home(), places.config())) is not None:
+    if other is not None:
         whose = "your own" if other.source == "user" else "the shipped one"
         said = f"the agent {definition.name} is the workspace's {definition.path}, in place of {whose} ({other.path})"
         session.notice("warning", said, "agent")
