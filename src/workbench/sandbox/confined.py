@@ -204,6 +204,7 @@ class ConfinedRunning:
         close: Callable[[], None] = lambda: None,
     ) -> None:
         self.pid = running.pid
+        self.tree = running.tree
         self._running = running
         self._told = told
         self._close = close

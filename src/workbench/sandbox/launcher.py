@@ -77,7 +77,7 @@ def spawn(
     """
     adopt_orphans()
     tree = tree or Tree()
-    output = os.open(spec.output, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    output = _output(spec)
     nothing = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
 
     def start() -> "subprocess.Popen[bytes]":
@@ -103,13 +103,19 @@ def spawn(
     return PlainRunning(process, tree, around)
 
 
+def _output(spec: Spec) -> int:
+    if spec.terminal is not None:
+        return os.dup(spec.terminal)
+    return os.open(spec.output, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+
+
 class PlainRunning:
     """A command that runs. The zombie of its first process is kept until `end`, so that its number stays its own."""
 
     def __init__(self, process: "subprocess.Popen[bytes]", tree: Tree, around: str = "") -> None:
         self.pid = process.pid
         self._process = process
-        self._tree = tree
+        self.tree = tree
         self._around = around
         self._loop = asyncio.get_running_loop()
         self._exited: asyncio.Future[Ended] = self._loop.create_future()
@@ -153,7 +159,7 @@ class PlainRunning:
                 asked |= new
                 # All are halted first: else a shell whose child ends before it is told would begin the next command.
                 for number in (signal.SIGSTOP, signal.SIGTERM, signal.SIGCONT):
-                    self._tree.signal([pid for pid, _ in new], number)
+                    self.tree.signal([pid for pid, _ in new], number)
             await asyncio.sleep(min(pause, rest))
 
     async def _kill(self) -> list[int]:
@@ -161,7 +167,7 @@ class PlainRunning:
         until = self._loop.time() + _GIVE_UP_S
         polls = _pauses()
         while left := self._members():
-            self._tree.signal(left, signal.SIGKILL)
+            self.tree.signal(left, signal.SIGKILL)
             if self._loop.time() > until:
                 return left
             await asyncio.sleep(next(polls))
@@ -171,10 +177,10 @@ class PlainRunning:
         return bool(self._around) and program(pid) == self._around
 
     def _members(self) -> list[int]:
-        return [] if self._final is not None else self._tree.members()
+        return [] if self._final is not None else self.tree.members()
 
     def _reap(self, swept: int, stuck: list[int]) -> Ended:
-        self._tree.reap()
+        self.tree.reap()
         self._see_exit()
         if not self._exited.done():  # stuck in the kernel: it will be init's
             self._drop_handle()

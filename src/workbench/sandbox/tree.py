@@ -58,6 +58,17 @@ class Tree:
         outer = os.environ.get(MARKER)
         return {MARKER: f"{outer}:{self._name}" if outer else self._name}
 
+    def identity(self) -> tuple[int, int, int, str]:
+        """What a process of ours beside this one needs to find the same processes; see `identified`."""
+        return self.root, self._tag, self._mask, self._name
+
+    @classmethod
+    def identified(cls, root: int, tag: int, mask: int, name: str) -> "Tree":
+        """The tree of that identity, as a process sees it that did not start the command itself."""
+        tree = cls()
+        tree.root, tree._tag, tree._mask, tree._name = root, tag, mask, name
+        return tree
+
     @contextlib.contextmanager
     def marking(self) -> Iterator[None]:
         """While it holds, a process that is started in a session of its own belongs to the command."""

@@ -63,7 +63,8 @@ class Spec(msgspec.Struct, frozen=True, kw_only=True):
 
     `scratch` is a folder of this command's own that the shell itself reads and writes (see `prologue.py`): a launcher
     that confines the command leaves it open. `reach`: within the confinement, there with git's own folder writable
-    and its hooks off, or outside of it by a person's word.
+    and its hooks off, or outside of it by a person's word. `terminal` is a descriptor of a terminal that the command
+    writes to instead; whoever gives it keeps what comes there in `output`.
     """
 
     command: str
@@ -72,6 +73,7 @@ class Spec(msgspec.Struct, frozen=True, kw_only=True):
     env: Mapping[str, str]
     scratch: Path | None = None
     reach: Reach = "confined"
+    terminal: int | None = None
 
 
 class Ended(msgspec.Struct, frozen=True, kw_only=True):
