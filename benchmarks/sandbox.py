@@ -8,7 +8,6 @@ import time
 from pathlib import Path
 
 from measure import figure
-
 from workbench.sandbox import layers
 from workbench.sandbox.confined import ConfinedLauncher
 from workbench.sandbox.launcher import PlainLauncher

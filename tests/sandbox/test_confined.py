@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -86,7 +87,7 @@ def test_files_are_made_changed_moved_and_removed_in_the_workspace(cell):
 def test_temporary_files_lie_where_file_tools_see_them(cell):
     done = run(cell, 'echo here >"$TMPDIR/note"; echo $TMPDIR; mktemp')
     temp = str(cell[0].world.temp)
-    assert [line.startswith(temp) or line.startswith("/tmp") for line in done.output.split()] == [True, True]
+    assert [line.startswith((temp, "/tmp/")) for line in done.output.split()] == [True, True]
     note = Path(temp, "note")
     assert note.read_text() == "here\n"
     note.unlink()
@@ -121,6 +122,19 @@ def test_a_command_reaches_what_an_earlier_one_left_listening_by_path(cell):
         "PYTHON -c \"import socket; socket.socket(socket.AF_UNIX).connect('s'); print('met')\"; wait; rm -f s"
     )
     assert run(cell, command).output == "met\n"
+
+
+def test_an_interpreter_in_the_home_runs(cell):
+    """As uv and conda put one there, with packages beside it."""
+    folder = cell[0].world.home / ".local/share/uv/python/cpython/bin"
+    command = (
+        f"mkdir -p {folder} && cp $(PYTHON -c 'import sys, os; print(os.path.realpath(sys.executable))') {folder}/py && "
+        f"echo 'told = 1' >{folder}/packed.py"
+    )
+    assert run(cell, command, reach="outside").exit_code == 0
+    base = run(cell, "PYTHON -c 'import sys; print(sys.base_prefix)'", reach="outside").output.strip()
+    done = run(cell, f"PYTHONHOME={base} PYTHONPATH={folder} {folder}/py -c 'import json, packed; print(packed.told)'")
+    assert done.output == "1\n", done
 
 
 def test_a_large_sparse_checkpoint(cell):
@@ -265,14 +279,14 @@ def test_a_layer_that_does_not_hold_says_why_and_what_to_do():
         "import json, msgspec; from workbench.sandbox import bubblewrap, layers\n"
         "print(json.dumps(msgspec.to_builtins(layers.probe()[0])))"
     )
-    import sys
-
     env = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
     # The real reason of many containers: no user namespaces. A filter on ourselves refuses what bwrap needs.
     limited = (
         "from workbench.sandbox import landlock, seccomp, system\nimport ctypes, struct\n"
-        "system.prctl(38, 1)\ncode = seccomp.program(seccomp.CONTAINED)\nb = ctypes.create_string_buffer(code, len(code))\n"
-        "system.call('seccomp', 1, 0, ctypes.create_string_buffer(struct.pack('@HP', len(code) // 8, ctypes.addressof(b))))\n"
+        "system.prctl(38, 1)\ncode = seccomp.program(seccomp.CONTAINED)\n"
+        "held = ctypes.create_string_buffer(code, len(code))\n"
+        "filter_ = struct.pack('@HP', len(code) // 8, ctypes.addressof(held))\n"
+        "system.call('seccomp', 1, 0, ctypes.create_string_buffer(filter_))\n"
     )
     done = subprocess.run([sys.executable, "-c", limited + script], env=env, capture_output=True, text=True)
     found = json.loads(done.stdout)

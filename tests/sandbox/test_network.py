@@ -3,7 +3,6 @@
 import asyncio
 import base64
 import contextlib
-import os
 
 import pytest
 
@@ -57,9 +56,9 @@ def test_a_named_host_is_reached_and_no_other(cell):
             allowed = {"network": "allowlist", "domains": [f"127.0.0.1:{port}"]}
             named = await asyncio.to_thread(in_cell, cell, "127.0.0.1", port, **allowed)
             not_named = await asyncio.to_thread(in_cell, cell, "127.0.0.1", other, **allowed)
-            return named, not_named, other
+            return named, not_named
 
-    named, not_named, other = asyncio.run(whole())
+    named, not_named = asyncio.run(whole())
     assert (named.exit_code, named.output.split("\n")[1], named.refused) == (0, "HELLO", [])
     assert "403" in not_named.output
     assert "HELLO" not in not_named.output

@@ -3,6 +3,7 @@
 Each function returns what it got hold of; None, False or an OSError means that it was stopped.
 """
 
+import contextlib
 import ctypes
 import fcntl
 import json
@@ -95,18 +96,14 @@ def symlink_swap():
         while not stop.is_set():
             number += 1
             new = f"{WORK}/swap-{number % 3}"
-            try:
+            with contextlib.suppress(OSError):
                 os.symlink(OUTSIDE / "file" if number % 2 else harmless, new)
                 os.rename(new, link)
-            except OSError:
-                pass
 
     threading.Thread(target=swap, daemon=True).start()
     for _ in range(300):
-        try:
+        with contextlib.suppress(OSError):
             writes(link)
-        except OSError:
-            pass
     stop.set()
     return "x" in (OUTSIDE / "file").read_text()
 
@@ -524,7 +521,7 @@ def shed_the_mark():
 def type_into_a_terminal():
     import pty
 
-    main, terminal = pty.openpty()
+    terminal = pty.openpty()[1]
     fcntl.ioctl(terminal, 0x5412, b"x")
     return True
 
@@ -533,7 +530,7 @@ def type_into_a_terminal():
 def type_with_high_bits():
     import pty
 
-    main, terminal = pty.openpty()
+    terminal = pty.openpty()[1]
     return call(16, 29, terminal, 0x5412 | 1 << 32, b"x")
 
 
@@ -641,7 +638,7 @@ def udp_out():
 def udp_to_loopback():
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as one:
         one.sendto(b"exfiltrated", ("127.0.0.1", W["udp"]))
-    return None  # whether it came is seen outside
+    return  # whether it came is seen outside
 
 
 @attack

@@ -11,6 +11,7 @@ import os
 import stat
 import struct
 from collections.abc import Callable, Iterable
+from pathlib import Path
 from typing import Literal
 
 from workbench.sandbox import system
@@ -303,7 +304,7 @@ class Files:
         if not nameless and self._ground.place(real.removesuffix(" (deleted)")) not in ("ours", "whole"):
             call.fail(errno.EPERM)
             return
-        os.chmod(f"/proc/self/fd/{held}", mode & 0o7777)
+        Path(f"/proc/self/fd/{held}").chmod(mode & 0o7777)
         call.done()
 
 
@@ -326,4 +327,4 @@ def _close(descriptor: int) -> None:
 
 
 def _real(held: int) -> str:
-    return os.readlink(f"/proc/self/fd/{held}")
+    return os.readlink(f"/proc/self/fd/{held}")  # noqa: PTH115 - a name, not a path to go on with

@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from workbench import programs
 from workbench.sandbox import seccomp
 from workbench.sandbox.types import Profile
 
@@ -35,7 +36,7 @@ _SETTLED_S = 5.0
 @functools.cache
 def executable() -> str | None:
     """The real path of bwrap, or None."""
-    found = shutil.which("bwrap", path="/usr/bin:/bin:/usr/local/bin") or shutil.which("bwrap")
+    found = shutil.which("bwrap", path="/usr/bin:/bin:/usr/local/bin") or programs.find("bwrap")
     return os.path.realpath(found) if found else None
 
 

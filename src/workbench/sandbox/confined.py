@@ -11,8 +11,8 @@ import msgspec
 
 from workbench.sandbox import bridge, bubblewrap, hints, landlock
 from workbench.sandbox.connections import Listening
-from workbench.sandbox.launcher import PlainLauncher, PlainRunning, bash, shell, spawn
 from workbench.sandbox.landlocked import Landlocked
+from workbench.sandbox.launcher import PlainLauncher, PlainRunning, bash, shell, spawn
 from workbench.sandbox.proxy import Allowed, Proxy
 from workbench.sandbox.secret_places import Seen, in_workspace, outermost, places
 from workbench.sandbox.tree import Tree

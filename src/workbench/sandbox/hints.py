@@ -64,8 +64,8 @@ def refused_address(host: str, port: int, profile: Profile) -> str:
 def read_only(path: str) -> str:
     """Where a command could not write."""
     return (
-        f"commands may not write {path}: only the workspace (but for what configures it), $TMPDIR and the folders of the "
-        "user's setting `sandbox.caches: […]`"
+        f"commands may not write {path}: only the workspace (but for what configures it), $TMPDIR and the "
+        "folders of the user's setting `sandbox.caches: […]`"
     )
 
 

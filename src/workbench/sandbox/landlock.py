@@ -145,7 +145,7 @@ def _devices(profile: Profile) -> list[str]:
 
 def _changed(path: str) -> int:
     try:
-        return os.stat(path).st_mtime_ns
+        return Path(path).stat().st_mtime_ns
     except OSError:
         return 0
 

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import msgspec
 
+from workbench import programs
 from workbench.sandbox.environment import scrub
 from workbench.sandbox.tree import Tree, adopt_orphans, ended_as, handle_of, program
 from workbench.sandbox.types import Ended, Spec
@@ -25,7 +26,7 @@ _POLLS = (0.002, 0.004, 0.008, 0.016, 0.032, 0.05)
 @functools.cache
 def bash() -> str:
     """The absolute path of bash. Raises FileNotFoundError."""
-    found = shutil.which("bash", path="/bin:/usr/bin:/usr/local/bin") or shutil.which("bash")
+    found = shutil.which("bash", path="/bin:/usr/bin:/usr/local/bin") or programs.find("bash")
     if found is None:
         raise FileNotFoundError("bash was not found on this machine; install it")
     return str(Path(found).absolute())

@@ -129,8 +129,8 @@ def _mend(problem: str) -> str:
     """What to do about PROBLEM, by what the system is known to refuse."""
     if _number(_APPARMOR) == 1:
         return (
-            "AppArmor keeps ordinary users from user namespaces: install the profile bwrap-userns-restrict of the package "
-            "apparmor-profiles, or run: sudo sysctl kernel.apparmor_restrict_unprivileged_userns=0"
+            "AppArmor keeps ordinary users from user namespaces: install the profile bwrap-userns-restrict of the "
+            "package apparmor-profiles, or run: sudo sysctl kernel.apparmor_restrict_unprivileged_userns=0"
         )
     if _number(_CLONE) == 0:
         return "user namespaces are off; run: sudo sysctl kernel.unprivileged_userns_clone=1"

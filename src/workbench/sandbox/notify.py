@@ -80,7 +80,7 @@ class Call(msgspec.Struct, frozen=True):
         return text.partition(b"\n%s:" % field)[2].partition(b"\n")[0].strip()
 
     def descriptor(self, at: int) -> int:
-        """A descriptor of ours of what the caller's argument AT stands for: the same open file. Raises OSError, Gone."""
+        """A descriptor of ours of the open file that the caller's argument AT stands for. Raises OSError, Gone."""
         process = os.pidfd_open(self.leader())
         try:
             found = system.call("pidfd_getfd", process, self.number(at), 0)

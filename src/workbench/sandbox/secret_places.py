@@ -6,42 +6,65 @@ from pathlib import Path
 
 # Below the home; a star stands for names within one folder.
 HOME = {
-    "keys that open other machines": ".ssh .gnupg .putty .config/step .step .local/share/keyrings .password-store .config/op .config/Bitwarden* "
-    ".config/keepassxc *.pem *.kdbx *.ppk *.p12 *.pfx *.key id_rsa id_ed25519",
-    "cloud accounts": ".aws .azure .config/gcloud .oci .boto .s3cfg .config/rclone .rclone.conf .kube .docker/config.json "
-    ".docker/run .config/doctl .config/hcloud .fly .config/scw .aliyun .bluemix .terraformrc "
-    ".terraform.d/credentials.tfrc.json .pulumi/credentials.json .vault-token .consul .nomad "
-    ".config/containers/auth.json .config/helm .config/argocd .config/configstore .minio .mc",
-    "model hubs, trackers and GPU clouds": ".cache/huggingface/token .cache/huggingface/stored_tokens .huggingface .config/wandb .config/neptune "
-    ".comet.config .clearml.conf clearml.conf .kaggle .modal.toml .runpod .lambda_cloud .vast_api_key "
-    ".config/vastai .replicate .config/replicate .ngc .sky .determined .mlflow/credentials .config/openai "
-    ".config/anthropic .config/lightning .lightning/credentials.json",
-    "agents' own keys and logs": ".claude.json .claude/.credentials.json .claude/projects .codex/auth.json .codex/sessions "
-    ".gemini/oauth_creds.json .config/github-copilot .config/mlwb .local/state/mlwb "
-    ".local/share/opencode/auth.json .aider.conf.yml .config/goose .cursor/auth.json",
-    "code hosts and package registries": ".netrc _netrc .git-credentials .config/git/credentials .config/gh .config/hub .config/glab-cli .pypirc "
-    ".config/pypoetry/auth.toml .npmrc .yarnrc.yml .cargo/credentials .cargo/credentials.toml .gem/credentials "
-    ".m2/settings.xml .m2/settings-security.xml .gradle/gradle.properties .nuget/NuGet/NuGet.Config "
-    ".composer/auth.json .config/pip/pip.conf .pip/pip.conf .conda/aau_token* .subversion/auth .hgrc .curlrc "
-    ".wgetrc",
+    "keys that open other machines": (
+        ".ssh .gnupg .putty .config/step .step .local/share/keyrings .password-store .config/op "
+        ".config/Bitwarden* .config/keepassxc *.pem *.kdbx *.ppk *.p12 *.pfx *.key id_rsa id_ed25519"
+    ),
+    "cloud accounts": (
+        ".aws .azure .config/gcloud .oci .boto .s3cfg .config/rclone .rclone.conf .kube .docker/config.json "
+        ".docker/run .config/doctl .config/hcloud .fly .config/scw .aliyun .bluemix .terraformrc "
+        ".terraform.d/credentials.tfrc.json .pulumi/credentials.json .vault-token .consul .nomad "
+        ".config/containers/auth.json .config/helm .config/argocd .config/configstore .minio .mc"
+    ),
+    "model hubs, trackers and GPU clouds": (
+        ".cache/huggingface/token .cache/huggingface/stored_tokens .huggingface .config/wandb .config/neptune "
+        ".comet.config .clearml.conf clearml.conf .kaggle .modal.toml .runpod .lambda_cloud .vast_api_key "
+        ".config/vastai .replicate .config/replicate .ngc .sky .determined .mlflow/credentials .config/openai "
+        ".config/anthropic .config/lightning .lightning/credentials.json"
+    ),
+    "agents' own keys and logs": (
+        ".claude.json .claude/.credentials.json .claude/projects .codex/auth.json .codex/sessions "
+        ".gemini/oauth_creds.json .config/github-copilot .config/mlwb .local/state/mlwb "
+        ".local/share/opencode/auth.json .aider.conf.yml .config/goose .cursor/auth.json"
+    ),
+    "code hosts and package registries": (
+        ".netrc _netrc .git-credentials .config/git/credentials .config/gh .config/hub .config/glab-cli .pypirc "
+        ".config/pypoetry/auth.toml .npmrc .yarnrc.yml .cargo/credentials .cargo/credentials.toml "
+        ".gem/credentials .m2/settings.xml .m2/settings-security.xml .gradle/gradle.properties "
+        ".nuget/NuGet/NuGet.Config .composer/auth.json .config/pip/pip.conf .pip/pip.conf .conda/aau_token* "
+        ".subversion/auth .hgrc .curlrc .wgetrc"
+    ),
     "data bases": ".pgpass .my.cnf .mylogin.cnf .dbshell .mongorc.js .config/pgcli .sqliterc",
-    "notebook servers that answer whoever knows their token": ".local/share/jupyter/runtime .jupyter/*.json .jupyter/jupyter_*_config.py .local/share/code-server "
-    ".config/code-server",
-    "the desktop and the browser": ".Xauthority .ICEauthority .mozilla .thunderbird .config/google-chrome .config/chromium .config/BraveSoftware "
-    ".config/Slack .config/discord .config/Signal .config/pulse .electrum .bitcoin .ethereum",
-    "what was typed": ".bash_history .zsh_history .zhistory .sh_history .local/share/fish/fish_history .python_history "
-    ".ipython/profile_*/history.sqlite .psql_history .mysql_history .sqlite_history .rediscli_history "
-    ".node_repl_history .lesshst .viminfo .local/share/nvim/shada .local/state/nvim/shada .histfile .history "
-    ".bash_sessions .zsh_sessions",
-    "settings that hold keys": ".env .env.* .envrc .secrets secrets.* credentials.json client_secret*.json service-account*.json "
-    "service_account*.json",
+    "notebook servers that answer whoever knows their token": (
+        ".local/share/jupyter/runtime .jupyter/*.json .jupyter/jupyter_*_config.py .local/share/code-server "
+        ".config/code-server"
+    ),
+    "the desktop and the browser": (
+        ".Xauthority .ICEauthority .mozilla .thunderbird .config/google-chrome .config/chromium "
+        ".config/BraveSoftware .config/Slack .config/discord .config/Signal .config/pulse .electrum .bitcoin "
+        ".ethereum"
+    ),
+    "what was typed": (
+        ".bash_history .zsh_history .zhistory .sh_history .local/share/fish/fish_history .python_history "
+        ".ipython/profile_*/history.sqlite .psql_history .mysql_history .sqlite_history .rediscli_history "
+        ".node_repl_history .lesshst .viminfo .local/share/nvim/shada .local/state/nvim/shada .histfile .history "
+        ".bash_sessions .zsh_sessions"
+    ),
+    "settings that hold keys": (
+        ".env .env.* .envrc .secrets secrets.* credentials.json client_secret*.json service-account*.json "
+        "service_account*.json"
+    ),
 }
 MACHINE = {
-    "passwords and keys of the machine": "/etc/shadow /etc/shadow- /etc/gshadow /etc/gshadow- /etc/security/opasswd /etc/ssh/ssh_host_*_key "
-    "/etc/ssl/private /etc/krb5.keytab /etc/sudoers /etc/sudoers.d /etc/wireguard /etc/openvpn "
-    "/etc/NetworkManager/system-connections /etc/munge /etc/slurm/slurmdbd.conf",
-    "a cluster's own secrets": "/var/run/secrets /run/secrets /etc/kubernetes /var/lib/kubelet /etc/rancher /var/lib/rancher /var/lib/docker "
-    "/var/lib/containerd /var/lib/cloud /var/lib/munge",
+    "passwords and keys of the machine": (
+        "/etc/shadow /etc/shadow- /etc/gshadow /etc/gshadow- /etc/security/opasswd /etc/ssh/ssh_host_*_key "
+        "/etc/ssl/private /etc/krb5.keytab /etc/sudoers /etc/sudoers.d /etc/wireguard /etc/openvpn "
+        "/etc/NetworkManager/system-connections /etc/munge /etc/slurm/slurmdbd.conf"
+    ),
+    "a cluster's own secrets": (
+        "/var/run/secrets /run/secrets /etc/kubernetes /var/lib/kubelet /etc/rancher /var/lib/rancher "
+        "/var/lib/docker /var/lib/containerd /var/lib/cloud /var/lib/munge"
+    ),
     "mail and jobs of users": "/var/spool/cron /var/spool/at /var/mail /var/spool/mail",
 }
 # Variables of the user's environment by which programs look for these elsewhere; the second part lies below it.

@@ -205,7 +205,7 @@ class Supervisor:
 
     def _owns_group(self, group: int) -> bool:
         members = []
-        for name in os.listdir("/proc"):
+        for name in os.listdir("/proc"):  # noqa: PTH208 - names are all that is wanted
             if name.isdigit():
                 with contextlib.suppress(OSError):
                     if os.getpgid(int(name)) == group:
