@@ -2,7 +2,7 @@
 
 import sys
 
-from workbench import __version__
+from workbench import __version__, entry
 
 # verb -> (module under `workbench.verbs`, one line for --help)
 VERBS = {
@@ -39,6 +39,10 @@ def main(argv: list[str] | None = None) -> int:
     if args and args[0] in ("--help", "-h", "help"):
         print(HELP.format(verbs="\n".join(f"  {name:<12} {line}" for name, (_, line) in VERBS.items())), end="")
         return 0
+    entry.import_nothing_from_here()
+    if why := entry.refusal(args):
+        print(f"mlwb: {why}", file=sys.stderr)
+        return 2
     if not args or args[0].startswith("-"):
         return _dispatch("workbench", args)
     if args[0] not in VERBS:

@@ -10,7 +10,7 @@ from workbench.protocol import events as e
 from workbench.protocol.commands import RunShell
 from workbench.sandbox.launcher import PlainLauncher
 from workbench.sandbox.types import Spec
-from workbench.session import calls, loop, questions
+from workbench.session import calls, loop, questions, watching
 from workbench.session.core import Session
 from workbench.session.end import EndSession
 from workbench.session.journal import JournalError
@@ -77,6 +77,7 @@ async def run_shell(session: Session, command: RunShell) -> None:
     shell = os.environ.get("SHELL") or "/bin/sh"
     line = f"exec {shlex.quote(shell)} -c {shlex.quote(command.command)}"
     launcher = PlainLauncher(os.environ, ("*",))
+    await watching.before_person(session)
     try:
         running = await launcher.start(
             Spec(command=line, cwd=session.context.workspace, output=path, env=launcher.environment())
@@ -92,6 +93,7 @@ async def run_shell(session: Session, command: RunShell) -> None:
         output = await asyncio.to_thread(_end_of, path)
     except (OSError, ValueError) as error:
         output, code = f"could not be started: {error}", 127
+    await watching.after_person(session)
     session.emit(
         e.ShellRan(command=command.command, output=output, exit_code=code, by=command.by, path=str(path)), sync=True
     )

@@ -168,7 +168,8 @@ async def _run(
     session.emit(e.CallStarted(call_id=call["id"], turn=turn), sync=has_effects)
     for need in needs:
         if isinstance(need, Writes):
-            session.changes.note_before(session.context.absolute(need.path))
+            named = session.context.absolute(need.path)
+            session.changes.note_before(named, session.context.reached(named))
     started = time.monotonic()
 
     def progress(text: str) -> None:

@@ -10,6 +10,7 @@ the one of every later resume.
 import asyncio
 import hashlib
 import os
+import stat
 import threading
 import time
 from collections.abc import Iterator
@@ -23,7 +24,8 @@ from workbench.session.blobs import Blobs
 from workbench.session.diffs import TEXT_LIMIT, Version, Versions, count, file_diff, lines_of
 from workbench.session.files import write_whole
 from workbench.session.originals import Entry, Originals
-from workbench.session.scan import MAX_FILES, Scan, Sign, content_of, git_object, sign_of
+from workbench.session.scan import MAX_FILES, Scan, Sign, content_of, git_object, sign_at, sign_of
+from workbench.tools import beneath
 
 BASELINE = "baseline.msgpack"
 NOTED = "before.msgpack"
@@ -101,19 +103,22 @@ class Changes:
         """Returns once the baseline is taken."""
         await asyncio.wrap_future(self._ready)
 
-    def note_before(self, path: Path) -> None:
-        """A tool is about to write PATH: keeps what it holds, also where git ignores it or it lies outside all roots.
+    def note_before(self, path: Path, reached: Path | None = None) -> None:
+        """A tool is about to write PATH, which leads to REACHED (default: where it leads now): keeps what that file
+        holds, also where git ignores it or it lies outside all roots, and of a link at PATH where it points.
 
-        Raises OSError when that cannot be kept: then the earlier content would be lost.
+        Only REACHED is read, and through no link. Raises OSError when it cannot be kept: then it would be lost.
         """
         self._ready.result()
-        for real in {_with_real_parent(os.fsencode(path)), os.fsencode(os.path.realpath(path))}:
+        target = os.fsencode(os.path.realpath(path) if reached is None else reached)
+        link = _with_real_parent(os.fsencode(path))
+        for real in dict.fromkeys((target, link) if stat.S_ISLNK(_mode(link)) else (target,)):
             if real in self._noted:
                 continue
-            entry = None
-            if sign := sign_of(real):
-                content = content_of(real, NOTED_LIMIT)
-                entry = Entry(sign, "" if content is None else self._blobs.put(content))
+            sign, content = _held(real, NOTED_LIMIT)
+            if real != target and sign is not None and not stat.S_ISLNK(sign.mode):
+                continue  # swapped a moment ago: what took its place is not the tool's to touch
+            entry = Entry(sign, "" if content is None else self._blobs.put(content)) if sign else None
             line = msgspec.msgpack.encode((real, entry))
             fd = os.open(self._folder / NOTED, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
             with os.fdopen(fd, "ab") as file:
@@ -249,6 +254,28 @@ def _read_noted(path: Path) -> dict[bytes, Entry | None]:
         noted[real] = entry
         data = data[4 + size :]
     return noted
+
+
+def _mode(path: bytes) -> int:
+    sign = sign_of(path)
+    return sign.mode if sign else 0
+
+
+def _held(path: bytes, most: int) -> tuple[Sign | None, bytes | None]:
+    """Sign and content of the file, or the link, that lies at the resolved PATH: no part before it may be a link."""
+    above, _, name = os.fsdecode(path).rpartition("/")
+    try:
+        with beneath.holding(above or "/") as folder:
+            sign = sign_at(name, folder)
+            if sign is None:
+                return None, None
+            if stat.S_ISLNK(sign.mode):
+                return sign, os.fsencode(os.readlink(name, dir_fd=folder))
+            fd = beneath.open_at(folder, name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+            with os.fdopen(fd, "rb") as file:
+                return sign, file.read(most) if os.fstat(fd).st_size <= most else None
+    except OSError:
+        return None, None
 
 
 def _with_real_parent(path: bytes) -> bytes:

@@ -10,7 +10,7 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
-from workbench import places
+from workbench import places, programs
 from workbench.permissions.paths import protected_names
 from workbench.permissions.types import Need, Policy, Runs, Verdict
 from workbench.sandbox import layers
@@ -105,7 +105,7 @@ def confine(
         roots=roots,
         temp=temp,
         home=Path(policy.home),
-        read_only=tuple(path for root in roots for path in protected_in(root)),
+        read_only=_kept(roots, Path(policy.home)),
         hidden=(places.state(), *socket_folders()),
         shown=(session / "outputs",),
         caches=tuple(Path(name).expanduser() for name in settings.caches),
@@ -114,6 +114,13 @@ def confine(
         limits=Limits(processes=settings.processes, memory=settings.memory, file_size=settings.file_size),
     )
     return Confinement(ConfinedLauncher(plain, layer, profile, env), layer, settings, temp)
+
+
+def _kept(roots: tuple[Path, ...], home: Path) -> tuple[Path, ...]:
+    """What stays as it is within ROOTS, and wherever it lies: what this program reads of the user's when it starts."""
+    above_home = any(home != root and home.is_relative_to(root) for root in roots)
+    kept = [path for root in (*roots, *([home] if above_home else [])) for path in protected_in(root)]
+    return (*kept, places.config(), *programs.own_folders(roots))
 
 
 def protected_in(root: Path) -> tuple[Path, ...]:

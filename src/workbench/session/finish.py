@@ -8,7 +8,7 @@ import msgspec
 from workbench.protocol import events as e
 from workbench.protocol.result import EXIT_CODES, FileChange, Result
 from workbench.protocol.visible import visible
-from workbench.session import checks, questions, store, summary
+from workbench.session import checks, questions, store, summary, watching
 from workbench.session.core import Session
 from workbench.session.end import EndSession
 from workbench.session.files import write_whole
@@ -42,8 +42,10 @@ async def _checks_pass(session: Session) -> bool:
     checks.drop_bytecode(locks, session.context.workspace)
     session.context.reach = "confined"
     for command in task.checks:
+        await watching.begin(session)
         result = await checks.run_check(command, session.context, CHECK_TIMEOUT_S)
         session.emit(e.CheckFinished(check=result, attempt=attempt))
+        await watching.end(session, command, approved=False)
         results.append(result)
     broken = checks.broken_locks(locks, task.locked, session.context.workspace)
     failed = [result for result in results if result.exit_code != 0]
@@ -89,6 +91,8 @@ async def conclude(session: Session, ending: EndSession | None) -> None:
     """Ends what still runs, writes the end into the journal, and result and summary into the session's folder."""
     await session.context.close()
     await session.guard.settled()
+    found = await watching.last(session)
+    ending = ending or found
     with contextlib.suppress(Exception):
         await session.model.close()
     changed = await session.changes.finish()

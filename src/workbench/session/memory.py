@@ -3,6 +3,8 @@
 import re
 from pathlib import Path
 
+from workbench.permissions.paths import secret_path
+
 NAMES = ("CLAUDE.md", ".claude/CLAUDE.md", "CLAUDE.local.md", "AGENTS.md")
 MAX_FILE = 64_000
 MAX_TOTAL = 128_000
@@ -38,6 +40,9 @@ class Memory:
             return
         if not real.is_relative_to(root):
             self.notes.append(f"{_shown(path, root)} leads out of the workspace and was not read")
+            return
+        if (why := secret_path(str(real), str(Path.home()))) is not None:
+            self.notes.append(f"{why}: it is not read as project memory")
             return
         self._seen.add(real)
         text = self._read(real, path, root)

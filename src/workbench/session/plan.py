@@ -5,7 +5,7 @@ from pathlib import Path
 
 import msgspec
 
-from workbench import places
+from workbench import places, programs
 from workbench.definitions import discovery
 from workbench.definitions.grants import deny_rules
 from workbench.definitions.types import Definition
@@ -147,7 +147,7 @@ def policy_of(
     """The gate's policy: rules of the task, of the settings and of the definition together. Raises StartError."""
     rules = Rules(
         allow=(*task.rules.allow, *settings.rules.allow),
-        ask=(*task.rules.ask, *settings.rules.ask),
+        ask=(*task.rules.ask, *settings.rules.ask, *(f"Edit(/{one})" for one in programs.own_folders(roots))),
         deny=(*task.rules.deny, *settings.rules.deny, *deny),
     )
     for rule in (*rules.allow, *rules.ask, *rules.deny):

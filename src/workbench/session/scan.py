@@ -15,6 +15,8 @@ import subprocess
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, NamedTuple
 
+from workbench import programs
+
 if TYPE_CHECKING:
     from pathspec import GitIgnoreSpec
 
@@ -118,8 +120,13 @@ def names(root: bytes) -> Iterator[bytes]:
 
 def sign_of(path: bytes) -> Sign | None:
     """The sign of the file or link at PATH; None where there is none, or it is something else."""
+    return sign_at(path)
+
+
+def sign_at(path: bytes | str, folder: int | None = None) -> Sign | None:
+    """The same; PATH may be a name in the folder held by FOLDER."""
     try:
-        info = os.lstat(path)
+        info = os.stat(path, dir_fd=folder, follow_symlinks=False)
     except (OSError, ValueError):
         return None
     if not (stat.S_ISREG(info.st_mode) or stat.S_ISLNK(info.st_mode)):
@@ -156,9 +163,10 @@ def run_git(root: bytes, *args: str, stdin: bytes = b"") -> "subprocess.Complete
     """What came of git ARGS in ROOT; None where there is no git, or it takes too long."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
     environment |= {"GIT_OPTIONAL_LOCKS": "0", "GIT_NO_LAZY_FETCH": "1", "GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C"}
+    environment["PATH"] = programs.path()
     try:
         return subprocess.run(
-            ["git", *_HARDENED, *args], cwd=root, env=environment, input=stdin, capture_output=True,
+            [programs.git(), *_HARDENED, *args], cwd=root, env=environment, input=stdin, capture_output=True,
             timeout=_GIT_SECONDS, check=False,
         )  # fmt: skip
     except (OSError, subprocess.TimeoutExpired):

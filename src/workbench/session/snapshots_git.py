@@ -8,11 +8,11 @@ user's git applies them. Paths are bytes.
 
 import os
 import re
-import shutil
 import stat
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from workbench import programs
 from workbench.session.scan import MAX_FILES, SKIPPED, git
 from workbench.session.snapshots_held import (
     EXECUTABLE,
@@ -65,7 +65,7 @@ class GitStore:
     @staticmethod
     def possible() -> bool:
         """Whether there is a git to ask."""
-        return shutil.which("git") is not None
+        return programs.find("git") is not None
 
     def recall(self, held: Held) -> None:
         """Takes over what the last snapshot knew of permissions."""

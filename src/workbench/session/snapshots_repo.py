@@ -12,6 +12,7 @@ import subprocess
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from workbench import programs
 from workbench.session.files import write_whole
 from workbench.session.scan import git
 from workbench.session.snapshots_held import SnapshotError
@@ -64,8 +65,8 @@ class Repository:
         """What git prints for ARGS, in UNIT's folder and with its index if one is given. Raises SnapshotError."""
         try:
             done = subprocess.run(
-                ["git", *_OPTIONS, *args], cwd=os.fsdecode(unit.root) if unit else self.folder, env=self._env(unit),
-                input=stdin, capture_output=True, timeout=_SECONDS, check=False,
+                [programs.git(), *_OPTIONS, *args], cwd=os.fsdecode(unit.root) if unit else self.folder,
+                env=self._env(unit), input=stdin, capture_output=True, timeout=_SECONDS, check=False,
             )  # fmt: skip
         except (OSError, subprocess.TimeoutExpired) as error:
             raise SnapshotError(f"git {args[0]}: {error}") from None
@@ -76,6 +77,7 @@ class Repository:
     def _env(self, unit: Unit | None) -> dict[str, str]:
         env = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
         env |= {
+            "PATH": programs.path(),
             "GIT_DIR": str(self.path), "GIT_CONFIG_GLOBAL": "/dev/null", "GIT_CONFIG_NOSYSTEM": "1",
             "GIT_ATTR_NOSYSTEM": "1", "GIT_NO_LAZY_FETCH": "1", "GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C",
         }  # fmt: skip
@@ -97,7 +99,7 @@ class Repository:
     def read(self, oids: Iterable[str]) -> Iterator[bytes]:
         """The contents of OIDS, in their order. Raises SnapshotError where one is gone."""
         with subprocess.Popen(
-            ["git", *_OPTIONS, "cat-file", "--batch"], cwd=self.folder, env=self._env(None),
+            [programs.git(), *_OPTIONS, "cat-file", "--batch"], cwd=self.folder, env=self._env(None),
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
         ) as process:  # fmt: skip
             assert process.stdin and process.stdout

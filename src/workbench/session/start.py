@@ -9,7 +9,7 @@ from pathlib import Path
 
 import msgspec
 
-from workbench import __version__, places
+from workbench import __version__, places, programs
 from workbench.definitions import discovery
 from workbench.models.base import ModelClient, ModelError, ModelInfo
 from workbench.permissions.types import Policy
@@ -17,7 +17,7 @@ from workbench.permissions.world import RealWorld
 from workbench.protocol import events as e
 from workbench.protocol.task import Task
 from workbench.protocol.version import PROTOCOL
-from workbench.sandbox import leftovers
+from workbench.sandbox import leftovers, system
 from workbench.sandbox.launcher import PlainLauncher
 from workbench.session import finish, memory, store
 from workbench.session.blobs import Blobs
@@ -111,6 +111,8 @@ def assemble(
 ) -> Session:
     """A session's parts put together, before any event."""
     journal.redactor = Redactor(options.env)
+    system.keep_secrets_to_ourselves()
+    programs.shun(map(Path, policy.roots))
     outputs = journal.folder / "outputs"
     outputs.mkdir(mode=0o700, exist_ok=True)
     plain = PlainLauncher(options.env, settings.shell.env, {leftovers.VARIABLE: journal.session} | _cards(task.gpus))
@@ -212,6 +214,12 @@ def _first_events(session: Session, made: Plan, prefix: str, parent: str | None)
         whose = "your own" if other.source == "user" else "the shipped one"
         said = f"the agent {definition.name} is the workspace's {definition.path}, in place of {whose} ({other.path})"
         session.notice("warning", said, "agent")
+    if own := programs.own_folders(made.roots):
+        said = (
+            f"mlwb itself lies in the workspace ({', '.join(map(str, own))}): commands find it read-only, edits there "
+            "ask. Install mlwb elsewhere (`uv tool install`, `pipx`) to let them work on it"
+        )
+        session.notice("warning", said, "installation")
     found = memory.read(made.workspace)
     for note in found.notes:
         session.notice("warning", note, "memory")

@@ -4,6 +4,7 @@ import asyncio
 
 from workbench.session.core import Session
 from workbench.session.end import EndSession
+from workbench.session.journal import JournalError
 from workbench.session.watch import Change
 
 
@@ -56,3 +57,32 @@ async def wrote(session: Session, paths: list[str]) -> None:
     if session.unwatched:
         for path in paths:
             await asyncio.to_thread(session.watch.accept, path)
+
+
+async def last(session: Session) -> EndSession | None:
+    """The session ends, and so did what ran: what the last command, stopped or in the background, changed is said."""
+    if session.broken is not None or not session.unwatched:
+        return None
+    try:
+        _tell(session, await asyncio.to_thread(session.watch.compare), "the last command")
+    except EndSession as end:
+        return end
+    except JournalError as error:
+        session.broken = error
+        return EndSession("error_during_execution", str(error))
+    return None
+
+
+async def before_person(session: Session) -> None:
+    """A person's own command is about to run: what an agent's command changed by now is told, and its work stopped."""
+    if session.unwatched:
+        try:
+            _tell(session, await asyncio.to_thread(session.watch.compare), "a command in the background")
+        except EndSession:
+            session.interrupt()
+
+
+async def after_person(session: Session) -> None:
+    """It ran: what it changed is right, though a command that still runs is watched on."""
+    await asyncio.to_thread(session.watch.look)
+    session.unwatched = bool(session.state.shells)

@@ -8,7 +8,6 @@ held open, one file is given to them open, and what they found in many is looked
 import asyncio
 import os
 import re
-import shutil
 import sys
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -17,6 +16,7 @@ from typing import Any, Literal
 
 import msgspec
 
+from workbench import programs
 from workbench.tools import search_confirm
 from workbench.tools.base import ToolError
 from workbench.tools.ignore import VCS
@@ -73,7 +73,7 @@ class Answer(msgspec.Struct, kw_only=True):
 
 def engine() -> Engine:
     """The engine that a search uses here."""
-    return "rg" if shutil.which("rg") else "re"
+    return "rg" if programs.find("rg") else "re"
 
 
 async def run(query: Query, place: Place, using: Engine | None = None) -> tuple[bytes, bool]:
@@ -129,7 +129,7 @@ async def _rest(stream: asyncio.StreamReader) -> bytes:
 
 def _ripgrep(query: Query) -> list[str]:
     """The command line; what a person configured for their own rg does not count."""
-    command = [shutil.which("rg") or "rg", "--no-config", "--color=never", "--no-heading", "--with-filename", "--null"]
+    command = [programs.find("rg") or "rg", "--no-config", "--color=never", "--no-heading", "--with-filename", "--null"]
     command += ["--hidden", "--no-follow", "--no-require-git", "--no-ignore-global", "--no-messages"]
     command += ["--no-ignore"] * query.unignored
     command += [f"--max-columns={8 * _COLUMNS}", "--max-columns-preview"]
