@@ -133,7 +133,8 @@ def test_an_interpreter_in_the_home_runs(cell):
     )
     assert run(cell, command, reach="outside").exit_code == 0
     base = run(cell, "PYTHON -c 'import sys; print(sys.base_prefix)'", reach="outside").output.strip()
-    done = run(cell, f"PYTHONHOME={base} PYTHONPATH={folder} {folder}/py -c 'import json, packed; print(packed.told)'")
+    home = f"env PY''THONHOME={base} PY''THONPATH={folder}"  # PYTHON is the tests' own
+    done = run(cell, f"{home} {folder}/py -c 'import json, packed; print(packed.told)'")
     assert done.output == "1\n", done
 
 

@@ -1,7 +1,7 @@
 """Stands in a network namespace between programs there, which speak to a port, and a proxy's Unix socket outside.
 
-Run as a script, inside, by any Python: `bridge.py SOCKET PORT COMMAND…`. It runs the command, ends with it, and exits as
-it did. Nothing of the project is imported: it starts in the time that Python takes.
+Run as a script, inside, by any Python: `bridge.py SOCKET PORT COMMAND…`. It runs the command, ends with it, and exits
+as it did. Nothing of the project is imported: it starts in the time that Python takes.
 """
 
 import contextlib
