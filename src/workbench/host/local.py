@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import threading
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 from workbench import places
@@ -35,7 +35,7 @@ from workbench.protocol.commands import (
 from workbench.protocol.events import Envelope, Renamed
 from workbench.protocol.fold import PLACES
 from workbench.protocol.names import Mode
-from workbench.protocol.queries import AnyPage, AnyQuery
+from workbench.protocol.queries import AnyPage, AnyQuery, InForce
 from workbench.protocol.state import SessionState
 from workbench.protocol.task import Caps, Task
 from workbench.session import attended, fork, hunk_actions, loop, rewind, store
@@ -46,6 +46,7 @@ from workbench.session.core import Session
 from workbench.session.end import StartError
 from workbench.session.file_index import FileIndex
 from workbench.session.fork import ForkError
+from workbench.session.in_force import in_force
 from workbench.session.journal import JournalError
 from workbench.session.pages import Pages
 from workbench.session.plan import Options, settings_of
@@ -53,6 +54,10 @@ from workbench.session.preflight import Finding
 from workbench.session.preflight import preflight as _preflight
 from workbench.session.snapshots import prune_daily
 from workbench.session.store import SessionSummary
+from workbench.settings import put_off
+from workbench.settings import trust as trusting
+from workbench.settings.standing import Standing, standing
+from workbench.settings.types import SettingsError
 
 __all__ = [
     "Finding",
@@ -67,6 +72,11 @@ __all__ = [
     "preflight",
     "resume",
     "start",
+    "trust",
+    "trust_is_asked",
+    "trust_later",
+    "trust_no_longer",
+    "trust_standing",
 ]
 
 _PRUNED_AFTER_S = 60.0
@@ -165,7 +175,9 @@ class LocalClient:
         return self._feed.envelopes()
 
     async def query(self, query: AnyQuery) -> AnyPage:
-        """A page from the journal, the blobs or the files."""
+        """A page from the journal, the blobs or the files; or which rules hold."""
+        if isinstance(query, InForce):
+            return await asyncio.to_thread(in_force, self._session)
         return await self._pages.answer(query)
 
     def _end_shells(self) -> None:
@@ -224,6 +236,52 @@ async def resume(session: str, caps: Caps, answer: str | None, options: Options,
 async def preflight(task: Task, options: Options) -> list[Finding]:
     """What would stand in TASK's way, found without spending a token."""
     return await _preflight(task, options)
+
+
+def trust_standing(workspace: Path) -> Standing:
+    """What WORKSPACE would widen, and whether the user trusts it. Blocks. Raises StartError."""
+    try:
+        return standing(workspace.resolve(), Path.home(), places.config(), places.state())
+    except SettingsError as error:
+        raise StartError("error_usage", str(error)) from None
+
+
+def trust_is_asked(found: Standing) -> bool:
+    """Whether a person is to be asked before a session starts: not where they said `not now` within a day."""
+    workspace = Path(found.workspace)
+    return bool(found.brings) and not (
+        found.trusted or put_off.is_put_off(workspace, found.digest, places.state(), time.time())
+    )
+
+
+def trust(workspace: Path, digest: str) -> None:
+    """Trusts WORKSPACE as a person was shown it: the files whose content is DIGEST. Blocks. Raises StartError."""
+    found = trust_standing(workspace)
+    if found.digest != digest:
+        raise StartError("error_usage", "its settings have changed meanwhile, so nothing was trusted")
+    with _recorded():
+        trusting.trust(Path(found.workspace), found.files, places.state(), time.time())
+
+
+def trust_later(workspace: Path, digest: str) -> None:
+    """Nobody is asked about WORKSPACE with the content DIGEST for a day. Blocks. Raises StartError."""
+    with _recorded():
+        put_off.put_off(workspace.resolve(), digest, places.state(), time.time())
+
+
+def trust_no_longer(workspace: Path) -> bool:
+    """Forgets that the user trusts WORKSPACE; whether they did. Blocks. Raises StartError."""
+    with _recorded():
+        return trusting.revoke(workspace.resolve(), places.state())
+
+
+@contextlib.contextmanager
+def _recorded() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        words = f"the record of trust in {places.state()} cannot be written: {error.strerror or error}"
+        raise StartError("error_usage", words) from None
 
 
 def list_sessions() -> list[SessionSummary]:

@@ -50,6 +50,7 @@ class Gate:
         self.policy = policy
         self._world = world
         self.reached: dict[str, str] = {}
+        self.given: tuple[str, ...] = ()  # rules that a person gave while the session ran
         self._withholds = any(rule.startswith("Read") for rule in policy.rules.deny)
 
     def judge(self, tool: str, needs: tuple[Need, ...], cwd: str) -> Verdict:
@@ -104,7 +105,7 @@ class Gate:
 
     def allow(self, rule: str) -> None:
         """Adds an allow rule that a person gave for this session."""
-        rules = self.policy.rules
+        rules, self.given = self.policy.rules, (*self.given, rule)
         rules = msgspec.structs.replace(rules, allow=(*rules.allow, rule))
         self.policy = msgspec.structs.replace(self.policy, rules=rules)
 

@@ -28,10 +28,11 @@ _NETWORKS = get_args(t.Network)
 def near_files(workspace: Path, home: Path, config: Path) -> tuple[Path, ...]:
     """The settings files that WORKSPACE may bring; in the home folder itself the user's own are not among them."""
     names = (".mlwb/config.yaml", ".claude/settings.json", ".claude/settings.local.json")
-    return tuple(path for name in names if (path := workspace / name) not in _own_files(home, config))
+    return tuple(path for name in names if (path := workspace / name) not in own_files(home, config))
 
 
-def _own_files(home: Path, config: Path) -> tuple[Path, Path]:
+def own_files(home: Path, config: Path) -> tuple[Path, Path]:
+    """The user's own settings file, and Claude Code's."""
     return config / "config.yaml", home / ".claude" / "settings.json"
 
 
@@ -47,7 +48,7 @@ def load(
     workspace's included: a deny rule may stand in it.
     """
     notes: list[str] = []
-    own, other = (SettingsFile(path, home, notes) for path in _own_files(home, config))
+    own, other = (SettingsFile(path, home, notes) for path in own_files(home, config))
     near = [SettingsFile(path, workspace, notes) for path in near_files(workspace, home, config)]
     asked_again = not trusted and str(workspace) in (trusts or {})
     trusted = trusted or (trusts or {}).get(str(workspace)) == digest({str(file.path): file.raw for file in near})

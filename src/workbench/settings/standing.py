@@ -11,13 +11,17 @@ from workbench.settings.load import near_files, widening_rules
 
 
 class Standing(msgspec.Struct, frozen=True, kw_only=True):
-    """`brings`: (file, what it would widen) as written; `trusted`: it counts; `changed`: a diff, where it once did."""
+    """`brings`: (file, what it would widen) as written; `trusted`: it counts; `changed`: a diff, where it once did.
+
+    `digest` stands for the content of `files`.
+    """
 
     workspace: str
     brings: tuple[tuple[str, str], ...]
     trusted: bool
     changed: str
     files: dict[str, bytes]
+    digest: str
 
 
 def standing(workspace: Path, home: Path, config: Path, state: Path) -> Standing:
@@ -25,13 +29,15 @@ def standing(workspace: Path, home: Path, config: Path, state: Path) -> Standing
     files = [SettingsFile(path, workspace, []) for path in near_files(workspace, home, config)]
     raw = {str(file.path): file.raw for file in files}
     before = next((entry for entry in trust.listed(state) if entry.workspace == str(workspace)), None)
-    same = before is not None and before.digest == trust.digest(raw)
+    digest = trust.digest(raw)
+    same = before is not None and before.digest == digest
     return Standing(
         workspace=str(workspace),
         brings=tuple((str(file.path.relative_to(workspace)), rule) for file in files for rule in widening_rules(file)),
         trusted=same,
         changed="" if before is None or same else _difference(before.files, raw, workspace),
         files=raw,
+        digest=digest,
     )
 
 

@@ -4,7 +4,7 @@ The screen is drawn before any of this is asked; whoever carries it out imports 
 """
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -83,6 +83,61 @@ class NeighbourRow(msgspec.Struct, frozen=True, kw_only=True):
     changed: dict[str, float] = {}
 
 
+class StandingRow(msgspec.Struct, frozen=True, kw_only=True):
+    """How a workspace stands with the user. `brings`: (file, what it would widen); `changed`: a diff since trusted.
+
+    `digest` stands for the files' content: what is trusted is what was shown.
+    """
+
+    workspace: str
+    brings: tuple[tuple[str, str], ...] = ()
+    trusted: bool = False
+    changed: str = ""
+    digest: str = ""
+
+
+class CallRow(msgspec.Struct, frozen=True, kw_only=True):
+    """A call in the audit, as `session.audit.Row` has it. `seq` is the event that names it in the talk."""
+
+    seq: int
+    at: float
+    turn: int
+    tool: str
+    target: str = ""
+    verdict: str = ""
+    rule: str | None = None
+    reason: str = ""
+    asked: bool = False
+    decision: str | None = None
+    by: str | None = None
+    sandbox: str = ""
+    status: str = ""
+    exit_code: int | None = None
+    signal: int | None = None
+    duration_ms: int = 0
+    files_changed: tuple[str, ...] = ()
+
+
+class AuditRows(msgspec.Struct, frozen=True, kw_only=True):
+    """The audit of a session: its calls, what the watch over protected paths said, lines that could not be read."""
+
+    calls: tuple[CallRow, ...] = ()
+    remarks: tuple[str, ...] = ()
+    damaged: tuple[str, ...] = ()
+
+
+class FindingRow(msgspec.Struct, frozen=True, kw_only=True):
+    """One thing that the doctor looked at; `ok` is None where it is missing and can be done without."""
+
+    name: str
+    ok: bool | None
+    detail: str
+    fix: str = ""
+
+
+Asking = Callable[[StandingRow], Awaitable[None]]
+
+
 class Opener(Protocol):
     """Opens sessions and answers what no session knows. What can block runs in a thread of its own."""
 
@@ -90,6 +145,7 @@ class Opener(Protocol):
     workspace: Path
     user: str
     tour: "Tour | None"  # the demo's guide
+    asking: Asking | None  # asks a person about a workspace that would widen, before a session starts there
 
     def branch(self) -> str | None:
         """The branch of the workspace, read from a file."""
@@ -132,6 +188,24 @@ class Opener(Protocol):
 
     async def neighbours(self, session: str) -> list[NeighbourRow]:
         """The other sessions that are live in the workspace beside SESSION, as of now."""
+
+    async def standing(self, workspace: str) -> StandingRow:
+        """How WORKSPACE stands with the user. Raises NotOpenedError."""
+
+    async def trust(self, workspace: str, digest: str) -> None:
+        """Trusts WORKSPACE as it was shown. Raises NotOpenedError, also where it has changed since."""
+
+    async def trust_later(self, workspace: str, digest: str) -> None:
+        """Has nobody asked about this content of WORKSPACE for a day. Raises NotOpenedError."""
+
+    async def trust_no_longer(self, workspace: str) -> None:
+        """Forgets that WORKSPACE is trusted. Raises NotOpenedError."""
+
+    async def audit(self, session: str) -> AuditRows:
+        """Each call of SESSION: its verdict, who approved it, how it was confined, what it changed. NotOpenedError."""
+
+    def findings(self) -> AsyncIterator[FindingRow]:
+        """What the doctor finds, each as soon as it was looked at."""
 
 
 class OpeningClient:

@@ -18,7 +18,7 @@ def main(args: list[str]) -> int:
     options = parser.parse_args(args)
     findings: list[Finding] = []
     for check in all_checks():
-        for finding in _looked(check):
+        for finding in looked(check):
             findings.append(finding)
             if not options.json:
                 print(_line(finding), flush=True)
@@ -27,7 +27,7 @@ def main(args: list[str]) -> int:
     return 1 if any(finding.ok is False for finding in findings) else 0
 
 
-def _looked(check: Check) -> list[Finding]:
+def looked(check: Check) -> list[Finding]:
     """What CHECK found; a check that fails is a finding, too."""
     try:
         return list(check())

@@ -7,12 +7,14 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, get_args
 
+from workbench.verbs.workbench_safety import Safety, workspace_of
+
 if TYPE_CHECKING:
     from workbench.host.client import Client
     from workbench.protocol.names import Mode
     from workbench.session.fork import Prompt
     from workbench.session.neighbours import Neighbour, Neighbourhood
-    from workbench.tui.opening import AgentRow, ModelRow, NeighbourRow, SessionRow, TurnRow
+    from workbench.tui.opening import AgentRow, Asking, ModelRow, NeighbourRow, SessionRow, TurnRow
     from workbench.tui.tour import Tour
 
 T = TypeVar("T")
@@ -121,7 +123,7 @@ def _here() -> Path:
         raise UsageError("the current folder is gone; change to the folder of the workspace") from None
 
 
-class Opening:
+class Opening(Safety):
     """Opens sessions in this process, and answers what the workbench asks around them.
 
     OPTIONS are more fields of the sessions' options (a replay), GIVEN of a new one's task. TOUR leads through it.
@@ -140,6 +142,8 @@ class Opening:
 
         self._asked, self._env, self._options, self._given = asked, env, dict(options or {}), dict(given or {})
         self.tour = tour
+        self.asking: Asking | None = None
+        self.recorded = "replay" in self._options
         self.agent = asked.agent or ("" if asked.resume else _AGENT)
         self.workspace, self.user = workspace, user_name()
         self._around: tuple[str, Neighbourhood] | None = None
@@ -158,6 +162,7 @@ class Opening:
         if self._asked.resume and agent is None and model is None:
             return await self.resume(self._asked.resume)
         self._need_key()
+        await self.settle(self.workspace)
         from workbench.protocol.task import Task
 
         asked = self._asked
@@ -178,6 +183,8 @@ class Opening:
     async def resume(self, session: str) -> "Client":
         """An old session, taken up."""
         self._need_key()
+        if (workspace := await _in_thread(lambda: workspace_of(session))) is not None:
+            await self.settle(workspace)
         from workbench.protocol.task import Caps
 
         mode = self._asked.mode
@@ -228,34 +235,34 @@ class Opening:
 
     async def rename(self, session: str, title: str) -> None:
         """Another title for a session that is not open."""
-        await self._tried(lambda: _renamed(session, title))
+        await self.tried(lambda: _renamed(session, title))
 
     async def export(self, session: str, path: Path) -> None:
         """Writes a session as Markdown."""
-        await self._tried(lambda: _exported(session, path))
+        await self.tried(lambda: _exported(session, path))
 
     async def remove(self, session: str) -> None:
         """Deletes a session."""
-        await self._tried(lambda: _removed(session))
+        await self.tried(lambda: _removed(session))
 
     async def find(self, prefix: str) -> str:
         """The id of the one session that begins so."""
-        return await self._tried(lambda: _folder(prefix).name)
+        return await self.tried(lambda: _folder(prefix).name)
 
     async def turns(self, session: str) -> "list[TurnRow]":
         """The prompts of a session."""
         from workbench.tui.opening import TurnRow
 
-        found = await self._tried(lambda: _prompts(session))
+        found = await self.tried(lambda: _prompts(session))
         return [TurnRow(seq=one.seq, turn=one.turn, at=one.at, text=one.text) for one in found]
 
     async def fork(self, session: str, seq: int) -> str:
         """A new session with the talk of SESSION up to before the prompt SEQ."""
-        return await self._tried(lambda: _forked(session, seq))
+        return await self.tried(lambda: _forked(session, seq))
 
     async def happened(self, session: str, after: float, until: float | None = None) -> tuple[str, ...]:
         """What happened in SESSION after Unix time AFTER."""
-        return await self._tried(lambda: _happened(session, after, until))
+        return await self.tried(lambda: _happened(session, after, until))
 
     async def neighbours(self, session: str) -> "list[NeighbourRow]":
         """Who else is live in this workspace."""
@@ -272,7 +279,9 @@ class Opening:
                 self._around = session, Neighbourhood(self.workspace, session)
             return self._around[1].look()
 
-    async def _tried(self, work: Callable[[], T]) -> T:
+    async def tried(self, work: Callable[[], T]) -> T:
+        """WORK, beside the screen. Raises NotOpenedError for what it fails of."""
+        from workbench.session.end import StartError
         from workbench.session.fork import ForkError
         from workbench.session.journal import JournalError
         from workbench.session.store import StoreError
@@ -280,6 +289,8 @@ class Opening:
 
         try:
             return await _in_thread(work)
+        except StartError as error:
+            raise NotOpenedError(error.subtype, error.message) from None
         except (StoreError, JournalError, ForkError) as error:
             raise NotOpenedError("error_usage", str(error)) from None
         except OSError as error:
