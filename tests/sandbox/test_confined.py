@@ -128,7 +128,7 @@ def test_an_interpreter_in_the_home_runs(cell):
     """As uv and conda put one there, with packages beside it."""
     folder = cell[0].world.home / ".local/share/uv/python/cpython/bin"
     command = (
-        f"mkdir -p {folder} && cp $(PYTHON -c 'import sys, os; print(os.path.realpath(sys.executable))') {folder}/py && "
+        f"mkdir -p {folder} && cp $(PYTHON -c 'import os; print(os.readlink(\"/proc/self/exe\"))') {folder}/py && "
         f"echo 'told = 1' >{folder}/packed.py"
     )
     assert run(cell, command, reach="outside").exit_code == 0

@@ -31,7 +31,7 @@ import os, torch, torch.distributed as dist
 dist.init_process_group("gloo")
 one = torch.ones(1)
 dist.all_reduce(one)
-os.write(1, f"sum {one.item()}\n".encode())  # one write: the ranks share a stream
+os.write(1, f"sum {one.item()}\\n".encode())  # one write: the ranks share a stream
 dist.destroy_process_group()
 """
 COMPILED = """

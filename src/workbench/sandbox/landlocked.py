@@ -17,8 +17,8 @@ Start = Callable[[], "subprocess.Popen[bytes]"]
 class Landlocked:
     """What holds one command to PROFILE. `start` once, then `close`. Raises OSError.
 
-    READING are the rules for that, LISTENING the sockets of the session's commands, TREE is the command's. WRITABLE_TOO is
-    opened below what is read-only; OUTPUT, which exists, is the file of the streams. REFUSED is told of hosts.
+    READING are the rules for that, LISTENING the sockets of the session's commands, TREE is the command's. WRITABLE_TOO
+    is opened below what is read-only; OUTPUT, which exists, is the file of the streams. REFUSED is told of hosts.
     """
 
     def __init__(
