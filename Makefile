@@ -1,5 +1,5 @@
 # Each target makes what it needs; the first one to run builds .venv.
-.PHONY: demo test test-tui lint bench run lock wheel clean
+.PHONY: demo test test-tui lint bench fuzz run lock wheel clean
 SHELL := /bin/bash
 BIN := .venv/bin
 PYTHON ?= python3
@@ -22,6 +22,10 @@ lint: .venv/ready
 
 bench: .venv/ready
 	@$(BIN)/python benchmarks/all.py
+
+# Commands as bash and as the gate understand them, and bytes into every reader; FUZZ_SECONDS each run (60).
+fuzz: .venv/ready
+	@PYTHONPATH=tests $(BIN)/python -m fuzz.run --seconds $(or $(FUZZ_SECONDS),60)
 
 run: .venv/ready
 	@test -n "$(TASK)" || { echo "usage: make run TASK=path/to/task.md"; exit 2; }
