@@ -40,7 +40,9 @@ def colours(ansi: str) -> set[str]:
     ],
     ids=["true colour", "256", "16", "no colour"],
 )
-def test_a_terminal_is_given_the_colours_it_has(tmp_path: Path, env: dict[str, str], term: str, wanted: set[str]) -> None:
+def test_a_terminal_is_given_the_colours_it_has(
+    tmp_path: Path, env: dict[str, str], term: str, wanted: set[str]
+) -> None:
     turns = [*edits(tmp_path / "home/work")[:2], ASKS]
     with opened(tmp_path, turns, env=env, term=term) as (tmux, _, _):
         submit(tmux, "raise the learning rate")

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from support import sshd
-from support.endpoint import Endpoint, say
+from support.endpoint import Endpoint, say, turn, use
 from support.mlwb import Place
 from support.sshd import Sshd
-from support.terminal import edits, file_with_number, gone, is_a_clean_shell, quits, rests, start, submit
+from support.terminal import answers, edits, file_with_number, gone, is_a_clean_shell, quits, rests, start, submit
 from support.tmux import Tmux
 
 
@@ -58,15 +58,11 @@ def test_a_paste_of_2_mb_arrives_whole(tmp_path: Path) -> None:
 
 
 def test_a_connection_that_breaks_leaves_nothing_running(tmp_path: Path) -> None:
-    from support.endpoint import turn, use
-
     pid = tmp_path / "home/work/pid"
     turns = [turn(use("Bash", command=f"sleep 1000 & echo $! > {pid}; wait")), say("Done.")]
     with far(tmp_path, turns) as (tmux, place, _):
         submit(tmux, "sleep")
-        tmux.wait("allow Bash?")
-        tmux.settle()  # a key that comes with the card is taken as typing
-        tmux.keys("y")
+        answers(tmux, "y")
         running = file_with_number(pid, tmux)
         tmux.close()
         gone(running)

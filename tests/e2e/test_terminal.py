@@ -8,7 +8,18 @@ import pytest
 
 from support.endpoint import say, turn, use
 from support.mlwb import Place
-from support.terminal import AGENT, PROGRAM, READY, leaves_a_clean_shell, opened, rests, shell_asks, start, submit
+from support.terminal import (
+    AGENT,
+    PROGRAM,
+    READY,
+    answers,
+    leaves_a_clean_shell,
+    opened,
+    rests,
+    shell_asks,
+    start,
+    submit,
+)
 from support.tmux import Tmux
 
 
@@ -113,8 +124,7 @@ def test_a_file_name_with_a_newline_and_escapes_moves_nothing(tmp_path: Path) ->
         submit(tmux, "write it")
         asked = tmux.wait("allow Write?")
         assert AGENT in asked and "control or" in asked  # such a name is asked about, and told in words
-        tmux.settle()  # a key that comes with the card is taken as typing
-        tmux.keys("y")
+        answers(tmux, "y")
         screen = tmux.wait("It is")
         assert AGENT in screen and READY in screen  # nothing was cleared
         assert "\u202e" not in screen

@@ -78,6 +78,16 @@ def submit(tmux: Tmux, text: str) -> None:
     tmux.keys("Enter")
 
 
+def answers(tmux: Tmux, key: str) -> None:
+    """Answers the approval that is asked for by KEY, as one does who has read it: not at once, and not while typing."""
+    tmux.wait(lambda screen: "─ allow " in screen)
+    tmux.settle()  # a key that comes with the card is taken as typing
+    if "tab to answer" in tmux.text():
+        tmux.keys("Tab")
+        tmux.wait(lambda screen: "tab to answer" not in screen)
+    tmux.keys(key)
+
+
 def rests(tmux: Tmux) -> str:
     """Waits until the agent has nothing to do; gives the screen."""
     return tmux.wait(lambda screen: not (_WORKS.search(screen) or "esc stops" in screen))

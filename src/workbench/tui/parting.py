@@ -19,8 +19,9 @@ def heed(app: "WorkbenchApp") -> None:
 
 
 def _told(app: "WorkbenchApp", number: signal.Signals) -> None:
-    asyncio.get_running_loop().remove_signal_handler(number)  # the second one ends it at once
-    if number == signal.SIGHUP and app._driver is not None:
+    if number == signal.SIGTERM:
+        asyncio.get_running_loop().remove_signal_handler(number)  # a second one ends it at once
+    elif app._driver is not None:
         app._driver.gone = True  # type: ignore[attr-defined]  # of our own driver: what is written is dropped
     app.beside(lambda: _part(app, number), "parting")
 
