@@ -79,13 +79,15 @@ def submit(tmux: Tmux, text: str) -> None:
 
 
 def answers(tmux: Tmux, key: str) -> None:
-    """Answers the approval that is asked for by KEY, as one does who has read it: not at once, and not while typing."""
+    """Answers the approval that is asked for by KEY; where that was too soon to be meant for it, Tab comes first."""
     tmux.wait(lambda screen: "─ allow " in screen)
-    tmux.settle()  # a key that comes with the card is taken as typing
-    if "tab to answer" in tmux.text():
-        tmux.keys("Tab")
-        tmux.wait(lambda screen: "tab to answer" not in screen)
+    tmux.settle(0.6)
     tmux.keys(key)
+    asked = tmux.wait(lambda screen: "─ allow " not in screen or "tab to answer" in screen)
+    if "tab to answer" in asked:
+        tmux.keys("BSpace", "Tab")
+        tmux.wait(lambda screen: "tab to answer" not in screen)
+        tmux.keys(key)
 
 
 def rests(tmux: Tmux) -> str:

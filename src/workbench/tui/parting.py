@@ -19,10 +19,13 @@ def heed(app: "WorkbenchApp") -> None:
 
 
 def _told(app: "WorkbenchApp", number: signal.Signals) -> None:
+    loop = asyncio.get_running_loop()
     if number == signal.SIGTERM:
-        asyncio.get_running_loop().remove_signal_handler(number)  # a second one ends it at once
-    elif app._driver is not None:
-        app._driver.gone = True  # type: ignore[attr-defined]  # of our own driver: what is written is dropped
+        loop.remove_signal_handler(number)  # a second one ends it at once
+    else:
+        loop.add_signal_handler(number, lambda: None)  # a shell passes it on a second time
+        if app._driver is not None:
+            app._driver.gone = True  # type: ignore[attr-defined]  # of our own driver: what is written is dropped
     app.beside(lambda: _part(app, number), "parting")
 
 
