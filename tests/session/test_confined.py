@@ -18,7 +18,11 @@ from workbench.protocol import events as e
 from workbench.protocol.commands import Approve, Stop, SubmitPrompt
 from workbench.protocol.task import Task
 from workbench.sandbox import layers
+from workbench.sandbox.launcher import PlainLauncher
+from workbench.sandbox.types import Layer
 from workbench.session import confinement
+from workbench.session.end import StartError
+from workbench.settings.types import Sandbox
 
 __all__ = ["workspace"]
 
@@ -226,3 +230,20 @@ def test_somebody_elses_folder_is_not_taken_for_the_temporary_one(
     (tmp_path / f"mlwb-tmp-{os.getuid()}").symlink_to(tmp_path)
     with pytest.raises(OSError, match="remove it"):
         confinement.temporary_folder("s-x")
+
+
+@pytest.mark.parametrize("secret", [False, True])
+def test_landlock_allows_by_itself_only_where_the_workspace_holds_no_secret(workspace: Path, secret: bool) -> None:
+    layer = Layer(name="landlock", ok=True, detail="", auto_allow=True)
+    if secret:
+        (workspace / "sub").mkdir()
+        (workspace / "sub/.env").write_text("KEY=x")
+    made = confinement.Confinement(PlainLauncher({}), layer, Sandbox(), roots=(workspace,))
+    assert made.allows == (not secret)
+    assert confinement.Confinement(PlainLauncher({}), layer, Sandbox(auto_allow=True), roots=(workspace,)).allows
+
+
+def test_a_domain_that_is_none_is_refused_before_the_session_begins(confined: Callable[..., Path]) -> None:
+    place = confined(", network: allowlist, domains: ['http://x/y z']")
+    with Endpoint([]) as endpoint, pytest.raises(StartError, match=r"sandbox\.domains"):
+        run(place, endpoint)

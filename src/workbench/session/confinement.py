@@ -16,7 +16,9 @@ from workbench.permissions.types import Need, Policy, Runs, Verdict
 from workbench.sandbox import layers
 from workbench.sandbox.confined import ConfinedLauncher
 from workbench.sandbox.launcher import PlainLauncher
+from workbench.sandbox.secret_places import Seen, in_workspace
 from workbench.sandbox.types import Launcher, Layer, Limits, Profile, Reach
+from workbench.session.end import StartError
 from workbench.session.gate import Gate
 from workbench.session.journal import is_live
 from workbench.settings.types import Sandbox
@@ -27,16 +29,24 @@ _KEPT_S = 7 * 86_400.0
 class Confinement:
     """How the commands of one session run: in a layer of the operating system, or as they are where there is none.
 
-    `allows`: whether what asks only because nothing allows it runs confined in place of asking.
+    ROOTS are what the commands may write in, TEMP is their temporary folder.
     """
 
-    def __init__(self, launcher: Launcher, layer: Layer | None, settings: Sandbox, temp: Path | None) -> None:
+    def __init__(
+        self,
+        launcher: Launcher,
+        layer: Layer | None,
+        settings: Sandbox,
+        temp: Path | None = None,
+        roots: tuple[Path, ...] = (),
+    ) -> None:
         self.launcher = launcher
         self.layer = layer
         self.temp = temp
         self.outside = settings.outside  # rules whose commands are not confined
-        self.allows = layer is not None and (layer.auto_allow if settings.auto_allow is None else settings.auto_allow)
         self.settings = settings
+        self._roots = roots
+        self._seen: Seen = {}
 
     @property
     def name(self) -> str:
@@ -47,6 +57,18 @@ class Confinement:
     def network(self) -> str:
         """What commands reach: none, allowlist, full; full where nothing confines them."""
         return self.settings.network if self.layer else "full"
+
+    @property
+    def allows(self) -> bool:
+        """Whether what asks only because nothing allows it runs confined in place of asking, as the settings say.
+
+        Where they say nothing: as the layer deserves. Landlock cannot hide a secret that lies in the workspace.
+        """
+        if self.layer is None or self.settings.auto_allow is not None:
+            return self.layer is not None and bool(self.settings.auto_allow)
+        if not self.layer.auto_allow or self.layer.name != "landlock":
+            return self.layer.auto_allow
+        return not any(in_workspace(root, self._seen) for root in self._roots)
 
     def settle(self, gate: Gate, needs: tuple[Need, ...], cwd: str, verdict: Verdict) -> tuple[Verdict, Reach]:
         """VERDICT, an allow where confinement takes the place of asking, and how far the command then reaches.
@@ -93,11 +115,11 @@ def confine(
 ) -> Confinement:
     """The confinement of the session kept in the folder SESSION. MODE is the task's own word, off or auto.
 
-    Raises OSError where its temporary folder cannot be made.
+    Raises OSError where its temporary folder cannot be made, StartError for settings that cannot hold.
     """
     layer = None if mode == "off" else layers.choose(settings.mode)
     if layer is None:
-        return Confinement(plain, None, settings, None)
+        return Confinement(plain, None, settings)
     temp = temporary_folder(session.name)
     threading.Thread(target=sweep_temporary, args=(time.time(),), daemon=True).start()
     roots = tuple(map(Path, policy.roots))
@@ -113,7 +135,11 @@ def confine(
         domains=settings.domains,
         limits=Limits(processes=settings.processes, memory=settings.memory, file_size=settings.file_size),
     )
-    return Confinement(ConfinedLauncher(plain, layer, profile, env), layer, settings, temp)
+    try:
+        launcher = ConfinedLauncher(plain, layer, profile, env)
+    except ValueError as error:
+        raise StartError("error_usage", f"the setting sandbox.domains: {error}") from None
+    return Confinement(launcher, layer, settings, temp, roots)
 
 
 def _kept(roots: tuple[Path, ...], home: Path) -> tuple[Path, ...]:

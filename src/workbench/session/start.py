@@ -18,6 +18,7 @@ from workbench.protocol import events as e
 from workbench.protocol.task import Task
 from workbench.protocol.version import PROTOCOL
 from workbench.sandbox import leftovers, system
+from workbench.sandbox.confined import ConfinedLauncher
 from workbench.sandbox.launcher import PlainLauncher
 from workbench.session import finish, memory, store
 from workbench.session.blobs import Blobs
@@ -55,6 +56,9 @@ def create(task: Task, options: Options, clock: Callable[[], float] = time.time,
     except ModelError as error:  # a recording that cannot be read or written
         _undo(journal)
         raise StartError("error_usage", str(error)) from None
+    except StartError:
+        _undo(journal)
+        raise
 
 
 def laid_down(task: Task, options: Options, parent: str) -> str:
@@ -130,6 +134,8 @@ def assemble(
         now=clock,
     )
     context.extras["shell_setup"] = settings.shell.setup
+    if isinstance(confinement.launcher, ConfinedLauncher):
+        context.closers.append(confinement.launcher.close)
     gate = Gate(policy, RealWorld())
     context.readable, context.searchable = gate.may_name, gate.may_search
     session = Session(

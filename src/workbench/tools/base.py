@@ -1,6 +1,6 @@
 """What a tool is: its input type, what it needs of the gate, and how it runs."""
 
-import asyncio
+import contextlib
 import os
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -114,7 +114,9 @@ class Context:
     async def close(self) -> None:
         """Ends what calls left running. Safe to call twice."""
         closers, self.closers = self.closers, []
-        await asyncio.gather(*(close() for close in closers), return_exceptions=True)
+        for close in reversed(closers):  # what was opened last stands on what was there before
+            with contextlib.suppress(Exception):
+                await close()
 
 
 class Tool(Protocol):
