@@ -36,6 +36,7 @@ class Batch(msgspec.Struct, kw_only=True):
     `restart`: keys start anew, because the source was rewritten: what this reader gave before does not count.
     `notes`: words for the person (a line that cannot be read, an alert that the program itself logged).
     `progress`: (done, total) of the steps, where the source tells; `eta_s`: seconds left, by the source's own word.
+    `exit_code`: how the program ended, where the source tells (runs made elsewhere).
     """
 
     columns: dict[str, Column] = {}
@@ -44,6 +45,7 @@ class Batch(msgspec.Struct, kw_only=True):
     notes: list[str] = []
     progress: tuple[float, float] | None = None
     eta_s: float | None = None
+    exit_code: int | None = None
 
     def column(self, key: str) -> Column:
         """The column of KEY, made where there is none yet."""
@@ -53,14 +55,27 @@ class Batch(msgspec.Struct, kw_only=True):
         return found
 
     def __bool__(self) -> bool:
-        return bool(self.columns or self.config or self.restart or self.notes or self.progress)
+        told = (self.columns, self.config, self.restart, self.notes, self.progress, self.exit_code is not None)
+        return any(map(bool, told))
+
+
+class Start(msgspec.Struct, frozen=True):
+    """From where on a source counts for a run: what is older than `time` (Unix), or lies before the byte `offset` of
+    a file that is appended to, belongs to runs before it."""
+
+    time: float = 0.0
+    offset: int = 0
+
+
+BEGINNING = Start()
 
 
 class Reader(Protocol):
     """Reads one source of a run by offset. A torn tail waits for its rest; a source that went away gives nothing."""
 
-    kind: str
-    path: Path
+    @property
+    def path(self) -> Path:
+        """The file that is read."""
 
     def poll(self) -> Batch:
         """What is new since the last time; bounded work (a few tens of MB), never blocks on the writer, never raises.
@@ -73,13 +88,25 @@ class Reader(Protocol):
 
 
 class Kind(Protocol):
-    """A format: how its files are recognised among those that a run wrote, and its reader."""
+    """A format: how its files are recognised among those that a run wrote, and its reader.
 
-    name: str
-    globs: tuple[str, ...]  # names of files, relative to any folder; cheap to test
+    To add one: a file with its Kind and its Reader, an entry in `readers.kinds`, and a contract test with the real
+    library.
+    """
+
+    @property
+    def name(self) -> str:
+        """What the format is called in a run's sources."""
+
+    @property
+    def globs(self) -> tuple[str, ...]:
+        """Names of files, in any folder; cheap to test."""
 
     def recognises(self, path: Path) -> bool:
         """Whether the file at PATH, whose name matches, is of this format by its first bytes. Never raises."""
 
-    def open(self, path: Path) -> Reader:
-        """A reader from the beginning of PATH."""
+    def home(self, path: Path) -> Path:
+        """What PATH is a part of: files with one home are one source, and equal keys in them one series."""
+
+    def open(self, path: Path, start: Start = BEGINNING) -> Reader:
+        """A reader of PATH, of what counts from START on."""

@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from workbench.experiments.readers.base import Batch
+from workbench.experiments.readers.base import BEGINNING, Batch, Start
 from workbench.experiments.readers.lines import LineReader
 from workbench.experiments.readers.rows import flat, take
 
@@ -25,9 +25,13 @@ class JsonLines:
             return file.read(1) in (b"{", b"")
         return False
 
-    def open(self, path: Path) -> "JsonReader":
-        """A reader from the beginning of PATH."""
-        return JsonReader(path)
+    def home(self, path: Path) -> Path:
+        """Each file for itself."""
+        return path
+
+    def open(self, path: Path, start: Start = BEGINNING) -> "JsonReader":
+        """A reader of PATH, from START on."""
+        return JsonReader(path, start)
 
 
 class JsonReader(LineReader):
@@ -39,7 +43,7 @@ class JsonReader(LineReader):
         """Takes one LINE."""
         if not line.strip():
             return
-        row = _decoded(line)
+        row = decoded(line)
         if not isinstance(row, dict):
             self.say(batch, "a line that is no JSON object is passed over")
             return
@@ -49,7 +53,8 @@ class JsonReader(LineReader):
         take(flat(row), batch)
 
 
-def _decoded(line: bytes) -> Any:
+def decoded(line: bytes) -> Any:
+    """What LINE says in JSON, with the NaN and Infinity that Python writes; None where it is none."""
     try:
         return msgspec.json.decode(line)
     except msgspec.DecodeError:

@@ -2,19 +2,23 @@
 
 from pathlib import Path
 
-from workbench.experiments.readers.base import Batch
+from workbench.experiments.readers.base import BEGINNING, Batch, Start
 from workbench.experiments.readers.follow import CHUNK, Follower
 
 LONGEST = 8 << 20  # bytes of a line; what is longer is passed over
 
 
 class LineReader:
-    """Follows a text file and gives each whole line to `line`; a torn one waits for its rest."""
+    """Follows a text file and gives each whole line to `line`; a torn one waits for its rest.
+
+    Lines before START are given to `older`.
+    """
 
     kind = "lines"
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, start: Start = BEGINNING) -> None:
         self.path = path
+        self._older = start.offset  # bytes of lines still to come that belong to earlier runs
         self._file = Follower(path)
         self._rest = b""
         self._skipping = False  # within a line that is too long
@@ -29,13 +33,15 @@ class LineReader:
             self.say(batch, f"cannot be read: {error.strerror}")
             return batch
         if news.restart:
-            self._rest, self._skipping, batch.restart = b"", False, True
+            self._rest, self._skipping, self._older, batch.restart = b"", False, 0, True
             self.begin()
         if not news.data:
             return batch
         whole, newline, self._rest = (self._rest + news.data).rpartition(b"\n")
-        for line in self._lines(whole, bool(newline)):
-            self.line(line, batch)
+        lines = self._lines(whole, bool(newline))
+        if self._older > 0:
+            lines = self._of_now(lines)
+        self.lines(lines, batch)
         if len(self._rest) > LONGEST:
             self._rest, self._skipping = b"", True
             self.say(batch, f"a line of more than {LONGEST >> 20} MB is passed over")
@@ -50,8 +56,24 @@ class LineReader:
             return lines[1:]
         return lines
 
+    def _of_now(self, lines: list[bytes]) -> list[bytes]:
+        for place, line in enumerate(lines):
+            if self._older <= 0:
+                return lines[place:]
+            self._older -= len(line) + 1
+            self.older(line)
+        return []
+
     def begin(self) -> None:
         """The file starts anew."""
+
+    def older(self, line: bytes) -> None:
+        """Looks at a LINE that an earlier run wrote."""
+
+    def lines(self, lines: list[bytes], batch: Batch) -> None:
+        """Takes whole LINES, in order."""
+        for line in lines:
+            self.line(line, batch)
 
     def line(self, line: bytes, batch: Batch) -> None:
         """Takes one LINE, without its end. Never raises."""

@@ -9,7 +9,7 @@ import math
 import re
 from pathlib import Path
 
-from workbench.experiments.readers.base import Batch
+from workbench.experiments.readers.base import BEGINNING, Batch, Start
 from workbench.experiments.readers.lines import LineReader
 from workbench.experiments.readers.rows import number
 
@@ -54,8 +54,8 @@ class StdoutReader(LineReader):
 
     kind = "stdout"
 
-    def __init__(self, path: Path) -> None:
-        super().__init__(path)
+    def __init__(self, path: Path, start: Start = BEGINNING) -> None:
+        super().__init__(path, start)
         self._first_epoch: float | None = None
 
     def line(self, line: bytes, batch: Batch) -> None:

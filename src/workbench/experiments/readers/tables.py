@@ -4,7 +4,7 @@ import contextlib
 import csv
 from pathlib import Path
 
-from workbench.experiments.readers.base import Batch
+from workbench.experiments.readers.base import BEGINNING, Batch, Start
 from workbench.experiments.readers.lines import LineReader
 from workbench.experiments.readers.rows import EPOCHS, STEPS, take
 
@@ -22,9 +22,13 @@ class Tables:
             return not names or any(name.strip().lower() in (*STEPS, *EPOCHS) for name in names)
         return False
 
-    def open(self, path: Path) -> "TableReader":
-        """A reader from the beginning of PATH."""
-        return TableReader(path, ",")
+    def home(self, path: Path) -> Path:
+        """Each file for itself."""
+        return path
+
+    def open(self, path: Path, start: Start = BEGINNING) -> "TableReader":
+        """A reader of PATH, from START on."""
+        return TableReader(path, ",", start=start)
 
 
 class LiveTables:
@@ -40,13 +44,19 @@ class LiveTables:
             return "metrics" in path.parts and (not names or (names[0] == "step" and names[-1] == path.stem))
         return False
 
-    def open(self, path: Path) -> "TableReader":
-        """A reader from the beginning of PATH; a metric in a folder is called `folder/name`."""
-        reader = TableReader(path, "\t")
-        parts = path.parts
-        below = len(parts) - 1 - parts[::-1].index("metrics")
-        reader.prefix = "".join(f"{part}/" for part in parts[below + 1 : -1])
-        return reader
+    def home(self, path: Path) -> Path:
+        """The folder `metrics`, with a file for each metric."""
+        return Path(*path.parts[: _below_metrics(path)])
+
+    def open(self, path: Path, start: Start = BEGINNING) -> "TableReader":
+        """A reader of PATH, from START on; a metric in a folder is called `folder/name`."""
+        folders = path.parts[_below_metrics(path) : -1]
+        return TableReader(path, "\t", "".join(f"{name}/" for name in folders), start)
+
+
+def _below_metrics(path: Path) -> int:
+    parts = path.parts
+    return len(parts) - parts[::-1].index("metrics") if "metrics" in parts else len(parts) - 1
 
 
 class TableReader(LineReader):
@@ -57,15 +67,20 @@ class TableReader(LineReader):
 
     kind = "csv"
 
-    def __init__(self, path: Path, separator: str) -> None:
-        super().__init__(path)
-        self.prefix = ""
+    def __init__(self, path: Path, separator: str, prefix: str = "", start: Start = BEGINNING) -> None:
+        super().__init__(path, start)
+        self._prefix = prefix
         self._separator = separator
         self._names: list[str] = []
 
     def begin(self) -> None:
         """The file starts anew, with a header."""
         self._names = []
+
+    def older(self, line: bytes) -> None:
+        """The header counts, whoever wrote it."""
+        if not self._names:
+            self._names = [name.strip() for name in _cells(line, self._separator)]
 
     def line(self, line: bytes, batch: Batch) -> None:
         """Takes one LINE: the header first, then rows."""
@@ -78,7 +93,7 @@ class TableReader(LineReader):
         if len(cells) > len(self._names):
             self.say(batch, "a row has more cells than the header names; the rest of it is passed over")
         row = {
-            name if name in STEPS else self.prefix + name: cell
+            name if name in STEPS else self._prefix + name: cell
             for name, cell in zip(self._names, cells, strict=False)
             if cell.strip()
         }

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from workbench.experiments.readers.base import Batch
+from workbench.experiments.readers.base import BEGINNING, Batch, Start
 from workbench.experiments.readers.follow import Follower
 
 _HEAD = struct.Struct("<QIBdB")  # length, its checksum, tag of wall_time, wall_time, tag of what follows
@@ -38,8 +38,12 @@ class EventFiles:
             return len(head) < 13 or (head[12] == _WALL and int.from_bytes(head[:8], "little") < _LARGEST)
         return False
 
-    def open(self, path: Path) -> "EventReader":
-        """A reader from the beginning of PATH."""
+    def home(self, path: Path) -> Path:
+        """The folder: a writer that was restarted makes another file in it."""
+        return path.parent
+
+    def open(self, path: Path, start: Start = BEGINNING) -> "EventReader":
+        """A reader of PATH; no run goes on with the file of another."""
         return EventReader(path)
 
 

@@ -1,0 +1,199 @@
+"""Which files belong to a run: those that its processes hold open for writing, and those that appeared beside it."""
+
+import contextlib
+import fcntl
+import fnmatch
+import os
+import re
+import stat
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+from workbench.experiments.readers.kinds import KINDS
+
+CLAIMS = "files"  # in a run's folder: the files that it took, a path a line
+_LOCK = ".files.lock"
+_IGNORED = frozenset(
+    (".git", ".hg", ".svn", ".mlwb", ".venv", "venv", "env", ".env", "node_modules", "__pycache__", "site-packages",
+     ".tox", ".nox", ".cache", ".mypy_cache", ".pytest_cache", ".ruff_cache", ".ipynb_checkpoints", ".dvc")
+)  # fmt: skip
+_ENTRIES, _DEPTH = 20_000, 9  # of one walk below one root
+_FDS, _PROCESSES = 4096, 256  # looked at in one poll
+_SLACK = 2.0  # seconds by which a file's time may lie before the run's start: coarse clocks of file systems
+_NAMES = re.compile("|".join(sorted({fnmatch.translate(glob) for kind in KINDS for glob in kind.globs})))
+_FOLDERS = (
+    "TENSORBOARD_LOGGING_DIR",
+    "WANDB_DIR",
+    "TRACKIO_DIR",
+    "MLFLOW_TRACKING_URI",
+    "DVCLIVE_DIR",
+    "TUNE_RESULT_DIR",
+)
+_OPTION = re.compile(r"(?:out|log|save|result|run|exp|track|work|checkpoint|ckpt|project|root)", re.IGNORECASE)
+
+
+class Sources:
+    """Finds the files of one run, whose own record lies in FOLDER.
+
+    CWD and ROOTS are where files are looked for, STARTED when the run began, PIDS its processes now, ALIVE whether the
+    run with a folder still goes on. What matched before the run began is known by its size then.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        cwd: Path,
+        roots: tuple[Path, ...],
+        started: float,
+        pids: Callable[[], list[int]],
+        alive: Callable[[Path], bool],
+    ) -> None:
+        self.folder, self.started = folder, started
+        self._roots = tuple(dict.fromkeys((cwd, *roots)))
+        self._named: dict[Path, None] = {}
+        self._asked: set[int] = set()
+        self._pids, self._alive = pids, alive
+        self._next_walk = self._pause = 0.0
+        self.before = {path: status.st_size for path, status in self._walk() if status.st_mtime < started - _SLACK}
+        self._next_walk = 0.0
+
+    def candidates(self, thorough: bool = False) -> list[Path]:
+        """Files with a known name that the run writes or wrote. THOROUGH: walks now, even if it did a moment ago."""
+        pids = self._pids()[:_PROCESSES]
+        found = dict.fromkeys(held for pid in pids for held in written_by(pid))
+        self._ask(pids)
+        if thorough or time.monotonic() >= self._next_walk:
+            found |= {path: None for path, status in self._walk() if status.st_mtime >= self.started - _SLACK}
+        return list(found)
+
+    def _walk(self) -> list[tuple[Path, os.stat_result]]:
+        begun = time.monotonic()
+        found = [entry for root in (*self._roots, *self._named) for entry in matching(root)]
+        ended = time.monotonic()
+        self._next_walk = ended + max(1.0, 20 * (ended - begun))  # never more than 5% of a core
+        return found
+
+    def _ask(self, pids: list[int]) -> None:
+        """Looks once at what each process was told: folders that lie elsewhere."""
+        for pid in pids:
+            if pid not in self._asked and len(self._named) < 16:
+                self._asked.add(pid)
+                for path in told_to(pid):
+                    if not any(path.is_relative_to(root) or root.is_relative_to(path) for root in self._roots):
+                        self._named[path] = None
+                        self._next_walk = 0.0
+
+    def claim(self, path: Path) -> bool:
+        """Takes PATH for this run, unless another one that is alive has it already."""
+        try:
+            with _alone(self.folder.parent / _LOCK):
+                for other in self.folder.parent.glob(f"r-*/{CLAIMS}"):
+                    if other.parent != self.folder and str(path) in _lines(other) and self._alive(other.parent):
+                        return False
+                with (self.folder / CLAIMS).open("a", encoding="utf-8", errors="surrogateescape") as file:
+                    file.write(f"{path}\n")
+        except OSError:
+            return True  # nowhere to write it down: a number too many is better than none
+        return True
+
+
+def matching(root: Path) -> Iterator[tuple[Path, os.stat_result]]:
+    """Files below ROOT whose name a format has, breadth first, as far as the bounds allow; no links are followed."""
+    level, left = [str(root)], _ENTRIES
+    for _ in range(_DEPTH):
+        deeper: list[str] = []
+        for folder in level:
+            with contextlib.suppress(OSError), os.scandir(folder) as entries:
+                for entry in entries:
+                    left -= 1
+                    if left < 0:
+                        return
+                    with contextlib.suppress(OSError):
+                        if entry.is_dir(follow_symlinks=False):
+                            if entry.name not in _IGNORED:
+                                deeper.append(entry.path)
+                        elif _NAMES.match(entry.name) and stat.S_ISREG((status := entry.stat()).st_mode):
+                            yield Path(entry.path), status
+        level = deeper
+
+
+def written_by(pid: int) -> Iterator[Path]:
+    """Files with a known name that the process PID holds open for writing; none where that cannot be seen."""
+    folder = f"/proc/{pid}/fd"
+    with contextlib.suppress(OSError):
+        for number in os.listdir(folder)[:_FDS]:  # noqa: PTH208 - names only
+            with contextlib.suppress(OSError, ValueError):
+                target = os.readlink(f"{folder}/{number}")  # noqa: PTH115
+                if target[:1] != "/" or not _NAMES.match(target.rpartition("/")[2]):
+                    continue
+                flags = re.search(r"^flags:\s*([0-7]+)", Path(f"/proc/{pid}/fdinfo/{number}").read_text(), re.M)
+                if flags and int(flags[1], 8) & os.O_ACCMODE != os.O_RDONLY:
+                    yield Path(target)
+
+
+def told_to(pid: int) -> Iterator[Path]:
+    """Folders that PID's environment and command name as places for logs and results, those that are there."""
+    try:
+        cwd = Path(os.readlink(f"/proc/{pid}/cwd"))  # noqa: PTH115
+        environ = Path(f"/proc/{pid}/environ").read_bytes().decode(errors="surrogateescape").split("\0")
+        argv = Path(f"/proc/{pid}/cmdline").read_bytes().decode(errors="surrogateescape").split("\0")
+    except OSError:
+        return
+    variables = dict(pair.partition("=")[::2] for pair in environ)
+    for word in (*_places(variables), *_options(argv)):
+        with contextlib.suppress(OSError, ValueError):
+            path = Path(os.path.normpath(cwd / _local(word)))
+            path = path if path.is_dir() else path.parent
+            if len(path.parts) > 2 and path.is_dir() and str(path) != variables.get("HOME"):
+                yield path
+
+
+def _places(variables: Mapping[str, str]) -> Iterator[str]:
+    for name in _FOLDERS:
+        if variables.get(name):
+            yield variables[name]
+    if "HF_HOME" in variables or "HOME" in variables:
+        yield str(Path(variables.get("HF_HOME") or f"{variables['HOME']}/.cache/huggingface") / "trackio")
+
+
+def _options(argv: Iterable[str]) -> Iterator[str]:
+    """Values of options whose name speaks of output: `--output_dir X`, `--logdir=X`, `hydra.run.dir=X`."""
+    before = ""
+    for word in argv:
+        name, equals, value = word.partition("=")
+        if equals and _OPTION.search(name) and "/" in value:
+            yield value
+        elif before[:2] == "--" and "=" not in before and _OPTION.search(before) and "/" in word:
+            yield word
+        before = word
+
+
+def _local(word: str) -> str:
+    """A path or an address of a file as a path; ValueError for what lies elsewhere."""
+    if "://" not in word and not word.startswith("file:"):
+        return word
+    parts = urlsplit(word)
+    if parts.scheme == "sqlite":
+        return unquote(parts.path[1:])
+    if parts.scheme == "file":
+        return unquote(parts.path)
+    raise ValueError("not of this machine")
+
+
+def _lines(path: Path) -> set[str]:
+    with contextlib.suppress(OSError):
+        return set(path.read_text(encoding="utf-8", errors="surrogateescape").splitlines())
+    return set()
+
+
+@contextlib.contextmanager
+def _alone(path: Path) -> Iterator[None]:
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    try:
+        with contextlib.suppress(OSError):  # a file system without locks
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
