@@ -10,6 +10,7 @@ VERBS = {
     "demo": ("demo", "a recorded session against real tools and real training; no key, no network"),
     "sessions": ("sessions", "list, show, export, remove sessions"),
     "agents": ("agents", "list, show and check agent definitions"),
+    "exp": ("exp", "run, list, compare and stop experiments"),
     "gpu": ("gpu", "the GPUs, who uses them, and the machine beside them"),
     "permissions": ("permissions", "which verdict a tool call would get, and by which rule"),
     "doctor": ("doctor", "what works here and what does not, and how to mend it"),

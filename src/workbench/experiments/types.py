@@ -113,3 +113,6 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     metrics: dict[str, Metric] = {}
     alerts: tuple[Alert, ...] = ()
     why: str = ""  # in words, why it failed or was stopped
+    goal: Goal | None = None  # of every metric; None: by its name
+    timeout_s: float | None = None
+    lost: int = 0  # bytes of output that could not be kept

@@ -1,0 +1,1 @@
+"""Starting runs: one small contract, and this machine as the first that keeps it."""

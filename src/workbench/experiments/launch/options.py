@@ -1,0 +1,108 @@
+"""The words after `mlwb exp run`, read the same way whether a person or an agent wrote them."""
+
+import argparse
+import re
+from collections.abc import Sequence
+from typing import Any, NoReturn
+
+import msgspec
+
+from workbench.experiments.types import Goal
+
+_MOST_SEEDS = 1000
+_UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0}
+_DURATION = re.compile(r"(?:\d+(?:\.\d+)?[smhd])+")
+
+
+class Usage(Exception):  # noqa: N818 - what a person meets is the message
+    """The words make no command; the message says why."""
+
+
+class RunOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """What `mlwb exp run` was asked for; see `types.Job`."""
+
+    argv: tuple[str, ...]
+    name: str = ""
+    tags: tuple[str, ...] = ()
+    note: str = ""
+    seeds: tuple[int, ...] = ()
+    gpus: int | None = None
+    wait_s: float = 0.0
+    timeout_s: float | None = None
+    goal: Goal | None = None
+    detach: bool = False
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise Usage(message)
+
+
+def run_parser() -> argparse.ArgumentParser:
+    """The options of `mlwb exp run`."""
+    parser = _Parser(
+        prog="mlwb exp run",
+        usage="mlwb exp run [options] [--] COMMAND …",
+        description="Runs a command and records it: its exact code, its output, its numbers, what it cost. The run "
+        "goes on when this terminal is closed; ctrl+c stops it.",
+        epilog="Exits as the command does; 124 where its time was over. The run's id goes to standard error.",
+    )
+    parser.add_argument("--name", default="", metavar="N", help="a name for people (default: by the command)")
+    parser.add_argument("--tag", action="append", default=[], dest="tags", metavar="T", help="may be given again")
+    parser.add_argument("--note", default="", metavar="TEXT", help="a word about it")
+    parser.add_argument("--seeds", type=_seeds, default=(), metavar="0..4",
+                        help="one run for each, in turn: {seed} in the command is replaced, SEED is set")  # fmt: skip
+    parser.add_argument("--gpus", type=_whole, metavar="K", help="give it K free cards of those that may be used")
+    parser.add_argument("--wait", type=duration, nargs="?", const=float("inf"), default=0.0, dest="wait_s",
+                        metavar="TIME", help="wait for free cards, at most TIME; without it, too few is an error")  # fmt: skip
+    parser.add_argument(
+        "--timeout", type=duration, dest="timeout_s", metavar="T", help="end it after T: 90s, 2h, 1h30m"
+    )
+    parser.add_argument("--goal", choices=("min", "max"), help="whether less or more of its metrics is better")
+    parser.add_argument("--detach", action="store_true", help="only start it; its id goes to standard output")
+    return parser
+
+
+def read(args: Sequence[str]) -> RunOptions:
+    """ARGS, the words after `run`. Raises Usage; SystemExit for --help."""
+    parser = run_parser()
+    parser.add_argument("argv", nargs=argparse.REMAINDER, metavar="COMMAND")
+    found: dict[str, Any] = vars(parser.parse_args(list(args)))
+    argv = found.pop("argv")
+    if argv[:1] == ["--"]:
+        argv = argv[1:]
+    if not argv or not argv[0]:
+        raise Usage("there is no command to run: mlwb exp run [options] -- COMMAND …")
+    return RunOptions(argv=tuple(argv), tags=tuple(found.pop("tags")), **found)
+
+
+def duration(text: str) -> float:
+    """Seconds, from `90s`, `2h`, `1h30m` or a bare number of seconds. Raises ArgumentTypeError."""
+    if re.fullmatch(r"\d+(?:\.\d+)?", text):
+        seconds = float(text)
+    elif _DURATION.fullmatch(text):
+        seconds = sum(float(amount) * _UNITS[unit] for amount, unit in re.findall(r"([\d.]+)([smhd])", text))
+    else:
+        seconds = 0.0
+    if seconds <= 0:
+        raise argparse.ArgumentTypeError(f"{text!r} is no duration, such as 90s, 2h or 1h30m")
+    return seconds
+
+
+def _seeds(text: str) -> tuple[int, ...]:
+    found: list[int] = []
+    for part in text.split(","):
+        match = re.fullmatch(r"(\d{1,18})(?:\.\.(\d{1,18}))?", part.strip())
+        if match is None:
+            raise argparse.ArgumentTypeError(f"{text!r} is no list of seeds, such as 0..4 or 1,7,42")
+        first, last = int(match[1]), int(match[2] or match[1])
+        if abs(last - first) + len(found) >= _MOST_SEEDS:
+            raise argparse.ArgumentTypeError(f"more than {_MOST_SEEDS} seeds")
+        found += range(first, last + 1) if first <= last else range(first, last - 1, -1)
+    return tuple(dict.fromkeys(found))
+
+
+def _whole(text: str) -> int:
+    if not text.isdigit() or len(text) > 4:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of cards")
+    return int(text)

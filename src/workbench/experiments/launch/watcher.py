@@ -1,0 +1,179 @@
+"""What is done beside a run, in a process that gives way to it: its numbers, its memory, its share of the cards.
+
+Where the run's supervisor is killed, this process ends what it left behind, and says so in the record.
+"""
+
+import contextlib
+import os
+import select
+import signal
+import time
+from collections.abc import Iterable
+from typing import Any
+
+import msgspec
+
+from workbench.experiments import surroundings
+from workbench.experiments.launch.types import LOST, Job
+from workbench.experiments.ledger import Ledger, LedgerError
+from workbench.experiments.types import Run
+
+FIRST_S = 0.5  # a command that is over by then is left alone
+EVERY_S = 2.0
+_TERM_S = 10.0
+
+
+class _Word(msgspec.Struct, omit_defaults=True):
+    """From the supervisor: the command's processes, once it runs; the end, once it has ended."""
+
+    tree: tuple[int, int, int, str] | None = None
+    started: float = 0.0
+    ended: bool = False
+
+
+class Beside:
+    """The supervisor's hold on its watcher."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+
+    def begin(self, tree: tuple[int, int, int, str], started: float) -> None:
+        """The command runs, with these processes."""
+        self._say(_Word(tree=tree, started=started))
+
+    def end(self) -> None:
+        """The command has ended: the last look, and no more."""
+        self._say(_Word(ended=True))
+        os.close(self._descriptor)
+
+    def _say(self, word: _Word) -> None:
+        with contextlib.suppress(OSError):  # it was killed: the run goes on without
+            os.write(self._descriptor, msgspec.json.encode(word) + b"\n")
+
+
+def fork(job: Job, ledger: Ledger, run: str, lock: int, others: Iterable[int]) -> Beside:
+    """Begins to watch RUN in a process of its own. LOCK stays held there; the descriptors OTHERS are closed there."""
+    reading, writing = os.pipe()
+    if os.fork():
+        os.close(reading)
+        return Beside(writing)
+    status = 1
+    try:
+        for number in (signal.SIGTERM, signal.SIGUSR1):
+            signal.signal(number, signal.SIG_IGN)
+        os.close(writing)
+        for descriptor in others:
+            if descriptor != lock:
+                with contextlib.suppress(OSError):
+                    os.close(descriptor)
+        with contextlib.suppress(OSError):
+            os.nice(19)
+        Watcher(job, ledger, run, reading).watch()
+        status = 0
+    finally:
+        os._exit(status)
+
+
+class Watcher:
+    """Watches one run until READING says that it has ended, or tells by its end that nobody supervises it any more."""
+
+    def __init__(self, job: Job, ledger: Ledger, run: str, reading: int) -> None:
+        self.job, self.ledger, self.run = job, ledger, run
+        self._reading = reading
+        self._rest = b""
+        self._tree: Any = None
+        self._written: dict[str, Any] = {}
+
+    def watch(self) -> None:
+        """The life of the process."""
+        from workbench.experiments.launch.collecting import Collecting
+
+        folder = self.ledger.path(self.run)
+        # Before the command begins: what lies there already is not its own.
+        collecting = Collecting(self.job, folder, lambda: self._tree.members() if self._tree else [])
+        word = self._next(None)
+        if word is None:
+            self._gone()
+        if word is None or word.tree is None:
+            return
+        from workbench.experiments.launch.using import Using
+        from workbench.sandbox.tree import Tree
+
+        self._tree = tree = Tree.identified(*word.tree)
+        using = Using(tree, self.ledger.get(self.run).gpus)
+        pause, last = FIRST_S, self._next(FIRST_S)
+        looked_around = False
+        while last is not None and not last.ended:
+            using.look()
+            collecting.poll()
+            self._write(collecting.found() | {"usage": using.told})
+            if not looked_around:
+                self._surroundings()
+                looked_around = True
+            last, pause = self._next(pause), min(EVERY_S, pause * 2)
+        if last is None:
+            _end(tree)
+            self._gone()
+        collecting.finish()
+        self._write(collecting.found() | {"usage": using.told})
+        if not looked_around:
+            self._surroundings()
+
+    def _next(self, timeout_s: float | None) -> _Word | None:
+        """The supervisor's next word, an empty one where none came in time; None where it is gone."""
+        until = None if timeout_s is None else time.monotonic() + timeout_s
+        while b"\n" not in self._rest:
+            rest = None if until is None else max(0.0, until - time.monotonic())
+            if not select.select([self._reading], [], [], rest)[0]:
+                return _Word()
+            data = os.read(self._reading, 4096)
+            if not data:
+                return None
+            self._rest += data
+        line, _, self._rest = self._rest.partition(b"\n")
+        return msgspec.json.decode(line, type=_Word)
+
+    def _surroundings(self) -> None:
+        """Interpreter and packages. Not of a confined run: its interpreter is the agent's to change."""
+        job = self.job
+        python = None if job.sandbox else surroundings.interpreter(job.argv, job.env.get("PATH", os.defpath))
+        found = surroundings.taken(python, job.env, self.ledger.path(self.run))
+        self._write({"environment": found})
+
+    def _write(self, found: dict[str, Any]) -> None:
+        """Writes what is new into the record."""
+        changes = {name: value for name, value in found.items() if self._written.get(name) != value}
+        if not changes:
+            return
+
+        def change(run: Run) -> Run:
+            if (usage := changes.get("usage")) is not None:
+                return msgspec.structs.replace(
+                    run, **{**changes, "usage": msgspec.structs.replace(usage, cpu_s=run.usage.cpu_s)}
+                )
+            return msgspec.structs.replace(run, **changes)
+
+        with contextlib.suppress(LedgerError):  # a full disk, or a run that was removed: the next look may write
+            self.ledger.update(self.run, change)
+            self._written |= changes
+
+    def _gone(self) -> None:
+        """The record of a run whose supervisor was killed."""
+
+        def change(run: Run) -> Run:
+            if run.status not in ("queued", "running"):
+                return run
+            return msgspec.structs.replace(run, status="failed", ended=time.time(), why=LOST)
+
+        with contextlib.suppress(LedgerError):
+            self.ledger.update(self.run, change)
+
+
+def _end(tree: Any) -> None:
+    """Ends all processes of TREE: TERM, then KILL."""
+    until = time.monotonic() + _TERM_S
+    tree.signal(tree.members(), signal.SIGTERM)
+    while left := tree.members():
+        if time.monotonic() > until:
+            tree.signal(left, signal.SIGKILL)
+        time.sleep(0.05)
