@@ -46,7 +46,7 @@ def shown(width: int, *samples, height: int = 20, details: bool = False) -> list
 
 def test_the_line_of_the_sketch():
     rows = shown(58, sample(card(), processes=(process(),)))
-    assert rows[0] == "0 H100  92%       ▇  61/80G  655/700W   71°  power cap"
+    assert rows[0] == "0 H100  92%  ·····▇  61/80G  655/700W   71°  power cap"
     assert rows[1] == "  python3 train.py --lr 3e-4  ana  59.8G"
     assert rows[2] == "host  cpu 12%   load 3.1/16   mem 21/64G"
     assert rows[3] == "      disk 450G free    io 2K/s in 4K/s out"
@@ -129,7 +129,7 @@ def test_history_moves_by_whole_blocks():
     rows = shown(
         58, *[sample(card(utilization=load), at=1000.0 + second) for second, load in enumerate([0] * 10 + [100] * 5)]
     )
-    assert rows[0].startswith("0 H100 100%     ▁▁█")
+    assert rows[0].startswith("0 H100 100%  ···▁▁█")
 
 
 def test_nothing_is_drawn_when_nothing_changed_and_little_when_little_did():

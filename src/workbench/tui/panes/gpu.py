@@ -240,7 +240,9 @@ class _Columns:
         full = bool(gpu.memory_total) and (gpu.memory_used or 0) / (gpu.memory_total or 1) >= FULL
         parts: list[Part] = [(head, "$foreground"), (f" {words.percent(gpu.utilization):>4}", "$foreground bold")]
         if self.spark:
-            parts.append((f"  {blocks:<{self.spark}}"[: self.spark + 2], "$agent"))
+            known = blocks.lstrip()  # before it nobody looked: dots, so that what is there stands on something
+            parts.append(("  " + ("·" if known else " ") * (self.spark - len(known)), "$border-dim"))
+            parts.append((known, "$agent"))
         memory = f"  {words.of(gpu.memory_used, gpu.memory_total):>{self.memory}}"
         parts.append((memory, "$warning" if full else "$foreground"))
         if self.power:
