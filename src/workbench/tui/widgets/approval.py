@@ -18,13 +18,16 @@ from workbench.tui.widgets.approval_text import Spelled, command_lines, display_
 from workbench.tui.widgets.line import Line, Part
 from workbench.tui.widgets.prompt_editor import Editor
 
-_CHOICES = {"y": "once", "s": "session", "a": "always", "n": "no", "e": "edit"}
+_CHOICES = {"y": "once", "s": "session", "a": "always", "n": "no", "e": "edit", "o": "outside"}
 _FIELDS = {
-    "s": "this rule holds until the session ends, as it stands here · enter allows · esc goes back",
-    "a": "this rule will be saved, as it stands here · enter saves · esc goes back",
+    "s": "this rule holds until the session ends, as it stands here{outside} · enter allows · esc goes back",
+    "a": "this rule will be saved, as it stands here{outside} · enter saves · esc goes back",
     "n": "no, because … (may be empty; the agent is told) · enter sends · esc goes back",
-    "e": "runs as it stands here, if no rule denies it (the agent is told) · enter runs · esc goes back",
+    "e": "runs as it stands here{outside}, if no rule denies it (the agent is told) · enter runs · esc goes back",
 }
+_OUTSIDE = {"s": ", and what it allows runs outside the sandbox too", "e": ", outside the sandbox"}
+_OUTSIDE["a"] = _OUTSIDE["s"]
+_AGAIN = "; run it again outside?"  # what the title asks already
 _EDITABLE = 10_000  # characters of a call that can be changed here; a longer one may have come cut
 _MOST_SAID = 400  # characters of a reason or a rule
 _SCROLLS = {"up": -1, "down": 1, "pageup": -10, "pagedown": 10}
@@ -54,6 +57,7 @@ class ApprovalCard(Vertical):
             Static { height: auto; max-height: 4; }
             .name { color: $muted-2; }
             .said { color: $muted; }
+            .runs.said.-outside { color: $warning; }
         }
         Line { margin-top: 1; }
         #field-label { height: auto; color: $muted; margin-top: 1; display: none; }
@@ -66,7 +70,7 @@ class ApprovalCard(Vertical):
     HOLD: ClassVar[float] = 0.2  # seconds in which another letter shows that a word is typed
 
     class Answered(Message):
-        """A person's answer to REQUEST; INPUT is the call as the person changed it."""
+        """A person's answer to REQUEST; INPUT is the call as the person changed it; OUTSIDE: it is not confined."""
 
         def __init__(
             self,
@@ -75,8 +79,10 @@ class ApprovalCard(Vertical):
             rule: str | None = None,
             reason: str = "",
             input: dict[str, Any] | None = None,  # noqa: A002
+            outside: bool = False,
         ) -> None:
             super().__init__()
+            self.outside = outside
             self.input = input
             self.request = request
             self.decision = decision
@@ -98,6 +104,7 @@ class ApprovalCard(Vertical):
         self.request: PendingApproval | None = None
         self.armed = False
         self.told = ""  # why the last answer was not taken
+        self.outside = False  # a person wants this call to run outside the sandbox
         self._since = 0.0
         self._behind_another = False
         self._held = ""
@@ -108,7 +115,7 @@ class ApprovalCard(Vertical):
         """What, where and why, the keys, and a field that opens when it is needed."""
         yield Spelled()
         with Container(id="facts"):
-            for name in ("in", "why", "rule"):
+            for name in ("in", "runs", "why", "rule"):
                 yield Static(name, classes=f"{name} name")
                 yield Static(classes=f"{name} said")
         yield Line()
@@ -130,7 +137,7 @@ class ApprovalCard(Vertical):
         """Shows REQUEST, or none. WHERE: the folder it would run in; PLACE: such as `1 of 3`."""
         if request is None or self.request is None or request.request_id != self.request.request_id:
             self._behind_another = self.request is not None and self.armed
-            self.request, self.told = request, ""
+            self.request, self.told, self.outside = request, "", False
             self._release()
             self._close()
             self._since = time.monotonic()
@@ -160,11 +167,13 @@ class ApprovalCard(Vertical):
             return
         if self.request and self.request.request_id != self._drawn:
             self._drawn = self.request.request_id
-            self.border_title = Content("allow ") + content(self.request.tool[:60]) + Content("?")
+            self.border_title = _title(self.request)
             self.query_one(Spelled).show(_what(self.request))
             self._tell_facts(self.request)
         self.set_class(self.armed or bool(self._field), "-armed")
-        self.query_one(Line).put(self._parts())
+        unseen = self.query_one(Spelled).unseen
+        below = [Part(f"↓ {unseen} more lines", "$warning")] if unseen else []
+        self.query_one(Line).put(self._parts(sum(len(part.text) for part in below)), below)
 
     @on(Spelled.Moved)
     def _moved(self, event: Spelled.Moved) -> None:
@@ -173,32 +182,48 @@ class ApprovalCard(Vertical):
 
     def _tell_facts(self, request: PendingApproval) -> None:
         reason = request.reason or "no rule allows it"
-        for name, said in (("in", self._where), ("why", reason), ("rule", request.rule or "")):
+        if request.again:
+            reason = reason.removesuffix(_AGAIN)
+        runs = _runs(request, self.outside)
+        self.query_one(".runs.said").set_class(runs.startswith("outside"), "-outside")
+        for name, said in (("in", self._where), ("runs", runs), ("why", reason), ("rule", request.rule or "")):
             for part in self.query(f".{name}").results(Static):
                 part.display = bool(said)
             self.query_one(f".{name}.said", Static).update(content(clip(said, _MOST_SAID)))
 
-    def _parts(self) -> list[Part]:
+    def _parts(self, taken: int) -> list[Part]:
+        """The keys, as far apart as there is room beside TAKEN cells; without their words where there is little."""
         parts = [Part(f"not taken: {self.told}   ", "$error")] if self.told else []
         if not self.armed:
             parts.append(Part("tab to answer   " if self._here else "i to answer   ", "$foreground", "tab"))
-        for key, words in self._choices().items():
+        room = self.query_one(Line).room - taken - sum(len(part.text) for part in parts)
+        choices = self._choices()
+        wide = sum(len(words) + 2 for words in choices.values())
+        gap = next((gap for gap in (3, 2, 1) if wide + gap * len(choices) <= room), 0)
+        for key, words in choices.items():
             held = key == self._held
+            said = f" {words}{' ' * gap}" if gap else " "
             parts += [Part(key, "bold $agent" if self.armed else "$muted", key),
-                      Part(f" {words}   ", "bold" if held else "$muted", key)]  # fmt: skip
-        if unseen := self.query_one(Spelled).unseen:
-            parts.append(Part(f"↓ {unseen} more lines", "$warning"))
+                      Part(said, "bold" if held else "$muted", key)]  # fmt: skip
         return parts
 
     def _choices(self) -> dict[str, str]:
         """The answers that this call can have: no rule, no `always`; no command, nothing to edit."""
-        missing = set()
-        if not (self.request and self.request.suggestion):
-            missing |= {"s", "a"}
-        given = self.request.input if self.request else {}
+        if self.request is None:
+            return {}
+        missing = set() if self.request.suggestion else {"s", "a"}
+        given = self.request.input
         if not isinstance(given.get("command"), str) or sum(len(str(one)) for one in given.values()) > _EDITABLE:
             missing.add("e")
-        return {key: words for key, words in _CHOICES.items() if key not in missing}
+        if self.request.sandbox in ("", "outside"):
+            missing.add("o")
+        words = dict(_CHOICES)
+        if self.request.again:  # what ran is run once more, as it was
+            missing.add("e")
+            words["y"] = "run it again"
+        elif self.outside:
+            words["o"] = "confined"
+        return {key: said for key, said in words.items() if key not in missing}
 
     # --- keys ----------------------------------------------------------------------------------------------
 
@@ -263,7 +288,13 @@ class ApprovalCard(Vertical):
     def _choose(self, choice: str) -> None:
         if self.request is None:
             return
-        if choice in _FIELDS:
+        if choice == "o":
+            self.outside = not self.outside
+            self._tell_facts(self.request)
+            self._draw()
+        elif choice == "n" and self.request.again:  # the agent has the failure; there is nothing to add
+            self._answer("no")
+        elif choice in _FIELDS:
             self._open(choice)
         else:
             self._answer("once")
@@ -272,7 +303,8 @@ class ApprovalCard(Vertical):
         self, decision: str, rule: str | None = None, reason: str = "", changed: dict[str, Any] | None = None
     ) -> None:
         if self.request is not None:
-            self.post_message(self.Answered(self.request, decision, rule, reason, changed))
+            outside = decision != "no" and (self.outside or self.request.again)
+            self.post_message(self.Answered(self.request, decision, rule, reason, changed, outside))
 
     # --- the field -----------------------------------------------------------------------------------------
 
@@ -292,7 +324,8 @@ class ApprovalCard(Vertical):
         start = {"s": rule, "a": rule, "e": str(self.request.input.get("command", ""))}.get(choice, "")
         editor = self.query_one(Editor)
         editor.set_text(start)
-        self.query_one("#field-label", Static).update(_FIELDS[choice])
+        outside = _OUTSIDE.get(choice, "") if self.outside or self.request.again else ""
+        self.query_one("#field-label", Static).update(Content(_FIELDS[choice].format(outside=outside)))
         self.add_class("-field")
         self._draw()
         editor.can_focus = True
@@ -324,6 +357,22 @@ class ApprovalCard(Vertical):
             self._answer("once", changed={**request.input, "command": text})
         else:
             self._answer("always" if field == "a" else "session", rule=text.strip())
+
+
+def _title(request: PendingApproval) -> Content:
+    tool = content(request.tool[:60])
+    if request.again:
+        return Content("run ") + tool + Content(" again, outside the sandbox?")
+    return Content("allow ") + tool + Content("?")
+
+
+def _runs(request: PendingApproval, outside: bool) -> str:
+    """How it would run; nothing where nothing confines."""
+    if outside:
+        return "outside the sandbox: you chose so, for this answer"
+    if request.sandbox == "outside":
+        return "outside the sandbox"
+    return f"confined ({request.sandbox})" if request.sandbox else ""
 
 
 def _what(request: PendingApproval) -> list[Content]:

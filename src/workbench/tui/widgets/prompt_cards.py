@@ -170,7 +170,7 @@ class Cards(Vertical):
         error = await self._outbox.send(
             lambda id_, by: Approve(
                 id=id_, request_id=request.request_id, digest=request.digest, decision=event.decision, by=by,
-                rule=event.rule, reason=event.reason, input=event.input,
+                rule=event.rule, reason=event.reason, input=event.input, outside=event.outside,
             )
         )  # fmt: skip
         if not error:
@@ -192,7 +192,7 @@ def _pending(event: e.ApprovalRequested) -> PendingApproval:
     return PendingApproval(
         request_id=event.request_id, call_id=event.call_id, tool=event.tool, input=event.input, digest=event.digest,
         rule=event.rule, reason=event.reason, suggestion=event.suggestion, display=event.display,
-        cwd=event.cwd,
+        cwd=event.cwd, sandbox=event.sandbox, again=event.again,
     )  # fmt: skip
 
 
