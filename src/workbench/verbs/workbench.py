@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from workbench.protocol.names import Mode
     from workbench.session.fork import Prompt
     from workbench.session.neighbours import Neighbour, Neighbourhood
-    from workbench.tui.opening import AgentRow, Asking, ModelRow, NeighbourRow, SessionRow, TurnRow
+    from workbench.tui.app import WorkbenchApp
+    from workbench.tui.opening import AgentRow, Asking, ModelRow, NeighbourRow, SessionRow, StandingRow, TurnRow
     from workbench.tui.tour import Tour
 
 T = TypeVar("T")
@@ -75,10 +76,17 @@ def show(opener: "Opening", theme: str | None = None) -> int:
     from workbench.tui.app import WorkbenchApp
 
     app = WorkbenchApp(opener, theme=theme)
+    opener.asking = lambda row: _ask_trust(app, row)
     status = app.run()
     if app.state.session and app.state.turns and opener.tour is None:
         print(f"mlwb --resume {app.state.session}   goes on with this session", file=sys.stderr)
     return app.return_code or status or 0
+
+
+async def _ask_trust(app: "WorkbenchApp", row: "StandingRow") -> None:
+    from workbench.tui.screens import trust
+
+    await trust.ask(app, row)
 
 
 def read(args: Sequence[str]) -> Asked:
