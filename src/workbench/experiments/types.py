@@ -115,4 +115,7 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     why: str = ""  # in words, why it failed or was stopped
     goal: Goal | None = None  # of every metric; None: by its name
     timeout_s: float | None = None
+    progress: tuple[float, float] | None = None  # steps done, and in all
+    eta_s: float | None = None  # seconds left, by the last look at it
+    notes: tuple[str, ...] = ()  # what its readers had to say
     lost: int = 0  # bytes of output that could not be kept

@@ -47,7 +47,14 @@ class Collecting:
     def found(self) -> dict[str, Any]:
         """What the record says of it."""
         collector = self._collector
-        return {"metrics": collector.metrics(self._of), "config": collector.config, "sources": collector.sources}
+        return {
+            "metrics": collector.metrics(self._of),
+            "config": collector.config,
+            "sources": collector.sources,
+            "progress": collector.progress,
+            "eta_s": None if collector.eta_s is None else round(collector.eta_s, 1),
+            "notes": tuple(collector.notes),
+        }
 
     def _of(self, key: str) -> Goal:
         return self._goal or goal_of(key)

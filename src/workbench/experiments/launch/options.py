@@ -10,6 +10,7 @@ import msgspec
 from workbench.experiments.types import Goal
 
 _MOST_SEEDS = 1000
+_FOREVER = 1e9  # seconds
 _UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0}
 _DURATION = re.compile(r"(?:\d+(?:\.\d+)?[smhd])+")
 
@@ -50,14 +51,25 @@ def run_parser() -> argparse.ArgumentParser:
     parser.add_argument("--name", default="", metavar="N", help="a name for people (default: by the command)")
     parser.add_argument("--tag", action="append", default=[], dest="tags", metavar="T", help="may be given again")
     parser.add_argument("--note", default="", metavar="TEXT", help="a word about it")
-    parser.add_argument("--seeds", type=_seeds, default=(), metavar="0..4",
-                        help="one run for each, in turn: {seed} in the command is replaced, SEED is set")  # fmt: skip
-    parser.add_argument("--gpus", type=_whole, metavar="K", help="give it K free cards of those that may be used")
-    parser.add_argument("--wait", type=duration, nargs="?", const=float("inf"), default=0.0, dest="wait_s",
-                        metavar="TIME", help="wait for free cards, at most TIME; without it, too few is an error")  # fmt: skip
     parser.add_argument(
-        "--timeout", type=duration, dest="timeout_s", metavar="T", help="end it after T: 90s, 2h, 1h30m"
+        "--seeds",
+        type=_seeds,
+        default=(),
+        metavar="0..4",
+        help="one run for each, in turn: {seed} in the command is replaced, SEED is set",
     )
+    parser.add_argument("--gpus", type=_whole, metavar="K", help="give it K free cards of those that may be used")
+    parser.add_argument(
+        "--wait",
+        type=duration,
+        nargs="?",
+        const=_FOREVER,
+        default=0.0,
+        dest="wait_s",
+        metavar="TIME",
+        help="wait for free cards, at most TIME; without it, too few is an error",
+    )
+    parser.add_argument("--timeout", type=duration, dest="timeout_s", metavar="T", help="end it after 90s, 2h, 1h30m")
     parser.add_argument("--goal", choices=("min", "max"), help="whether less or more of its metrics is better")
     parser.add_argument("--detach", action="store_true", help="only start it; its id goes to standard output")
     return parser

@@ -1,0 +1,84 @@
+"""`mlwb exp tail`: the output of a run, as it comes with -f."""
+
+import argparse
+import os
+import re
+import sys
+import time
+from pathlib import Path
+
+from workbench.experiments.launch.alive import alive
+from workbench.experiments.ledger import OUTPUT, Ledger
+from workbench.verbs.exp_list import opened
+
+_LOOK_S = 0.1
+_CHUNK = 1 << 18
+# On a terminal only colours pass: what a run prints shall not set a title, a clipboard or a mode.
+_OBEYED = re.compile(
+    rb"\x1b\[[\d;:]*m|\x1b(?:\[[0-?]*[ -/]*[@-~]|[\]PX^_][^\x07\x1b]*(?:\x07|\x1b\\)?|[ -/]*[0-~])"
+    rb"|[\x00-\x07\x0b\x0c\x0e-\x1a\x1c-\x1f\x7f\x1b]|\xc2[\x80-\x9f]"
+)
+
+
+def tail(args: list[str]) -> int:
+    """Runs `mlwb exp tail ARGS`."""
+    parser = argparse.ArgumentParser(prog="mlwb exp tail", description="The output of a run.")
+    parser.add_argument("run", metavar="RUN")
+    parser.add_argument("-n", "--lines", type=int, default=50, metavar="N", help="the last N lines; 0 is all of it")
+    parser.add_argument("-f", "--follow", action="store_true", help="go on until the run has ended")
+    options = parser.parse_args(args)
+    ledger = opened()
+    ledger.get(options.run)
+    out = _to_terminal if sys.stdout.isatty() else _raw
+    path = ledger.path(options.run) / OUTPUT
+    try:
+        with path.open("rb") as file:
+            file.seek(_start(path, options.lines))
+            while True:
+                ended = not _goes_on(ledger, options.run)  # looked at first: what is read then is all
+                while data := file.read(_CHUNK):
+                    out(data)
+                if ended or not options.follow:
+                    return 0
+                time.sleep(_LOOK_S)
+    except FileNotFoundError:
+        print(f"mlwb: {options.run} has no output", file=sys.stderr)
+        return 1
+
+
+def _goes_on(ledger: Ledger, run: str) -> bool:
+    return ledger.get(run).status in ("queued", "running") and alive(ledger.path(run))
+
+
+def _start(path: Path, lines: int) -> int:
+    """Where the last LINES lines of the file at PATH begin."""
+    if lines <= 0:
+        return 0
+    at = size = path.stat().st_size
+    found = 0
+    with path.open("rb") as file:
+        while at > 0:
+            step = min(_CHUNK, at)
+            at -= step
+            file.seek(at)
+            data = file.read(step)
+            end = len(data) - (at + step == size and data.endswith(b"\n"))  # the last newline ends the last line
+            while (end := data.rfind(b"\n", 0, end)) >= 0:
+                found += 1
+                if found == lines:
+                    return at + end + 1
+    return 0
+
+
+def _raw(data: bytes) -> None:
+    rest = memoryview(data)
+    while rest:
+        rest = rest[os.write(1, rest) :]
+
+
+def _to_terminal(data: bytes) -> None:
+    _raw(_OBEYED.sub(_colour, data))
+
+
+def _colour(found: "re.Match[bytes]") -> bytes:
+    return found[0] if found[0].startswith(b"\x1b[") and found[0].endswith(b"m") else b""
