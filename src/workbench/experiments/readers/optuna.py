@@ -18,6 +18,7 @@ from workbench.experiments.readers.lines import LineReader
 from workbench.experiments.readers.rows import number
 
 _TRIAL, _PARAMETER, _STATE, _INTERMEDIATE = 4, 5, 6, 7
+_COMPLETE = 1  # a pruned trial has a value, too, which is no result
 _WORDS = {"INF_POS": math.inf, "INF_NEG": -math.inf, "NAN": math.nan}
 _SLACK = 1.0  # seconds
 
@@ -77,7 +78,7 @@ class JournalReader(LineReader):
             value, step = number(row.get("intermediate_value")), number(row.get("step"))
             if value is not None and step is not None:
                 batch.column(f"trial_{trial}/value").add(value, step)
-        elif code == _STATE and isinstance(row.get("values"), list):
+        elif code == _STATE and row.get("state") == _COMPLETE and isinstance(row.get("values"), list):
             values = [number(value) for value in row["values"]]
             time = _time(row.get("datetime_complete")) or math.nan
             for place, value in enumerate(values):
@@ -110,10 +111,10 @@ class OptunaReader(DatabaseReader):
     kind = "optuna-db"
 
     def _read(self, database: sqlite3.Connection, batch: Batch) -> None:
-        for _, trial, began, place, value, word in self._rows(
-            database, "trial_values", "trial_value_id", "objective, r.value, value_type"
+        for _, trial, began, place, value, word, state in self._rows(
+            database, "trial_values", "trial_value_id", "objective, r.value, value_type, t.state"
         ):
-            if self._counts(began):
+            if state == "COMPLETE" and self._counts(began):
                 batch.column(f"value_{place}" if place else "value").add(_number(value, word), trial)
         for _, trial, began, step, value, word in self._rows(
             database,
