@@ -86,7 +86,7 @@ def test_where_nothing_confines_nothing_is_said_of_it():
 def test_outside_is_never_preset_and_said_before_it_is_answered():
     async def play(app, pilot):
         await press(pilot, "o")
-        await until(pilot, lambda: "runs  outside the sandbox: you chose so, for this answer" in text_of(app))
+        await until(pilot, lambda: "runs  outside the sandbox, because you chose so" in text_of(app))
         assert "o confined" in text_of(app)
         await press(pilot, "y")
         await until(pilot, lambda: client_of(app).sent)

@@ -14,30 +14,13 @@ from textual.widgets import Static
 from workbench.protocol.bounds import clip
 from workbench.protocol.state import PendingApproval
 from workbench.tui.safe import content
-from workbench.tui.widgets.approval_text import Spelled, command_lines, display_lines, input_lines
+from workbench.tui.widgets.approval_text import Spelled
+from workbench.tui.widgets.approval_words import FIELDS, OUTSIDE, choices, runs_how, title, what, why
 from workbench.tui.widgets.line import Line, Part
 from workbench.tui.widgets.prompt_editor import Editor
 
-_CHOICES = {"y": "once", "s": "session", "a": "always", "n": "no", "e": "edit", "o": "outside"}
-_FIELDS = {
-    "s": "this rule holds until the session ends, as it stands here{outside} · enter allows · esc goes back",
-    "a": "this rule will be saved, as it stands here{outside} · enter saves · esc goes back",
-    "n": "no, because … (may be empty; the agent is told) · enter sends · esc goes back",
-    "e": "runs as it stands here{outside}, if no rule denies it (the agent is told) · enter runs · esc goes back",
-}
-_OUTSIDE = {"s": ", and what it allows runs outside the sandbox too", "e": ", outside the sandbox"}
-_OUTSIDE["a"] = _OUTSIDE["s"]
-_AGAIN = "; run it again outside?"  # what the title asks already
-_EDITABLE = 10_000  # characters of a call that can be changed here; a longer one may have come cut
 _MOST_SAID = 400  # characters of a reason or a rule
 _SCROLLS = {"up": -1, "down": 1, "pageup": -10, "pagedown": 10}
-DECIDED = {
-    "once": "allowed once",
-    "session": "allowed for this session",
-    "always": "always allowed from now on",
-    "no": "refused",
-    "gone": "no longer asked: the call was cancelled",
-}
 
 
 class ApprovalCard(Vertical):
@@ -64,10 +47,13 @@ class ApprovalCard(Vertical):
         Editor { display: none; background: $panel; padding: 0 1; }
         &.-field #field-label, &.-field Editor { display: block; }
         &.-field Line { display: none; }
+        &.-short #facts Static { max-height: 2; }
+        &.-low #facts, &.-low Line, &.-low #field-label { margin-top: 0; }
     }
     """
     SETTLE: ClassVar[float] = 0.5  # seconds in which a key was meant for something else
     HOLD: ClassVar[float] = 0.2  # seconds in which another letter shows that a word is typed
+    SHORT: ClassVar[tuple[int, int]] = (30, 20)  # rows of a screen below which there is less room, and hardly any
 
     class Answered(Message):
         """A person's answer to REQUEST; INPUT is the call as the person changed it; OUTSIDE: it is not confined."""
@@ -129,6 +115,15 @@ class ApprovalCard(Vertical):
         field = self.query_one(Editor)
         field.on_key_first, field.on_submit = self._field_key, self._field_sent
         self._drawn = ""
+        self.on_resize()
+
+    def on_resize(self) -> None:
+        """Less is said at once where the screen is low; what is said of the call itself stays."""
+        height = self.app.size.height
+        self.set_class(height < self.SHORT[0], "-short")
+        self.set_class(height < self.SHORT[1], "-low")
+        if self.request:
+            self._tell_facts(self.request)
         self._draw()
 
     # --- what is asked -------------------------------------------------------------------------------------
@@ -167,8 +162,8 @@ class ApprovalCard(Vertical):
             return
         if self.request and self.request.request_id != self._drawn:
             self._drawn = self.request.request_id
-            self.border_title = _title(self.request)
-            self.query_one(Spelled).show(_what(self.request))
+            self.border_title = title(self.request)
+            self.query_one(Spelled).show(what(self.request))
             self._tell_facts(self.request)
         self.set_class(self.armed or bool(self._field), "-armed")
         unseen = self.query_one(Spelled).unseen
@@ -181,14 +176,13 @@ class ApprovalCard(Vertical):
         self.call_after_refresh(self._draw)
 
     def _tell_facts(self, request: PendingApproval) -> None:
-        reason = request.reason or "no rule allows it"
-        if request.again:
-            reason = reason.removesuffix(_AGAIN)
-        runs = _runs(request, self.outside)
+        runs = runs_how(request, self.outside)
         self.query_one(".runs.said").set_class(runs.startswith("outside"), "-outside")
-        for name, said in (("in", self._where), ("runs", runs), ("why", reason), ("rule", request.rule or "")):
+        crowded = bool(self._field) and self.has_class("-short")
+        self.query_one(Spelled).display = not (crowded and self._field == "e")
+        for name, said in (("in", self._where), ("runs", runs), ("why", why(request)), ("rule", request.rule or "")):
             for part in self.query(f".{name}").results(Static):
-                part.display = bool(said)
+                part.display = bool(said) and (name == "runs" or not crowded)
             self.query_one(f".{name}.said", Static).update(content(clip(said, _MOST_SAID)))
 
     def _parts(self, taken: int) -> list[Part]:
@@ -208,22 +202,7 @@ class ApprovalCard(Vertical):
         return parts
 
     def _choices(self) -> dict[str, str]:
-        """The answers that this call can have: no rule, no `always`; no command, nothing to edit."""
-        if self.request is None:
-            return {}
-        missing = set() if self.request.suggestion else {"s", "a"}
-        given = self.request.input
-        if not isinstance(given.get("command"), str) or sum(len(str(one)) for one in given.values()) > _EDITABLE:
-            missing.add("e")
-        if self.request.sandbox in ("", "outside"):
-            missing.add("o")
-        words = dict(_CHOICES)
-        if self.request.again:  # what ran is run once more, as it was
-            missing.add("e")
-            words["y"] = "run it again"
-        elif self.outside:
-            words["o"] = "confined"
-        return {key: said for key, said in words.items() if key not in missing}
+        return choices(self.request, self.outside) if self.request else {}
 
     # --- keys ----------------------------------------------------------------------------------------------
 
@@ -294,7 +273,7 @@ class ApprovalCard(Vertical):
             self._draw()
         elif choice == "n" and self.request.again:  # the agent has the failure; there is nothing to add
             self._answer("no")
-        elif choice in _FIELDS:
+        elif choice in FIELDS:
             self._open(choice)
         else:
             self._answer("once")
@@ -324,9 +303,10 @@ class ApprovalCard(Vertical):
         start = {"s": rule, "a": rule, "e": str(self.request.input.get("command", ""))}.get(choice, "")
         editor = self.query_one(Editor)
         editor.set_text(start)
-        outside = _OUTSIDE.get(choice, "") if self.outside or self.request.again else ""
-        self.query_one("#field-label", Static).update(Content(_FIELDS[choice].format(outside=outside)))
+        said = FIELDS[choice].format(outside=OUTSIDE.get(choice, "") if self.outside or self.request.again else "")
+        self.query_one("#field-label", Static).update(Content(said))
         self.add_class("-field")
+        self._tell_facts(self.request)
         self._draw()
         editor.can_focus = True
         editor.focus(scroll_visible=False)
@@ -336,6 +316,8 @@ class ApprovalCard(Vertical):
             self._field = ""
             self.query_one(Editor).can_focus = False
             self.remove_class("-field")
+            if self.request:
+                self._tell_facts(self.request)
             self.post_message(self.Closed())
 
     def _field_key(self, event: events.Key) -> bool:
@@ -357,27 +339,3 @@ class ApprovalCard(Vertical):
             self._answer("once", changed={**request.input, "command": text})
         else:
             self._answer("always" if field == "a" else "session", rule=text.strip())
-
-
-def _title(request: PendingApproval) -> Content:
-    tool = content(request.tool[:60])
-    if request.again:
-        return Content("run ") + tool + Content(" again, outside the sandbox?")
-    return Content("allow ") + tool + Content("?")
-
-
-def _runs(request: PendingApproval, outside: bool) -> str:
-    """How it would run; nothing where nothing confines."""
-    if outside:
-        return "outside the sandbox: you chose so, for this answer"
-    if request.sandbox == "outside":
-        return "outside the sandbox"
-    return f"confined ({request.sandbox})" if request.sandbox else ""
-
-
-def _what(request: PendingApproval) -> list[Content]:
-    command = request.input.get("command")
-    if isinstance(command, str):
-        others = {name: value for name, value in request.input.items() if name != "command"}
-        return [*command_lines(command), *input_lines(others)]
-    return display_lines(request.display) or input_lines(request.input) or [Content("nothing more is said of it")]

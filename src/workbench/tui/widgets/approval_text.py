@@ -149,7 +149,8 @@ class Spelled(ScrollView, can_focus=False):
         self._strips.clear()
         self.refresh()
         self.virtual_size = Size(width, len(self._rows))
-        self.styles.height = max(1, min(self.MOST, len(self._rows), self.app.size.height // 3))
+        height = self.app.size.height
+        self.styles.height = max(1, min(self.MOST, len(self._rows), height // (3 if height >= 20 else 5)))
 
     def render_line(self, y: int) -> Strip:
         """One row."""

@@ -10,7 +10,8 @@ from textual.message import Message
 from workbench.protocol import events as e
 from workbench.protocol.commands import Approve
 from workbench.protocol.state import PendingApproval, SessionState
-from workbench.tui.widgets.approval import DECIDED, ApprovalCard
+from workbench.tui.widgets.approval import ApprovalCard
+from workbench.tui.widgets.approval_words import DECIDED
 from workbench.tui.widgets.prompt_editor import Editor
 from workbench.tui.widgets.prompt_sending import Outbox
 from workbench.tui.widgets.question import QuestionCard
