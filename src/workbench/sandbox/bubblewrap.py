@@ -19,14 +19,12 @@ from workbench.sandbox.types import Profile
 _GPUS = ("nvidia*", "dri", "kfd", "dxg", "accel", "habanalabs*")
 _NETWORK_DEVICES = ("infiniband",)
 # What programs read below /run, which holds everybody's sockets otherwise.
-_OF_RUN = ("/run/opengl-driver", "/run/current-system", "/run/booted-system", "/run/udev/data", "/run/shm")
+_OF_RUN = ("/run/opengl-driver", "/run/current-system", "/run/booted-system", "/run/udev/data")
 _RESOLVERS = ("/run/systemd/resolve/stub-resolv.conf", "/run/systemd/resolve/resolv.conf", "/run/resolvconf")
-_OF_ROOT = tuple(
-    f"/proc/{name}" for name in ("sys", "sysrq-trigger", "irq", "bus", "fs", "acpi", "scsi", "mtrr", "asound")
-)
 _FILE_CAPABILITIES = ("CAP_DAC_OVERRIDE", "CAP_CHOWN", "CAP_FOWNER", "CAP_FSETID")
 # What programs have hard-coded: they find the session's own folder there.
 _TEMPORARY = ("/tmp", "/var/tmp")  # noqa: S108
+_SHARED_MEMORY = "/dev/shm"  # noqa: S108
 _LISTENS = 0x10000  # __SO_ACCEPTCON, in /proc/net/unix
 _SYS_ADMIN = 21
 # Younger sockets come and go (multiprocessing makes them); one that went while it is covered would stop the command.
@@ -111,11 +109,11 @@ def _is_ours(path: Path) -> bool:
 
 def _system(profile: Profile) -> list[str]:
     words = ["--dev", "/dev", "--proc", "/proc"]
-    if os.geteuid() == 0:  # what of /proc obeys the user root, whatever its capabilities
-        words += [word for path in _existing(_OF_ROOT) for word in ("--ro-bind-try", path, path)]
-    for device in devices(profile):
+    if os.geteuid() == 0:  # settings of the machine in /proc obey the user root, whatever its capabilities
+        words += ["--remount-ro", "/proc"]
+    for device in devices(profile.network == "full"):
         words += ["--dev-bind-try", device, device]
-    words += ["--perms", "0555", "--tmpfs", "/run"]
+    words += ["--perms", "0555", "--tmpfs", "/run", "--symlink", _SHARED_MEMORY, "/run/shm"]
     for path in of_run(profile):
         words += ["--ro-bind-try", path, path]
     for place in _TEMPORARY:
@@ -124,10 +122,11 @@ def _system(profile: Profile) -> list[str]:
     return words
 
 
-def devices(profile: Profile) -> list[str]:
-    """The devices of this machine that training uses."""
-    patterns = _GPUS + (_NETWORK_DEVICES if profile.network == "full" else ())
-    return sorted(str(path) for pattern in patterns for path in Path("/dev").glob(pattern))
+@functools.cache
+def devices(network: bool) -> tuple[str, ...]:
+    """The devices of this machine that training uses, as they were first seen."""
+    patterns = _GPUS + (_NETWORK_DEVICES if network else ())
+    return tuple(sorted(str(path) for pattern in patterns for path in Path("/dev").glob(pattern)))
 
 
 def of_run(profile: Profile) -> tuple[str, ...]:
@@ -147,82 +146,83 @@ def _files(
     descriptors: list[int],
 ) -> list[str]:
     """Mounts, the outer before the inner, so that what is named deeper decides. Adds to DESCRIPTORS."""
-    mounts: dict[str, tuple[int, list[str]]] = {}
-
-    def put(path: Path, rank: int, *words: str) -> None:
-        mounts[str(path)] = (rank, list(words))
-
-    for path in _sockets(profile):
-        put(path, 0, *_cover(path, descriptors))
-    ours = (*profile.roots, *profile.caches, profile.temp)
-    if _is_covered(profile.home):
-        put(profile.home, 0, "--ro-bind-try", str(profile.home), str(profile.home))
-    for path in ours:
-        put(path, 1, "--bind", str(path), str(path))
-    for path in profile.hidden:
-        open_to = any(path.is_relative_to(folder) for folder in (*ours, profile.home))
-        words = _cover(path, descriptors) if open_to or not _is_covered(path) else []
-        put(path, 2, *words)
-    for path in profile.read_only:
-        if not stat.S_ISLNK(_mode(path)):
-            put(path, 2, "--ro-bind-try", str(path), str(path))
-    for path in (*profile.shown, *bound):
-        put(path, 3, "--ro-bind-try", str(path), str(path))
-    for path in (*writable_too, *([scratch] if scratch else [])):
-        put(path, 3, "--bind-try", str(path), str(path))
+    mounts = {path: (0, _cover(path, descriptors)) for path in _sockets(profile)}
+    for path, rank, kind in _standing(profile):
+        if kind == "hide":
+            mounts[path] = (rank, _cover(path, descriptors))
+        elif kind == "--bind" or not stat.S_ISLNK(_mode(path) or stat.S_IFLNK):
+            mounts[path] = (rank, [kind, path, path])
+    for path in map(str, bound):
+        mounts[path] = (3, ["--ro-bind-try", path, path])
+    for path in map(str, (*writable_too, *([scratch] if scratch else []))):
+        mounts[path] = (3, ["--bind-try", path, path])
     ordered = sorted(mounts.items(), key=lambda item: (item[0].count("/"), item[1][0], item[0]))
     return [word for _, (_, part) in ordered for word in part]
 
 
-def _is_covered(path: Path) -> bool:
+@functools.lru_cache(maxsize=8)
+def _standing(profile: Profile) -> tuple[tuple[str, int, str], ...]:
+    """Path, rank and how it is mounted, of all that PROFILE names, whether it is there or not."""
+    ours = [str(path) for path in (*profile.roots, *profile.caches, profile.temp)]
+    open_to = (*ours, str(profile.home))
+    found = [(open_to[-1], 0, "--ro-bind-try")] if _is_covered(open_to[-1]) else []
+    found += [(path, 1, "--bind") for path in ours]
+    hidden = map(str, profile.hidden)
+    found += [(path, 2, "hide") for path in hidden if _within(path, open_to) or not _is_covered(path)]
+    found += [(str(path), 2, "--ro-bind-try") for path in profile.read_only]
+    found += [(str(path), 3, "--ro-bind-try") for path in profile.shown]
+    return tuple(found)
+
+
+def _within(path: str, folders: Iterable[str]) -> bool:
+    return any(path == folder or path.startswith(f"{folder.rstrip('/')}/") for folder in folders)
+
+
+def _is_covered(path: str) -> bool:
     """Whether PATH lies where commands find the session's own folder, or nothing, instead."""
-    return any(path.is_relative_to(place) for place in ("/run", *_TEMPORARY))
+    return _within(path, ("/run", *_TEMPORARY))
 
 
-def _cover(path: Path, descriptors: list[int]) -> list[str]:
+def _cover(path: str, descriptors: list[int]) -> list[str]:
     """An empty folder or file over what is there; nothing where nothing is: no layer makes files of its own."""
     mode = _mode(path)
     if stat.S_ISDIR(mode):
-        return ["--perms", "0555", "--tmpfs", str(path)] if os.access(path, os.R_OK | os.X_OK) else []
+        return ["--perms", "0555", "--tmpfs", path] if os.access(path, os.R_OK | os.X_OK) else []
     # What this user cannot open, a command cannot either.
     if mode == 0 or stat.S_ISLNK(mode) or not os.access(path, os.R_OK | os.W_OK if stat.S_ISSOCK(mode) else os.R_OK):
         return []
     descriptors.append(_file_with(b""))
-    return ["--ro-bind-data", str(descriptors[-1]), str(path)]
+    return ["--ro-bind-data", str(descriptors[-1]), path]
 
 
-def _mode(path: Path) -> int:
+def _mode(path: str) -> int:
     """What is at PATH itself; 0 where nothing is, or nothing that we may look at."""
     try:
-        return path.lstat().st_mode
+        return os.lstat(path).st_mode
     except OSError:
         return 0
 
 
-def _sockets(profile: Profile) -> Iterator[Path]:
+def _sockets(profile: Profile) -> Iterator[str]:
     """Sockets that other programs listen at, wherever they lie: a mount that is read-only keeps nobody from these."""
     settled = time.time() - _SETTLED_S
-    known = (*profile.roots, profile.temp, *profile.caches, *profile.hidden)
+    known = [str(path) for path in (*profile.roots, profile.temp, *profile.caches, *profile.hidden)]
     for path in listening_sockets():
-        if not _is_covered(path) and not any(path.is_relative_to(one) for one in known):
+        if not _is_covered(path) and not _within(path, known):
             with contextlib.suppress(OSError):
-                found = path.lstat()
+                found = os.lstat(path)
                 if stat.S_ISSOCK(found.st_mode) and found.st_mtime < settled:
                     yield path
 
 
-def listening_sockets() -> set[Path]:
+def listening_sockets() -> set[str]:
     """Paths at which programs of this network namespace listen."""
     try:
         lines = Path("/proc/net/unix").read_bytes().splitlines()[1:]
     except OSError:
         return set()
     fields = [line.split(maxsplit=7) for line in lines]
-    return {
-        Path(os.fsdecode(one[7]))
-        for one in fields
-        if len(one) > 7 and one[7][:1] == b"/" and int(one[3], 16) & _LISTENS
-    }
+    return {os.fsdecode(one[7]) for one in fields if len(one) > 7 and one[7][:1] == b"/" and int(one[3], 16) & _LISTENS}
 
 
 def _hosts(name: str) -> bytes:

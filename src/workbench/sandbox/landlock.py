@@ -140,7 +140,7 @@ def ground(profile: Profile, writable_too: Iterable[Path]) -> Ground:
 
 
 def _devices(profile: Profile) -> list[str]:
-    return [*(f"/dev/{name}" for name in _HARMLESS_DEVICES), *bubblewrap.devices(profile)]
+    return [*(f"/dev/{name}" for name in _HARMLESS_DEVICES), *bubblewrap.devices(profile.network == "full")]
 
 
 def _changed(path: str) -> int:
