@@ -54,8 +54,9 @@ def taken_in(ledger: Ledger, path: Path, name: str = "", tags: tuple[str, ...] =
     run = ledger.begin(make)
     try:
         save(ledger.path(run.id), series)
-    except OSError:
-        ledger.update(run.id, lambda old: msgspec.structs.replace(old, why=f"its series were not kept: {error}"))
+    except OSError as error:
+        why = f"its series were not kept: {error.strerror or error}"
+        ledger.update(run.id, lambda old: msgspec.structs.replace(old, why=why))
     return run
 
 
@@ -78,5 +79,5 @@ def _span(series: Mapping[str, Series]) -> tuple[float, float]:
 
 
 def _seed(config: Mapping[str, object]) -> int | None:
-    words = [f"{key}={value}" for key, value in config.items() if isinstance(value, int | str)]
+    words = [""] + [f"{key}={value}" for key, value in config.items() if isinstance(value, int | str)]
     return seed(words, {})

@@ -113,8 +113,8 @@ def import_(args: list[str]) -> int:
     """Runs `mlwb exp import ARGS`."""
     parser = argparse.ArgumentParser(
         prog="mlwb exp import",
-        description="Takes in runs that were made elsewhere: each PATH, a folder or a file, is one run. What lies there "
-        "is read and stays where it is; its series are kept in the ledger.",
+        description="Takes in runs that were made elsewhere: each PATH, a folder or a file, is one run. What lies "
+        "there is read and stays where it is; its series are kept in the ledger.",
     )
     parser.add_argument("paths", nargs="+", metavar="PATH")
     parser.add_argument("--name", default="", metavar="N", help="a name for people (default: the path's last part)")

@@ -196,7 +196,7 @@ def _progress(run: Run) -> str:
 def _code(commit: str | None, branch: str | None, snapshot: str | None) -> str:
     if commit is None and snapshot is None:
         return ""
-    where = f"{(commit or 'no commit yet')[:12]}{f' on {visible(branch)}' if branch else ''}"
+    where = f"{commit[:12] if commit else 'no commit yet'}{f' on {visible(branch)}' if branch else ''}"
     return f"{where}, its changes kept as {snapshot[:12]}" if snapshot else where
 
 

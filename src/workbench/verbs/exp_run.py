@@ -84,7 +84,7 @@ class Front:
         self._engine, self._reading = engine, handed.reading
         self._rest = b""
         self._runs: list[str] = []
-        self._ended = False
+        self._told = self._ended = False
         self._interrupted = 0
         self._status = 0
         self._file: int | None = None
@@ -112,11 +112,12 @@ class Front:
             self._take(msgspec.json.decode(line, type=News))
         if not data:
             self._ended = True
-            if self._runs:
-                _say(f"the supervisor of {', '.join(self._runs)} is gone; `mlwb exp show {self._runs[0]}` tells more")
+            if self._runs or not self._told:
+                _say(f"the supervisor of {', '.join(self._runs) or 'the run'} is gone; `mlwb exp list` tells more")
                 self._status = self._status or 1
 
     def _take(self, news: News) -> None:
+        self._told = True
         if news.what == "begun":
             self._runs.append(news.run)
             _say(f"run {news.run}")

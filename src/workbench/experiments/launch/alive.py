@@ -103,8 +103,6 @@ def settle(ledger: Ledger, run: Run, timeout_s: float = 10.0, clock: float | Non
         return run
     until = time.monotonic() + timeout_s
     folder = ledger.path(run.id)
-    waited = False
     while alive(folder) and time.monotonic() < until:
-        waited = True
         time.sleep(0.01)
-    return ledger.get(run.id) if waited else run
+    return ledger.get(run.id)

@@ -14,6 +14,7 @@ import socket
 import sys
 import time
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 from types import FrameType
 from typing import Any, Literal
@@ -132,10 +133,11 @@ class Supervisor:
         try:
             for seed in job.seeds or (None,):
                 self._begin(seed)
-        except LedgerError as error:
+        except Exception as error:  # most of all LedgerError; whatever it is, it is told
             for held in self.runs:
                 self._ended(held, End(why="not every run of the job could be recorded", how="unbegun"))
-            self._tell(News(what="failed", text=str(error), code=1))
+            told = str(error) if isinstance(error, LedgerError) else f"no run could be begun: {error!r}"
+            self._tell(News(what="failed", text=told, code=1))
             return
         for held in self.runs:
             self._tell(News(what="begun", run=held.run))
@@ -379,7 +381,7 @@ def _readable(text: str) -> str:
 
 def name_of(argv: tuple[str, ...]) -> str:
     """A name for a run of ARGV: its script or module, else its program."""
-    for word, following in zip(argv[1:], (*argv[2:], ""), strict=True):
+    for word, following in pairwise((*argv[1:], "")):
         if word == "-m" and following:
             return following
         if word.endswith((".py", ".sh", ".ipynb")):
