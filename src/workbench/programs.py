@@ -9,12 +9,13 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 
+_ENVIRONMENTS = (".venv", "venv", "env", ".conda")  # as `sandbox.pythonenv` looks for them
 _shunned: set[str] = set()
 
 
 def shun(folders: Iterable[Path]) -> None:
     """From now on no program that lies in one of FOLDERS is run by this process for itself."""
-    _shunned.update(os.path.realpath(folder) for folder in folders)
+    _shunned.update({os.path.realpath(folder) for folder in folders} - {"/"})
 
 
 def path() -> str:
@@ -44,6 +45,13 @@ def git() -> str:
 def _is_trusted(place: str) -> bool:
     real = os.path.realpath(place)
     return place.startswith("/") and not any(real == one or real.startswith(one.rstrip("/") + "/") for one in _shunned)
+
+
+def searched(roots: Iterable[Path]) -> tuple[Path, ...]:
+    """Folders in ROOTS where commands find programs by name: of the search path, and of environments in a workspace."""
+    named = [Path(os.path.realpath(one)) for one in os.environ.get("PATH", "").split(os.pathsep) if one.startswith("/")]
+    usual = [root / name / "bin" for root in roots for name in _ENVIRONMENTS]
+    return tuple(dict.fromkeys([one for one in named if any(one.is_relative_to(root) for root in roots)] + usual))
 
 
 def own_folders(roots: Iterable[Path]) -> tuple[Path, ...]:

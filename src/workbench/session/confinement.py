@@ -128,7 +128,7 @@ def confine(
         temp=temp,
         home=Path(policy.home),
         read_only=_kept(roots, Path(policy.home)),
-        hidden=(places.state(), *socket_folders()),
+        hidden=(places.state(), temp.parent, *socket_folders()),  # other sessions' temporary folders too
         shown=(session / "outputs",),
         caches=tuple(Path(name).expanduser() for name in settings.caches),
         network=settings.network,

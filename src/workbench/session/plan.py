@@ -147,7 +147,7 @@ def policy_of(
     """The gate's policy: rules of the task, of the settings and of the definition together. Raises StartError."""
     rules = Rules(
         allow=(*task.rules.allow, *settings.rules.allow),
-        ask=(*task.rules.ask, *settings.rules.ask, *(f"Edit(/{one})" for one in programs.own_folders(roots))),
+        ask=(*task.rules.ask, *settings.rules.ask, *_guarding(roots)),
         deny=(*task.rules.deny, *settings.rules.deny, *deny),
     )
     for rule in (*rules.allow, *rules.ask, *rules.deny):
@@ -163,3 +163,13 @@ def policy_of(
         roots=tuple(map(str, roots)),
         home=str(Path.home()),
     )
+
+
+def _guarding(roots: tuple[Path, ...]) -> tuple[str, ...]:
+    """Ask rules that hold in every session, whatever its mode: for what this program reads when it starts, for what it
+    is made of, and for programs in the workspace that are found by their name alone.
+    """
+    sessions = places.sessions()
+    kept = [f"{places.state()}/trusted.json", *(f"{sessions}/*/{name}" for name in ("events.jsonl", "blobs", "aside"))]
+    edited = [places.config(), places.state(), *programs.own_folders(roots), *programs.searched(roots)]
+    return (*(f"Edit(/{one})" for one in edited), *(f"Read(/{one})" for one in kept))
