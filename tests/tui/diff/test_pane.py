@@ -380,3 +380,14 @@ def test_another_session_begins_with_nothing_reviewed():
         assert "reviewed" not in text_of(app)
 
     drive(body)
+
+
+def test_what_another_program_changes_shows_by_itself():
+    async def body(app, pilot, client):
+        client.files["src/b.py"] = (None, "x = 1\nby_hand = 2\n")  # and nothing tells of it
+        await until(pilot, lambda: "by_hand" in text_of(app))
+        await pilot.press("}", "}")  # looks at it
+        client.files["src/b.py"] = (None, "x = 1\nby_hand = 3\n")  # as many lines as before
+        await until(pilot, lambda: "by_hand = 3" in text_of(app))
+
+    drive(body)

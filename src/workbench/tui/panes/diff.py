@@ -20,6 +20,7 @@ from workbench.tui.widgets.diffview import SIDE_WIDTH, DiffView
 from workbench.tui.widgets.diffview_judge import Judge
 from workbench.tui.widgets.hunks import MODES, NOTHING, SINCE, Changeset
 from workbench.tui.widgets.hunks_feed import Feed
+from workbench.tui.widgets.hunks_glance import EVERY, Glance
 from workbench.tui.widgets.hunks_kept import Keeper
 from workbench.tui.widgets.hunks_review import Review
 from workbench.tui.widgets.hunks_source import Source
@@ -42,6 +43,7 @@ class DiffPane(Pane, Judge):
     def __init__(self) -> None:
         super().__init__()
         self.feed = Feed(self._client, self._run, self._told, self._looked_at)
+        self._glance = Glance(self.feed, self._in_sight)
         self._mark: tuple[object, ...] = ()
         self._filled = self._saving = False
         self._keeper = Keeper()
@@ -56,6 +58,8 @@ class DiffPane(Pane, Judge):
         """What is known by now; somebody waits for the rest."""
         self.redraw()
         self.feed.look()
+        self.watch(self.app, "app_focus", self._back, init=False)
+        self.set_interval(EVERY, self._look_round)
 
     # --- what the shell asks -------------------------------------------------------------------------------
 
@@ -151,6 +155,19 @@ class DiffPane(Pane, Judge):
     def on_descendant_focus(self) -> None:
         """A person comes to look: what was changed by other programs shows, too."""
         self.feed.look()
+
+    def _back(self, focused: bool) -> None:
+        """A person comes back from another window, where they may have changed things."""
+        if focused and self._looked_at():
+            self.feed.look()
+
+    def _look_round(self) -> None:
+        if self.app.app_focus and self._looked_at() and self.state.session and self._glance.due:
+            self._run(self._glance.take())
+
+    def _in_sight(self) -> str:
+        file = self.view.page.file_at(self.view.cursor) if self.source.changes.files else None
+        return file.path if file else ""
 
     # --- drawing -------------------------------------------------------------------------------------------
 

@@ -36,6 +36,11 @@ class Feed:
         self._now = asyncio.Event()  # somebody waits for the answer
         self._began = -_PAUSE  # when the last question was
 
+    @property
+    def busy(self) -> bool:
+        """Whether a question is under way."""
+        return self._asking or self._reading
+
     def look(self) -> None:
         """Somebody comes to look: asks at once what changed, by other programs too, unless that was just done."""
         if self._client() is not None and time.monotonic() - self._began > _PAUSE:
@@ -65,7 +70,7 @@ class Feed:
                 self._now.clear()
                 self._began = time.monotonic()
                 self._asked, source = False, self.source
-                await source.refresh(self._query)
+                await source.refresh(self.query)
                 if source is self.source:
                     self._told()
                     self.read()
@@ -78,7 +83,7 @@ class Feed:
 
         async def one(file: DiffFile) -> None:
             async with gate:
-                await source.load(self._query, file)
+                await source.load(self.query, file)
 
         try:
             while source is self.source and self._seen() and (files := source.wanted(self.wanted)):
@@ -91,7 +96,8 @@ class Feed:
         finally:
             self._reading = False
 
-    async def _query(self, query: AnyQuery) -> AnyPage:
+    async def query(self, query: AnyQuery) -> AnyPage:
+        """A page of the session's. Raises ConnectionError where there is none."""
         client = self._client()
         if client is None:
             raise ConnectionError("there is no session")
