@@ -249,6 +249,8 @@ def test_equal_values_and_huge_ones():
         drawn = plot([Series("flat", [(float(x), level) for x in range(10)])], 20, 5)
         assert len({y for _, y in dots(drawn)}) == 1
     plot([Series("wild", [(0.0, -1e308), (1.0, 1e308)])], 20, 5)
+    for least in (5e-324, 1e-300):
+        assert plot([Series("small", [(0.0, least)])], 1, 1, log_y=True).y is not None
 
 
 @settings(max_examples=100, deadline=None)

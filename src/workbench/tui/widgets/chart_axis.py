@@ -92,8 +92,8 @@ Format = Callable[[float], str]
 def padded(low: float, high: float, log: bool) -> tuple[float, float]:
     """LOW and HIGH a little apart from what they hold, also where both are one value; for a log above 0."""
     if log:
-        high = high if high > 0 else 1.0
-        low = low if low > 0 else high / 1e6
+        high = max(high, LEAST) if high > 0 else 1.0
+        low = low if low > LEAST else high / 1e6
         return (low / 1.05, high * 1.05) if high > low * 1.001 else (low / 2, high * 2)
     room = (high - low) * 0.03
     if room <= max(abs(high) * 1e-12, LEAST):
