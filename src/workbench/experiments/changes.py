@@ -28,8 +28,10 @@ _NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?")
 _OPTION = re.compile(r"--?[A-Za-z][\w.-]*")
 _ASSIGNED = re.compile(r"([+~]{0,2}[A-Za-z_][\w./@-]*)=(.*)", re.DOTALL)
 _TELLING = re.compile(
-    r"^(?:CUDA|NCCL|TORCH|PYTORCH|OMP|MKL|HF|XLA|TF|JAX|PYTHONHASHSEED|CUBLAS|ACCELERATE|DEEPSPEED|TOKENIZERS)"
+    r"^(?:CUDA|NCCL|TORCH|PYTORCH|OMP|MKL|HF|XLA|JAX|CUBLAS|ACCELERATE|DEEPSPEED|TOKENIZERS)_|^PYTHONHASHSEED$|"
+    r"^TF_(?:XLA|ENABLE|CUDNN|FORCE|DETERMINISTIC)_"
 )
+_REBUILT = re.compile(r"^.*?\.mlwb/runs/\.again-[^/]+/")  # the folder of a rerun
 _SOURCES = frozenset(
     {".py", ".sh", ".ipynb", ".yaml", ".yml", ".json", ".toml", ".jl", ".lua", ".cu", ".c", ".cpp", ".rs"}
 )
@@ -76,14 +78,14 @@ def between(a: Sequence[Run], b: Sequence[Run], ledger: Ledger) -> Changes:
     within: list[str] = []
     config, kept = _split(_differing(a, b, lambda run: flat(run.config), within))
     command, kept_too = _split(_differing(a, b, lambda run: words(run, alike), within))
-    environment = _differing(a, b, _environment, within)
+    environment, unseen = _known(a, b, _environment, "environment", within)
     packages, unlisted = _packages(a, b, ledger, within)
-    hardware = _differing(a, b, _hardware, within)
+    hardware, nowhere = _known(a, b, _hardware, "hardware", within)
     files, revisions, dim = _code(a, b, ledger.workspace, within)
     return Changes(
         config=config, command=_not_twice(command, config), environment=environment | packages, hardware=hardware,
         bookkeeping=kept | _not_twice(kept_too, kept), seeds=(_seeds(a), _seeds(b)), code=files, revisions=revisions,
-        unknown=(*unlisted, *dim), within=tuple(dict.fromkeys(within)),
+        unknown=(*unseen, *unlisted, *nowhere, *dim), within=tuple(dict.fromkeys(within)),
     )  # fmt: skip
 
 
@@ -236,20 +238,32 @@ def _neutral(word: str, seed: int | None, whole: bool) -> str:
 def _relative(word: str, run: Run) -> str:
     for root in (run.cwd, run.workspace):
         if len(root) > 1 and word.startswith(f"{root}/"):
-            return word[len(root) + 1 :]
+            return _REBUILT.sub("", word[len(root) + 1 :])
     return word
 
 
 # --- surroundings ------------------------------------------------------------------------------------------
 
 
+def _known(
+    a: Sequence[Run], b: Sequence[Run], of: Callable[[Run], dict[str, Any]], what: str, within: list[str]
+) -> tuple[dict[str, tuple[Any, Any]], list[str]]:
+    """As `_differing`, among the runs of which something is known; what is not known is no difference."""
+    dark = [run.id for run in (*a, *b) if not of(run)]
+    sides = [[run for run in side if run.id not in dark] for side in (a, b)]
+    told = [f"{what}: not known of {', '.join(dark)}"] if dark else []
+    return _differing(*sides, of, within) if all(sides) else {}, told
+
+
 def _environment(run: Run) -> dict[str, Any]:
+    if not run.environment.python:
+        return {}
     telling = [name for name in run.environment.variables if _TELLING.match(name) and name != "CUDA_VISIBLE_DEVICES"]
-    return {"python": run.environment.python or None} | dict.fromkeys(telling, "set")
+    return {"python": run.environment.python} | dict.fromkeys(telling, "set")
 
 
 def _hardware(run: Run) -> dict[str, Any]:
-    return {"host": run.host or None, "gpus": sorted(card.name or card.uuid for card in run.gpus)}
+    return {"host": run.host, "gpus": sorted(card.name or card.uuid for card in run.gpus)} if run.host else {}
 
 
 def packages(ledger: Ledger, run: Run) -> dict[str, str] | None:
@@ -264,14 +278,11 @@ def packages(ledger: Ledger, run: Run) -> dict[str, str] | None:
 def _packages(
     a: Sequence[Run], b: Sequence[Run], ledger: Ledger, within: list[str]
 ) -> tuple[dict[str, tuple[Any, Any]], list[str]]:
-    hashes = {run.environment.packages for run in (*a, *b)}
-    if len(hashes) == 1:
-        return {}, [] if hashes != {""} else ["packages: no list was kept"]
-    lists = {run.id: packages(ledger, run) for run in (*a, *b)}
-    if any(listed is None for listed in lists.values()):
-        missing = [name for name, listed in lists.items() if listed is None]
-        return {}, [f"packages: no list was kept of {', '.join(missing)}"]
-    return _differing(a, b, lambda run: lists[run.id] or {}, within), []
+    if len({run.environment.packages for run in (*a, *b)} - {""}) < 2:  # the same, as far as is known
+        return {}, []
+    lists = {run.id: packages(ledger, run) or {} for run in (*a, *b)}
+    found, dark = _known(a, b, lambda run: lists[run.id], "packages", within)
+    return found, dark if any(run.environment.packages and not lists[run.id] for run in (*a, *b)) else []
 
 
 # --- code --------------------------------------------------------------------------------------------------
@@ -283,9 +294,8 @@ def _code(
     """The files that differ, the tree of each side, and what is not known of it."""
     git = Git(workspace)
     trees = {run.id: _tree(git, run) for run in (*a, *b)}
-    for side in (a, b):
-        if len({trees[run.id] for run in side}) > 1:
-            within.append(f"the code differs among {_ids(side)}: that of {side[0].id} is shown")
+    several = [side for side in (a, b) if len({trees[run.id] for run in side}) > 1]
+    within += [f"the code differs among {_ids(side)}: that of {side[0].id} is shown" for side in several]
     one, other = trees[a[0].id], trees[b[0].id]
     if one and other:
         return (numstat(git, one, other) if one != other else ()), (one, other), []

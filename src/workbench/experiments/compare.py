@@ -110,10 +110,10 @@ def compare_many(
     changes = between(a, b, ledger)
     found = []
     for metric in metrics:
-        goal = (goals or {}).get(metric) or goal_of(metric)
+        goal = (goals or {}).get(metric) or _goal_of_runs((*a, *b)) or goal_of(metric)
         sides = tuple(_side(name, runs, metric, goal, at, held) for name, runs in zip(names, (a, b), strict=True))
         _demand(sides, metric, (*a, *b), held)
-        notes = [*_guess(metric, goals), *_uneven(sides, (*a, *b), metric, at, held)]
+        notes = [*_guess(metric, goals, (*a, *b)), *_uneven(sides, (*a, *b), metric, at, held)]
         found.append((metric, goal, sides, _difference(sides, level, method, len(metrics)), notes))
     raised = stats.holm({metric: d.p for metric, _, _, d, _ in found if d is not None and d.p is not None})
     return [
@@ -232,12 +232,16 @@ def _demand(sides: Sequence[Group], metric: str, runs: Sequence[Run], held: Mapp
             raise CompareError(f"no run of {side.name} ({', '.join(side.runs)}) has the metric {metric}{there}")
 
 
-def _guess(metric: str, goals: Mapping[str, Goal] | None) -> list[str]:
-    if known(metric) is None and not (goals or {}).get(metric):
-        return [
-            f"the name {metric} does not say whether less or more is better: less is taken; --goal max turns it round"
-        ]
-    return []
+def _goal_of_runs(runs: Sequence[Run]) -> Goal | None:
+    """The goal that the runs were started with, where they all name the same."""
+    goals = {run.goal for run in runs}
+    return goals.pop() if len(goals) == 1 else None
+
+
+def _guess(metric: str, goals: Mapping[str, Goal] | None, runs: Sequence[Run]) -> list[str]:
+    if known(metric) or (goals or {}).get(metric) or _goal_of_runs(runs):
+        return []
+    return [f"the name {metric} does not say whether less or more is better: less is taken; --goal max turns it round"]
 
 
 def _uneven(
