@@ -34,10 +34,6 @@ def import_nothing_from_here() -> None:
     `PYTHONPATH=.` is common, and so is an empty entry in it; else `yaml.py` in a clone would be this program's yaml.
     """
     here = os.path.realpath(os.curdir)
-    named = {*os.environ.get("PYTHONPATH", "").split(os.pathsep), "", os.curdir}
-    sys.path[:] = [one for one in sys.path if not (one in named and _is_below(one, here))]
-
-
-def _is_below(path: str, folder: str) -> bool:
-    real = os.path.realpath(path)
-    return real == folder or real.startswith(folder.rstrip("/") + "/")
+    named = {os.path.realpath(one) for one in os.environ.get("PYTHONPATH", "").split(os.pathsep)} | {here}
+    left_out = {one for one in named if one == here or one.startswith(here.rstrip("/") + "/")}
+    sys.path[:] = [one for one in sys.path if os.path.realpath(one) not in left_out]
