@@ -79,6 +79,10 @@ class Held:
         self.lock = hold(folder)
         sign(self.lock)
 
+    def let_go(self) -> None:
+        """Gives up the lock; the watcher may hold it still."""
+        os.close(self.lock)
+
     def asked(self) -> Stop | None:
         """What somebody left who wants it to end."""
         try:
@@ -134,14 +138,14 @@ class Supervisor:
             for seed in job.seeds or (None,):
                 self._begin(seed)
         except Exception as error:  # most of all LedgerError; whatever it is, it is told
-            for held in self.runs:
+            for held in list(self.runs):
                 self._ended(held, End(why="not every run of the job could be recorded", how="unbegun"))
             told = str(error) if isinstance(error, LedgerError) else f"no run could be begun: {error!r}"
             self._tell(News(what="failed", text=told, code=1))
             return
         for held in self.runs:
             self._tell(News(what="begun", run=held.run))
-        for held in self.runs:
+        for held in list(self.runs):
             self._one(held)
 
     def _tell(self, news: News) -> None:
@@ -332,7 +336,8 @@ class Supervisor:
             self._tell(News(what="warning", run=held.run, text="how it ended could not be recorded"))
         with contextlib.suppress(OSError):
             (held.folder / _RESERVE).unlink()
-        os.close(held.lock)
+        held.let_go()
+        self.runs.remove(held)
         self._tell(News(what="ended", run=held.run, text=end.words, code=end.code))
 
 

@@ -1,0 +1,339 @@
+"""`mlwb exp run`: what passes through, how it ends, what is recorded, and what it outlives."""
+
+import os
+import pty
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from support.running import Exp, fixture, until
+from workbench.experiments.launch.alive import alive as goes_on
+from workbench.sandbox.tree import alive
+
+exp = fixture
+PYTHON = sys.executable
+
+
+def sh(script: str) -> tuple[str, ...]:
+    return "--", "bash", "-c", script
+
+
+def pid_in(path: Path) -> int:
+    return int(until(lambda: path.exists() and path.read_text().strip()))
+
+
+# --- output and end ----------------------------------------------------------------------------------------
+
+
+def test_output_passes_byte_for_byte_and_the_exit_is_the_commands(exp: Exp) -> None:
+    program = "import os; os.write(1, bytes(range(256)) * 3 + b'\\r\\n\\n'); os.write(2, b'err'); raise SystemExit(7)"
+    done = exp("run", "--", PYTHON, "-c", program, code=7)
+    assert done.stdout == bytes(range(256)) * 3 + b"\r\n\nerr"
+    assert exp.output("r-1") == done.stdout
+    assert done.stderr.startswith(b"mlwb: run r-1\n")
+    run = exp.ledger.get("r-1")
+    assert (run.status, run.exit_code, run.signal, run.why) == ("failed", 7, None, "exit code 7")
+
+
+def test_the_command_has_a_terminal_for_output_and_nothing_to_read(exp: Exp) -> None:
+    program = "import os, sys; print(sys.stdout.isatty(), sys.stderr.isatty(), sys.stdin.read() == '', os.get_terminal_size())"
+    done = exp("run", "--", PYTHON, "-c", program, env={"COLUMNS": "133", "LINES": "44"})
+    assert done.stdout == b"True True True os.terminal_size(columns=133, lines=44)\n"
+
+
+@pytest.mark.parametrize(
+    ("script", "code", "told"),
+    [("kill -9 $$", 137, "SIGKILL"), ("kill -TERM $$", 143, "SIGTERM"), ("kill -SEGV $$", 139, "SIGSEGV")],
+)
+def test_an_end_by_a_signal(exp: Exp, script: str, code: int, told: str) -> None:
+    exp("run", *sh(script), code=code)
+    run = exp.ledger.get("r-1")
+    assert (run.status, run.exit_code, run.signal) == ("failed", None, code - 128)
+    assert told in run.why
+
+
+def test_a_command_that_is_not_there_and_one_that_cannot_be_executed(exp: Exp) -> None:
+    done = exp("run", "no-such-command-here", code=127)
+    assert b"not found" in done.stdout
+    (exp.folder / "data.txt").write_text("1\n")
+    exp("run", "./data.txt", code=126)
+    assert [exp.ledger.get(run).status for run in ("r-1", "r-2")] == ["failed", "failed"]
+    assert "no such command" in exp.ledger.get("r-1").why
+
+
+def test_arguments_arrive_as_they_are(exp: Exp) -> None:
+    words = ["a b", "", "*", "$HOME", "-x", "--", "é\n", "'\""]
+    done = exp("run", "--", PYTHON, "-c", "import sys; print(sys.argv[1:])", *words)
+    assert done.stdout.decode() == f"{words}\n"
+    odd = os.fsdecode(b"\xff\xfe")
+    assert exp("run", "--", "printf", "%s", odd).stdout == b"\xff\xfe"
+    assert exp.ledger.get("r-2").argv[-1] == "\ufffd\ufffd"
+
+
+def test_a_hundred_megabytes(exp: Exp) -> None:
+    with (exp.folder / "all").open("wb") as out:
+        exp("run", *sh("head -c 100000000 /dev/zero | tr '\\0' 'x'"), stdout=out)
+    assert (exp.folder / "all").stat().st_size == 100_000_000
+    assert (exp.ledger.path("r-1") / "output.log").stat().st_size == 100_000_000
+
+
+def test_what_it_leaves_behind_is_ended_wherever_it_hid(exp: Exp) -> None:
+    exp("run", *sh("setsid bash -c 'echo $$ > hidden; env -i sleep 1000 & sleep 1000' & sleep 0.3"))
+    hidden = pid_in(exp.folder / "hidden")
+    assert not alive(hidden)
+    run = exp.ledger.get("r-1")
+    assert run.status == "finished" and "left behind" in run.why
+
+
+def test_a_time_limit(exp: Exp) -> None:
+    began = time.monotonic()
+    done = exp("run", "--timeout", "0.5", *sh("echo started; sleep 1000"), code=124)
+    assert time.monotonic() - began < 9
+    run = exp.ledger.get("r-1")
+    assert (run.status, run.timeout_s) == ("failed", 0.5) and "time limit of 0.5s" in run.why
+    assert done.stdout == b"started\n"
+
+
+def test_nothing_to_run_and_words_that_make_no_command(exp: Exp) -> None:
+    for words in (["run"], ["run", "--seeds", "x", "true"], ["run", "--timeout", "0", "true"], ["frobnicate"]):
+        assert exp(*words, code=2).stderr.startswith(b"mlwb: ")
+    assert exp.ledger.ids() == []
+
+
+def test_a_ledger_that_cannot_be_written(exp: Exp) -> None:
+    (exp.folder / ".mlwb").write_text("a file")
+    done = exp("run", "true", code=1)
+    assert b"no run can be recorded" in done.stderr and b"Traceback" not in done.stderr
+
+
+# --- stopping, and what it outlives ------------------------------------------------------------------------
+
+
+def test_ctrl_c_stops_the_run(exp: Exp) -> None:
+    front = exp.start("run", *sh("echo $$ > pid; sleep 1000"))
+    command = pid_in(exp.folder / "pid")
+    front.send_signal(signal.SIGINT)
+    assert front.wait(30) == 130
+    assert not alive(command)
+    run = exp.ledger.get("r-1")
+    assert (run.status, run.why.partition(";")[0]) == ("stopped", "stopped by ctrl+c")
+
+
+def test_a_second_ctrl_c_does_not_wait(exp: Exp) -> None:
+    front = exp.start("run", *sh("trap '' TERM; echo $$ > pid; while true; do sleep 0.1; done"))
+    command = pid_in(exp.folder / "pid")
+    began = time.monotonic()
+    front.send_signal(signal.SIGINT)
+    until(lambda: (exp.ledger.path("r-1") / "stop").exists())
+    front.send_signal(signal.SIGINT)
+    assert front.wait(30) == 130
+    assert time.monotonic() - began < 8
+    assert not alive(command)
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGHUP, signal.SIGTERM])
+def test_the_run_outlives_its_front(exp: Exp, number: signal.Signals) -> None:
+    front = exp.start("run", *sh("echo $$ > pid; while [ ! -e go ]; do sleep 0.02; done; echo done; exit 4"))
+    pid_in(exp.folder / "pid")
+    front.send_signal(number)
+    front.wait(30)
+    (exp.folder / "go").touch()
+    run = exp.ended("r-1")
+    assert (run.status, run.exit_code) == ("failed", 4)
+    assert exp.output("r-1") == b"done\n"
+
+
+def test_the_run_outlives_its_terminal(exp: Exp) -> None:
+    main, side = pty.openpty()
+    streams = {"stdin": side, "stdout": side, "stderr": side, "start_new_session": True}
+    front = exp.start("run", *sh("echo $$ > pid; while [ ! -e go ]; do sleep 0.02; done; echo done"), **streams)
+    os.close(side)
+    pid_in(exp.folder / "pid")
+    os.close(main)
+    os.killpg(front.pid, signal.SIGHUP)
+    front.wait(30)
+    (exp.folder / "go").touch()
+    assert exp.ended("r-1").status == "finished"
+
+
+def test_a_reader_that_goes_away_does_not_end_the_run(exp: Exp) -> None:
+    front = exp.start("run", *sh("for i in $(seq 2000); do echo line $i; done; sleep 0.3; echo late"))
+    assert front.stdout is not None
+    front.stdout.readline()
+    front.stdout.close()
+    assert front.wait(30) in (0, 141)
+    assert exp.ended("r-1").status == "finished"
+    assert exp.output("r-1").endswith(b"late\n")
+
+
+def test_detached(exp: Exp) -> None:
+    done = exp("run", "--detach", *sh("while [ ! -e go ]; do sleep 0.02; done"))
+    assert (done.stdout, done.stderr) == (b"r-1\n", b"")
+    assert exp.json("list")[0]["status"] == "running"
+    (exp.folder / "go").touch()
+    assert exp.ended("r-1").status == "finished"
+
+
+def test_stop_ends_the_whole_tree(exp: Exp) -> None:
+    run = exp.detached(*sh("setsid bash -c 'echo $$ > hidden; sleep 1000' & echo $$ > pid; wait"))
+    pids = [pid_in(exp.folder / name) for name in ("pid", "hidden")]
+    assert exp("stop", run).stdout == b"r-1 stopped\n"
+    assert not any(map(alive, pids))
+    assert exp.ledger.get(run).why.startswith("stopped by ")
+    assert exp("stop", run).stdout == b"r-1 does not run: stopped\n"
+    exp("stop", "r-99", code=2)
+
+
+def test_a_killed_supervisor_leaves_nothing_and_is_told(exp: Exp) -> None:
+    front = exp.start("run", *sh("echo $$ > pid; sleep 1000"))
+    command = pid_in(exp.folder / "pid")
+    until(lambda: exp.ledger.get("r-1").status == "running")
+    os.kill(exp.supervisor("r-1"), signal.SIGKILL)
+    _, said = front.communicate(timeout=30)
+    assert front.returncode == 1 and b"is gone" in said
+    until(lambda: not alive(command))
+    listed = until(lambda: (one := exp.json("list")[0])["status"] == "failed" and one)
+    assert listed["why"] == "its supervisor is gone"
+
+
+def test_a_run_that_nobody_watches_any_more_is_told_to_have_failed(exp: Exp) -> None:
+    run = exp.detached(*sh("echo $$ > pid; sleep 1000"))
+    command = pid_in(exp.folder / "pid")
+    holders = subprocess.run(["pgrep", "-s", str(exp.supervisor(run))], capture_output=True, text=True).stdout.split()
+    for holder in map(int, holders):
+        os.kill(holder, signal.SIGKILL)
+    until(lambda: not goes_on(exp.ledger.path(run)))
+    assert exp.ledger.get(run).status == "running", "nobody was left to write it down"
+    told = exp.json("show", run)
+    assert (told["status"], told["why"]) == ("failed", "its supervisor is gone")
+    os.kill(command, signal.SIGKILL)
+    assert exp("rm", run).stdout == b"removed r-1\n"
+
+
+def test_a_run_within_a_command_that_is_ended_goes_on(exp: Exp) -> None:
+    """As from a session's own Bash: what marks the outer command is not on the run."""
+    exp.env = exp.env | {"MLWB_SESSION": "s-1", "MLWB_COMMAND": "abc", "MLWB_TURN": "3"}
+    run = exp.detached(*sh("echo ${MLWB_SESSION-none} ${MLWB_COMMAND+marked}; while [ ! -e go ]; do sleep 0.02; done"))
+    environ = Path(f"/proc/{exp.supervisor(run)}/environ").read_bytes()
+    assert b"MLWB_SESSION" not in environ and b"MLWB_COMMAND" not in environ
+    (exp.folder / "go").touch()
+    record = exp.ended(run)
+    assert (record.session, record.turn) == ("s-1", 3)
+    assert exp.output(run) == b"none marked\n"
+
+
+# --- seeds -------------------------------------------------------------------------------------------------
+
+
+def test_seeds_are_runs_of_one_group_in_turn(exp: Exp) -> None:
+    script = 'echo "seed {seed} $SEED"; echo "step 1 loss 0.{seed}"; [ $SEED != 1 ] || exit 9'
+    done = exp("run", "--name", "sweep", "--seeds", "0..2", *sh(script), code=9)
+    assert done.stdout.decode().splitlines()[::2] == ["seed 0 0", "seed 1 1", "seed 2 2"]
+    runs = [exp.ledger.get(run) for run in exp.ledger.ids()]
+    assert [(run.id, run.seed, run.group, run.status) for run in runs] == [
+        ("r-1", 0, "r-1", "finished"),
+        ("r-2", 1, "r-1", "failed"),
+        ("r-3", 2, "r-1", "finished"),
+    ]
+    assert runs[0].ended is not None and runs[1].started is not None and runs[0].ended <= runs[1].started
+    assert [one["metrics"]["loss"]["last"] for one in exp.json("list")] == [0.2, 0.1, 0.0]
+
+
+def test_one_of_several_is_stopped_and_the_others_go_on(exp: Exp) -> None:
+    ids = exp.detached("--seeds", "1..3", *sh("while [ ! -e go ]; do sleep 0.02; done; echo ran")).split()
+    assert ids == ["r-1", "r-2", "r-3"]
+    assert exp.ledger.get("r-2").status == "queued"
+    exp("stop", "r-1")
+    (exp.ledger.path("r-3") / "stop").write_text('{"why": "not wanted"}')
+    (exp.folder / "go").touch()
+    assert exp.ended("r-2").status == "finished"
+    last = exp.ended("r-3")
+    assert (last.status, last.started, last.why) == ("stopped", None, "not wanted before it began")
+
+
+# --- the record --------------------------------------------------------------------------------------------
+
+
+def test_the_exact_code_is_recorded(exp: Exp) -> None:
+    git = ["git", "-c", "user.name=a", "-c", "user.email=a@example.org"]
+    subprocess.run([*git, "init", "-q"], cwd=exp.folder, check=True)
+    (exp.folder / "train.py").write_text("print('loss=1')\n")
+    subprocess.run([*git, "add", "-A"], cwd=exp.folder, check=True)
+    subprocess.run([*git, "commit", "-qm", "one"], cwd=exp.folder, check=True)
+    (exp.folder / "train.py").write_text("print('loss=2')\n")
+    (exp.folder / "sub").mkdir()
+    below = Exp(exp.folder / "sub", exp.env)
+    exp("run", "--", PYTHON, "train.py")
+    below("run", "--", PYTHON, "../train.py")
+    assert exp.ledger.ids() == ["r-1", "r-2"], "the nearest ledger above, within the repository"
+    run = exp.ledger.get("r-1")
+    assert run.code.dirty and run.code.snapshot and run.name == "train"
+    kept = subprocess.run(
+        ["git", "show", f"{run.code.snapshot}:train.py"], cwd=exp.folder, capture_output=True, text=True, check=True
+    )
+    assert kept.stdout == "print('loss=2')\n"
+    status = subprocess.run(["git", "status", "--short"], cwd=exp.folder, capture_output=True, text=True, check=True)
+    assert status.stdout == " M train.py\n"
+
+
+def test_numbers_cost_and_surroundings_are_recorded(exp: Exp) -> None:
+    program = (
+        "import time\nhold = bytearray(80_000_000)\nfor step in range(20):\n"
+        "    print(f'step {step} loss {1 / (step + 1):.4f}'); time.sleep(0.05)\n"
+    )
+    exp("run", "--seeds", "7", "--tag", "a", "--note", "why not", "--", PYTHON, "-c", program)
+    shown = exp.json("show", "r-1")
+    assert shown["metrics"] == {"loss": {"last": 0.05, "best": 0.05, "step": 19.0, "count": 20}}
+    assert shown["usage"]["peak_memory"] > 80_000_000 and shown["usage"]["cpu_s"] > 0
+    assert shown["environment"]["python"] == ".".join(map(str, sys.version_info[:3]))
+    assert "PATH" in shown["environment"]["variables"] and shown["environment"]["packages"]
+    assert (shown["tags"], shown["note"], shown["seed"], shown["group"]) == (["a"], "why not", 7, None)
+    assert shown["host"] and shown["boot_id"] and shown["user"]
+    assert [point[0] for point in exp.json("metrics", "r-1")["loss"]] == list(range(20))
+
+
+def test_numbers_are_there_while_it_runs_and_from_files_too(exp: Exp) -> None:
+    (exp.folder / "metrics.csv").write_text("")
+    program = (
+        "import time, pathlib\nfile = open('log.jsonl', 'w')\nstep = 0\nwhile not pathlib.Path('go').exists():\n"
+        '    step += 1; file.write(\'{"step": %d, "val_acc": 0.5}\\n\' % step); file.flush(); time.sleep(0.05)\n'
+    )
+    run = exp.detached("--", PYTHON, "-c", program)
+    found = until(lambda: exp.json("list")[0]["metrics"])
+    assert found["val_acc"]["last"] == 0.5
+    assert exp.ledger.get(run).status == "running"
+    (exp.folder / "go").touch()
+    exp.ended(run)
+    assert len(exp.json("metrics", run)["val_acc"]) == exp.json("show", run)["metrics"]["val_acc"]["count"] >= 5
+    assert [source["path"] for source in exp.json("show", run)["sources"]] == ["log.jsonl"]
+
+
+@pytest.mark.skipif(os.geteuid() != 0 or shutil.which("mount") is None, reason="mounting needs root")
+def test_a_full_disk_does_not_stop_the_command(exp: Exp, tmp_path: Path) -> None:
+    small = tmp_path / "small"
+    small.mkdir()
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "none", small], capture_output=True).returncode:
+        pytest.skip("mounting is not allowed here")
+    try:
+        (small / "work").mkdir()
+        full = Exp(small / "work", exp.env)
+        done = full("run", *sh("head -c 3000000 /dev/zero | tr '\\0' x; echo end; exit 5"), code=5)
+        assert b"could not be kept: No space left" in done.stderr
+        run = full.ledger.get("r-1")
+        assert (run.status, run.exit_code) == ("failed", 5), "the record has its place all the same"
+        assert run.lost > 1_900_000 and run.alerts[0].kind == "disk"
+        until(lambda: not goes_on(full.ledger.path("r-1")))
+    finally:
+        subprocess.run(["umount", "-l", small], check=True)
+
+
+def test_ids_in_words_are_no_paths(exp: Exp) -> None:
+    for name in ("../x", "r-0", "r-1/..", ""):
+        done = exp("show", name, code=1)
+        assert re.match(rb"mlwb: .* is no run; runs are called r-1", done.stderr)
