@@ -17,6 +17,7 @@ from workbench.definitions.types import Definition, Problem
 from workbench.protocol.names import ORCHESTRATION, WITH_BASH, Mode
 from workbench.protocol.result import EXIT_CODES
 from workbench.protocol.visible import visible
+from workbench.verbs.options import Parser
 
 MODES: dict[Mode, str] = {
     "plan": "it reads and runs read-only commands, and changes nothing.",
@@ -37,7 +38,7 @@ def main(args: list[str]) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="mlwb agents", description="Agent definitions.")
+    parser = Parser(prog="mlwb agents", description="Agent definitions.")
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="list|show|check")
     listing = verbs.add_parser("list", help="every definition that is found, nearest first")
     show = verbs.add_parser("show", help="what an agent may do, in plain words")

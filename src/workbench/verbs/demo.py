@@ -23,6 +23,7 @@ from workbench.protocol.codec import decode_envelope
 from workbench.protocol.result import EXIT_CODES, Result
 from workbench.protocol.visible import visible
 from workbench.resources import folder
+from workbench.verbs.options import Parser
 
 FORMATS = ("text", "json", "stream-json")
 _ABOUT = """\
@@ -78,7 +79,7 @@ def main(args: list[str]) -> int:
 
 
 def _parser() -> ArgumentParser:
-    parser = ArgumentParser(prog="mlwb demo", description=_ABOUT)
+    parser = Parser(prog="mlwb demo", description=_ABOUT)
     parser.add_argument(
         "--headless",
         action="store_true",

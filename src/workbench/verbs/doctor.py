@@ -1,19 +1,19 @@
 """`mlwb doctor`: what works here and what does not, each tried for real, and how to mend it."""
 
-import argparse
 import json
 
 import msgspec
 
 from workbench.protocol.visible import visible
 from workbench.verbs.doctor_checks import Check, Finding, all_checks
+from workbench.verbs.options import Parser
 
 _SIGNS = {True: "✓", None: "·", False: "✗"}
 
 
 def main(args: list[str]) -> int:
     """Runs `mlwb doctor ARGS`; returns the exit status: 0 where nothing that is needed is missing, else 1."""
-    parser = argparse.ArgumentParser(prog="mlwb doctor", description="What works here, and how to mend what does not.")
+    parser = Parser(prog="mlwb doctor", description="What works here, and how to mend what does not.")
     parser.add_argument("--json", action="store_true", help="for programs: name, ok, detail, fix; null ok: not needed")
     options = parser.parse_args(args)
     findings: list[Finding] = []

@@ -1,6 +1,5 @@
 """`mlwb gpu [--json] [--watch]`: the cards, who uses them, and the machine beside them."""
 
-import argparse
 import json
 import shutil
 import sys
@@ -9,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from workbench.protocol.visible import visible
+from workbench.verbs.options import Parser
 
 REFRESH_S = 1.0
 APART_S = 0.2  # between the two looks that a rate needs
@@ -16,7 +16,7 @@ APART_S = 0.2  # between the two looks that a rate needs
 
 def main(args: list[str]) -> int:
     """Runs `mlwb gpu ARGS`; returns the exit status, 0 also where there is no card."""
-    parser = argparse.ArgumentParser(prog="mlwb gpu", description="GPU and host telemetry.")
+    parser = Parser(prog="mlwb gpu", description="GPU and host telemetry.")
     parser.add_argument("--json", action="store_true", help="for programs; with --watch one object a line")
     parser.add_argument("--watch", action="store_true", help="again every second, until ctrl+c")
     options = parser.parse_args(args)

@@ -20,6 +20,7 @@ from workbench.protocol.task import Rules
 from workbench.settings import trust
 from workbench.settings.load import load
 from workbench.settings.types import Settings, SettingsError
+from workbench.verbs.options import Parser
 
 _DEFAULT_MODE: Mode = "acceptEdits"
 _LISTS = ("allow", "ask", "deny")
@@ -52,7 +53,7 @@ def main(args: list[str]) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="mlwb permissions", description="Which verdict a tool call would get.")
+    parser = Parser(prog="mlwb permissions", description="Which verdict a tool call would get.")
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="check")
     check = verbs.add_parser("check", help="the verdict on a call, with the rule that decides it; nothing is executed")
     check.add_argument("tool", nargs="?", metavar="TOOL", help="Read, Write, Edit, Bash, …")

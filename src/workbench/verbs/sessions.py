@@ -18,6 +18,7 @@ from workbench.protocol.state import SessionState
 from workbench.protocol.visible import visible
 from workbench.session import store
 from workbench.session.journal import JournalError, Reader
+from workbench.verbs.options import Parser
 
 _WIDEST = 48  # characters of a cell
 
@@ -35,7 +36,7 @@ def main(args: list[str]) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="mlwb sessions", description="The sessions of this user.")
+    parser = Parser(prog="mlwb sessions", description="The sessions of this user.")
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="list|show|export|audit|rm")
     listing = verbs.add_parser("list", help="all sessions, the newest first")
     listing.add_argument("--json", action="store_true", help="for programs")

@@ -11,6 +11,7 @@ from workbench.protocol.visible import visible
 from workbench.settings import trust
 from workbench.settings.standing import Standing, standing
 from workbench.settings.types import SettingsError
+from workbench.verbs.options import Parser
 
 _ABOUT = """What a workspace brings may narrow what an agent may do, never widen it: its allow rules and the domains
 that it names count only once you trust it, and only as long as those files stay as you saw them."""
@@ -33,7 +34,7 @@ def main(args: list[str]) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="mlwb trust", description=_ABOUT)
+    parser = Parser(prog="mlwb trust", description=_ABOUT)
     parser.add_argument("folder", nargs="?", default=".", metavar="DIR", help="the workspace; default: this folder")
     parser.add_argument("--list", action="store_true", help="the workspaces that you trust")
     parser.add_argument("--revoke", action="store_true", help="trusts the workspace no longer")

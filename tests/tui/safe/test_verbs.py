@@ -103,3 +103,14 @@ def test_lists_verdicts_and_errors(place, args):
     done = place.mlwb(*(arg.replace("{task}", task) for arg in args))
     assert plain(done.stdout) and plain(done.stderr)
     assert "Traceback" not in done.stderr and (done.stdout or done.stderr)
+
+
+@pytest.mark.parametrize(
+    "args", [["doctor"], ["gpu"], ["demo", EVIL], ["demo", f"--{EVIL}"], ["doctor", EVIL], ["gpu", EVIL]]
+)
+def test_what_stands_in_the_environment_is_shown_too(place, args):
+    named = ("ANTHROPIC_BASE_URL", "TERM", "COLORTERM", "TERM_PROGRAM", "EDITOR", "SSH_TTY", "XDG_STATE_HOME", "TZ")
+    hostile = dict.fromkeys(named, f"/{EVIL}")
+    done = place.mlwb(*args, env=place.env(**hostile, CUDA_VISIBLE_DEVICES=EVIL, ANTHROPIC_API_KEY=EVIL))
+    assert plain(done.stdout) and plain(done.stderr)
+    assert "Traceback" not in done.stderr and (done.stdout or done.stderr)
