@@ -12,10 +12,10 @@ from collections.abc import Iterable, Mapping
 import msgspec
 
 from workbench.experiments.goals import known
+from workbench.experiments.postmortem import Log
 from workbench.experiments.types import Alert
 
 _KEYS = 200  # series that are watched at most
-_LINE = 400  # characters of a line that are kept
 _BUCKETS = 64  # a curve in short: as many means of stretches that grow with it
 _LOSS = re.compile(
     r"(?:^|[/_. -])(?:loss|losses|nll|perplexity|ppl|bpb|xent|cross_entropy)(?:$|[/_. -])", re.IGNORECASE
@@ -26,23 +26,7 @@ _RESTLESS = re.compile(
     r"(?=$|[/_.\d])",
     re.IGNORECASE,
 )
-_MEMORY = re.compile(
-    r"CUDA out of memory|OutOfMemoryError|torch\.cuda\.OutOfMemory|CUBLAS_STATUS_ALLOC_FAILED|HIP out of memory|"
-    r"RESOURCE_EXHAUSTED|\bOOM\b|^MemoryError\b|Cannot allocate memory|std::bad_alloc|oom-kill|DefaultCPUAllocator",
-    re.MULTILINE,
-)
-_DISK = re.compile(r"No space left on device|Disk quota exceeded|\bENOSPC\b|\bEDQUOT\b")
-_TRACEBACK = "Traceback (most recent call last):"
-_PREFIX = re.compile(r"^(?:\[[\w.:-]+\]:?\s?)+")  # of torchrun's --tee and of ranks
-_ERROR = re.compile(
-    r"(?:[A-Za-z_][\w.]*\.)?[A-Za-z_]\w*(?:Error|Exception|Interrupt|Exit|Warning|Failure)\b.*|[A-Za-z_][\w.]*: .*"
-)
-_FATAL = re.compile(
-    r"Segmentation fault|Fatal Python error|terminate called after|Aborted \(core dumped\)|Bus error|Killed$"
-)
-_FRAME = re.compile(r'^\s+File "([^"]+)", line (\d+), in (.+)$')
-_ESCAPE = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|.)")
-_LIBRARY = re.compile(r"site-packages|dist-packages|/lib/python\d|<frozen ")
+_HELD_OUT = re.compile(r"val|eval|dev|test", re.IGNORECASE)
 SIGKILL = 9
 
 
@@ -55,8 +39,8 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     disk_free: int = 1 << 30
     lines: int = 5  # the last ones, that an alert brings
     plateau_points: int = 200  # at least so many, and the last half of all
-    explosion: float = 10.0  # so many times above its lowest level is a divergence
-    patience: int = 5  # points in a row
+    explosion: float = 3.0  # so many times its first level above that is a divergence
+    patience: int = 5  # points in a row, of a slower loss four times as many
 
 
 class Point(msgspec.Struct, frozen=True, kw_only=True):
@@ -86,11 +70,12 @@ class Tick(msgspec.Struct, frozen=True, kw_only=True):
 class Curve:
     """One series as the watchdog keeps it: a handful of means, the last values, the lowest level."""
 
-    __slots__ = ("bad", "buckets", "count", "finite", "high", "last", "lowest", "recent", "width")
+    __slots__ = ("bad", "beyond", "buckets", "count", "finite", "last", "lost", "lowest", "recent", "start", "width")
 
     def __init__(self) -> None:
-        self.count = self.bad = self.high = self.finite = 0
-        self.last = math.nan
+        self.count = self.finite = 0
+        self.bad = self.lost = self.beyond = 0  # in a row
+        self.last = self.start = math.nan  # the start: the median of the first values
         self.lowest = math.inf  # of medians of the recent values
         self.recent: deque[float] = deque(maxlen=9)
         self.buckets: list[list[float]] = []  # [count, mean, sum of squares about it] of each stretch of `width` values
@@ -106,7 +91,9 @@ class Curve:
         self.finite += 1
         self.recent.append(value)
         if len(self.recent) == self.recent.maxlen:
-            self.lowest = min(self.lowest, statistics.median(self.recent))
+            level = statistics.median(self.recent)
+            self.start = level if math.isnan(self.start) else self.start
+            self.lowest = min(self.lowest, level)
         if not self.buckets or self.buckets[-1][0] >= self.width:
             if len(self.buckets) == _BUCKETS:
                 self.buckets = [_joined(*pair) for pair in zip(self.buckets[::2], self.buckets[1::2], strict=True)]
@@ -117,6 +104,12 @@ class Curve:
         off = value - bucket[1]
         bucket[1] += off / bucket[0]
         bucket[2] += off * (value - bucket[1])
+
+    @property
+    def spread(self) -> float:
+        """The deviation of values from the mean of their stretch."""
+        squares = sum(bucket[2] for bucket in self.buckets)
+        return math.sqrt(squares / max(1, self.finite - len(self.buckets)))
 
 
 def _joined(one: list[float], other: list[float]) -> list[float]:
@@ -131,13 +124,10 @@ class Watchdog:
         self.config = config or Config()
         self._curves: dict[str, Curve] = {}
         self._told: set[str] = set()
-        self._tail: deque[str] = deque(maxlen=200)
-        self._traceback: list[str] = []
-        self._open = False
+        self.log = Log()
         self._step: float | None = None
         self._heard = self._idle = 0.0
         self._pause = 0.0  # the longest between two signs of life, forgotten slowly
-        self._saw_memory = self._saw_disk = ""
 
     # --- what it is told ---
 
@@ -195,59 +185,49 @@ class Watchdog:
         return self._alert("nan", point.at, f"{point.key} is {name} at step {point.step:g}{last}", "", point.step)
 
     def _divergence(self, point: Point, curve: Curve) -> list[Alert]:
-        """A loss that stays far above the lowest level that it had held, or grows beyond every measure."""
-        if len(curve.recent) < curve.recent.maxlen:  # type: ignore[operator]  # it has a length
+        """A loss that loses half of what it had gained, and stays there; or that rises beyond every measure.
+
+        A loss on held-out data may rise for long by overfitting alone: of it, only the second counts.
+        """
+        if curve.finite < 20:
             return []
-        spread = math.sqrt(sum(bucket[2] for bucket in curve.buckets) / max(1, curve.finite - len(curve.buckets)))
-        limit = curve.lowest + (self.config.explosion - 1) * max(abs(curve.lowest), 1e-9) + 6 * spread
-        curve.high = curve.high + 1 if min(point.value, statistics.median(curve.recent)) > limit else 0
-        if curve.high < self.config.patience or curve.finite < 20:
+        level, gained = min(point.value, statistics.median(curve.recent)), curve.start - curve.lowest
+        noise = 6 * curve.spread
+        lost = level > max(curve.lowest + gained / 2, curve.lowest + noise) and not _HELD_OUT.search(point.key)
+        beyond = level > curve.start + self.config.explosion * max(abs(curve.start), gained) + noise
+        curve.lost = curve.lost + 1 if lost else 0
+        curve.beyond = curve.beyond + 1 if beyond else 0
+        if curve.lost < 4 * self.config.patience and curve.beyond < self.config.patience:
             return []
         text = f"{point.key} rose to {point.value:.6g} at step {point.step:g}; it had been down to {curve.lowest:.6g}"
         return self._alert("divergence", point.at, text, point.key, point.step)
 
     def _plateau(self, point: Point, curve: Curve) -> list[Alert]:
-        """The last half of the curve is as flat as its noise, after the first half was not."""
-        if curve.finite < self.config.plateau_points or len(curve.buckets) < 16 or curve.finite % 16:
+        """What was gained is gained, and the last half of the curve has surely moved by less than a hundredth."""
+        if curve.finite < self.config.plateau_points or len(curve.buckets) < 24 or curve.finite % 16:
             return []
         whole = [bucket for bucket in curve.buckets if bucket[0] == curve.width]
-        half = len(whole) // 2
-        early, late = [b[1] for b in whole[:half]], [b[1] for b in whole[half:]]
-        if not flat(late) or flat(early):
+        late = [bucket[1] for bucket in whole[len(whole) // 2 :]]
+        level = statistics.fmean(late)
+        gain = abs(curve.start - level)
+        if gain < 5 * curve.spread or not flat(late, min(abs(level), gain) / 100):
             return []
-        text = (
-            f"{point.key} has not moved from {statistics.fmean(late):.6g} since about half of its {curve.count} values"
-        )
-        return self._alert("plateau", point.at, text, point.key, point.step)
+        if set(late) & {0.0, 1.0, 100.0}:  # perfect is no plateau
+            return []
+        text = f"{point.key} has not moved from {level:.6g} since about half of its {curve.count} values"
+        return self._alert("plateau", point.at, text, "", point.step)
 
     # --- output ---
 
     def _lines(self, text: str, at: float) -> list[Alert]:
         self._alive(at)
+        self.log.add(text)
         found: list[Alert] = []
-        for line in plain(text):
-            self._tail.append(line)
-            self._follow(line)
-            if not self._saw_memory and _MEMORY.search(line):
-                self._saw_memory = line
-                found += self._alert("memory", at, f"out of memory: {line.strip()}")
-            if not self._saw_disk and _DISK.search(line):
-                self._saw_disk = line
-                found += self._alert("disk", at, f"the disk is full: {line.strip()}")
+        if self.log.memory:
+            found += self._alert("memory", at, f"out of memory: {self.log.memory}")
+        if self.log.disk:
+            found += self._alert("disk", at, f"the disk is full: {self.log.disk}")
         return found
-
-    def _follow(self, line: str) -> None:
-        """Holds the last traceback; whether it was a crash, the end tells."""
-        bare = _PREFIX.sub("", line)
-        if bare.startswith(_TRACEBACK):
-            self._traceback, self._open = [bare], True
-        elif self._open:
-            self._traceback.append(bare)
-            if len(self._traceback) > 120:
-                del self._traceback[1:21]  # the innermost frames are the ones that tell
-            self._open = bare.startswith((" ", "\t")) or not bare
-        elif _FATAL.search(bare):
-            self._traceback = [bare]
 
     # --- time, and the end ---
 
@@ -287,18 +267,17 @@ class Watchdog:
         if tick.signal == SIGKILL or tick.exit_code == 128 + SIGKILL:
             text = "killed by signal 9: most often the system's, when memory ran out"
             return self._alert("memory", tick.at, text)
-        if self._saw_memory and "memory" in self._told:
-            return []
+        if self.log.memory and self.log.traceback:
+            return []  # it was told when it was said
         how = f"signal {tick.signal}" if tick.signal else f"exit code {tick.exit_code}"
-        return self._alert("crash", tick.at, f"it ended with {how}: {card_of(self._traceback, self._tail)}")
+        return self._alert("crash", tick.at, f"it ended with {how}: {self.log.short}")
 
     # --- for a message ---
 
     @property
     def last_lines(self) -> list[str]:
         """The last lines of the output, as many as the configuration says."""
-        lines = [line for line in self._tail if line.strip()]
-        return lines[-self.config.lines :] if self.config.lines else []
+        return self.log.last(self.config.lines)
 
     @property
     def values(self) -> dict[str, float]:
@@ -335,69 +314,15 @@ def _judges(key: str) -> bool:
     )
 
 
-def flat(means: list[float]) -> bool:
-    """Whether means of stretches in a row show no trend that their own scatter does not explain."""
-    n = len(means)
-    if n < 8:
+def flat(means: list[float], tolerance: float) -> bool:
+    """Whether the thirds of MEANS surely differ by less than TOLERANCE: two standard errors come on top."""
+    size = len(means) // 3
+    if size < 3:
         return False
-    middle, centre = (n - 1) / 2, statistics.fmean(means)
-    square = sum((at - middle) ** 2 for at in range(n))
-    slope = sum((at - middle) * (mean - centre) for at, mean in enumerate(means)) / square
-    left = [mean - centre - slope * (at - middle) for at, mean in enumerate(means)]
-    error = math.sqrt(sum(value * value for value in left) / (n - 2) / square)
-    moved = abs(slope) * n
-    return abs(slope) <= 2 * error and moved < 0.02 * max(abs(centre), 1e-12)
-
-
-# --- after the end -----------------------------------------------------------------------------------------
-
-
-class PostMortem(msgspec.Struct, frozen=True, kw_only=True):
-    """What a log tells of a crash: the error's last line, its frames (innermost last), what kind it was.
-
-    `kind`: memory, disk, crash, or empty where the log shows none. `where`: the innermost frame of the user's own code.
-    """
-
-    kind: str = ""
-    error: str = ""
-    where: str = ""
-    frames: tuple[str, ...] = ()
-    traceback: tuple[str, ...] = ()
-    last_lines: tuple[str, ...] = ()
-
-
-def post_mortem(tail: str | bytes) -> PostMortem:
-    """What the end of a log tells of how the run died."""
-    text = tail.decode("utf-8", "replace") if isinstance(tail, bytes) else tail
-    dog = Watchdog(Config(lines=12))
-    dog.see(text)
-    kind = "memory" if dog._saw_memory else "disk" if dog._saw_disk else "crash" if dog._traceback else ""
-    frames = tuple(f"{found[1]}:{found[2]} in {found[3]}" for line in dog._traceback if (found := _FRAME.match(line)))
-    own = [frame for frame in frames if not _LIBRARY.search(frame)]
-    return PostMortem(
-        kind=kind, error=_error(dog._traceback) or dog._saw_memory or dog._saw_disk, where=own[-1] if own else "",
-        frames=frames[-8:], traceback=tuple(dog._traceback[-40:]), last_lines=tuple(dog.last_lines),
-    )  # fmt: skip
-
-
-def _error(traceback: list[str]) -> str:
-    found = [line for line in traceback if _ERROR.match(line) and not line.startswith(_TRACEBACK)]
-    return found[-1] if found else traceback[-1] if traceback else ""
-
-
-def card_of(traceback: list[str], tail: Iterable[str]) -> str:
-    """A traceback in one line: the error, and where in the user's own code; without one the last line of TAIL."""
-    if not traceback:
-        last = next((line.strip() for line in reversed(list(tail)) if line.strip()), "no output")
-        return last[:300]
-    frames = [f"{found[1]}:{found[2]}" for line in traceback if (found := _FRAME.match(line))]
-    own = [frame for frame in frames if not _LIBRARY.search(frame)] or frames
-    return f"{_error(traceback)[:300]}{f' ({own[-1]})' if own else ''}"
-
-
-def plain(text: str) -> list[str]:
-    """TEXT as lines without what a terminal would obey; of a line that was written over, the last version."""
-    lines = _ESCAPE.sub("", text).replace("\r\n", "\n").split("\n")
-    if lines and not lines[-1]:
-        lines.pop()
-    return [line.rstrip("\r").rpartition("\r")[2][:_LINE] for line in lines]
+    thirds = [means[at * size : (at + 1) * size] for at in range(3)]
+    errors = [statistics.variance(third) / size for third in thirds]
+    return all(
+        abs(statistics.fmean(thirds[i]) - statistics.fmean(thirds[j])) + 2 * math.sqrt(errors[i] + errors[j])
+        < tolerance
+        for i, j in ((0, 1), (1, 2), (0, 2))
+    )

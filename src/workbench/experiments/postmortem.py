@@ -1,0 +1,124 @@
+"""What the end of a run's output tells: out of memory, a full disk, a traceback and where in it the user's code is."""
+
+import re
+from collections import deque
+
+import msgspec
+
+_LINE = 400  # characters of a line that are kept
+_TAIL = 200  # lines
+_LONG_AGO = 60  # lines after which a traceback was survived
+_TRACEBACK_LINES = 120
+_MEMORY = re.compile(
+    r"\bout of memory|OutOfMemoryError|CUBLAS_STATUS_ALLOC_FAILED|RESOURCE_EXHAUSTED: (?:Out of|Failed to alloc)|"
+    r"^(?:numpy\S*)?MemoryError\b|Cannot allocate memory|std::bad_alloc|oom-kill|DefaultCPUAllocator: can.t alloc",
+    re.IGNORECASE,
+)
+_DISK = re.compile(r"No space left on device|Disk quota exceeded|\bENOSPC\b|\bEDQUOT\b")
+_TRACEBACK = "Traceback (most recent call last):"
+_PREFIX = re.compile(r"^(?:\[[\w.:-]+\]:?\s?)+")  # of torchrun's --tee and of ranks
+_FATAL = re.compile(r"Segmentation fault|Fatal Python error|terminate called after|\(core dumped\)|^Bus error|^Killed$")
+_FRAME = re.compile(r'^\s+File "([^"]+)", line (\d+), in (.+)$')
+_ESCAPE = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|.)")
+_LIBRARY = re.compile(r"site-packages|dist-packages|/lib/python\d|<frozen ")
+
+
+class Log:
+    """Output as it comes, whole lines: its last ones, its last traceback, the lines that name a full memory or disk."""
+
+    def __init__(self) -> None:
+        self.tail: deque[str] = deque(maxlen=_TAIL)
+        self.traceback: list[str] = []
+        self.memory = self.disk = ""  # the first line that says so
+        self._open = False
+        self._since = 0
+
+    def add(self, text: str) -> None:
+        """More of it."""
+        for line in plain(text):
+            bare = _PREFIX.sub("", line)
+            self.tail.append(line)
+            self._follow(bare)
+            if not self.memory and _MEMORY.search(bare):
+                self.memory = bare.strip()
+            if not self.disk and _DISK.search(bare):
+                self.disk = bare.strip()
+
+    def _follow(self, line: str) -> None:
+        """Holds the last traceback, until so much follows that the program must have gone on."""
+        if line.startswith(_TRACEBACK):
+            self.traceback, self._open, self._since = [line], True, 0
+        elif self._open:
+            self.traceback.append(line)
+            if len(self.traceback) > _TRACEBACK_LINES:
+                del self.traceback[1:21]  # the innermost frames are the ones that tell
+            self._open = line.startswith((" ", "\t")) or not line
+        elif _FATAL.search(line):
+            self.traceback, self._since = [line], 0
+        elif self.traceback:
+            self._since += 1
+            if self._since > _LONG_AGO:
+                self.traceback = []
+
+    def last(self, count: int) -> list[str]:
+        """The last COUNT lines that are not blank."""
+        lines = [line for line in self.tail if line.strip()]
+        return lines[-count:] if count else []
+
+    @property
+    def frames(self) -> list[tuple[str, str, str]]:
+        """File, line and function of each frame of the traceback, the innermost last."""
+        return [(found[1], found[2], found[3]) for line in self.traceback if (found := _FRAME.match(line))]
+
+    @property
+    def where(self) -> str:
+        """The innermost frame that is the user's own code, not a library's, as `file:line`."""
+        own = [frame for frame in self.frames if not _LIBRARY.search(frame[0])] or self.frames
+        return f"{own[-1][0]}:{own[-1][1]}" if own else ""
+
+    @property
+    def error(self) -> str:
+        """The line in which a traceback ends; empty without one."""
+        said = [line for line in self.traceback[1:] if line.strip() and not line.startswith((" ", "\t"))]
+        return (said or self.traceback or [""])[-1].strip()
+
+    @property
+    def short(self) -> str:
+        """The error and where it was in one line; without a traceback the last line."""
+        if not self.traceback:
+            return (self.last(1) or ["no output"])[0].strip()[:300]
+        return f"{self.error[:300]}{f' ({self.where})' if self.where else ''}"
+
+
+class PostMortem(msgspec.Struct, frozen=True, kw_only=True):
+    """What a log tells of a crash: the error's last line, its frames (innermost last), what kind it was.
+
+    `kind`: memory, disk, crash, or empty where the log shows none. `where`: the innermost frame of the user's own code.
+    """
+
+    kind: str = ""
+    error: str = ""
+    where: str = ""
+    frames: tuple[str, ...] = ()
+    traceback: tuple[str, ...] = ()
+    last_lines: tuple[str, ...] = ()
+
+
+def post_mortem(tail: str | bytes) -> PostMortem:
+    """What the end of a log tells of how the run died."""
+    log = Log()
+    log.add(tail.decode("utf-8", "replace") if isinstance(tail, bytes) else tail)
+    kind = "memory" if log.memory else "disk" if log.disk else "crash" if log.traceback else ""
+    return PostMortem(
+        kind=kind, error=log.error or log.memory or log.disk, where=log.where,
+        frames=tuple(f"{file}:{line} in {name}" for file, line, name in log.frames[-8:]),
+        traceback=tuple(log.traceback[-40:]), last_lines=tuple(log.last(12)),
+    )  # fmt: skip
+
+
+def plain(text: str) -> list[str]:
+    """TEXT as lines without what a terminal would obey; of a line that was written over, the last version."""
+    lines = _ESCAPE.sub("", text).replace("\r\n", "\n").split("\n")
+    if lines and not lines[-1]:
+        lines.pop()
+    return [line.rstrip("\r").rpartition("\r")[2][:_LINE] for line in lines]
