@@ -1,52 +1,42 @@
-"""What a program prints: named trainers' lines, progress bars, and pairs of a name and a number.
+"""What a program prints: named trainers' lines, progress bars, tables, and pairs of a name and a number.
 
 A pair counts where its line names a step, or where its name is one that metrics have; prose with numbers in it is
-passed over. Trainers known by their lines: HF Trainer (dictionaries, numbers or texts), nanoGPT, llm.c, Megatron,
-torchtune, DeepSpeed, Lightning's bars, the PyTorch examples, tqdm, torchrun's and Hydra's prefixes.
+passed over. Trainers known by their lines: HF Trainer (dictionaries, numbers or texts), nanoGPT, llm.c, Megatron, NeMo,
+torchtune, torchtitan, DeepSpeed, verl, Lightning's bars, Keras, fastai, spaCy, Ultralytics, timm, MMEngine, Detectron2,
+fairseq, XGBoost, LightGBM, CatBoost, scikit-learn, the PyTorch examples, tqdm, torchrun's and Hydra's prefixes.
 """
 
 import math
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 from workbench.experiments.readers.base import BEGINNING, Batch, Start
 from workbench.experiments.readers.lines import LineReader
-from workbench.experiments.readers.rows import number
+from workbench.experiments.readers.printed import Span, Template, may_say, template
 
-_NUMBER = r"[-+]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][-+]?\d+)?|[-+]?(?:nan|NaN|NAN|inf|Inf|INF|Infinity)"
-_NAME = r"[A-Za-z_][\w./@-]*"
-_ESCAPES = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[@-Z\\-_])")
-_ENDS = re.compile(r"[\r\x0b\x0c]+")
-# `[default0]:` of torchrun, `[time][logger][INFO] - ` of Hydra, and what the logging module puts before a message.
-_PREFIX = re.compile(
-    r"^\s*(?:\[\w+\d+\]:\s*)?(?:\[\d{4}-\d\d-\d\d[^\]]*\](?:\[[^\]]*\])*\s*-?\s*"
-    r"|\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d\S*\s*(?:[-|:\[\]\w.]*\s*(?:DEBUG|INFO|WARNING|ERROR)\S*\s*[-|:]*\s*)?)?"
-)
-_STEP = re.compile(
-    r"(?<![\w/])(?:global[_ ]?step|micro_step|steps?|iter(?:ation)?s?|it|batch|update)\b['\"]?\s*[:=#]?\s*['\"\[(]*"
-    r"(\d+)(?:\s*/\s*(\d+))?",
-    re.IGNORECASE,
-)
-_GLOBAL = re.compile(r"global[_ ]?step\s*[:=]?\s*(\d+)", re.IGNORECASE)
-_EPOCH = re.compile(r"(?<![\w/])epochs?\b['\"]?\s*[:=#]?\s*['\"\[(]*(\d+(?:\.\d+)?)(?:\s*/\s*(\d+))?", re.IGNORECASE)
-_SAMPLES = re.compile(r"\[\s*(\d+)/(\d+)(?:\s*\(\d+(?:\.\d+)?%\))?\s*\]")
-_BAR = re.compile(r"(\d+)%\|[^|]*\|\s*(\d+)/(\d+)\s*\[[\d:]+<([\d:?]+)(?:,\s*([^\]]*))?\]?")
-_PAIR = re.compile(rf"['\"]?({_NAME}(?:\([\w/%. ]+\))?)['\"]?\s*[=:]\s*['\"]?({_NUMBER})(?![\d:/.-])")
-_WHOLE = re.compile(
-    rf"^[\s\W]*((?:{_NAME}\s+){{0,3}}{_NAME})(?:\s*\([\w/%. ]+\))?['\"]?\s*[:=]?\s*['\"]?({_NUMBER})"
-    r"['\"]?\s*(?:%|[a-zA-Zµ]+(?:/[a-zA-Z]+)?)?\s*(?:\([^)]*\))?[\s\W]*$"
-)
-_SPLIT = re.compile(r"[|,;\t\[\]]|\s{2,}")
-_GAP = re.compile(r"([:=])\s+")
-_THOUSANDS = re.compile(r"(?<![\d.])\d{1,3}(?:,\d{3})+(?![\d,])")
-_MARKERS = re.compile(r"(?:global[_ ]?step|micro_step|steps?|iter(?:ation)?s?|it|batch|update|epochs?)$", re.IGNORECASE)
-_KNOWN = re.compile(
-    r"(?:^|[_/. -])(?:loss|nll|perplexity|ppl|acc|accuracy|f1|auc|auroc|precision|recall|mse|mae|rmse|r2|bleu|rouge\w*|"
-    r"wer|cer|iou|dice|psnr|ssim|fid|bpb|bpc|reward|return|score|kl|entropy|lr|learning_rate|grad_norm|gnorm|"
-    r"throughput|mfu|tokens_per_sec\w*|samples_per_sec\w*|top[15]|map)(?:$|[_/. \d-])",
-    re.IGNORECASE,
-)
-_LONGEST = 4000  # characters of a line that are looked at
+_ESCAPES = re.compile(rb"\x1b(?:\[[0-?]*[ -/]*([@-~])|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[@-Z\\-_])")
+_MOVES = frozenset(b"ABCDEFGHJf")  # escapes after which what follows stands elsewhere
+_ENDS = bytes.maketrans(b"\r\b\x0b\x0c", b"\n\n\n\n")
+_DIGITS = bytes.maketrans(b"123456789", b"000000000")
+_NOT_A_NUMBER = re.compile(rb"\b(?:nan|inf)", re.IGNORECASE)
+_NAMED = re.compile(rb"[A-Za-z_][\w./@-]*")  # digits within a name belong to it
+_LONGEST = 4000  # bytes of a line that are looked at
+_SHAPES, _VARIANTS, _KEPT = 4096, 64, 600  # shapes that are held, names of one shape, bytes of a shape that is held
+
+_Adder = tuple[Callable[[float], None], Callable[[float], None]]
+
+
+class _Shape:
+    """Lines that are equal but for the digits of their numbers: the template of each set of digits in their names."""
+
+    __slots__ = ("named", "templates")
+
+    def __init__(self, shape: bytes) -> None:
+        self.named = tuple(
+            place for name in _NAMED.finditer(shape) for place in range(*name.span()) if shape[place] == 0x30
+        )
+        self.templates: dict[bytes, Template | None] = {}
 
 
 class StdoutReader(LineReader):
@@ -56,91 +46,150 @@ class StdoutReader(LineReader):
 
     def __init__(self, path: Path, start: Start = BEGINNING) -> None:
         super().__init__(path, start)
+        self._shapes: dict[bytes, Template | _Shape | None] = {}
+        self.begin()
+
+    def begin(self) -> None:
+        """The file starts anew."""
         self._first_epoch: float | None = None
+        self._epoch: tuple[float, float] | None = None  # the one that the last line told, and how many there are
+        self._header: tuple[str, ...] = ()
 
-    def line(self, line: bytes, batch: Batch) -> None:
-        """Takes one LINE; what a carriage return wrote over counts as well."""
-        text = line.decode(errors="replace")
-        if "\x1b" in text:
-            text = _ESCAPES.sub("\n", text).replace("\n", "\r") if "\x1b[A" in text else _ESCAPES.sub("", text)
-        for part in _ENDS.split(text) if "\r" in text else (text,):
-            if any(map(str.isdigit, part)) or "nan" in part.lower():
-                self._part(part[:_LONGEST], batch)
+    def ends(self, data: bytes) -> bytes:
+        """DATA with what ends a line on a terminal as line ends: what a carriage return wrote over counts as well."""
+        return data.translate(_ENDS)
 
-    def _part(self, text: str, batch: Batch) -> None:
-        text = _PREFIX.sub("", text, count=1)
-        known = text.startswith("METRIC ")
-        text = text.removeprefix("METRIC ")
-        if bar := _BAR.search(text):
-            self._bar(text, bar, batch)
+    def lines(self, lines: list[bytes], batch: Batch) -> None:
+        """Takes whole LINES, in order."""
+        if not lines:
             return
-        step = self._step(text, batch)
-        for name, value in _pairs(_bare(text)):
-            if known or not math.isnan(step) or _KNOWN.search(name):
-                batch.column(name).add(value, step)
+        text = b"\n".join(lines)
+        if b"\x1b" in text:
+            text = _ESCAPES.sub(_moved, text)
+            lines = text.split(b"\n")
+        adders: dict[str, _Adder] = {}
+        shapes = self._shapes
+        for line, shape in zip(lines, text.translate(_DIGITS).split(b"\n"), strict=True):
+            try:
+                found = shapes[shape]
+            except KeyError:
+                found = self._look(line, shape)
+            if found.__class__ is _Shape:
+                found = self._variant(line, found)
+            if found is not None:
+                self._take(found, line, batch, adders)  # type: ignore[arg-type]
+        for column in batch.columns.values():
+            column.times.extend([math.nan] * (len(column.values) - len(column.times)))
 
-    def _bar(self, text: str, bar: "re.Match[str]", batch: Batch) -> None:
-        done, total = float(bar[2]), float(bar[3])
-        batch.progress = (done, total)
-        batch.eta_s = _seconds(bar[4])
-        step = self._within(text[: bar.start()], done, total)
-        for name, value in _pairs(bar[5] or ""):
-            if _KNOWN.search(name):
-                batch.column(name).add(value, step)
+    def _look(self, line: bytes, shape: bytes) -> Template | _Shape | None:
+        """What lines of SHAPE say, LINE the first of them; held for the next one."""
+        if b"0" in shape or _NOT_A_NUMBER.search(shape):
+            if not self._header and not may_say(shape):
+                return None
+        elif len(shape) > _KEPT or shape.count(b"  ") < 2:
+            return None  # no number, and no header of a table
+        held = _Shape(shape)
+        found: Template | _Shape | None = held if held.named else self._parse(line)
+        if len(shape) <= _KEPT:
+            if len(self._shapes) >= _SHAPES:
+                self._shapes.clear()
+            self._shapes[shape] = found
+        return found
 
-    def _step(self, text: str, batch: Batch) -> float:
-        """The step that a line names, NaN where it names none; within an epoch it is counted on from those before."""
-        if found := _GLOBAL.search(text):
-            return float(found[1])
-        found = _STEP.search(text)
-        if found is None:
-            if (epoch := _EPOCH.search(text)) is None:
-                return math.nan
-            samples = _SAMPLES.search(text, epoch.end())
-            return self._within(text, float(samples[1]), float(samples[2])) if samples else float(epoch[1])
-        if not found[2]:
-            return float(found[1])
-        batch.progress = (float(found[1]), float(found[2]))
-        return self._within(text, *batch.progress)
+    def _variant(self, line: bytes, held: _Shape) -> Template | None:
+        key = bytes([line[place] for place in held.named])
+        if key in held.templates:
+            return held.templates[key]
+        found = self._parse(line)
+        if len(held.templates) < _VARIANTS:
+            held.templates[key] = found
+        return found
 
-    def _within(self, text: str, done: float, total: float) -> float:
-        epoch = _EPOCH.search(text)
-        if epoch is None or not total or "." in epoch[1]:
-            return done
+    def _parse(self, line: bytes) -> Template | None:
+        text = line[:_LONGEST].decode(errors="surrogateescape")
+        found = template(text, self._header)
+        if found.empty:
+            return None
+        return found if text.isascii() else _in_bytes(found, text)
+
+    def _take(self, found: Template, line: bytes, batch: Batch, adders: dict[str, _Adder]) -> None:
+        values, plain, done, _, epoch, _, _, _, _, header = found
+        if plain is not None:
+            step = float(line[plain[0] : plain[1]])
+        elif done is None and epoch is None:
+            step = math.nan
+        else:
+            step = self._step(found, line, batch)
+        if header is not None and header != self._header:
+            self._header = header
+            self._shapes.clear()  # what is a row of numbers depends on it
+        if found.eta is not None:
+            batch.eta_s = _seconds(line[found.eta[0] : found.eta[1]])
+        for name, begin, end in values:
+            text = line[begin:end]
+            try:
+                value = float(text)
+            except ValueError:
+                value = float(text.replace(b",", b""))
+            adder = adders.get(name)
+            if adder is None:
+                column = batch.column(name)
+                adder = adders[name] = column.steps.append, column.values.append
+            adder[0](step)
+            adder[1](value)
+
+    def _step(self, found: Template, line: bytes, batch: Batch) -> float:
+        """The step that a line names; within an epoch it is counted on from those before."""
+        epoch = _real(line, found.epoch)
+        if epoch is not None and epoch.is_integer():
+            self._epoch = epoch, _real(line, found.epochs) or 0.0
+        done, total = _real(line, found.done), _real(line, found.total)
+        if done is None:
+            return math.nan if epoch is None else epoch
+        whole = found.within or (epoch is not None and b"." not in line[slice(*found.epoch or (0, 0))])
+        if not whole or not total or self._epoch is None:
+            if found.progress and total:
+                batch.progress = done, total
+            return math.nan if found.within else done
+        current, epochs = self._epoch
         if self._first_epoch is None:
-            self._first_epoch = float(epoch[1])
-        return max(float(epoch[1]) - self._first_epoch, 0.0) * total + done
+            self._first_epoch = current
+        base = min(self._first_epoch, 1.0)  # epochs are counted from 0 or from 1
+        batch.progress = ((current - base) * total + done, epochs * total) if epochs else (done, total)
+        return max(current - self._first_epoch, 0.0) * total + done
 
 
-def _bare(text: str) -> str:
-    """TEXT without what names its step: the rest is pairs."""
-    for pattern in (_STEP, _EPOCH, _SAMPLES):
-        text = pattern.sub("|", text)
-    text = _GAP.sub(r"\1 ", text)
-    return _THOUSANDS.sub(lambda found: found[0].replace(",", ""), text) if "," in text else text
+def _moved(found: "re.Match[bytes]") -> bytes:
+    return b"\n" if found[1] and found[1][0] in _MOVES else b""
 
 
-def _pairs(text: str) -> list[tuple[str, float]]:
-    """The pairs of a name and a number in TEXT, blanks of a name as `_`; steps and epochs are none."""
-    found: list[tuple[str, float]] = []
-    for segment in _SPLIT.split(text):
-        if not segment or segment.isspace():
-            continue
-        pairs = _PAIR.findall(segment)
-        if len(pairs) <= 1 and (whole := _WHOLE.match(segment)):
-            pairs = [(whole[1], whole[2])]
-        for name, value in pairs:
-            real = number(value)
-            if real is not None and not _MARKERS.fullmatch(name):
-                found.append(("_".join(name.split()), real))
-    return found
+def _in_bytes(found: Template, text: str) -> Template:
+    """FOUND with places in bytes in place of those in characters."""
+
+    def span(of: Span | None) -> Span | None:
+        return None if of is None else (place(of[0]), place(of[1]))
+
+    def place(at: int) -> int:
+        return len(text[:at].encode(errors="surrogateescape"))
+
+    return found._replace(
+        values=tuple((name, place(begin), place(end)) for name, begin, end in found.values),
+        step=span(found.step),
+        done=span(found.done),
+        total=span(found.total),
+        epoch=span(found.epoch),
+        epochs=span(found.epochs),
+        eta=span(found.eta),
+    )
 
 
-def _seconds(clock: str) -> float | None:
-    """`1:02:03` as seconds; None for `?`."""
-    if "?" in clock or not clock:
-        return None
+def _real(line: bytes, span: Span | None) -> float | None:
+    return None if span is None else float(line[span[0] : span[1]])
+
+
+def _seconds(clock: bytes) -> float:
+    """`1:02:03` as seconds."""
     seconds = 0.0
-    for part in clock.split(":"):
+    for part in clock.split(b":"):
         seconds = seconds * 60 + float(part or 0)
     return seconds
