@@ -44,7 +44,6 @@ PARTS: Mapping[str, str | type[Widget]] = {
     **PANES,
 }
 _TWICE = 0.8  # seconds within which a second Esc opens the rewind
-_AGAIN = 3.0  # seconds within which a second ctrl+q quits though the agent works
 _WRITTEN = 0.01  # seconds in which a thread of Textual's writes the first frame, if nothing else wants to run
 _TIDIED = 5.0  # seconds between two looks at how much garbage there may be
 _BY_ID = {action.id: action for action in ACTIONS}
@@ -82,7 +81,7 @@ class WorkbenchApp(App[int], inherit_bindings=False):
         self._presenter: Presenter | None = None
         self._failed: set[int] = set()
         self._windows: dict[str, int | None] = {}
-        self._escaped = self._quitting = 0.0
+        self._escaped = self.quitting = 0.0  # when Esc and ctrl+q were pressed last
         self.surroundings: Surroundings | None = None  # of the session that is open
         self.touched = time.monotonic()  # when the person last did something
         self.add_mode(self.DEFAULT_MODE, self._new_screen)
@@ -218,6 +217,8 @@ class WorkbenchApp(App[int], inherit_bindings=False):
 
     async def switch(self, opening: Callable[[], Any]) -> None:
         """Leaves the session and opens another in its place, on a screen of its own."""
+        if not await parting.agreed(self):
+            return
         await self.leave()
         self._presenter, self.client = None, OpeningClient(self.state)
         self.state = SessionState(agent=self.opener.agent, workspace=str(self.opener.workspace))
@@ -388,11 +389,8 @@ class WorkbenchApp(App[int], inherit_bindings=False):
         self.tell(f"nothing is selected to copy; {self.keymap.label('quit')} quits, esc stops the agent")
 
     async def action_quit(self) -> None:
-        """Back to the shell; where the agent works, only when asked twice."""
-        now = time.monotonic()
-        if self.state.phase not in (*STILL, "asking") and now - self._quitting > _AGAIN:
-            self._quitting = now
-            self.tell(f"the agent is at work; {self.keymap.label('quit')} again stops it and quits", "warning")
+        """Back to the shell; where something runs, only when asked twice."""
+        if parting.holds(self):
             return
         self.workers.cancel_group(self, "open")
         await self.leave()

@@ -10,6 +10,7 @@ from workbench.protocol.commands import Compact, UndoRewind
 from workbench.tui import doing_session as at_session
 from workbench.tui import prefs
 from workbench.tui.safe import content
+from workbench.tui.view import View
 from workbench.tui.widgets.header import count, short_model
 
 if TYPE_CHECKING:
@@ -75,6 +76,14 @@ def _notify(app: "WorkbenchApp", argument: str) -> None:
     app.prefs.notify = cast(Any, argument or names[(names.index(app.prefs.notify) + 1) % len(names)])
     prefs.save(app.prefs)
     app.tell(f"while you look elsewhere you are called back {ways[app.prefs.notify]}")
+
+
+def _search(app: "WorkbenchApp", argument: str) -> None:
+    talk = app.main.frames["talk"].held
+    if isinstance(talk, View):
+        if app.main.single and app.main.current != "talk":
+            app.main.go("talk")
+        talk.do("search")
 
 
 def _theme(app: "WorkbenchApp", argument: str) -> None:
@@ -201,4 +210,6 @@ _DOES: dict[str, Callable[["WorkbenchApp", str], None]] = {
     "theme": _theme,
     "motion": _motion,
     "notify": _notify,
+    "search": _search,
+    "suspend": lambda app, argument: app.action_suspend_process(),
 }

@@ -74,9 +74,9 @@ class Keymap:
         """The keys of ACTION, the first one first."""
         return self._keys.get(action, ())
 
-    def label(self, action: str) -> str:
-        """The first key of ACTION as it is shown; empty where it has none."""
-        return shown(self.keys(action)[0]) if self.keys(action) else ""
+    def label(self, action: str, typing: bool = False) -> str:
+        """The first key of ACTION as it is shown; empty where it has none. TYPING: where characters are text."""
+        return next((shown(key) for key in self.keys(action) if not typing or len(key) > 1), "")
 
 
 def shown(key: str) -> str:

@@ -1,12 +1,47 @@
-"""Told to go by a signal: a terminal that was closed, a connection that broke. What runs is stopped as by ctrl+q."""
+"""Leaving a session: what would end with it is said first, and a signal that says to go is heeded as ctrl+q is."""
 
 import asyncio
 import os
 import signal
+import time
 from typing import TYPE_CHECKING
+
+from workbench.protocol.state import SessionState
+from workbench.tui.widgets.footer import STILL
 
 if TYPE_CHECKING:
     from workbench.tui.app import WorkbenchApp
+
+
+_AGAIN = 3.0  # seconds within which a second ctrl+q quits though something runs
+
+
+def unfinished(state: SessionState) -> tuple[str, str]:
+    """What of STATE's session ends with it: words for it, and `it` or `them`. Empty where that is nothing."""
+    parts = ["the agent is at work"] if state.phase not in (*STILL, "asking") else []
+    if count := len(state.shells):
+        parts.append(f"{count} command{'s' * (count > 1)} run{'s' * (count == 1)} in the background")
+    return " and ".join(parts), "it" if len(parts) < 2 and count < 2 else "them"
+
+
+def holds(app: "WorkbenchApp") -> bool:
+    """Whether APP stays, for something runs and quitting was asked for only once."""
+    words, those = unfinished(app.state)
+    if not words or time.monotonic() - app.quitting <= _AGAIN:
+        return False
+    app.quitting = time.monotonic()
+    app.tell(f"{words}; {app.keymap.label('quit')} again stops {those} and quits", "warning")
+    return True
+
+
+async def agreed(app: "WorkbenchApp") -> bool:
+    """Whether a person gives up what runs, to go to another session. To be awaited in a worker."""
+    words, those = unfinished(app.state)
+    if not words:
+        return True
+    from workbench.tui.screens.leaving import Leaving
+
+    return await app.push_screen_wait(Leaving(words, those, app.keymap.label("sessions"))) == "go"
 
 
 def heed(app: "WorkbenchApp") -> None:

@@ -72,8 +72,21 @@ def test_words_undo_and_clearing():
             assert app.prompt.text == "one two three"
             await press(pilot, "ctrl+c")
             assert app.prompt.text == ""
-            await press(pilot, "ctrl+z")
+            await press(pilot, "ctrl+underscore")
             assert app.prompt.text == "one two three"
+
+    asyncio.run(body())
+
+
+def test_keys_that_have_nothing_to_do_here_go_to_the_talk_and_the_shell():
+    async def body():
+        async with bench(NotingClient()) as (app, pilot):
+            await press(pilot, "ctrl+z", "ctrl+f", "a", "ctrl+f")
+            assert [action for action, _ in app.done] == ["suspend", "search", "search"]
+            await press(pilot, "left", "ctrl+f")
+            assert len(app.done) == 3 and app.prompt.text == ""  # the word behind the cursor went
+            await press(pilot, "b", "ctrl+z")  # there is something to undo
+            assert len(app.done) == 3
 
     asyncio.run(body())
 

@@ -29,7 +29,7 @@ def test_ids_and_slash_names_are_unique():
 
 
 # what a terminal sends as bytes of their own, through tmux and plain SSH; not ctrl+b and ctrl+a (tmux, screen), ctrl+s,
-# ctrl+q apart from quitting (flow control is off in raw mode), ctrl+z, ctrl+c, ctrl+h, ctrl+i, ctrl+m, ctrl+[
+# ctrl+q apart from quitting (flow control is off in raw mode), ctrl+c, ctrl+h, ctrl+i, ctrl+m, ctrl+[
 NAMED = {
     "escape",
     "tab",
@@ -45,7 +45,7 @@ NAMED = {
     "pageup",
     "pagedown",
 }
-CHORDS = {f"ctrl+{letter}" for letter in "defgjklnopqrtuvwxy"}
+CHORDS = {f"ctrl+{letter}" for letter in "defgjklnopqrtuvwxyz"}
 
 
 def test_no_key_that_a_plain_terminal_cannot_send():
@@ -182,5 +182,37 @@ def test_while_the_agent_works_quitting_wants_to_be_asked_twice(tmp_path):
         assert not opener.client.closed
         await pilot.press("ctrl+q")
         await until(pilot, lambda: opener.client.closed)
+
+    playing(play, tmp_path)
+
+
+def test_what_runs_in_the_background_is_named_before_it_ends_with_the_session(tmp_path):
+    async def play(pilot, opener):
+        opener.client.give(e.ShellStarted(shell_id="bash_1", call_id="c1", command="python train.py", pid=7, path="o"))
+        await until(pilot, lambda: pilot.app.state.shells)
+        first = opener.client
+        pilot.app.do("sessions", "s-bbbbbbbb")
+        await until(pilot, lambda: "stops it; this talk can be taken up again" in text_of(pilot.app))
+        await pilot.press("enter")  # stays
+        await until(pilot, lambda: "stops it; this talk" not in text_of(pilot.app))
+        await pilot.press("ctrl+q")
+        await until(pilot, lambda: "1 command runs in the background; ctrl+q again stops it" in text_of(pilot.app))
+        assert not first.closed and len(opener.clients) == 1
+        pilot.app.do("sessions", "s-bbbbbbbb")
+        await until(pilot, lambda: "this talk can be taken up again" in text_of(pilot.app))
+        await pilot.press("down", "enter")
+        await until(pilot, lambda: first.closed and len(opener.clients) == 2)
+
+    playing(play, tmp_path)
+
+
+def test_at_the_prompt_the_footer_names_keys_that_work_there(tmp_path):
+    async def play(pilot, opener):
+        def foot():
+            return text_of(pilot.app).splitlines()[-1]
+
+        await until(pilot, lambda: "ctrl+g keys and help" in foot())
+        await pilot.press("tab")
+        await until(pilot, lambda: "? keys and help" in foot())
 
     playing(play, tmp_path)

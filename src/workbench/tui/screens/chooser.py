@@ -67,7 +67,7 @@ class Chooser(Steady, ModalScreen[str | None]):
         height: auto; max-height: 100%; border: none; scrollbar-size: 1 1; background: $surface; padding: 0;
         text-wrap: nowrap; text-overflow: ellipsis;
     }
-    Chooser OptionList:focus { border: none; }
+    Chooser OptionList:focus { border: none; background-tint: $foreground 0%; }
     Chooser Static { height: auto; color: $muted; }
     """
     TITLE_LINE: ClassVar[str] = ""

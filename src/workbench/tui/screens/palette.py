@@ -23,7 +23,7 @@ class Palette(Chooser):
 
 
 def rows(keymap: Keymap, grouped: str = "") -> list[Row]:
-    """One row an action, as palette and help show it."""
+    """One row an action, as palette and help show it; what leaves is not the first that enter does."""
     return [
         Row(
             id=action.id,
@@ -32,6 +32,6 @@ def rows(keymap: Keymap, grouped: str = "") -> list[Row]:
             note=f"/{action.slash}" if action.slash else "",
             words=f"{action.id} {action.group}",
         )
-        for action in ACTIONS
+        for action in sorted(ACTIONS, key=lambda one: one.id == "quit")
         if action.id != "palette"
     ]

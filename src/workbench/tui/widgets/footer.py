@@ -71,7 +71,7 @@ class Footer(Line):
         parts: list[Part] = []
         here = [action for action in ACTIONS if action.footer and action.on in (self._view, "app")]
         for action in sorted(here, key=lambda one: one.on == "app"):
-            if not (label := self._keymap.label(action.id)):
+            if not (label := self._keymap.label(action.id, typing=self._view == "prompt")):
                 continue
             hint = [Part(f"  {label}", "", action.id), Part(f" {action.title}", "$muted", action.id)]
             room -= sum(len(part.text) for part in hint)

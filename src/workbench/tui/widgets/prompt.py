@@ -27,7 +27,10 @@ from workbench.tui.widgets.prompt_sending import Outbox, Queued
 from workbench.tui.widgets.prompt_waiting import Waiting
 from workbench.tui.widgets.stand_in import HINTS, PLACEHOLDER
 
-_TALK = {"pageup": "page_up", "pagedown": "page_down", "ctrl+home": "to_start", "ctrl+end": "to_end"}
+_ELSEWHERE = {  # keys that the prompt has no use for, and what they do
+    "pageup": "page_up", "pagedown": "page_down", "ctrl+home": "to_start", "ctrl+end": "to_end",
+    "ctrl+f": "search", "ctrl+z": "suspend",
+}  # fmt: skip
 _STILL = ("idle", "ended")
 _HUGE = 400_000  # characters; a prompt as long as that is sent when asked for twice
 _EDITABLE = 50_000  # characters; longer text comes back as a chip
@@ -188,15 +191,22 @@ class Prompt(View, Vertical):
         """What a key of the editor does before it edits: completes, answers a card, clears."""
         if self.completing.key(event.key, allowed=self._recall is None):
             return True
-        if self.cards.key(event) or self._scroll_talk(event.key):
+        if self.cards.key(event) or self._passes(event.key):
             return True
         return (event.key == "ctrl+c" and self._clear()) or (event.key == "escape" and self._stop_shells())
 
-    def _scroll_talk(self, key: str) -> bool:
-        """Pages move the talk, unless what is typed is longer than the editor shows; whether one did."""
-        action = _TALK.get(key)
-        longer = self.editor.virtual_size.height > self.editor.size.height
-        if action is None or (longer and key.startswith("page")) or (do := getattr(self.app, "do", None)) is None:
+    def _passes(self, key: str) -> bool:
+        """Hands KEY on where it does nothing to what is typed: pages unless that is longer than the editor shows,
+        ctrl+f unless a word stands behind the cursor for it to take, ctrl+z where there is nothing. Whether it did.
+        """
+        editor, action = self.editor, _ELSEWHERE.get(key)
+        used = {
+            "pageup": editor.virtual_size.height > editor.size.height,
+            "pagedown": editor.virtual_size.height > editor.size.height,
+            "ctrl+f": editor.cursor_location != editor.document.end,
+            "ctrl+z": not editor.empty,
+        }
+        if action is None or used.get(key) or (do := getattr(self.app, "do", None)) is None:
             return False
         do(action)
         return True
