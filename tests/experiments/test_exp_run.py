@@ -42,9 +42,12 @@ def test_output_passes_byte_for_byte_and_the_exit_is_the_commands(exp: Exp) -> N
 
 
 def test_the_command_has_a_terminal_for_output_and_nothing_to_read(exp: Exp) -> None:
-    program = "import os, sys; print(sys.stdout.isatty(), sys.stderr.isatty(), sys.stdin.read() == '', os.get_terminal_size())"
+    program = (
+        "import os, sys; print(sys.stdout.isatty(), sys.stderr.isatty(), sys.stdin.read() == '')\n"
+        "print(os.get_terminal_size())"
+    )
     done = exp("run", "--", PYTHON, "-c", program, env={"COLUMNS": "133", "LINES": "44"})
-    assert done.stdout == b"True True True os.terminal_size(columns=133, lines=44)\n"
+    assert done.stdout == b"True True True\nos.terminal_size(columns=133, lines=44)\n"
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from workbench.protocol import events as e
 from workbench.protocol.commands import Approve
 from workbench.protocol.names import ORCHESTRATION, canonical
 from workbench.sandbox.types import Reach
-from workbench.session import watching
+from workbench.session import exp_calls, watching
 from workbench.session.core import LINE_LIMIT, Session
 from workbench.session.end import EndSession
 from workbench.session.tally import NOBODY
@@ -61,6 +61,7 @@ async def _one(session: Session, turn: int, call: dict[str, Any]) -> None:
         given = registry.decode(tool, call["input"])
     except ToolError as error:
         return _answer_error(session, call, str(error))
+    tool = exp_calls.carried(session, tool, given)
     needs = tool.needs(given, str(session.context.cwd))
     verdict, reach = _judge(session, name, needs)
     by, note = None, ""
@@ -72,6 +73,7 @@ async def _one(session: Session, turn: int, call: dict[str, Any]) -> None:
         if answer.input is not None:
             call, note = {**call, "input": answer.input}, _changed(answer)
             given = registry.decode(tool, answer.input)
+            tool = exp_calls.carried(session, registry.get(name), given)
             needs = tool.needs(given, str(session.context.cwd))
             verdict, reach = _judge(session, name, needs)
             if verdict.verdict == "deny":

@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 
+from workbench import programs
 from workbench.experiments.launch.types import Sandboxed
 from workbench.sandbox.confined import ConfinedLauncher
 from workbench.sandbox.launcher import PlainLauncher
@@ -21,6 +22,7 @@ def launcher(given: Sandboxed, env: Mapping[str, str]) -> ConfinedLauncher:
     """What starts a command so confined. Raises OSError, ValueError."""
     layer = msgspec.convert(given.layer, Layer)
     profile = msgspec.convert(given.profile, Profile, dec_hook=_path)
+    programs.shun(profile.roots)
     return ConfinedLauncher(PlainLauncher({}), layer, profile, env)
 
 

@@ -31,21 +31,25 @@ class Handed:
 
 
 class Local:
-    """Runs jobs on this machine. LEDGER is that of the workspace."""
+    """Runs jobs on this machine. LEDGER is that of the workspace.
+
+    FORKS: whether a supervisor may be a fork of this process, which is quick; not of one that has threads.
+    """
 
     name = "local"
 
-    def __init__(self, ledger: Ledger) -> None:
+    def __init__(self, ledger: Ledger, forks: bool = True) -> None:
         self.ledger = ledger
+        self._forks = forks and not any(name in os.environ for name in _ANCESTRY)
 
     def submit(self, job: Job) -> Handed:
         """Hands JOB to a supervisor. Raises LaunchError."""
         reading, writing = os.pipe()
         try:
-            if any(name in os.environ for name in _ANCESTRY):
-                _spawned(job, writing)
-            else:
+            if self._forks:
                 _forked(job, reading, writing)
+            else:
+                _spawned(job, writing)
         except OSError as error:
             os.close(reading)
             raise LaunchError(f"no supervisor could be started: {error.strerror or error}") from None

@@ -251,13 +251,13 @@ class Supervisor:
                 end = End(ended=Ended(exit_code=126), why=_not_started(error))
             else:
                 beside.begin(running.tree.identity(), started)
-                self._tell(News(what="started", run=held.run))
                 self._update(
                     held,
                     lambda run: msgspec.structs.replace(
                         run, status="running", started=started, code=found, pid=running.pid
                     ),
                 )
+                self._tell(News(what="started", run=held.run))
                 end = await self._until_end(held, running)
         finally:
             os.close(theirs)
@@ -274,10 +274,13 @@ class Supervisor:
         spec = Spec(command="", cwd=Path(job.cwd), output=output, env=env, terminal=theirs)
         if job.sandbox is None:
             # A shell finds the program as it always does, and becomes it.
-            return spawn(spec, [bash(), "--noprofile", "--norc", "-c", 'exec -- "$0" "$@"', *argv])
+            script = f'{job.setup}\nexec -- "$0" "$@"'
+            return spawn(spec, [bash(), "--noprofile", "--norc", "-c", script, *argv])
         from workbench.experiments.launch.confined import launcher
 
-        confined = msgspec.structs.replace(spec, command=f"exec -- {shlex.join(argv)}", reach=job.sandbox.reach)
+        confined = msgspec.structs.replace(
+            spec, command=f"{job.setup}\nexec -- {shlex.join(argv)}", reach=job.sandbox.reach
+        )
         return await launcher(job.sandbox, job.env).start(confined)
 
     async def _until_end(self, held: Held, running: Running) -> End:

@@ -23,14 +23,15 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     """A command to run, once, or once for each of SEEDS, one after the other. Paths are absolute.
 
     `{seed}` in a word of `argv` stands for the seed. `gpus`: how many cards it gets, None where that is not said;
-    `wait_s`: how long it waits for them. `cards`: those it may be given, None for all that the environment leaves it.
-    `sandbox`: what confines it, None where nothing does. `size`: columns and rows of its terminal.
+    `wait_s`: how long it waits for them. `setup`: what the shell reads before the command. `sandbox`: what confines
+    it, None where nothing does. `size`: columns and rows of its terminal.
     """
 
     workspace: str
     argv: tuple[str, ...]
     cwd: str
     env: dict[str, str]
+    setup: str = ""
     name: str = ""
     tags: tuple[str, ...] = ()
     note: str = ""

@@ -1,0 +1,325 @@
+"""A Bash call that is exactly one `mlwb exp …`: carried out by the session's host, the training command confined.
+
+No confined process can write the ledger, and a run outlives the call, so the host begins it. What is judged is the
+training command; what is not exactly one such command (a pipe, a redirect, a substitution) is Bash's like any other.
+"""
+
+import asyncio
+import os
+import re
+import shlex
+import time
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+
+from workbench.experiments.launch.options import RunOptions, Usage, read
+from workbench.experiments.launch.types import Job, LaunchError, News, Sandboxed
+from workbench.experiments.ledger import OUTPUT, Ledger, LedgerError
+from workbench.experiments.types import Run
+from workbench.permissions.types import Need, Runs
+from workbench.protocol.blocks import Output
+from workbench.protocol.events import RunLinked
+from workbench.session.core import Session
+from workbench.session.identity import user_name
+from workbench.tools.base import Context, Outcome, Tool, ToolError, text_content
+from workbench.tools.output import Follower, shorten, view
+
+_DEFAULT_MS, _MOST_MS = 120_000, 600_000  # as Bash has it
+_TICK_S = 0.1
+_SETTLED_S = 3.0
+_METRICS = 8  # told of a run that ended
+_BRACES = re.compile(r"\{.*(?:,|\.\.).*\}")  # what bash makes several words of; `{seed}` is none
+_CARRIED = ("run", "stop", "note")
+
+
+def carried(session: Session, tool: Tool, given: Any) -> Tool:
+    """What carries out the call: the host, where GIVEN is a Bash call that is one `mlwb exp` command; else TOOL."""
+    if tool.name != "Bash" or "mlwb" not in given.command:
+        return tool
+    found = _one_command(given.command)
+    if found is None or found[1][:2] != ["mlwb", "exp"] or found[1][2:3] not in ([verb] for verb in _CARRIED):
+        return tool
+    variables, words = found
+    return _Run(session, tool, variables, words[3:]) if words[2] == "run" else _Change(session, tool, words[2:])
+
+
+def _one_command(command: str) -> tuple[dict[str, str], list[str]] | None:
+    """Variables and words of COMMAND, where it is a single one and every word stands for itself."""
+    from workbench.permissions.shell import read as read_shell
+    from workbench.permissions.syntax import Simple, UnreadableError
+
+    try:
+        block = read_shell(command)
+    except UnreadableError:
+        return None
+    if len(block.items) != 1 or not isinstance(one := block.items[0], Simple) or one.redirects:
+        return None
+    words = [_literal(word) for word in one.words]
+    values = [_literal(value) for _, value in one.assigns]
+    if None in words or None in values:
+        return None
+    variables = dict(zip((name for name, _ in one.assigns), values, strict=True))
+    return {name: str(value) for name, value in variables.items()}, [str(word) for word in words]
+
+
+def _literal(word: Any) -> str | None:
+    """The text of WORD; None where bash would make something else of it."""
+    from workbench.permissions.syntax import Lit
+
+    if not all(isinstance(part, Lit) for part in word.parts):
+        return None
+    active = "".join(part.text for part in word.parts if part.active)
+    if any(sign in active for sign in "*?[~") or _BRACES.search(active):
+        return None
+    return "".join(part.text for part in word.parts)
+
+
+class _Carried:
+    """The common part: it stands in the place of Bash."""
+
+    def __init__(self, session: Session, tool: Tool) -> None:
+        self.name, self.description, self.Input = tool.name, tool.description, tool.Input
+        self._session, self._tool = session, tool
+
+    def target(self, given: Any) -> str:
+        """The command's first line."""
+        return self._tool.target(given)
+
+
+class _Run(_Carried):
+    """`mlwb exp run …`."""
+
+    def __init__(self, session: Session, tool: Tool, variables: dict[str, str], words: list[str]) -> None:
+        super().__init__(session, tool)
+        self._variables = variables
+        self._problem, self._options = "", RunOptions(argv=())
+        try:
+            self._options = read(words)
+        except Usage as error:
+            self._problem = str(error)
+        except SystemExit:  # --help, which argparse printed to the host's own output
+            self._problem = "see `mlwb exp run --help` in a command of its own"
+
+    def needs(self, given: Any, cwd: str) -> tuple[Need, ...]:
+        """Runs the training command."""
+        if self._problem:
+            return ()
+        seed = str(next(iter(self._options.seeds), "{seed}"))
+        inner = shlex.join(word.replace("{seed}", seed) for word in self._options.argv)
+        assigned = [f"{name}={shlex.quote(value)}" for name, value in self._variables.items()]
+        return (Runs(" ".join([*assigned, inner])),)
+
+    async def run(self, given: Any, context: Context, call_id: str, progress: Callable[[str], None]) -> Outcome:
+        """Begins the run and follows it as long as the call may last. It goes on whatever becomes of the call."""
+        if self._problem:
+            raise ToolError(self._problem)
+        from workbench.experiments.launch.local import Local
+
+        ledger = Ledger(context.workspace)
+        job = self._job(context, call_id)
+        try:
+            ledger.folder.mkdir(parents=True, exist_ok=True)  # by the host, and right: nobody puts it aside
+            await asyncio.to_thread(self._session.watch.accept, str(ledger.folder))
+            handed = await asyncio.to_thread(Local(ledger, forks=False).submit, job)
+        except (LaunchError, OSError) as error:
+            raise ToolError(f"The run could not be begun: {error}") from None
+        following = _Following(self._session, ledger, call_id, progress)
+        timeout_s = min(given.timeout or _DEFAULT_MS, _MOST_MS) / 1000
+        detached = self._options.detach or bool(given.run_in_background)
+        await following.follow(handed.reading, detached, timeout_s)
+        return await following.outcome(detached)
+
+    def _job(self, context: Context, call_id: str) -> Job:
+        from workbench.sandbox import pythonenv
+
+        options, session = self._options, self._session
+        setup = str(context.extras.get("shell_setup") or "")
+        env = context.launcher.environment()
+        if not setup:
+            env = pythonenv.activated(env, pythonenv.find(context.workspace, env))
+        return Job(
+            workspace=str(context.workspace),
+            argv=options.argv,
+            cwd=str(context.cwd),
+            env={name: value for name, value in (env | self._variables).items() if _encodes(value)},
+            setup=setup,
+            name=options.name,
+            tags=options.tags,
+            note=options.note,
+            seeds=options.seeds,
+            timeout_s=options.timeout_s,
+            goal=options.goal,
+            gpus=options.gpus,
+            wait_s=options.wait_s,
+            session=session.id,
+            turn=session.state.turns,
+            call_id=call_id,
+            user=user_name(),
+            sandbox=self._sandbox(context),
+        )
+
+    def _sandbox(self, context: Context) -> Sandboxed | None:
+        from workbench.experiments.launch.confined import told
+        from workbench.sandbox.confined import ConfinedLauncher
+
+        launcher = context.launcher
+        if context.reach == "outside" or not isinstance(launcher, ConfinedLauncher):
+            return None
+        return told(launcher.layer, launcher.profile, context.reach)
+
+
+def _encodes(text: str) -> bool:
+    return text.isascii() or text.encode(errors="replace").decode() == text
+
+
+class _Following:
+    """What is heard of a job, and seen of its output."""
+
+    def __init__(self, session: Session, ledger: Ledger, call_id: str, progress: Callable[[str], None]) -> None:
+        self._session, self._ledger, self._call_id, self._progress = session, ledger, call_id, progress
+        self.runs: list[str] = []
+        self.going: list[str] = []
+        self.words: list[str] = []
+        self.failed = False
+        self._started = False
+        self._follower: Follower | None = None
+
+    async def follow(self, reading: int, detached: bool, timeout_s: float) -> None:
+        """Until the job has ended, has begun (DETACHED), or the time is over. READING is closed then."""
+        loop = asyncio.get_running_loop()
+        reader = asyncio.StreamReader()
+        pipe = os.fdopen(reading, "rb")
+        transport, _ = await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), pipe)
+        deadline = loop.time() + timeout_s
+        line: asyncio.Future[bytes] = asyncio.ensure_future(reader.readline())
+        try:
+            while (rest := deadline - loop.time()) > 0 and not (detached and self._started):
+                await asyncio.wait([line], timeout=min(_TICK_S, rest))
+                self._show()
+                if line.done():
+                    if not line.result():
+                        return
+                    self._take(msgspec.json.decode(line.result(), type=News))
+                    line = asyncio.ensure_future(reader.readline())
+        finally:
+            line.cancel()
+            transport.close()
+            if self._follower is not None:
+                self._follower.close()
+
+    def _show(self) -> None:
+        if self._follower is not None and (text := self._follower.gained()):
+            self._progress(text)
+
+    def _take(self, news: News) -> None:
+        if news.what == "begun":
+            self.runs.append(news.run)
+            self.going.append(news.run)
+            self._session.emit(RunLinked(run=news.run, call_id=self._call_id))
+        elif news.what == "started":
+            self._started = True
+            self._follower = Follower(self._ledger.path(news.run) / OUTPUT)
+        elif news.what == "ended":
+            self._show()
+            self._started = True
+            self.going.remove(news.run)
+            self.failed |= news.code != 0
+        else:
+            self.words.append(news.text)
+            self.failed |= news.what == "failed"
+
+    async def outcome(self, detached: bool) -> Outcome:
+        """What the model is told."""
+        if not self.runs:
+            raise ToolError("\n".join(self.words) or "the supervisor of the run is gone before it began")
+        shown = next((run for run in reversed(self.runs) if run not in self.going), self.runs[0])
+        path = self._ledger.path(shown) / OUTPUT
+        text = ""
+        if not detached and path.exists():
+            seen = await asyncio.to_thread(view, path)
+            text = seen.text(path).rstrip("\n") or "(no output)"
+        told = [await asyncio.to_thread(self._told, run) for run in self.runs]
+        lines = [text, *(f"[{word}]" for word in (*self.words, *told))]
+        return Outcome(
+            content=text_content("\n".join(filter(None, lines))),
+            display=[Output(text=shorten(text), path=str(path))],
+            summary=told[-1] if len(told) == 1 else f"{len(told)} runs: {', '.join(self.runs)}",
+            is_error=self.failed,
+        )
+
+    def _told(self, run: str) -> str:
+        """RUN in a line."""
+        from workbench.experiments.launch.alive import settle, truly
+
+        record = truly(self._ledger, self._ledger.get(run))
+        if record.status in ("queued", "running"):
+            return f"{run} {record.status}: it goes on by itself; `mlwb exp show|tail|stop {run}`"
+        record = settle(self._ledger, record, _SETTLED_S)
+        took = f" after {record.ended - record.started:.1f} s" if record.ended and record.started else ""
+        why = f": {record.why}" if record.why else ""
+        return f"{run} {record.status}{took}{why}{_metrics(record)}"
+
+
+def _metrics(run: Run) -> str:
+    told = [
+        f"{key} {_number(one.last)} (best {_number(one.best)}, step {one.step:g})"
+        for key, one in list(run.metrics.items())[:_METRICS]
+    ]
+    more = len(run.metrics) - len(told)
+    return f"; {', '.join(told)}{f' and {more} more' if more else ''}" if told else ""
+
+
+def _number(value: float | None) -> str:
+    return "nan" if value is None else f"{value:.6g}"
+
+
+class _Change(_Carried):
+    """`mlwb exp stop RUN…` and `mlwb exp note RUN TEXT…`, of runs that the session itself began."""
+
+    def __init__(self, session: Session, tool: Tool, words: list[str]) -> None:
+        super().__init__(session, tool)
+        self._verb, self._words = words[0], words[1:]
+
+    def needs(self, given: Any, cwd: str) -> tuple[Need, ...]:
+        """Nothing beyond what the session began."""
+        return ()
+
+    async def run(self, given: Any, context: Context, call_id: str, progress: Callable[[str], None]) -> Outcome:
+        """Carries it out."""
+        ledger = Ledger(context.workspace)
+        try:
+            said = await asyncio.to_thread(self._stop if self._verb == "stop" else self._note, ledger)
+        except (LedgerError, LaunchError) as error:
+            raise ToolError(str(error)) from None
+        return Outcome(content=text_content(said), display=[Output(text=said)], summary=said.partition("\n")[0])
+
+    def _own(self, ledger: Ledger, run: str) -> Run:
+        record = ledger.get(run)
+        if record.session != self._session.id:
+            raise ToolError(f"{run} was not begun by this session; a person can {self._verb} it.")
+        return record
+
+    def _stop(self, ledger: Ledger) -> str:
+        from workbench.experiments.launch.alive import truly
+        from workbench.experiments.launch.local import Local
+
+        engine = Local(ledger, forks=False)
+        now = "--now" in self._words
+        runs = [word for word in self._words if not word.startswith("-")]
+        for run in runs:
+            self._own(ledger, run)
+            engine.cancel(run, "stopped by the agent", now)
+        until = time.monotonic() + 20.0
+        while any(engine.state(run).status in ("queued", "running") for run in runs) and time.monotonic() < until:
+            time.sleep(0.05)
+        return "\n".join(f"{run} {truly(ledger, ledger.get(run)).status}" for run in runs) or "There is no run to stop."
+
+    def _note(self, ledger: Ledger) -> str:
+        if len(self._words) < 2:
+            raise ToolError("mlwb exp note RUN TEXT")
+        run, text = self._words[0], " ".join(self._words[1:])
+        self._own(ledger, run)
+        ledger.update(run, lambda old: msgspec.structs.replace(old, note=text))
+        return f"{run}: noted"

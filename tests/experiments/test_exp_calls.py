@@ -1,0 +1,135 @@
+"""`mlwb exp` in the agent's Bash: carried out by the host, the training command judged and confined."""
+
+import os
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from support.endpoint import Endpoint, say, turn, use
+from support.live import Ran, run, workspace
+from support.running import until
+from workbench.experiments.ledger import Ledger
+from workbench.protocol import events as e
+from workbench.sandbox import layers
+
+__all__ = ["workspace"]
+
+TRAIN = """\
+import pathlib, sys, time
+for step in range(5):
+    print(f"step {step} loss {1 / (step + 1):.3f}")
+try:
+    pathlib.Path(".mlwb/runs/forged").write_text("x")
+    print("the ledger was written")
+except OSError:
+    print("the ledger is kept")
+pathlib.Path("out.txt").write_text("trained")
+"""
+
+
+def works(place: Path, *commands: str | dict[str, Any], **task: Any) -> tuple[Ran, list[str]]:
+    """What came of COMMANDS, one call each: the session, and the texts that the model got back."""
+    calls = [turn(use("Bash", **({"command": one} if isinstance(one, str) else one))) for one in commands]
+    with Endpoint([*calls, say("done")]) as endpoint:
+        ran = run(place, endpoint, **task)
+    return ran, [event.content[0]["text"] for event in ran.events(e.CallFinished)]
+
+
+@pytest.fixture(params=["bubblewrap", "landlock"])
+def confined(request: pytest.FixtureRequest, workspace: Path) -> Path:
+    """A workspace whose commands run in that layer."""
+    held = {layer.name: layer for layer in layers.probe()}.get(request.param)
+    if held is None or not held.ok:
+        why = f"{request.param} does not hold here: {held.detail if held else 'not known'}"
+        pytest.fail(why) if os.environ.get("CI") else pytest.skip(why)
+    (Path.home() / ".config/mlwb/config.yaml").write_text(f"sandbox: {{mode: {request.param}, autoAllow: true}}\n")
+    (workspace / "train.py").write_text(TRAIN)
+    return workspace
+
+
+def test_a_run_is_begun_by_the_host_and_confined(confined: Path) -> None:
+    ran, [text] = works(confined, "mlwb exp run --name base --tag a -- python3 train.py")
+    assert "step 4 loss 0.200" in text and "the ledger is kept" in text
+    assert "[r-1 finished after" in text and "loss 0.2 (best 0.2, step 4)" in text
+    assert (confined / "out.txt").read_text() == "trained"
+    [decided] = ran.events(e.CallDecided)
+    assert decided.verdict == "allow" and decided.sandbox in ("bubblewrap", "landlock")
+    [linked] = ran.events(e.RunLinked)
+    assert linked.run == "r-1" and ran.result.runs == ["r-1"]
+    record = Ledger(confined).get("r-1")
+    assert (record.session, record.turn, record.name) == (ran.result.session_id, 1, "base")
+    assert record.call_id == decided.call_id
+    assert record.metrics["loss"].count == 5
+
+
+def test_it_outlives_the_session_and_stays_confined(confined: Path) -> None:
+    outside = Path.home() / "outside"
+    loop = f"while [ ! -e go ]; do sleep 0.05; done; echo x > {outside}; echo late"
+    ran, [text] = works(confined, f"mlwb exp run --detach -- bash -c '{loop}'")
+    assert ran.result.exit_code == 0 and "r-1 running: it goes on by itself" in text
+    assert Ledger(confined).get("r-1").status == "running"
+    (confined / "go").touch()
+    until(lambda: Ledger(confined).get("r-1").status == "finished")
+    assert (Ledger(confined).path("r-1") / "output.log").read_bytes().endswith(b"late\n")
+    assert not outside.exists()
+
+
+def test_a_call_that_is_over_leaves_the_run_going_and_the_agent_stops_it(confined: Path) -> None:
+    began = time.monotonic()
+    _, texts = works(
+        confined, {"command": "mlwb exp run -- sleep 1000", "timeout": 700}, "mlwb exp note r-1 too slow",
+        "mlwb exp stop r-1",
+    )  # fmt: skip
+    assert "r-1 running: it goes on by itself" in texts[0] and texts[1:] == ["r-1: noted", "r-1 stopped"]
+    assert time.monotonic() - began < 30
+    record = Ledger(confined).get("r-1")
+    assert (record.note, record.why) == ("too slow", "stopped by the agent")
+
+
+def test_the_verdict_is_the_training_commands(workspace: Path) -> None:
+    _, texts = works(
+        workspace,
+        "mlwb exp run -- python3 -c 'print(1)'",
+        "mlwb exp run -- mlwb run task.md",
+        "mlwb exp run -- cat x.txt",
+        "mlwb exp run --seeds 0..1 -- echo 'seed {seed}'",
+    )
+    denied, agent, read, seeds = texts
+    assert denied.startswith("Denied: ") and "would start another agent" in agent
+    assert "[r-1 failed" in read and "No such file" in read
+    assert "seed 1" in seeds and "[r-2 finished" in seeds and "[r-3 finished" in seeds
+    assert Ledger(workspace).ids() == ["r-1", "r-2", "r-3"]
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "mlwb exp run -- echo hi > out.txt", "mlwb exp run -- echo hi | cat", "mlwb exp run -- echo $(date)",
+        "cd . && mlwb exp run -- echo hi", "mlwb exp run -- echo *.py", "mlwb exp run -- echo $HOME",
+        "mlwb exp run -- echo {a,b}", "mlwb exp run -- echo hi &",
+    ],
+)  # fmt: skip
+def test_what_is_more_than_one_command_is_bashs(workspace: Path, command: str) -> None:
+    _, [text] = works(workspace, command, deny=("Bash(mlwb *)",))
+    assert text.startswith("Denied: "), "judged as what it is"
+    assert Ledger(workspace).ids() == []
+
+
+def test_words_that_make_no_run_are_told(workspace: Path) -> None:
+    _, texts = works(workspace, "mlwb exp run --seeds x -- true", "mlwb exp run", "mlwb exp stop r-9")
+    assert "no list of seeds" in texts[0] and "no command" in texts[1] and "no run r-9" in texts[2]
+
+
+def test_a_run_of_somebody_else_is_not_the_agents_to_stop(workspace: Path) -> None:
+    from support.running import Exp
+
+    exp = Exp(workspace)
+    run_ = exp.detached("--", "sleep", "1000")
+    try:
+        _, [text] = works(workspace, f"mlwb exp stop {run_}")
+        assert "was not begun by this session" in text
+        assert Ledger(workspace).get(run_).status == "running"
+    finally:
+        exp.stop_all()
