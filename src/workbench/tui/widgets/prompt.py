@@ -197,13 +197,12 @@ class Prompt(View, Vertical):
 
     def _passes(self, key: str) -> bool:
         """Hands KEY on where it does nothing to what is typed: pages unless that is longer than the editor shows,
-        ctrl+f unless a word stands behind the cursor for it to take, ctrl+z where there is nothing. Whether it did.
+        ctrl+z where there is nothing to undo. Whether it did.
         """
         editor, action = self.editor, _ELSEWHERE.get(key)
         used = {
             "pageup": editor.virtual_size.height > editor.size.height,
             "pagedown": editor.virtual_size.height > editor.size.height,
-            "ctrl+f": editor.cursor_location != editor.document.end,
             "ctrl+z": not editor.empty,
         }
         if action is None or used.get(key) or (do := getattr(self.app, "do", None)) is None:
