@@ -75,7 +75,7 @@ def t_tail(t: float, df: float) -> float:
         return 0.0
     if t == 0:
         return 0.5
-    square = t * t / df
+    square = min(t, 1e150) ** 2 / df
     return 0.5 * _incomplete_beta(df / 2, 0.5, -math.log1p(square), math.log(square) - math.log1p(square))
 
 
