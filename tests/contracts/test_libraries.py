@@ -29,6 +29,9 @@ LIBRARIES: dict[str, tuple[tuple[str, ...], float | None]] = {
     "optuna_study": (("optuna",), 5),
     "optuna_journal": (("optuna",), 5),
     "hydra_app": (("hydra",), 5),
+    "keras_csv": (("keras", "torch"), 5),
+    "lightgbm_lines": (("lightgbm",), 5),
+    "ray_tune": (("ray",), 5),
 }
 _QUIET = {
     "WANDB_SILENT": "true", "DVC_NO_ANALYTICS": "1", "DO_NOT_TRACK": "1", "HF_HUB_OFFLINE": "1",

@@ -180,6 +180,31 @@ def test_a_file_of_another_run_that_lives_is_not_taken_until_it_ends(tmp_path: P
     assert "loss" in third.series
 
 
+def test_of_two_runs_side_by_side_the_one_that_was_told_the_folder_takes_its_files(tmp_path: Path) -> None:
+    one, two = Place(tmp_path), Place(tmp_path, "r-2")
+    one.status("running")
+    two.status("running")
+    out = two.cwd / "out/two"
+    out.mkdir(parents=True)
+    first = one.collector()
+    append(out / "metrics.csv", b"step,loss\n1,0.5\n")
+    first.poll(thorough=True)
+    program = "import sys; print(flush=True); sys.stdin.read()"
+    command = [sys.executable, "-c", program, f"--output-dir={out}"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdout
+        process.stdout.readline()
+        two.pids = [process.pid]
+        second = two.collector()
+        second.poll(thorough=True)
+        process.communicate()
+    append(one.cwd / "other.jsonl", b'{"step": 1, "acc": 0.5}\n')
+    first.poll(thorough=True)
+    assert set(second.series) == {"loss"} and not first.series
+    first.finish()
+    assert set(first.series) == {"acc"}
+
+
 def test_a_file_elsewhere_that_a_process_of_the_run_holds_open(place: Place, tmp_path: Path) -> None:
     path = tmp_path / "elsewhere.jsonl"
     row = '{"step": 1, "loss": 0.5}'

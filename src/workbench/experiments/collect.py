@@ -46,17 +46,19 @@ class Collector(Numbers):
 
         THOROUGH: looks for files even if it did so a moment ago.
         """
-        for path in self._sources.candidates(thorough):
+        for path, sure in self._sources.candidates(thorough).items():
             if path not in self._taken and (thorough or self._refused.get(path, 0.0) <= time.monotonic()):
-                self._consider(path)
+                self._consider(path, sure)
         return self.read()
 
     def finish(self) -> None:
         """Reads all that is there, for the last time, and lets go of files."""
-        self.poll(thorough=True)
+        for path in self._sources.candidates(thorough=True):
+            if path not in self._taken:
+                self._consider(path, sure=True)  # nobody who could know better took it
         self.read_all()
 
-    def _consider(self, path: Path) -> None:
+    def _consider(self, path: Path, sure: bool) -> None:
         if len(self._taken) > _FILES:
             self.say([f"more than {_FILES} files tell of this run; the others are not read"])
             return
@@ -65,8 +67,11 @@ class Collector(Numbers):
             if kind is None:
                 self._refused[path] = time.monotonic() + _AGAIN
                 return
+            claimed = self._sources.claim(path, sure)
+            if claimed is None:
+                return
             self._taken.add(path)
-            if self._sources.claim(path):
+            if claimed:
                 self.add(path, Start(self.started, self._sources.before.get(path, 0)))
 
 

@@ -21,6 +21,8 @@ _IGNORED = frozenset(
 )  # fmt: skip
 _ENTRIES, _DEPTH = 20_000, 9  # of one walk below one root
 _FDS, _PROCESSES = 4096, 256  # looked at in one poll
+_NAMED, _LATEST = 16, 50  # folders that are told to a run, runs that may be alive beside it
+_WAIT = 6.0  # seconds that a file is left to other runs: their watchers look every 2 s
 _SLACK = 2.0  # seconds by which a file's time may lie before the run's start: coarse clocks of file systems
 _NAMES = re.compile("|".join(sorted({fnmatch.translate(glob) for kind in KINDS for glob in kind.globs})))
 _FOLDERS = (
@@ -52,41 +54,55 @@ class Sources:
     ) -> None:
         self.folder, self.started = folder, started
         self._roots = tuple(dict.fromkeys((cwd, *roots)))
-        self._named: dict[Path, None] = {}
+        self._named: dict[Path, None] = {}  # folders that the run's processes were told
         self._asked: set[int] = set()
+        self._seen: dict[Path, float] = {}  # when a file of which only the place speaks was first seen
         self._pids, self._alive = pids, alive
         self._next_walk = self._pause = 0.0
         self.before = {path: status.st_size for path, status in self._walk() if status.st_mtime < started - _SLACK}
         self._next_walk = 0.0
 
-    def candidates(self, thorough: bool = False) -> list[Path]:
-        """Files with a known name that the run writes or wrote. THOROUGH: walks now, even if it did a moment ago."""
+    def candidates(self, thorough: bool = False) -> dict[Path, bool]:
+        """Files with a known name that the run writes or wrote, and whether more than their place and time says so.
+
+        THOROUGH: walks now, even if it did a moment ago.
+        """
         pids = self._pids()[:_PROCESSES]
-        found = dict.fromkeys(held for pid in pids for held in written_by(pid))
+        found = dict.fromkeys((held for pid in pids for held in written_by(pid)), True)
         self._ask(pids)
         if thorough or time.monotonic() >= self._next_walk:
-            found |= {path: None for path, status in self._walk() if status.st_mtime >= self.started - _SLACK}
-        return list(found)
+            for path, status in self._walk():
+                if status.st_mtime >= self.started - _SLACK:
+                    found.setdefault(path, not self._named.keys().isdisjoint(path.parents))
+        return found
 
     def _walk(self) -> list[tuple[Path, os.stat_result]]:
         begun = time.monotonic()
-        found = [entry for root in (*self._roots, *self._named) for entry in matching(root)]
+        found = [entry for root in (*self._roots, *self._elsewhere()) for entry in matching(root)]
         ended = time.monotonic()
         self._next_walk = ended + max(1.0, 20 * (ended - begun))  # never more than 5% of a core
         return found
 
+    def _elsewhere(self) -> list[Path]:
+        return [path for path in self._named if not any(path.is_relative_to(root) for root in self._roots)]
+
     def _ask(self, pids: list[int]) -> None:
-        """Looks once at what each process was told: folders that lie elsewhere."""
+        """Looks once at what each process was told: folders of its own, wherever they lie."""
         for pid in pids:
-            if pid not in self._asked and len(self._named) < 16:
+            if pid not in self._asked and len(self._named) < _NAMED:
                 self._asked.add(pid)
                 for path in told_to(pid):
-                    if not any(path.is_relative_to(root) or root.is_relative_to(path) for root in self._roots):
+                    if path not in self._named and not any(root.is_relative_to(path) for root in self._roots):
                         self._named[path] = None
                         self._next_walk = 0.0
 
-    def claim(self, path: Path) -> bool:
-        """Takes PATH for this run, unless another one that is alive has it already."""
+    def claim(self, path: Path, sure: bool = True) -> bool | None:
+        """Takes PATH for this run, unless another one that is alive has it already; None: not yet.
+
+        One of which only the place and the time speak (not SURE) is left a while to the others that are alive.
+        """
+        if not sure and self._seen.setdefault(path, time.monotonic()) + _WAIT > time.monotonic() and self._others():
+            return None
         try:
             with _alone(self.folder.parent / _LOCK):
                 for other in self.folder.parent.glob(f"r-*/{CLAIMS}"):
@@ -97,6 +113,12 @@ class Sources:
         except OSError:
             return True  # nowhere to write it down: a number too many is better than none
         return True
+
+    def _others(self) -> bool:
+        """Whether another of the latest runs is alive."""
+        runs = [path for path in self.folder.parent.glob("r-*") if path != self.folder]
+        latest = sorted(runs, key=lambda path: (len(path.name), path.name))[-_LATEST:]
+        return any(self._alive(path) for path in latest)
 
 
 def matching(root: Path) -> Iterator[tuple[Path, os.stat_result]]:
