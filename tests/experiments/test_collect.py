@@ -265,6 +265,13 @@ def test_the_folder_that_is_deleted_under_the_reader(place: Place) -> None:
     assert told(collector, "loss") == [(1, 0.5)] and told(collector, "acc") == [(1, 0.5)]
 
 
+def test_a_long_silence_does_not_end_the_reading(place: Place) -> None:
+    collector = place.collector()
+    place.prints("step 1 loss 0.5\n" + "nothing to see here\n" * 500_000 + "step 2 loss 0.25\n")
+    collector.finish()
+    assert told(collector, "loss") == [(1, 0.5), (2, 0.25)]
+
+
 def test_progress_and_what_is_left(place: Place) -> None:
     collector = place.collector()
     place.prints(" 10%|#   | 10/100 [00:10<01:30, 1it/s]\r")

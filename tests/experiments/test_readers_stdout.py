@@ -260,7 +260,7 @@ def test_bytes_that_are_no_text_and_endless_lines_are_passed_over(tmp_path: Path
     path = tmp_path / "output.log"
     path.write_bytes(b"\xff\xfe\x00 loss \x9b 3\n" + b"9" * 20_000_000)
     reader = StdoutReader(path)
-    notes = [note for _ in range(3) for note in reader.poll().notes]
+    notes = [note for _ in range(6) for note in reader.poll().notes]
     with path.open("ab") as file:
         file.write(b" loss 3\nloss 0.5\n")
     assert len(notes) == 1 and "passed over" in notes[0]

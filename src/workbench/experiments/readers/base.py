@@ -36,6 +36,7 @@ class Batch(msgspec.Struct, kw_only=True):
     `restart`: keys start anew, because the source was rewritten: what this reader gave before does not count.
     `notes`: words for the person (a line that cannot be read, an alert that the program itself logged).
     `progress`: (done, total) of the steps, where the source tells; `eta_s`: seconds left, by the source's own word.
+    `more`: the reader stopped at its bound; the source has more already.
     `exit_code`: how the program ended, where the source tells (runs made elsewhere).
     """
 
@@ -46,6 +47,7 @@ class Batch(msgspec.Struct, kw_only=True):
     progress: tuple[float, float] | None = None
     eta_s: float | None = None
     exit_code: int | None = None
+    more: bool = False
 
     def column(self, key: str) -> Column:
         """The column of KEY, made where there is none yet."""
@@ -55,8 +57,8 @@ class Batch(msgspec.Struct, kw_only=True):
         return found
 
     def __bool__(self) -> bool:
-        told = (self.columns, self.config, self.restart, self.notes, self.progress, self.exit_code is not None)
-        return any(map(bool, told))
+        told = (self.columns, self.config, self.restart, self.notes, self.progress, self.more)
+        return any(map(bool, told)) or self.exit_code is not None
 
 
 class Start(msgspec.Struct, frozen=True):

@@ -77,7 +77,8 @@ class DatabaseReader:
             if not any(word in str(error) for word in ("locked", "busy", "no such table")):
                 self._say(batch, f"cannot be read: {error}")
             return Batch(notes=batch.notes, restart=batch.restart)
-        if before == self._last:
+        batch.more = before != self._last
+        if not batch.more:
             self._state = state  # read to the end: nothing to do before it changes
         return batch
 

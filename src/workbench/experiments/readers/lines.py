@@ -3,8 +3,9 @@
 from pathlib import Path
 
 from workbench.experiments.readers.base import BEGINNING, Batch, Start
-from workbench.experiments.readers.follow import CHUNK, Follower
+from workbench.experiments.readers.follow import Follower
 
+_CHUNK = 4 << 20  # bytes of one poll: their lines, held at once, take several times that
 LONGEST = 8 << 20  # bytes of a line; what is longer is passed over
 
 
@@ -28,7 +29,7 @@ class LineReader:
         """What is new since the last time; see `readers.base.Reader`."""
         batch = Batch()
         try:
-            news = self._file.read(CHUNK)
+            news = self._file.read(_CHUNK)
         except OSError as error:
             self.say(batch, f"cannot be read: {error.strerror}")
             return batch
@@ -37,6 +38,7 @@ class LineReader:
             self.begin()
         if not news.data:
             return batch
+        batch.more = len(news.data) >= _CHUNK
         whole, newline, self._rest = (self._rest + self.ends(news.data)).rpartition(b"\n")
         lines = self._lines(whole, bool(newline))
         if self._older > 0:

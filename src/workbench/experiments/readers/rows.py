@@ -1,7 +1,8 @@
 """A row of named values, as JSON lines, tables and printed dictionaries have them, put into columns."""
 
+import functools
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from workbench.experiments.readers.base import Batch
@@ -46,20 +47,22 @@ def _real(value: float) -> float | None:
         return None
 
 
-def flat(row: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """ROW with nested mappings as `outer/inner`."""
+def flat(row: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    """ROW with nested objects as `outer/inner`."""
+    if not prefix and dict not in map(type, row.values()):
+        return row
     found: dict[str, Any] = {}
     for key, value in row.items():
-        if isinstance(value, Mapping):
+        if type(value) is dict:
             found |= flat(value, f"{prefix}{key}/")
         else:
             found[f"{prefix}{key}"] = value
     return found
 
 
-def place(row: Mapping[str, Any]) -> tuple[str | None, float]:
-    """The key that says where ROW stands, and the step it says (NaN where none does). An epoch serves as a step."""
-    for key in (*STEPS, *EPOCHS):
+def place(row: Mapping[str, Any], keys: Iterable[str] = (*STEPS, *EPOCHS)) -> tuple[str | None, float]:
+    """The key of KEYS that says where ROW stands, and the step it says (NaN where none does); an epoch serves, too."""
+    for key in keys:
         if key in row:
             step = number(row[key])
             if step is not None and math.isfinite(step):
@@ -67,24 +70,31 @@ def place(row: Mapping[str, Any]) -> tuple[str | None, float]:
     return None, math.nan
 
 
-def moment(row: Mapping[str, Any]) -> tuple[str | None, float]:
-    """The key that says when ROW was logged, and the Unix time that it says (NaN where none does)."""
-    for key in TIMES:
+def moment(row: Mapping[str, Any], keys: Iterable[str] = TIMES) -> tuple[str | None, float]:
+    """The key of KEYS that says when ROW was logged, and the Unix time that it says (NaN where none does)."""
+    for key in keys:
         time = number(row.get(key))
         if time is not None and math.isfinite(time) and time > _OLDEST:
             return key, time / 1000 if time > 1e11 else time  # milliseconds
     return None, math.nan
 
 
+@functools.lru_cache(maxsize=256)
+def _special(keys: tuple[str, ...]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Those of KEYS that may say the step, and the time, the first to ask first."""
+    return tuple(key for key in (*STEPS, *EPOCHS) if key in keys), tuple(key for key in TIMES if key in keys)
+
+
 def take(row: Mapping[str, Any], batch: Batch, at: float = math.nan) -> None:
     """Puts the numbers of ROW, which is flat, into BATCH; AT is when it was logged where the row does not say."""
-    step_key, step = place(row)
-    time_key, time = moment(row)
-    if math.isnan(time):
+    steps, times = _special(tuple(row))
+    step_key, step = place(row, steps)
+    time_key, time = moment(row, times)
+    if time_key is None:
         time = at
     for key, value in row.items():
         if key in (step_key, time_key):
             continue
-        found = number(value)
+        found = value if type(value) is float else number(value)
         if found is not None:
             batch.column(key).add(found, step, time)

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from workbench.experiments.readers.base import BEGINNING, Batch, Start
-from workbench.experiments.readers.follow import Follower
+from workbench.experiments.readers.follow import CHUNK, Follower
 
 _HEAD = struct.Struct("<QIBdB")  # length, its checksum, tag of wall_time, wall_time, tag of what follows
 _FLOAT = struct.Struct("<f")
@@ -70,6 +70,7 @@ class EventReader:
             self._rest, self._broken, batch.restart = b"", False, True
         if self._broken or not news.data:
             return batch
+        batch.more = len(news.data) >= CHUNK
         data = self._rest + news.data
         used = self._walk(data, batch)
         self._rest = data[used:]

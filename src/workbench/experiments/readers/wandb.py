@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from workbench.experiments.readers.base import BEGINNING, Batch, Start
-from workbench.experiments.readers.follow import Follower
+from workbench.experiments.readers.follow import CHUNK, Follower
 from workbench.experiments.readers.jsonl import decoded
 from workbench.experiments.readers.rows import flat, take
 from workbench.experiments.readers.tensorboard import fields
@@ -72,6 +72,7 @@ class WandbReader:
             self._begin()
             batch.restart = True
         if news.data:
+            batch.more = len(news.data) >= CHUNK
             for record in self._records(self._rest + news.data):
                 try:
                     _take(record, batch)
