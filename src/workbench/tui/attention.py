@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from workbench.protocol import events as e
+from workbench.tui import alarms
 from workbench.tui.safe import safe
 
 if TYPE_CHECKING:
@@ -22,6 +23,8 @@ def words(news: Sequence[e.Envelope]) -> str | None:
         event = envelope.event
         if isinstance(event, e.ApprovalRequested):
             said = f"approval: {event.tool}"
+        elif isinstance(event, e.Notice) and event.about == alarms.ABOUT:
+            said = "a protected path was changed" if event.level == "error" else "a protected path appeared"
         elif isinstance(event, e.QuestionsAsked):
             said = "the agent has a question"
         elif isinstance(event, e.Idle):

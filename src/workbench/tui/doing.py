@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING, Any, cast
 from textual.content import Content
 
 from workbench.protocol.commands import Compact, UndoRewind
+from workbench.tui import alarms, prefs
+from workbench.tui import doing_safety as at_safety
 from workbench.tui import doing_session as at_session
-from workbench.tui import prefs
 from workbench.tui.safe import content
 from workbench.tui.view import View
+from workbench.tui.widgets.footer import STILL
 from workbench.tui.widgets.header import count, short_model
 
 if TYPE_CHECKING:
@@ -37,7 +39,8 @@ def _quit(app: "WorkbenchApp", argument: str) -> None:
 
 
 def _stop(app: "WorkbenchApp", argument: str) -> None:
-    app.escape()
+    if app.state.phase not in STILL or not alarms.close(app):
+        app.escape()
 
 
 def _palette(app: "WorkbenchApp", argument: str) -> None:
@@ -149,32 +152,6 @@ def _cost(app: "WorkbenchApp", argument: str) -> None:
     app.push_screen(Note("what it cost", _table(rows)))
 
 
-def _permissions(app: "WorkbenchApp", argument: str) -> None:
-    from workbench.tui.screens.ask import Note
-
-    state = app.state
-    denied = [item for item in state.items if item.status == "denied"][-20:]
-    lines = [
-        _table(
-            [
-                ("mode", f"{state.mode}   {at_session.MODES_IN_WORDS.get(state.mode, '')}"),
-                ("denied so far", str(state.denials)),
-            ]
-        ),
-        Content(""),
-    ]
-    for item in denied:
-        lines.append(content(f"{item.tool}  {item.target}"))
-        lines.append(
-            content(f"    {item.reason or 'denied'}" + (f"  (rule {item.rule})" if item.rule else ""), "$muted")
-        )
-    if not denied:
-        lines.append(content("No call was denied lately.", "$muted"))
-    lines += [Content(""), content("Your rules lie in ~/.config/mlwb/config.yaml under permissions:", "$muted")]
-    lines.append(content("allow, ask and deny, such as Bash(pytest:*). docs/permissions.md", "$muted"))
-    app.push_screen(Note("rules and denials", Content("\n").join(lines)))
-
-
 def _table(rows: list[tuple[str, str]]) -> Content:
     return Content("\n").join(Content.assemble(content(f"{name:<18}", "$muted"), content(text)) for name, text in rows)
 
@@ -206,7 +183,10 @@ _DOES: dict[str, Callable[["WorkbenchApp", str], None]] = {
     "undo_rewind": _undo_rewind,
     "export": at_session.export,
     "cost": _cost,
-    "permissions": _permissions,
+    "permissions": at_safety.permissions,
+    "audit": at_safety.audit,
+    "doctor": at_safety.doctor,
+    "trust": at_safety.trust,
     "theme": _theme,
     "motion": _motion,
     "notify": _notify,

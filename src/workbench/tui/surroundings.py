@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from workbench.protocol import events as e
-from workbench.tui import prefs
+from workbench.tui import alarms, prefs
 from workbench.tui.opening import NeighbourRow, SessionRow
 from workbench.tui.widgets.line import Part
 
@@ -63,7 +63,8 @@ class Surroundings:
         return [*recalled(last, time.time()), *([Part("  ")] if told else []), *told]
 
     def given(self, news: Sequence[e.Envelope]) -> None:
-        """Looks who else is here where NEWS give reason to."""
+        """Looks who else is here where NEWS give reason to; what the watch has found is shown."""
+        alarms.given(self.app, news)
         if self.app.opener.tour is not None:
             self.app.opener.tour.given(self.app, news)
             return

@@ -10,6 +10,9 @@ from workbench.protocol.state import SessionState
 from workbench.tui.widgets.line import Line, Part
 
 _BAR = 5  # cells
+_PATH = 14  # cells that the workspace's path gets before anything else leaves
+# What is said of the confinement, by the layer that confines: nothing where that was not told.
+_CONFINED: dict[str | None, tuple[str, str]] = {None: ("", ""), "": (" · unconfined", "$warning")}
 _PROVIDER = re.compile(r"claude-([a-z]+)-(\d+)(?:-(\d{1,2}))?(?:-20\d{6})?$")
 
 
@@ -37,23 +40,32 @@ class Header(Line):
 
 
 def header(state: SessionState, facts: Facts, width: int) -> tuple[list[Part], list[Part]]:
-    """The parts at the left and at the right; the least important leave first where WIDTH is short."""
+    """The parts at the left and at the right; the least important leave first where WIDTH is short.
+
+    What the agent may do stays longest: its mode, and whether its commands are confined.
+    """
     agent = Part(f" {state.agent or 'no agent'}", "$agent bold", "agent")
+    whose = Part(" (workspace)" if state.agent_in_place_of else "", "$warning", "agent")
     model = Part(f" · {short_model(state.model)}" if state.model else " · …", "$muted", "model")
     if facts.monitor:
         model = Part(" · no session", "$warning", "sessions")
     mode = Part(f" · {state.mode}", "$muted" if state.mode != "bypassPermissions" else "$error", "mode")
+    kept = Part(*_CONFINED.get(state.sandbox, (" · confined", "$muted")), "permissions")
     branch = Part(f"  {facts.branch}", "$muted") if facts.branch else Part("")
-    context, cost = Part(_context(state, facts.window), _fullness(state, facts.window)), Part(money(state), "", "cost")
+    fullness, cost = _fullness(state, facts.window), Part(money(state), "", "cost")
+    context, short = Part(_context(state, facts.window), fullness), Part(_context(state, facts.window, 0), fullness)
     who = Part(f"  ● {facts.user}", "$muted") if facts.user else Part("")
     beside = Part(f"  ◉ {facts.others + 1} here", "$warning", "sessions") if facts.others else Part("")
-    left, right = [agent, model, mode], [branch, context, cost, beside, who, Part(" ")]
-    for part in (who, branch, mode, context, beside, model):
-        if _width(left) + _width(right) + 14 <= width:
+    left, right = [agent, whose, model, mode, kept], [branch, context, cost, beside, who, Part(" ")]
+    for part in (who, branch, context, None, model, short, beside, mode):
+        if _width(left) + _width(right) + (_PATH if part in (who, branch, context, None) else 0) <= width:
             break
-        (left if part in left else right).remove(part)
+        if part is context:
+            right[right.index(context)] = short
+        elif part is not None:  # else the workspace's path leaves
+            (left if part in left else right).remove(part)
     room = width - _width(left) - _width(right) - 3
-    if room >= 6 and state.workspace:
+    if room >= 8 and state.workspace:
         right.insert(0, Part(f"  {shortened(home(state.workspace), room)}", "$foreground"))
     return left, right
 
@@ -90,12 +102,12 @@ def shortened(path: str, width: int) -> str:
     return f"…{name}"
 
 
-def _context(state: SessionState, window: int | None) -> str:
+def _context(state: SessionState, window: int | None, bar: int = _BAR) -> str:
     if not window:
-        return f"   ctx {count(state.context_tokens):>5}    "
+        return f"   ctx {count(state.context_tokens):>5}{'    ' if bar else ''}"
     share = min(1.0, state.context_tokens / window)
-    full = round(share * _BAR) if share < 0.02 else max(1, round(share * _BAR))
-    return f"   ctx {'━' * full}{'─' * (_BAR - full)} {share:>4.0%}"
+    full = round(share * bar) if share < 0.02 else min(bar, max(1, round(share * bar)))
+    return f"   ctx {'━' * full}{'─' * (bar - full)}{' ' if bar else ''}{share:>4.0%}"
 
 
 def _fullness(state: SessionState, window: int | None) -> str:
