@@ -1,6 +1,7 @@
 """A run once more: its code, command and seed rebuilt in a folder of their own, and whether the numbers come again."""
 
 import contextlib
+import math
 import os
 import re
 import secrets
@@ -25,7 +26,8 @@ from workbench.experiments.types import Code, Run
 Verdict = Literal["reproduced", "within_noise", "different", "failed"]
 SCRATCH = ".again-"  # folders beside the runs, each for one rerun
 _ENTRIES = 2000  # of a folder, looked at to learn whether it was written to
-_LATE_S = 2.0
+_LINKS = 500
+_SLACK_S = 1.0  # of clocks and file systems
 
 
 class RerunError(Exception):
@@ -157,35 +159,51 @@ def _sweep(git: Git, ledger: Ledger) -> None:
 
 def _linked(git: Git, top: Path, folder: Path, run: Run) -> list[str]:
     """Links what git does not hold and the run did not write into FOLDER; says what was linked."""
-    began = run.started or run.created
-    ignored = git.said("-C", str(top), "ls-files", "-z", "--others", "--ignored", "--exclude-standard", "--directory")
-    unknown = git.said("-C", str(top), "ls-files", "-z", "--others", "--exclude-standard", "--directory")
-    linked = []
-    for name in sorted(filter(None, (*ignored.split("\0"), *unknown.split("\0")))):
-        source, target = top / name.rstrip("/"), folder / name.rstrip("/")
-        if ".mlwb" in source.parts or source.name == "__pycache__" or target.exists() or _written(source, began):
-            continue
-        with contextlib.suppress(OSError):
+    names: list[str] = []
+    for ignored in (("--ignored",), ()):
+        listed = git.said("-C", str(top), "ls-files", "-z", "--others", *ignored, "--exclude-standard", "--directory")
+        names += filter(None, listed.split("\0"))
+    span = ((run.started or run.created) - _SLACK_S, (run.ended or run.created) + _SLACK_S)
+    linked: list[Path] = []
+    for name in sorted(names):
+        if ".mlwb" not in Path(name).parts:
+            _link(top / name, folder / name, span, linked)
+    since = [str(path.relative_to(top)) for path in linked if _written(path, span[1], math.inf)]
+    said = [str(path.relative_to(top)) for path in linked]
+    return [
+        f"{words}: {', '.join(found[:5])}{f' and {len(found) - 5} more' if len(found) > 5 else ''}"
+        for words, found in (("git does not hold, so as they are now", said), ("changed since the run", since))
+        if found
+    ]
+
+
+def _link(source: Path, target: Path, span: tuple[float, float], linked: list[Path]) -> None:
+    """Links SOURCE, or, where something of it was written within SPAN, each part of it that was not."""
+    if source.name == "__pycache__" or os.path.lexists(target) or len(linked) >= _LINKS:
+        return
+    with contextlib.suppress(OSError):
+        if not _written(source, *span):
             target.parent.mkdir(parents=True, exist_ok=True)
             target.symlink_to(source)
-            linked.append(name)
-    more = f" and {len(linked) - 5} more" if len(linked) > 5 else ""
-    return [f"as they are now, for git does not hold them: {', '.join(linked[:5])}{more}"] if linked else []
+            linked.append(source)
+        elif source.is_dir() and not source.is_symlink():
+            for part in sorted(source.iterdir()):
+                _link(part, target / part.name, span, linked)
 
 
-def _written(path: Path, since: float) -> bool:
-    """Whether PATH, or something below it as far as is looked, was written since then."""
+def _written(path: Path, first: float, last: float) -> bool:
+    """Whether a file that is PATH or lies below it, as far as is looked, was written between FIRST and LAST."""
+    if path.is_symlink() or not path.is_dir():
+        return first < path.lstat().st_mtime < last
     left = _ENTRIES
-    with contextlib.suppress(OSError):
-        if path.lstat().st_mtime > since - _LATE_S:
-            return True
-        for parent, folders, files in os.walk(path):
-            for name in (*folders, *files):
-                left -= 1
-                if left < 0:
-                    return False
-                if Path(parent, name).lstat().st_mtime > since - _LATE_S:
+    for parent, _, files in os.walk(path):
+        for name in files:
+            left -= 1
+            with contextlib.suppress(OSError):
+                if first < Path(parent, name).lstat().st_mtime < last:
                     return True
+            if left < 0:
+                return False
     return False
 
 

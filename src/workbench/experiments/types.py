@@ -55,6 +55,19 @@ class Source(msgspec.Struct, frozen=True, kw_only=True):
     path: str
 
 
+class Data(msgspec.Struct, frozen=True, kw_only=True):
+    """A file that a run was given as data: its role (train, validation, test, or empty), size in bytes, Unix mtime.
+
+    `digest` is of the content, empty for a file that is too large. The path is relative to the cwd where it lies below.
+    """
+
+    path: str
+    role: str = ""
+    size: int = 0
+    mtime: float = 0.0
+    digest: str = ""
+
+
 class Metric(msgspec.Struct, frozen=True, kw_only=True):
     """A series in short: its last point, its best value by the metric's goal, and how many points it has.
 
@@ -68,7 +81,7 @@ class Metric(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Alert(msgspec.Struct, frozen=True, kw_only=True):
-    """Something that the watchdog saw: kind (nan, divergence, plateau, stall, memory, crash, idle, disk), and words."""
+    """Something that was seen: kind (nan, divergence, plateau, stall, memory, crash, idle, disk, overlap), and words."""
 
     kind: str
     at: float
@@ -110,6 +123,7 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     usage: Usage = Usage()
     config: dict[str, Any] = {}
     sources: tuple[Source, ...] = ()
+    data: tuple[Data, ...] = ()
     metrics: dict[str, Metric] = {}
     alerts: tuple[Alert, ...] = ()
     why: str = ""  # in words, why it failed or was stopped
