@@ -10,87 +10,35 @@ import os
 import resource
 import shlex
 import signal
-import socket
 import sys
 import time
 from collections.abc import Callable
-from itertools import pairwise
 from pathlib import Path
 from types import FrameType
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from workbench.experiments import code
 from workbench.experiments.launch import watcher
-from workbench.experiments.launch.alive import STOP, Stop, hold, sign
+from workbench.experiments.launch.alive import Stop
+from workbench.experiments.launch.begin import Held, record
 from workbench.experiments.launch.drain import Drain, terminal
-from workbench.experiments.launch.types import Job, News, shell_status
+from workbench.experiments.launch.ends import NO_CARDS, End, How, span
+from workbench.experiments.launch.types import Job, News
 from workbench.experiments.ledger import OUTPUT, Ledger, LedgerError
-from workbench.experiments.surroundings import seed as seed_of
-from workbench.experiments.types import Alert, Code, Run, Status
-from workbench.sandbox import status
+from workbench.experiments.types import Alert, Card, Code, Run
 from workbench.sandbox.launcher import bash, spawn
 from workbench.sandbox.types import Ended, Running, Spec
 
+if TYPE_CHECKING:
+    from workbench.experiments.gpus import Taken
+
 GRACE_S = 10.0  # between TERM and KILL: time to write a checkpoint
-TIMED_OUT = 124  # as timeout(1) has it
 _RLIMIT_LOCKS = 10
 _RESERVE = ".reserve"
 _RESERVED = 64 << 10  # bytes kept free for the last record, where the disk fills up
 _DRAIN_S = 5.0  # for what is still in the terminal once all processes are gone
-
-
-How = Literal["itself", "stopped", "late", "unbegun"]
-
-
-class End(msgspec.Struct, frozen=True, kw_only=True):
-    """How a run ended, why in words, and whether somebody stopped it, its time was over, or it never began."""
-
-    ended: Ended = Ended()
-    why: str = ""
-    how: How = "itself"
-
-    @property
-    def status(self) -> Status:
-        """The word of the ledger for it."""
-        if self.how in ("stopped", "unbegun"):
-            return "stopped"
-        return "finished" if self.ended.exit_code == 0 and not self.why else "failed"
-
-    @property
-    def code(self) -> int:
-        """What a shell would give for it."""
-        return TIMED_OUT if self.how == "late" else shell_status(self.ended.exit_code, self.ended.signal)
-
-    @property
-    def words(self) -> str:
-        """Why, and what else is worth telling."""
-        fine = self.status == "finished"
-        told = [self.why or ("" if fine else status.words(self.ended)), *_left(self.ended)]
-        return "; ".join(filter(None, [*told, *(() if fine else self.ended.refused)]))
-
-
-class Held:
-    """A run of the job that has not ended: its id, its seed, and the lock that says so."""
-
-    def __init__(self, run: str, seed: int | None, folder: Path) -> None:
-        self.run, self.seed, self.folder = run, seed, folder
-        self.lock = hold(folder)
-        sign(self.lock)
-
-    def let_go(self) -> None:
-        """Gives up the lock; the watcher may hold it still."""
-        os.close(self.lock)
-
-    def asked(self) -> Stop | None:
-        """What somebody left who wants it to end."""
-        try:
-            return msgspec.json.decode((self.folder / STOP).read_bytes(), type=Stop)
-        except FileNotFoundError:
-            return None
-        except (OSError, msgspec.DecodeError):
-            return Stop(why="stopped")
 
 
 def supervise(job: Job, report: int) -> None:
@@ -125,6 +73,7 @@ class Supervisor:
         self.job, self.report = job, report
         self.ledger = Ledger(Path(job.workspace))
         self.runs: list[Held] = []
+        self._cards: Taken | None = None
         self._stop = Stop(why="")  # for all: a signal, without a word
         self._loop: asyncio.AbstractEventLoop | None = None
         self._asked = asyncio.Event()
@@ -147,6 +96,15 @@ class Supervisor:
             self._tell(News(what="begun", run=held.run))
         for held in list(self.runs):
             self._one(held)
+        if self._cards is not None:
+            self._cards.release()
+
+    @property
+    def _given(self) -> tuple[Card, ...]:
+        return self._cards.cards if self._cards is not None else ()
+
+    def _locks(self) -> list[int]:
+        return [held.lock for held in self.runs] + list(self._cards.locks if self._cards is not None else ())
 
     def _tell(self, news: News) -> None:
         with contextlib.suppress(OSError):  # nobody listens any more
@@ -169,36 +127,11 @@ class Supervisor:
 
         def make(run: str) -> Run:
             held = Held(run, seed, self.ledger.path(run))
-            argv = self._argv(held)
             self.runs.append(held)
-            return Run(
-                id=run,
-                name=_readable(job.name or name_of(job.argv)),
-                status="queued",
-                argv=tuple(map(_readable, argv)),
-                cwd=_readable(job.cwd),
-                workspace=_readable(job.workspace),
-                created=time.time(),
-                session=job.session,
-                turn=job.turn,
-                call_id=job.call_id,
-                parent=job.parent,
-                group=self.runs[0].run if len(job.seeds) > 1 else None,
-                seed=seed if seed is not None else seed_of(argv, job.env),
-                tags=tuple(map(_readable, job.tags)),
-                note=_readable(job.note),
-                host=socket.gethostname(),
-                boot_id=_boot_id(),
-                user=job.user,
-                goal=job.goal,
-                timeout_s=job.timeout_s,
-            )
+            group = self.runs[0].run if len(job.seeds) > 1 else None
+            return record(job, run, seed, held.argv(job), group)
 
         self.ledger.begin(make)
-
-    def _argv(self, held: Held) -> list[str]:
-        words = list(self.job.argv)
-        return words if held.seed is None else [word.replace("{seed}", str(held.seed)) for word in words]
 
     def _update(self, held: Held, change: Callable[[Run], Run]) -> bool:
         """Changes the record; whether that worked. Where the disk is full, what was reserved is spent."""
@@ -221,13 +154,43 @@ class Supervisor:
 
     # --- one run ---
 
+    def _claim(self, held: Held) -> End | None:
+        """Claims cards, for all runs of the job; None once it has as many as were asked for, else why it ends."""
+        if not self.job.gpus or self._cards is not None:
+            return None
+        from workbench.experiments.gpus import LOOK_S, Claims, NoCardsError
+
+        claims = Claims(self.job.gpus, self.job.env, self.job.user, held.run)
+        until, said = time.monotonic() + self.job.wait_s, ""
+        while True:
+            try:
+                self._cards = claims.try_now()
+            except (NoCardsError, OSError) as error:
+                return End(ended=Ended(exit_code=NO_CARDS), why=str(error))
+            if self._cards is not None:
+                return None
+            if (stop := self._wanted(held)) is not None:
+                return End(why=f"{stop.why} before it began", how="unbegun")
+            if time.monotonic() >= until and not claims.soon:
+                return End(ended=Ended(exit_code=NO_CARDS), why=f"too few GPUs are free ({claims.words()})")
+            if not said:
+                said = f"waiting for {self.job.gpus} free GPUs ({claims.words()})"
+                self._tell(News(what="warning", run=held.run, text=said))
+            time.sleep(LOOK_S)
+
     def _one(self, held: Held) -> None:
         if (stop := self._wanted(held)) is not None:
             self._ended(held, End(why=f"{stop.why} before it began", how="unbegun"))
             return
+        end = self._claim(held)
+        if end is not None:
+            self._ended(held, end)
+            return
         _reserve(held.folder)
         found = self._code(held)
-        beside = watcher.fork(self.job, self.ledger, held.run, held.lock, (self.report, *(h.lock for h in self.runs)))
+        if self._given:
+            self._update(held, lambda run: msgspec.structs.replace(run, gpus=self._given))
+        beside = watcher.fork(self.job, self.ledger, held.run, held.lock, (self.report, *self._locks()))
         self._asked = asyncio.Event()
         try:
             asyncio.run(self._live(held, found, beside))
@@ -270,7 +233,9 @@ class Supervisor:
         env["MLWB_RUN"] = held.run
         if held.seed is not None:
             env["SEED"] = str(held.seed)
-        argv, output = self._argv(held), held.folder / OUTPUT
+        if job.gpus is not None:
+            env["CUDA_VISIBLE_DEVICES"] = ",".join(card.uuid for card in self._given)
+        argv, output = held.argv(job), held.folder / OUTPUT
         spec = Spec(command="", cwd=Path(job.cwd), output=output, env=env, terminal=theirs)
         if job.sandbox is None:
             # A shell finds the program as it always does, and becomes it.
@@ -344,15 +309,6 @@ class Supervisor:
         self._tell(News(what="ended", run=held.run, text=end.words, code=end.code))
 
 
-def _left(ended: Ended) -> list[str]:
-    words = []
-    if ended.swept:
-        words.append(f"{ended.swept} processes that it left behind were ended")
-    if ended.stuck:
-        words.append(f"these processes could not be ended: {', '.join(map(str, ended.stuck))}")
-    return words
-
-
 def _not_started(error: Exception) -> str:
     if isinstance(error, OSError):
         where = f" ({error.filename})" if error.filename else ""
@@ -373,33 +329,3 @@ def _cpu() -> float:
     """Seconds that ended children took, user and system."""
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
     return used.ru_utime + used.ru_stime
-
-
-def _boot_id() -> str:
-    try:
-        return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
-    except OSError:
-        return ""
-
-
-def _readable(text: str) -> str:
-    """TEXT as JSON can hold it: bytes that are no UTF-8 are replaced."""
-    return text.encode(errors="surrogateescape").decode(errors="replace")
-
-
-def name_of(argv: tuple[str, ...]) -> str:
-    """A name for a run of ARGV: its script or module, else its program."""
-    for word, following in pairwise((*argv[1:], "")):
-        if word == "-m" and following:
-            return following
-        if word.endswith((".py", ".sh", ".ipynb")):
-            return Path(word).stem
-    return Path(argv[0]).name or argv[0]
-
-
-def span(seconds: float) -> str:
-    """SECONDS as people say it: `90s`, `2h`."""
-    for unit, size in (("h", 3600.0), ("m", 60.0)):
-        if seconds >= size and seconds % size == 0:
-            return f"{seconds / size:g}{unit}"
-    return f"{seconds:g}s"

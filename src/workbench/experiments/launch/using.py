@@ -17,6 +17,8 @@ class Using:
 
     def __init__(self, tree: Tree, cards: tuple[Card, ...]) -> None:
         self.told = Usage()
+        self.cards = cards  # those that it was given, else those that it was seen on
+        self.cards = cards  # those that it was given, else those that it was seen on
         self._tree, self._given = tree, {card.uuid for card in cards}
         self._nvml = Nvml()
         self._before: tuple[float, dict[str, float | None]] | None = None  # when, and energy by card
@@ -35,6 +37,10 @@ class Using:
         on = self._given | {use.gpu_uuid for use in mine if use.gpu_uuid}
         if not on:
             return
+        if not self._given:
+            known = {card.uuid for card in self.cards}
+            seen = [gpu for gpu in gpus if gpu.uuid in on and gpu.uuid not in known]
+            self.cards += tuple(Card(uuid=gpu.uuid or "", index=gpu.index, name=gpu.name or "") for gpu in seen)
         memory_ = sum(use.memory or 0 for use in mine)
         if not mine:  # in a container the numbers are the host's; cards that it was given are its own
             memory_ = sum(gpu.memory_used or 0 for gpu in gpus if gpu.uuid in on)

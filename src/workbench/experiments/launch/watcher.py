@@ -106,7 +106,7 @@ class Watcher:
         while last is not None and not last.ended:
             using.look()
             collecting.poll()
-            self._write(collecting.found() | {"usage": using.told})
+            self._write(collecting.found() | {"usage": using.told, "gpus": using.cards})
             if not looked_around:
                 self._surroundings()
                 looked_around = True
@@ -115,7 +115,7 @@ class Watcher:
             _end(tree)
             self._gone()
         collecting.finish()
-        self._write(collecting.found() | {"usage": using.told})
+        self._write(collecting.found() | {"usage": using.told, "gpus": using.cards})
         if not looked_around:
             self._surroundings()
 
