@@ -119,6 +119,7 @@ def typed(*keys: str, text: str = "", until: str = "", enter: bool = False) -> C
     def reach(tmux: Tmux) -> None:
         submit(tmux, "lower the validation loss without more parameters", "three seeds of each")
         rests(tmux)
+        tmux.wait("+4 −2")  # the changes are counted a moment after the last word
         if keys:
             tmux.keys(*keys)
         if text:
