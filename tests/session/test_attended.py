@@ -224,6 +224,23 @@ def test_a_persons_own_command_runs_in_their_shell_and_is_shown(workspace):
     assert (shell.output, shell.exit_code, shell.by) == ("hello\n", 3, "ana") and not endpoint.requests
 
 
+def test_what_a_persons_own_command_prints_is_told_while_it_runs(workspace):
+    told = []
+
+    async def steer(client, event):
+        if isinstance(event, e.SessionStarted):
+            await client.send(RunShell(id="r1", command="echo step 1; until [ -e go ]; do sleep .02; done", by="ana"))
+        if isinstance(event, e.CallProgress):
+            told.append((event.call_id, event.text))
+            (workspace / "go").touch()
+        if isinstance(event, e.ShellRan):
+            await stop(client)
+
+    with Endpoint([]) as endpoint:
+        attend(workspace, endpoint, steer)
+    assert told == [("r1", "step 1\n")]
+
+
 def test_a_headless_session_taken_up_by_a_person_is_shown_whole_and_answers(workspace):
     with Endpoint([say("first"), say("second")]) as endpoint:
         done = run(workspace, endpoint, "Go.").result

@@ -56,7 +56,7 @@ def _warning(text: str, turn: int, level: str = "warning") -> list[dict[str, Any
 
 def _rewind_parts(event: e.Rewound) -> Iterator[dict[str, Any]]:
     what = " and ".join(name for name, back in (("talk", event.talk), ("files", event.files)) if back)
-    words = f"a rewind was undone: {what}" if event.undone else f"{what} went back to before a prompt"
+    words = f"{what}: the rewind was undone" if event.undone else f"{what} went back to before an earlier prompt"
     yield {"kind": "rewind", "target": words, "by": event.by}
 
 

@@ -3,6 +3,7 @@
 import asyncio
 import os
 import shlex
+import time
 from pathlib import Path
 
 from workbench.models.base import ModelError
@@ -14,8 +15,11 @@ from workbench.session import calls, loop, questions, watching
 from workbench.session.core import Session
 from workbench.session.end import EndSession
 from workbench.session.journal import JournalError
+from workbench.tools.output import Follower
 
 SHOWN_OUTPUT = 8_000
+_TICK_S = 0.2  # between two pieces of what a person's command prints
+_PIECE = 2_000  # characters of it that are shown while it runs
 # What ends a session even with a person at it.
 FINAL = ("error_system_boundary",)
 
@@ -73,7 +77,7 @@ async def run_shell(session: Session, command: RunShell) -> None:
     Cancelling ends it with everything it started; where the session is not about to end, what it printed is told.
     """
     session.context.outputs.mkdir(mode=0o700, parents=True, exist_ok=True)
-    path = session.context.outputs / f"shell-{command.id[-40:].replace('/', '-')}.txt"
+    path = session.context.outputs / f"shell-{time.time_ns():x}.txt"  # ids begin anew with each client
     shell = os.environ.get("SHELL") or "/bin/sh"
     line = f"exec {shlex.quote(shell)} -c {shlex.quote(command.command)}"
     launcher = PlainLauncher(os.environ, ("*",))
@@ -82,13 +86,14 @@ async def run_shell(session: Session, command: RunShell) -> None:
         running = await launcher.start(
             Spec(command=line, cwd=session.context.workspace, output=path, env=launcher.environment())
         )
-        code = None
+        code, shown = None, asyncio.create_task(_show(session, command.id, path))
         try:
             code = (await running.wait()).exit_code
         except asyncio.CancelledError:
             if session.stopping:
                 raise
         finally:
+            shown.cancel()
             await running.end()
         output = await asyncio.to_thread(_end_of, path)
     except (OSError, ValueError) as error:
@@ -97,6 +102,18 @@ async def run_shell(session: Session, command: RunShell) -> None:
     session.emit(
         e.ShellRan(command=command.command, output=output, exit_code=code, by=command.by, path=str(path)), sync=True
     )
+
+
+async def _show(session: Session, command: str, path: Path) -> None:
+    """Tells what the person's COMMAND prints into PATH, as it comes."""
+    follower = Follower(path)
+    try:
+        while True:
+            await asyncio.sleep(_TICK_S)
+            if text := follower.gained():
+                session.show(e.CallProgress(call_id=command, text=text[-_PIECE:]))
+    finally:
+        follower.close()
 
 
 def _end_of(path: Path) -> str:

@@ -377,6 +377,8 @@ class WorkbenchApp(App[int], inherit_bindings=False):
         if self.state.phase not in STILL:
             self.command(Interrupt(id=f"i{time.monotonic_ns()}", by=self.opener.user))
             return
+        if (stop := getattr(self.main.prompt, "stop_shells", None)) and stop():
+            return
         now = time.monotonic()
         if not self.main.back() and now - self._escaped < _TWICE:
             self._escaped = 0.0

@@ -477,3 +477,13 @@ def test_a_request_that_goes_while_its_field_is_open_takes_the_field_along():
             assert client.sent == [], "what was meant for the first does not answer the second"
 
     asyncio.run(body())
+
+
+def test_how_an_old_request_ended_is_no_news_to_who_takes_the_session_up():
+    async def body():
+        async with bench(NotingClient()) as (app, pilot):
+            app.happens(asked(), e.ApprovalResolved(request_id="a1", decision="no", by="ana"))
+            await pilot.pause()
+            assert "refused" not in text_of(app)
+
+    asyncio.run(body())

@@ -11,6 +11,7 @@ from support.prompt_bench import NotingClient, bench, press, say, until
 from support.screens import text_of
 from workbench.protocol import events as e
 from workbench.protocol.commands import Interrupt, RunShell, SubmitPrompt, Withdraw
+from workbench.protocol.events import Envelope
 from workbench.protocol.result import Result
 from workbench.tui.widgets.history import KEPT, Entry, History
 from workbench.tui.widgets.slash import COMMANDS
@@ -437,6 +438,9 @@ def test_escape_stops_a_command_of_the_persons_own():
         async with bench(client) as (app, pilot):
             await press(pilot, *"!sleep 9", "enter")
             await until(pilot, lambda: "running !sleep 9" in text_of(app) and "esc stops it" in text_of(app))
+            progress = e.CallProgress(call_id=client.sent[-1].id, text="step 1\nstep 2\rstep 3\n")
+            app.prompt.show_session(app.state, [Envelope(seq=0, session="s-1", at=1.0, event=progress)])
+            await until(pilot, lambda: "step 3" in text_of(app) and "step 2" not in text_of(app))
             await press(pilot, "escape")
             await until(pilot, lambda: isinstance(client.sent[-1], Interrupt))
             assert app.escapes == 0

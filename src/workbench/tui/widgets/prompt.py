@@ -24,7 +24,7 @@ from workbench.tui.widgets.history import Entry, History, Recall
 from workbench.tui.widgets.prompt_cards import Cards
 from workbench.tui.widgets.prompt_editor import Editor
 from workbench.tui.widgets.prompt_sending import Outbox, Queued
-from workbench.tui.widgets.prompt_waiting import Waiting
+from workbench.tui.widgets.prompt_waiting import Waiting, last_line
 from workbench.tui.widgets.stand_in import HINTS, PLACEHOLDER
 
 _ELSEWHERE = {  # keys that the prompt has no use for, and what they do
@@ -67,6 +67,7 @@ class Prompt(View, Vertical):
         self._told: str | None = None  # what was typed when something was told
         self._draft = Attachments()
         self._shells: list[str] = []  # commands of one's own that run
+        self._printed = ""  # the last line that one of them has printed
         self._waiting = Waiting()
         self._disk = asyncio.Lock()  # the history is read before it is written, and written in the order of prompts
 
@@ -124,6 +125,8 @@ class Prompt(View, Vertical):
                 self._outbox.came_back(envelope.event.text)
             elif isinstance(envelope.event, e.ShellRan):
                 self._shell_ended(envelope.event.command)
+            elif isinstance(envelope.event, e.CallProgress) and self._outbox.sent(envelope.event.call_id):
+                self._printed = last_line(envelope.event.text) or self._printed
             elif isinstance(envelope.event, e.SessionEnded):
                 self._ended()
         self.editor.set_hints(HINTS if state.phase in _STILL else f"esc stops · {HINTS}")
@@ -142,7 +145,7 @@ class Prompt(View, Vertical):
         return self._outbox.queued if self._state.phase not in _STILL or not self._state.session else []
 
     def _show_queue(self) -> None:
-        self._waiting.show(self._shells, [one.typed for one in self._queued])
+        self._waiting.show(self._shells, [one.typed for one in self._queued], self._printed)
 
     def _take_back(self) -> bool:
         """Brings the newest queued prompt back into the empty editor; whether there is one."""
@@ -193,7 +196,7 @@ class Prompt(View, Vertical):
             return True
         if self.cards.key(event) or self._passes(event.key):
             return True
-        return (event.key == "ctrl+c" and self._clear()) or (event.key == "escape" and self._stop_shells())
+        return (event.key == "ctrl+c" and self._clear()) or (event.key == "escape" and self.stop_shells())
 
     def _passes(self, key: str) -> bool:
         """Hands KEY on where it does nothing to what is typed: pages unless that is longer than the editor shows,
@@ -310,6 +313,7 @@ class Prompt(View, Vertical):
             self.run_worker(self._send_shell(typed, command, attachments), exit_on_error=False)
 
     async def _send_shell(self, typed: str, command: str, attachments: Attachments) -> None:
+        self._printed = ""
         self._shells.append(command)
         self._show_queue()
         if error := await self._outbox.send(lambda id_, by: RunShell(id=id_, command=command, by=by)):
@@ -321,7 +325,7 @@ class Prompt(View, Vertical):
         if command in self._shells:
             self._shells.remove(command)
 
-    def _stop_shells(self) -> bool:
+    def stop_shells(self) -> bool:
         """Stops one's own commands while the agent is still; whether there are any. While it works, Esc stops all."""
         if not self._shells or self._state.phase not in _STILL:
             return False

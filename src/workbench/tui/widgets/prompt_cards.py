@@ -47,6 +47,7 @@ class Cards(Vertical):
         self._state = SessionState()
         self._whole: dict[str, PendingApproval] = {}  # as asked, before the state cut them
         self._answered: set[str] = set()  # requests that were answered here and are not yet resolved
+        self._shown: set[str] = set()  # requests that were seen to wait; how others ended is no news
         self._insisted = False  # tab was pressed: keys answer though something is typed
 
     def show(self, state: SessionState, news: Sequence[e.Envelope]) -> None:
@@ -64,12 +65,15 @@ class Cards(Vertical):
         if event.request_id in self._answered:
             self._answered.discard(event.request_id)
             return
+        if event.request_id not in self._shown:
+            return
         by = f" by {event.by}" if event.by and event.decision != "gone" else ""
         words = DECIDED.get(event.decision, event.decision)
         self.post_message(self.Told(f"{asked.tool if asked else 'the call'}: {words}{by}"))
 
     def _refresh(self) -> None:
         waiting = [one for one in self._state.approvals.values() if one.request_id not in self._answered]
+        self._shown = set(self._state.approvals)
         self._whole = {key: one for key, one in self._whole.items() if key in self._state.approvals}
         if waiting and self.approval is None:
             self.approval = ApprovalCard()

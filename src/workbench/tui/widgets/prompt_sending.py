@@ -11,6 +11,7 @@ from workbench.protocol.commands import AnyCommand, SubmitPrompt, Withdraw
 from workbench.tui.widgets.attachments import Attachments
 
 NO_SESSION = "not sent: no session is open here"
+_ID = "prompt-"
 
 
 @dataclass
@@ -40,13 +41,17 @@ class Outbox:
         if client is None:
             return NO_SESSION
         self._count += 1
-        command = make(f"prompt-{self._count}", _person(app))
+        command = make(f"{_ID}{self._count}", _person(app))
         async with self._turn:
             try:
                 ack = await client.send(command)
             except Exception as error:  # whatever a connection dies of, the words are not lost
                 return f"not sent: {error or type(error).__name__}"
         return "" if ack.ok else ack.error or "not taken"
+
+    def sent(self, command: str) -> bool:
+        """Whether the id COMMAND is one of those given here."""
+        return command.startswith(_ID)
 
     async def prompt(self, words: Queued) -> str:
         """Sends WORDS, which are among the queued until they come back; why they were not taken, empty if they were."""

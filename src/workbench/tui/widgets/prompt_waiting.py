@@ -16,7 +16,7 @@ class Waiting(Static):
     """Hidden while there is nothing on its way. A click takes the newest queued prompt back."""
 
     DEFAULT_CSS = """
-    Waiting { height: auto; max-height: 6; padding-left: 3; color: $muted; display: none; }
+    Waiting { height: auto; max-height: 7; padding-left: 3; color: $muted; display: none; }
     """
     ALLOW_SELECT = False
 
@@ -25,12 +25,12 @@ class Waiting(Static):
 
     def __init__(self) -> None:
         super().__init__()
-        self._shown: tuple[list[str], list[str]] = ([], [])
+        self._shown: tuple[list[str], list[str], str] = ([], [], "")
 
-    def show(self, running: Sequence[str], queued: Sequence[str]) -> None:
-        """RUNNING are commands of a person, QUEUED prompts; the newest last."""
-        if (list(running), list(queued)) != self._shown:
-            self._shown = list(running), list(queued)
+    def show(self, running: Sequence[str], queued: Sequence[str], printed: str = "") -> None:
+        """RUNNING are commands of a person, which have PRINTED a line; QUEUED prompts; the newest last."""
+        if (shown := (list(running), list(queued), printed if running else "")) != self._shown:
+            self._shown = shown
             self._draw()
 
     def on_resize(self) -> None:
@@ -38,9 +38,11 @@ class Waiting(Static):
         self._draw()
 
     def _draw(self) -> None:
-        running, queued = self._shown
+        running, queued, printed = self._shown
         self.display = bool(running or queued)
         lines = self._lines("running ", running, "esc stops it", "!")
+        if running:  # a line is kept for it from the start, so that nothing jumps
+            lines.append(Content.styled(fit(safe(printed), max(20, self.app.size.width - 6)), "$muted-2"))
         lines += self._lines("queued  ", queued, "↑ takes it back")
         self.update(Content("\n").join(lines))
 
@@ -59,3 +61,8 @@ class Waiting(Static):
     def on_click(self) -> None:
         """Says so."""
         self.post_message(self.Pressed())
+
+
+def last_line(text: str) -> str:
+    """What TEXT's last line with anything in it comes to on a terminal, where a carriage return begins it anew."""
+    return next((line for line in reversed(text.replace("\r", "\n").split("\n")) if line.strip()), "")

@@ -215,7 +215,7 @@ def _compaction(entry: Entry) -> str:
 
 
 def _rewind(entry: Entry) -> str:
-    by = f" by {entry.item.by}" if entry.item.by else ""
+    by = f" · {entry.item.by}" if entry.item.by else ""
     return f"⟲ {entry.item.target or 'rewound'}{by}"
 
 
