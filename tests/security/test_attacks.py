@@ -76,6 +76,7 @@ class Seen:
     told: list[dict[str, Any]] = field(default_factory=list)
     again: Done | None = None
     state: list[str] = field(default_factory=list)
+    moved: list[str] = field(default_factory=list)
 
 
 _seen: dict[str, Seen] = {}
@@ -162,6 +163,7 @@ def _attack(place: Ground, user: str, layer: str, port: int, heard: list[bytes])
     found.left = [name for name in running() if sleep in name]
     found.files = protected(place)
     found.aside = sorted(path.name for path in place.home.glob("pwned*"))
+    found.moved = sorted(path.name for path in place.state.glob("sessions/*/aside/*"))
     [journal] = place.state.glob("sessions/*/events.jsonl")
     found.journal = journal.read_text()
     found.told = [line["event"] for line in done.lines if "event" in line]
@@ -202,6 +204,14 @@ def test_a_confined_command_does_not(cell: str, name: str) -> None:
 @pytest.mark.parametrize("cell", CELLS)
 def test_what_configures_is_as_it_was(cell: str) -> None:
     assert seen(cell).files == seen(cell).before
+
+
+@pytest.mark.parametrize("cell", CELLS)
+def test_a_folder_of_settings_that_appeared_lies_aside(cell: str) -> None:
+    """Bubblewrap leaves nothing over what does not exist, so it can be made; Landlock's supervisor refuses it."""
+    made = [name for name in seen(cell).moved if name.startswith(("1-.vscode", "1-.cursor"))]
+    assert len(made) == (2 if "bubblewrap" in cell else 0)
+    assert not [name for name in seen(cell).files if ".vscode" in name or ".cursor" in name]
 
 
 @pytest.mark.parametrize("cell", CELLS)

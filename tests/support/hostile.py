@@ -125,7 +125,7 @@ def ground(user: str) -> Iterator[Ground]:
 
 def touching(ground: Ground, name: str) -> str:
     """A program that leaves a mark in the home, where a confined one cannot write, and says what a git would."""
-    return f"#!/bin/sh\necho ran >> {ground.home}/pwned-{name}\nexit 0\n"
+    return f'#!/bin/sh\necho ran "$@" >> {ground.home}/pwned-{name}\nexit 0\n'
 
 
 def clone(ground: Ground, rogue: str) -> None:

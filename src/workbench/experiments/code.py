@@ -9,6 +9,7 @@ import subprocess
 import tempfile
 from pathlib import Path
 
+from workbench import programs
 from workbench.experiments.types import Code
 
 REFS = "refs/mlwb/runs"
@@ -55,6 +56,8 @@ class Git:
         self.workspace = workspace
         mine = {f"GIT_{who}_{what}": "mlwb" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
         inherited = {key: value for key, value in os.environ.items() if not key.startswith("GIT_")}
+        programs.shun([workspace])
+        inherited["PATH"] = programs.path()
         self._env = inherited | mine | {"GIT_OPTIONAL_LOCKS": "0", "LC_ALL": "C"}
 
     def there(self) -> bool:
@@ -71,7 +74,7 @@ class Git:
         """What git prints, stripped. Raises CodeError."""
         try:
             done = subprocess.run(
-                ["git", *_HARDENED, *args],
+                [programs.git(), *_HARDENED, *args],
                 cwd=self.workspace,
                 env=self._env | (env or {}),
                 input=given or "",

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import msgspec
 
+from workbench import programs
 from workbench.models.base import ModelError
 from workbench.protocol import events as e
 from workbench.protocol.fold import apply
@@ -77,6 +78,7 @@ def _taken_up(
     workspace, roots = Path(first.workspace), tuple(map(Path, first.roots))
     if not workspace.is_dir():
         raise StartError("error_usage", f"the workspace {workspace} of session {journal.session} is gone")
+    programs.shun((workspace, *roots))
     past = fold_of(journal, blobs)
     settings = settings_of(workspace, options)
     mode = chosen or past.state.mode

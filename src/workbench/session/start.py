@@ -74,6 +74,7 @@ def _undo(journal: Journal) -> None:
 
 
 def _begun(journal: Journal, made: Plan, options: Options, clock: Callable[[], float], parent: str | None) -> Session:
+    programs.shun(made.roots)  # before anything looks at them
     frame, blobs = Redactor(options.env).struct(_frame(made)), Blobs(journal.folder / "blobs")
     prefix = blobs.put(msgspec.json.encode(frame), sync=True)
     changes = Changes.begin(made.workspace, made.roots, blobs, journal.folder)
@@ -116,7 +117,6 @@ def assemble(
     """A session's parts put together, before any event."""
     journal.redactor = Redactor(options.env)
     system.keep_secrets_to_ourselves()
-    programs.shun(map(Path, policy.roots))
     outputs = journal.folder / "outputs"
     outputs.mkdir(mode=0o700, exist_ok=True)
     plain = PlainLauncher(options.env, settings.shell.env, {leftovers.VARIABLE: journal.session} | _cards(task.gpus))

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import msgspec
 
-from workbench import places
+from workbench import places, programs
 
 _ROOM = 1_000_000_000  # bytes that the state directory's disk should have left
 _LOOK_S = 5.0  # what a program may take to say its version
@@ -60,7 +60,8 @@ def key() -> Iterator[Finding]:
 
 def git() -> Iterator[Finding]:
     """git itself, and whether this folder is in a repository."""
-    if shutil.which("git") is None:
+    programs.shun([Path.cwd()])
+    if programs.find("git") is None:
         yield Finding(
             name="git", ok=None, detail="not found: no branch, no diff against HEAD, plain snapshots", fix="install git"
         )
@@ -72,7 +73,7 @@ def git() -> Iterator[Finding]:
 
 def ripgrep() -> Iterator[Finding]:
     """The fast search."""
-    there = shutil.which("rg") is not None
+    there = programs.find("rg") is not None
     detail = _said("rg", "--version").partition("\n")[0] if there else "not found: Grep is slower on large trees"
     yield Finding(name="ripgrep", ok=True if there else None, detail=detail, fix="" if there else "install ripgrep")
 
@@ -201,8 +202,12 @@ def clipboard() -> Iterator[Finding]:
 
 def _said(*command: str) -> str:
     """What COMMAND prints, stripped; empty where it fails."""
+    programs.shun([Path.cwd()])
+    found = programs.find(command[0])
+    if found is None:
+        return ""
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=_LOOK_S, check=False)
+        done = subprocess.run([found, *command[1:]], capture_output=True, text=True, timeout=_LOOK_S, check=False)
     except (OSError, subprocess.TimeoutExpired):
         return ""
     return done.stdout.strip() if done.returncode == 0 else ""
