@@ -251,7 +251,7 @@ def test_what_happens_is_told():
         )  # fmt: skip
         await pilot.pause()
         shown = text_of(app)
-        for words in ("✗ Check", "FAILED", "! disk full", "! ls", "a.py", "⟲", "by ana", "? A or B?", "success"):
+        for words in ("✗ Check", "FAILED", "! disk full", "! ls", "a.py", "⟲", "· ana", "? A or B?", "success"):
             assert words in shown, words
 
     on_screen(steps, (80, 40))
