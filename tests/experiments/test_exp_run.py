@@ -196,7 +196,7 @@ def test_stop_ends_the_whole_tree(exp: Exp) -> None:
 def test_a_killed_supervisor_leaves_nothing_and_is_told(exp: Exp) -> None:
     front = exp.start("run", *sh("echo $$ > pid; sleep 1000"))
     command = pid_in(exp.folder / "pid")
-    until(lambda: exp.ledger.get("r-1").status == "running")
+    until(lambda: exp.status("r-1") == "running")
     os.kill(exp.supervisor("r-1"), signal.SIGKILL)
     _, said = front.communicate(timeout=30)
     assert front.returncode == 1 and b"is gone" in said

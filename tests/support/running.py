@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from support.mlwb import MLWB
-from workbench.experiments.ledger import Ledger
+from workbench.experiments.ledger import Ledger, LedgerError
 from workbench.experiments.types import Run
 
 PATIENCE_S = 30.0
@@ -58,6 +58,13 @@ class Exp:
     def json(self, *args: str, code: int = 0) -> Any:
         """What `mlwb exp ARGS --json` tells."""
         return json.loads(self(*args, "--json", code=code).stdout)
+
+    def status(self, run: str) -> str:
+        """How RUN stands by its record; empty where there is none yet."""
+        try:
+            return self.ledger.get(run).status
+        except LedgerError:
+            return ""
 
     def ended(self, run: str) -> Run:
         """The record of RUN, once it has ended."""
