@@ -57,7 +57,7 @@ def decoded(line: bytes) -> Any:
     """What LINE says in JSON, with the NaN and Infinity that Python writes; None where it is none."""
     try:
         return msgspec.json.decode(line)
-    except msgspec.DecodeError:
+    except (ValueError, RecursionError):
         pass
     import json
 

@@ -47,14 +47,14 @@ def _real(value: float) -> float | None:
         return None
 
 
-def flat(row: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    """ROW with nested objects as `outer/inner`."""
+def flat(row: dict[str, Any], prefix: str = "", depth: int = 20) -> dict[str, Any]:
+    """ROW with nested objects as `outer/inner`, down to DEPTH."""
     if not prefix and dict not in map(type, row.values()):
         return row
     found: dict[str, Any] = {}
     for key, value in row.items():
         if type(value) is dict:
-            found |= flat(value, f"{prefix}{key}/")
+            found |= flat(value, f"{prefix}{key}/", depth - 1) if depth else {}
         else:
             found[f"{prefix}{key}"] = value
     return found

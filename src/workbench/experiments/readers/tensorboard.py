@@ -22,6 +22,8 @@ _LARGEST = 256 << 20  # bytes of a record; a longer one is no record
 _WALL, _STEP, _SUMMARY, _VALUE, _NAME, _SIMPLE = 0x09, 0x10, 0x2A, 0x0A, 0x0A, 0x15
 _TENSORS = {1: "f", 2: "d", 3: "i", 9: "q"}  # DataType -> type code of array, of those that scalars come in
 _TEXT = 7  # DT_STRING
+# What reading a message raises where it is not of the kind that is expected.
+MISFITS = (IndexError, ValueError, TypeError, AttributeError, OverflowError, struct.error)
 _Adders = tuple[Callable[[float], None], Callable[[float], None], Callable[[float], None]]
 
 
@@ -57,6 +59,7 @@ class EventReader:
         self._file = Follower(path)
         self._rest = b""
         self._broken = False
+        self._said: set[str] = set()
 
     def poll(self) -> Batch:
         """What is new since the last time; see `readers.base.Reader`."""
@@ -64,7 +67,7 @@ class EventReader:
         try:
             news = self._file.read()
         except OSError as error:
-            batch.notes.append(f"{self.path.name} cannot be read: {error.strerror}")
+            self._say(batch, f"cannot be read: {error.strerror}")
             return batch
         if news.restart:
             self._rest, self._broken, batch.restart = b"", False, True
@@ -88,38 +91,41 @@ class EventReader:
             length, _, wall, time, tag = head(data, at)
             begin, end = at + 12, at + 12 + length
             if length > _LARGEST or wall != _WALL:
-                self._give_up(at, batch)
+                self._broken = True
+                self._say(batch, "what follows its last event is none; reading ends there")
                 return size
             if end + 4 > size:
                 break
             at = end + 4
-            # The way almost all records go: a step, then a summary of one simple value; else the long way.
-            place, step = begin + 10, 0
-            if tag == _STEP:
-                step, place = _varint(data, place) if data[place] & 0x80 else (data[place], place + 1)
-                tag = data[place]
-                place += 1
-            if tag == _SUMMARY and end - place < 128 and data[place + 1] == _VALUE and data[place + 3] == _NAME:
-                name_at = place + 5
-                value_at = name_at + data[place + 4]
-                if value_at + 5 == end and data[value_at] == _SIMPLE:
-                    name = data[name_at:value_at]
-                    found = adders.get(name)
-                    if found is None:
-                        found = adders[name] = _adders(name, batch)
-                    found[0](step)
-                    found[1](time)
-                    found[2](simple(data, value_at + 1)[0])
-                    continue
             try:
+                # The way almost all records go: a step, then a summary of one simple value; else the long way.
+                place, step = begin + 10, 0
+                if tag == _STEP:
+                    step, place = _varint(data, place) if data[place] & 0x80 else (data[place], place + 1)
+                    tag = data[place]
+                    place += 1
+                if tag == _SUMMARY and end - place < 128 and data[place + 1] == _VALUE and data[place + 3] == _NAME:
+                    name_at = place + 5
+                    value_at = name_at + data[place + 4]
+                    if value_at + 5 == end and data[value_at] == _SIMPLE:
+                        name = data[name_at:value_at]
+                        found = adders.get(name)
+                        if found is None:
+                            found = adders[name] = _adders(name, batch)
+                        found[0](step)
+                        found[1](time)
+                        found[2](simple(data, value_at + 1)[0])
+                        continue
                 _long_way(data[begin:end], batch)
-            except (IndexError, ValueError, struct.error):
-                batch.notes.append(f"{self.path.name}: a record at byte {begin} cannot be read; passed over")
+            except MISFITS:
+                self._say(batch, "a record cannot be read; passed over")
         return at
 
-    def _give_up(self, at: int, batch: Batch) -> None:
-        self._broken = True
-        batch.notes.append(f"{self.path.name}: what follows byte {at} of the last read is no event; reading ends there")
+    def _say(self, batch: Batch, text: str) -> None:
+        """A note for the person, each once."""
+        if text not in self._said:
+            self._said.add(text)
+            batch.notes.append(f"{self.path.name}: {text}")
 
 
 def _adders(name: bytes, batch: Batch) -> _Adders:

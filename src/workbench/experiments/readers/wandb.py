@@ -16,7 +16,7 @@ from workbench.experiments.readers.base import BEGINNING, Batch, Start
 from workbench.experiments.readers.follow import CHUNK, Follower
 from workbench.experiments.readers.jsonl import decoded
 from workbench.experiments.readers.rows import flat, take
-from workbench.experiments.readers.tensorboard import fields
+from workbench.experiments.readers.tensorboard import MISFITS, fields
 
 _HEADER = b":W&B\xe1\xbe\x00"
 _BLOCK = 32 << 10
@@ -76,7 +76,7 @@ class WandbReader:
             for record in self._records(self._rest + news.data):
                 try:
                     _take(record, batch)
-                except (ValueError, IndexError, TypeError, struct.error):
+                except MISFITS:
                     self._say(batch)
         return batch
 
