@@ -157,7 +157,7 @@ async def ask(app: "WorkbenchApp", row: StandingRow) -> None:
     while await app.push_screen_wait(Trust(row, asked=True, told=problem)) == "trust":
         try:
             await app.opener.trust(row.workspace, row.digest)
-            app.tell(f"{home(row.workspace)} is trusted as long as these files stay as they are")
+            app.tell("trusted, as long as its files stay as they are")
             return
         except NotOpenedError as error:
             problem = error.message
@@ -185,12 +185,11 @@ async def show(app: "WorkbenchApp", workspace: str) -> None:
 def told(row: StandingRow, said: str = "", width: int = 0) -> Content:
     """What ROW's workspace brings, file by file, and what changed. SAID: why the last answer was not taken."""
     lines = [content(said, "$error"), Content("")] if said else []
-    place = content(home(row.workspace), "bold")
+    lines.append(content(home(row.workspace), "bold"))
     if not row.brings:
-        lines.append(place + Content(" brings nothing that would need your trust."))
-        return Content("\n").join(lines)
+        return Content("\n").join([*lines, Content("brings nothing that would need your trust.")])
     state = "widens, because you trust it," if row.trusted else "would widen"
-    lines += [place + Content(f" {state} what the agent may do here:")]
+    lines.append(Content(f"{state} what the agent may do here:"))
     for name in dict.fromkeys(file for file, _ in row.brings):
         lines += [Content(""), content(f"  {name}", "$muted")]
         lines += [_widening(what) for file, what in row.brings if file == name]
