@@ -29,7 +29,8 @@ _DATA = frozenset(
 )  # fmt: skip
 _TEXT = frozenset({".csv", ".tsv", ".jsonl", ".ndjson", ".txt"})
 _NO_DATA = re.compile(
-    r"config|setting|vocab|tokenizer|merges|requirements|package|license|readme|\.ipynb|log|result|metric",
+    r"config|setting|vocab|tokenizer|merges|requirements|package|license|readme|"
+    r"(?:^|[^a-z])(?:logs?|results?|metrics?|predictions?)(?:$|[^a-z])",
     re.IGNORECASE,
 )
 _ROLES = {
