@@ -87,7 +87,7 @@ class Talking(App[None]):
             return
         action = self._keymap.find("talk", event.character if event.is_printable else event.key)
         action = action or self._keymap.find("talk", event.key)
-        if action is not None and action.on == "talk":
+        if action is not None and (action.on == "talk" or action.id == "search"):  # of the app, wherever one is
             self.talk.do(action.id)
 
     def on_talk_reference(self, message: Talk.Reference) -> None:

@@ -239,6 +239,18 @@ def test_deltas_that_come_after_their_answer_say_nothing_twice():
     on_screen(steps)
 
 
+def test_the_agent_is_named_where_it_begins_to_speak_though_a_notice_came_first():
+    async def steps(app, pilot):
+        notices = [e.Notice(level="warning", text=f"trying again {n}") for n in (1, 2)]
+        app.give(*begin(), *notices, answer(1, text("there")), e.Notice(level="info", text="by the way"),
+                 answer(2, text("and more")))  # fmt: skip
+        await pilot.pause()
+        named = [row for row in rows(app) if row.strip().startswith("ml-engineer")]
+        assert len(named) == 1 and row_of(app, "trying again 2") < row_of(app, "ml-engineer") < row_of(app, "there")
+
+    on_screen(steps)
+
+
 def test_what_happens_is_told():
     async def steps(app, pilot):
         app.give(

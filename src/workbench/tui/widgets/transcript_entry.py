@@ -15,6 +15,7 @@ from workbench.tui.widgets.markdown import Piece, Splitter
 from workbench.tui.widgets.markdown_code import Highlighter
 
 AGENT = ("answer", "thinking", "call")  # kinds of items that the agent speaks
+BEFORE = "before"  # stood under by what comes after a notice that came before the agent spoke: it is still to be named
 PREVIEW = 20  # rows of an open card's output before all of it is asked for
 HEAD = -1  # the stop of a line that says who speaks, and in which turn
 DRAFT = 1 << 60  # ids of what is still being written lie from here on
@@ -60,7 +61,7 @@ class Entry:
         self.progress: deque[str] = deque(maxlen=KEPT_PROGRESS)
         self.draft: Draft | None = None
         self.finished = False  # of a draft: its item is there, or about to be
-        self.above = ""  # kind of the entry that it stands under
+        self.above = ""  # kind of the entry that it stands under, or BEFORE
         self.since: float | None = None  # on the scene's clock, when it began to run
         self._drawn: Any = None
         self._written = ""  # the beginning of a call's input while the model writes it

@@ -8,11 +8,11 @@ from workbench.tui.widgets.card import SPINNER, card, spread, took, turn_tag
 from workbench.tui.widgets.card_details import picture
 from workbench.tui.widgets.markdown import Piece, split
 from workbench.tui.widgets.markdown_draw import block as piece_block
-from workbench.tui.widgets.transcript_entry import AGENT, HEAD, Entry, Scene
+from workbench.tui.widgets.transcript_entry import AGENT, BEFORE, HEAD, Entry, Scene
 
 _TOGETHER = {
     ("call", "call"), ("call", "check"), ("call", "notice"), ("thinking", "call"), ("thinking", "answer"),
-    ("thinking", "thinking"), ("notice", "notice"), ("check", "check"), ("question", "question"),
+    ("thinking", "thinking"), ("notice", "notice"), (BEFORE, "notice"), ("check", "check"), ("question", "question"),
 }  # fmt: skip
 PROMPT_ROWS = 12  # rows of a prompt that is not opened
 _ORIGINS = {"task": "task", "check": "check", "schema": "schema", "limit": "limit", "definition": "agent file"}

@@ -7,7 +7,7 @@ from typing import Any
 from workbench.protocol import events as e
 from workbench.protocol.fold import PLACES
 from workbench.protocol.state import Item, SessionState
-from workbench.tui.widgets.transcript_entry import DRAFT, KEPT_DRAFT, Draft, Entry, Scene
+from workbench.tui.widgets.transcript_entry import BEFORE, DRAFT, KEPT_DRAFT, Draft, Entry, Scene
 from workbench.tui.widgets.transcript_items import build, extend
 
 MOST = 600  # entries that are held; what lies further away is asked for again
@@ -71,7 +71,10 @@ class Window:
     def _placed(self, at: int) -> bool:
         """Tells the entry AT what it stands under; whether that is something else than before."""
         entry, above = self.entries[at], self.entries[at - 1].item if at else None
-        stands = above.kind if above else "", bool(entry.item.turn) and (above is None or above.turn != entry.item.turn)
+        kind = above.kind if above else ""
+        if kind == "notice" and self.entries[at - 1].above in ("prompt", BEFORE):
+            kind = BEFORE
+        stands = kind, bool(entry.item.turn) and (above is None or above.turn != entry.item.turn)
         changed = stands != (entry.above, entry.begins)
         entry.above, entry.begins = stands
         return changed
