@@ -17,7 +17,8 @@ from workbench.experiments.ledger import ID, Ledger, LedgerError
 from workbench.experiments.types import Run
 from workbench.protocol.visible import visible
 
-_SETTLE_S = 60.0  # for the last look at a run that has ended
+_SETTLE_S = 60.0  # for the last look at a run that was done again
+_LAST_LOOK_S = 5.0  # for that at runs that are compared
 _FILES = 12  # changed files that are listed
 
 
@@ -27,7 +28,7 @@ def main(args: list[str]) -> int:
     ledger = ledger_for(Path.cwd())
     read = reader(ledger)
     try:
-        a, b = (chosen(ledger, word) for word in (options.a, options.b))
+        a, b = (_settled(ledger, chosen(ledger, word)) for word in (options.a, options.b))
         metrics = options.metric or shared(a, b, read)[:1]
         if not metrics:
             raise CompareError(_apart(a, b, read))
@@ -144,6 +145,16 @@ def _none(ledger: Ledger, word: str) -> list[Run]:
     near = difflib.get_close_matches(word, names, n=2)
     hint = f"did you mean {' or '.join(near)}?" if near else "`mlwb exp list` shows the runs"
     raise CompareError(f"no run, group, tag or name is called {word}; {hint}")
+
+
+def _settled(ledger: Ledger, runs: list[Run]) -> list[Run]:
+    """RUNS, those that have just ended once their last numbers are in."""
+    engine, until = Local(ledger), time.monotonic() + _LAST_LOOK_S
+    for run in runs:
+        ended = run.status not in ("queued", "running")
+        while ended and not engine.state(run.id).settled and time.monotonic() < until:
+            time.sleep(0.02)
+    return [ledger.get(run.id) for run in runs]
 
 
 def _siblings(ledger: Ledger, a: Sequence[Run], b: Sequence[Run]) -> list[str]:
