@@ -80,7 +80,7 @@ class Exp:
 
     def stop_all(self) -> None:
         """Ends whatever still runs."""
-        if runs := [run for run in self.ledger.ids() if self.ledger.get(run).status in ("queued", "running")]:
+        if runs := [run for run in self.ledger.ids() if self.status(run) in ("queued", "running")]:
             self("stop", "--now", *runs, code=None)
 
 
