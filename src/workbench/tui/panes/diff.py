@@ -185,10 +185,15 @@ class DiffPane(Pane, Judge):
         self._size_tree()
         self.say()
 
+    @property
+    def _trouble(self) -> str:
+        """Why the changes cannot be told; without a session nobody expects them."""
+        return self.source.error if self.state.session else ""
+
     def _why_empty(self) -> tuple[str, ...]:
         source = self.source
-        if source.error:
-            return (source.error,)
+        if self._trouble:
+            return (self._trouble,)
         if source.since == "start":
             return (f"diff: {EMPTY}",)
         return (NOTHING[source.since],) if source.changes.known else ("reading…",)
@@ -222,8 +227,8 @@ class DiffPane(Pane, Judge):
         parts = [f"{said} comment{'s' * (said != 1)}"] * bool(said) + [f"{taken} taken back"] * bool(taken)
         if parts:
             return f"{', '.join(parts)}: C tells the agent"
-        if self.source.error:
-            return self.source.error
+        if self._trouble and self.source.changes.files:  # else it stands in the place of the lines
+            return self._trouble
         return "; ".join(self.source.changes.notes)
 
     def on_diff_view_moved(self, event: DiffView.Moved) -> None:
