@@ -310,6 +310,7 @@ class Prompt(View, Vertical):
     def _run_shell(self, typed: str, command: str) -> None:
         if command:
             attachments = self._emptied(typed)
+            self._follow()
             self.run_worker(self._send_shell(typed, command, attachments), exit_on_error=False)
 
     async def _send_shell(self, typed: str, command: str, attachments: Attachments) -> None:
@@ -334,6 +335,7 @@ class Prompt(View, Vertical):
 
     def _send_prompt(self, words: Queued) -> None:
         self._emptied(words.typed)
+        self._follow()
         self.run_worker(self._deliver(words), exit_on_error=False)
 
     async def _deliver(self, words: Queued) -> None:
@@ -350,6 +352,11 @@ class Prompt(View, Vertical):
         self.editor.set_text("")
         self.tell("")
         return attachments
+
+    def _follow(self) -> None:
+        """Whoever says something wants to see what comes of it, however far they had scrolled away."""
+        if (do := getattr(self.app, "do", None)) is not None:
+            do("to_end")
 
     def _put_back(self, typed: str, attachments: Attachments, error: str) -> None:
         if self.editor.empty:
