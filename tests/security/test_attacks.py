@@ -284,7 +284,9 @@ def test_a_clone_raises_no_mode_allows_nothing_and_says_what_shadows(cell: str) 
     notices = " ".join(event["text"] for event in seen(cell).told if event["type"] == "notice")
     assert started["mode"] == "acceptEdits"
     assert "in place of the shipped one" in notices and "3 allow rules are ignored" in notices
-    assert "`shell` is ignored" in notices
+    assert all(
+        f"`{key}` is ignored" in notices for key in ("shell", "sandbox.mode", "sandbox.outside", "sandbox.caches")
+    )
 
 
 # --- secrets and escapes -----------------------------------------------------------------------------------------

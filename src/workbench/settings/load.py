@@ -19,6 +19,7 @@ from workbench.settings.trust import digest
 _SHELL = ("setup", "env")
 _RETRIES = ("maxRequests", "maxS")
 _SANDBOX = ("mode", "autoAllow", "network", "domains", "caches", "outside", "limits")
+_OWN_SANDBOX = ("mode", "caches", "outside", "limits")  # the user's alone
 _LIMITS = ("processes", "memory", "fileSize")
 _SNAPSHOTS = ("maxAge", "maxSize")
 _NARROWING = ("permissionMode", "permissions", "model", "sandbox")
@@ -169,9 +170,10 @@ def _mention_ignored(file: SettingsFile, trusted: bool, asked_again: bool) -> No
             "it has changed since you trusted this workspace" if asked_again else "a workspace may narrow, never widen"
         )
         file.note(f"its {' and '.join(given)} ignored: {why}. `mlwb trust` shows what it brings and lets it count")
-    for key in file.data:
-        if key in KEYS and key not in _NARROWING:
-            file.note(f"its `{key}` is ignored: a workspace may narrow, never widen; put it into your own settings")
+    ignored = [key for key in file.data if key in KEYS and key not in _NARROWING]
+    ignored += [f"sandbox.{key}" for key in file.part("sandbox", _SANDBOX) if key in _OWN_SANDBOX]
+    for key in ignored:
+        file.note(f"its `{key}` is ignored: a workspace may narrow, never widen; put it into your own settings")
 
 
 def widening(file: SettingsFile) -> list[str]:
