@@ -81,6 +81,16 @@ def test_a_printed_series_that_is_another_does_not_go_on_a_files(place: Place) -
     assert told(collector, "loss") == [(2, 0.25)]
 
 
+def test_a_trainers_printed_epochs_go_on_the_steps_of_its_last_checkpoint(place: Place) -> None:
+    collector = place.collector()
+    for step in range(1, 6):
+        place.prints(f"{{'loss': '{1 / step:.4g}', 'epoch': '{step / 8:.4g}'}}\n")
+    history = [{"loss": 1 / step, "epoch": step / 8, "step": step} for step in range(1, 4)]
+    append(place.cwd / "out/checkpoint-3/trainer_state.json", json.dumps({"log_history": history}).encode())
+    collector.finish()
+    assert told(collector, "loss") == [(1, 1.0), (2, 0.5), (3, 1 / 3), (4, 0.25), (5, 0.2)]
+
+
 def test_the_same_value_from_three_sources_is_one_point(place: Place) -> None:
     collector = place.collector()
     place.prints("step 1 loss 0.5\n")
@@ -270,6 +280,17 @@ def test_a_long_silence_does_not_end_the_reading(place: Place) -> None:
     place.prints("step 1 loss 0.5\n" + "nothing to see here\n" * 500_000 + "step 2 loss 0.25\n")
     collector.finish()
     assert told(collector, "loss") == [(1, 0.5), (2, 0.25)]
+
+
+def test_a_last_line_without_its_end_counts_but_not_half_a_row_of_a_table(place: Place) -> None:
+    collector = place.collector()
+    place.prints("step 1 loss 0.5\nstep 2 loss 0.25")
+    append(place.cwd / "log.jsonl", b'{"step": 1, "acc": 1}\n{"step": 2, "acc": 2}')
+    append(place.cwd / "log.csv", b"step,lr\n1,0.5\n2,0.25")
+    collector.poll(thorough=True)
+    assert {key: len(one) for key, one in collector.series.items()} == {"loss": 1, "acc": 1, "lr": 1}
+    collector.finish()
+    assert {key: len(one) for key, one in collector.series.items()} == {"loss": 2, "acc": 2, "lr": 1}
 
 
 def test_progress_and_what_is_left(place: Place) -> None:

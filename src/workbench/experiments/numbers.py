@@ -42,11 +42,11 @@ class Feed:
         self._open[path] = reader
         self.readers[path] = reader()
 
-    def poll(self, now: float) -> list[Batch]:
+    def poll(self, now: float, last: bool) -> list[Batch]:
         """What its files have told since the last time; points are in `series` then."""
         batches = []
         for path in sorted(self.readers):
-            if batch := self.readers[path].poll():
+            if batch := self.readers[path].poll(last):
                 if batch.restart:
                     self._again(path)
                 batches.append(batch)
@@ -101,12 +101,15 @@ class Numbers:
         feed.add(path, lambda: kind.open(path, start))
         return True
 
-    def read(self) -> bool:
-        """Reads what is new: tens of MB of a file at most, so after a long pause again; whether there was something."""
+    def read(self, last: bool = False) -> bool:
+        """Reads what is new: tens of MB of a file at most, so after a long pause again; whether there was something.
+
+        LAST: nobody writes any more.
+        """
         now = self._clock + time.monotonic()
         news = False
         for feed in self._feeds.values():
-            for batch in feed.poll(now):
+            for batch in feed.poll(now, last):
                 news = True
                 self.say(batch.notes)
                 self._advance(batch, now)
@@ -119,6 +122,7 @@ class Numbers:
         for _ in range(_POLLS):
             if not self.read():
                 break
+        self.read(last=True)
         self.close()
 
     def close(self) -> None:
@@ -163,17 +167,25 @@ class Numbers:
     def series(self) -> Mapping[str, Series]:
         """One series per key, the best source's, with what others have beyond it."""
         if self._merged is None:
-            told: dict[str, list[Series]] = {}
+            merged: dict[str, Series] = {}
             for kind in sorted({kind for kind, _ in self._feeds}, key=PRIORITY.__getitem__):
                 for key, one in self._of_kind(kind).items():
-                    told.setdefault(key, []).append(one)
-            self._merged = {}
-            for key, candidates in told.items():
-                best = candidates[0]
-                for other in candidates[1:]:
-                    best = best.with_tail(other)
-                self._merged[key] = best
+                    merged[key] = self._joined(merged[key], one) if key in merged else one
+            self._merged = merged
         return self._merged
+
+    def _joined(self, best: Series, other: Series) -> Series:
+        """BEST with what OTHER has beyond it; where that one is by epochs, as a Trainer prints, by its steps."""
+        joined = best.with_tail(other)
+        if joined is best and self._steps_an_epoch:
+            joined = best.with_tail(other.scaled(self._steps_an_epoch))
+        return joined
+
+    @property
+    def _steps_an_epoch(self) -> float:
+        """As the state of a Trainer tells; 0 where there is none."""
+        epochs = self._of_kind("trainer").get("epoch")
+        return epochs.steps[-1] / epochs.values[-1] if epochs and epochs.values[-1] > 0 else 0.0
 
     def _of_kind(self, kind: str) -> dict[str, Series]:
         found: dict[str, Series] = {}

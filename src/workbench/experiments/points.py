@@ -51,12 +51,12 @@ class Series:
 
     def _counted(self, steps: "array[float]") -> "array[float]":
         """STEPS, where those that are not told count on from the one before."""
-        if not any(map(math.isnan, steps)):
+        if all(map(math.isfinite, steps)):
             return steps
         last = self.steps[-1] if self.steps else -1.0
         counted = array("d")
         for step in steps:
-            last = last + 1 if math.isnan(step) else step
+            last = step if math.isfinite(step) else last + 1
             counted.append(last)
         return counted
 
@@ -105,6 +105,14 @@ class Series:
         joined.times = self.times + other.times[at + 1 :]
         joined.values = self.values + other.values[at + 1 :]
         return joined
+
+    def scaled(self, factor: float) -> "Series":
+        """The same points, their steps multiplied by FACTOR and rounded: those of epochs as those of steps."""
+        column, other = Column(), Series()
+        column.steps = array("d", (round(step * factor) for step in self.steps))
+        column.times, column.values = self.times, self.values
+        other.take(column, 0.0)
+        return other
 
 
 def _rising(steps: "array[float]") -> bool:

@@ -79,9 +79,10 @@ class Reader(Protocol):
     def path(self) -> Path:
         """The file that is read."""
 
-    def poll(self) -> Batch:
+    def poll(self, last: bool = False) -> Batch:
         """What is new since the last time; bounded work (a few tens of MB), never blocks on the writer, never raises.
 
+        LAST: nobody writes any more, so that a line without its end is one.
         Whatever cannot be read is passed over and said once in the batch's notes.
         """
 

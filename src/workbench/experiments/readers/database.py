@@ -59,7 +59,7 @@ class DatabaseReader:
         self._identity: tuple[int, int] | None = None
         self._said: set[str] = set()
 
-    def poll(self) -> Batch:
+    def poll(self, last: bool = False) -> Batch:
         """What is new since the last time; see `readers.base.Reader`."""
         batch = Batch()
         state = self._now()

@@ -44,7 +44,7 @@ class StateReader:
         self._seen: tuple[int, int, int] | None = None
         self._given = 0  # rows of the history
 
-    def poll(self) -> Batch:
+    def poll(self, last: bool = False) -> Batch:
         """What is new since the last time; see `readers.base.Reader`."""
         batch = Batch()
         with contextlib.suppress(OSError):

@@ -36,7 +36,7 @@ class HydraReader:
         self.path = path
         self._seen: tuple[int, int] | None = None
 
-    def poll(self) -> Batch:
+    def poll(self, last: bool = False) -> Batch:
         """What is new since the last time; see `readers.base.Reader`."""
         batch = Batch()
         with contextlib.suppress(OSError):

@@ -10,6 +10,7 @@ from workbench.experiments.readers.base import BEGINNING, Batch, Start
 from workbench.experiments.readers.lines import LineReader
 from workbench.experiments.readers.rows import flat, take
 
+_FIRST = 4 << 20  # bytes of a first line
 _CONFIG = ("config", "hparams", "hyperparameters", "params", "args")
 
 
@@ -17,12 +18,13 @@ class JsonLines:
     """The format; see `readers.base.Kind`."""
 
     name = "jsonl"
-    globs = ("*.jsonl", "*.ndjson", "result.json")
+    globs = ("*.jsonl", "*.ndjson", "result.json", "metrics.json", "scalars.json", "*log*.json", "log.txt")
 
     def recognises(self, path: Path) -> bool:
-        """Whether the first line is an object, as far as it is written."""
+        """Whether the first line is a whole object, and no operation of an Optuna journal."""
         with contextlib.suppress(OSError), path.open("rb") as file:
-            return file.read(1) in (b"{", b"")
+            row = decoded(file.readline(_FIRST))
+            return isinstance(row, dict) and "op_code" not in row
         return False
 
     def home(self, path: Path) -> Path:

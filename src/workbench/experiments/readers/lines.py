@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from workbench.experiments.readers.base import BEGINNING, Batch, Start
-from workbench.experiments.readers.follow import Follower
+from workbench.experiments.readers.follow import Follower, News
 
 _CHUNK = 4 << 20  # bytes of one poll: their lines, held at once, take several times that
 LONGEST = 8 << 20  # bytes of a line; what is longer is passed over
@@ -16,6 +16,7 @@ class LineReader:
     """
 
     kind = "lines"
+    endless = True  # whether a last line may lack its end; not where half a line reads as a whole one
 
     def __init__(self, path: Path, start: Start = BEGINNING) -> None:
         self.path = path
@@ -25,7 +26,7 @@ class LineReader:
         self._skipping = False  # within a line that is too long
         self._said: set[str] = set()
 
-    def poll(self) -> Batch:
+    def poll(self, last: bool = False) -> Batch:
         """What is new since the last time; see `readers.base.Reader`."""
         batch = Batch()
         try:
@@ -36,6 +37,8 @@ class LineReader:
         if news.restart:
             self._rest, self._skipping, self._older, batch.restart = b"", False, 0, True
             self.begin()
+        if last and self.endless and not news.data and self._rest:
+            news = News(b"\n")
         if not news.data:
             return batch
         batch.more = len(news.data) >= _CHUNK

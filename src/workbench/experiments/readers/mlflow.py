@@ -103,7 +103,7 @@ class FolderReader:
         self._metrics: dict[Path, tuple[Follower, bytes]] = {}
         self._params: set[Path] = set()
 
-    def poll(self) -> Batch:
+    def poll(self, last: bool = False) -> Batch:
         """What is new since the last time; see `readers.base.Reader`."""
         batch = Batch()
         folder = self.path.parent

@@ -13,7 +13,7 @@ class Tables:
     """The format; see `readers.base.Kind`."""
 
     name = "csv"
-    globs = ("metrics.csv", "progress.csv", "*log*.csv", "*metrics*.csv", "*history*.csv", "results.csv")
+    globs = ("*.csv", "training.log")
 
     def recognises(self, path: Path) -> bool:
         """Whether the header names a step or an epoch: a table of anything else is data, not metrics."""
@@ -66,6 +66,7 @@ class TableReader(LineReader):
     """
 
     kind = "csv"
+    endless = False
 
     def __init__(self, path: Path, separator: str, prefix: str = "", start: Start = BEGINNING) -> None:
         super().__init__(path, start)

@@ -61,7 +61,7 @@ class EventReader:
         self._broken = False
         self._said: set[str] = set()
 
-    def poll(self) -> Batch:
+    def poll(self, last: bool = False) -> Batch:
         """What is new since the last time; see `readers.base.Reader`."""
         batch = Batch()
         try:

@@ -60,7 +60,7 @@ class WandbReader:
     def _begin(self) -> None:
         self._rest, self._at, self._record = b"", 0, b""  # `_at`: where `_rest` lies in the file
 
-    def poll(self) -> Batch:
+    def poll(self, last: bool = False) -> Batch:
         """What is new since the last time; see `readers.base.Reader`."""
         batch = Batch()
         try:
