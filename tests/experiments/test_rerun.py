@@ -107,6 +107,23 @@ def test_a_rerun_that_fails_says_why_and_leaves_nothing(workspace: Path) -> None
     assert not list((workspace / ".mlwb" / "runs").glob(f"{SCRATCH}*"))
 
 
+def test_a_script_named_by_its_path_is_the_rebuilt_one_and_outputs_stay(workspace: Path) -> None:
+    script = workspace / "go.sh"
+    script.write_text(f"#!/bin/sh\nexec {sys.executable} {workspace}/train.py --seed 2 | sed s/loss/old/\n")
+    script.chmod(0o755)
+    assert mlwb("run", "--", "./go.sh", at=workspace).returncode == 0
+    script.write_text("#!/bin/sh\nexit 3\n")
+    done = mlwb("rerun", "r-1", at=workspace)
+    assert done.returncode == 0 and done.stdout.startswith("reproduced"), done.stdout + done.stderr
+    direct = mlwb("run", "--", "sh", "-c", f"cd {workspace} && {sys.executable} train.py --seed 2", at=workspace)
+    assert direct.returncode == 0
+    made = (workspace / "made.txt").stat()
+    (workspace / "train.py").unlink()
+    done = mlwb("rerun", Ledger(workspace).ids()[-1], at=workspace)
+    assert done.returncode == 0 and done.stdout.startswith("reproduced"), done.stdout + done.stderr
+    assert (workspace / "made.txt").stat().st_mtime_ns == made.st_mtime_ns, "what the first run wrote is left alone"
+
+
 def test_without_a_repository_it_runs_what_is_there(tmp_path: Path) -> None:
     (tmp_path / "train.py").write_text("print('step=1 loss=0.5', flush=True)\n")
     run = trained(tmp_path)

@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+from workbench.experiments.points import Series
+from workbench.experiments.readers.base import Column
 from workbench.experiments.types import Alert
 from workbench.experiments.watchdog import Config, Point, Tick, Watchdog
 
@@ -263,6 +265,22 @@ def test_the_message_for_an_agent_is_bounded_and_tells_what_it_needs() -> None:
     alert = dog.see(Point(key="loss", step=4, value=math.nan, at=2.0)) or dog.see(Tick(at=2.0, ended=True, exit_code=1))
     text = dog.message(alert[0], {"lr": (0.1, 10)})
     assert len(text) <= 4000 and "last words" in text and "lr: 0.1 → 10" in text and "step" in text
+
+
+def test_series_that_grow_are_followed_each_point_once() -> None:
+    def column(first: int, values: list[float]) -> Column:
+        found = Column()
+        for at, value in enumerate(values, first):
+            found.add(value, at, 100.0 + at)
+        return found
+
+    one, dog = Series(), Watchdog()
+    one.take(column(0, [3.0, 2.0]), 0.0)
+    assert dog.follow({"loss": one}) == [] and dog.follow({"loss": one}) == []
+    one.take(column(2, [1.0, math.nan]), 0.0)
+    (alert,) = dog.follow({"loss": one})
+    assert (alert.kind, alert.step, alert.at) == ("nan", 3, 103.0) and dog.follow({"loss": one}) == []
+    assert math.isclose(dog.values["loss"], 1.0)
 
 
 def test_memory_is_bounded_over_a_long_run() -> None:

@@ -249,6 +249,7 @@ def _uneven(
 ) -> list[str]:
     """Words where the two sides were not measured alike, and about runs that still go on."""
     notes = [f"{run.id} still runs: its value is not its last" for run in runs if run.status in ("queued", "running")]
+    notes += [f"{run.id} was stopped: its value is where it stood" for run in runs if run.status == "stopped"]
     curves = [
         [held[run.id][metric] for run in runs if run.id in side.values and metric in held[run.id]] for side in sides
     ]  # fmt: skip

@@ -83,9 +83,9 @@ def job_of(run: Run, folder: Path | None, ledger: Ledger, user: str = "") -> Job
     if folder is not None:
         top = _top(ledger.workspace)
         before = Path(_home(run.cwd, top))
-        argv = tuple(_moved(_home(word, top), top, folder) for word in run.argv[1:])
-        argv = (_program(_home(run.argv[0], top), before), *argv)
         cwd = str(folder / before.relative_to(top)) if before.is_relative_to(top) else run.cwd
+        argv = tuple(_moved(_home(word, top), top, folder) for word in run.argv)
+        argv = (_program(argv[0], before, Path(cwd)), *argv[1:])
     return Job(
         workspace=str(ledger.workspace), argv=argv, cwd=cwd, env=env, name=run.name, tags=run.tags, goal=run.goal,
         note=f"{run.id} again", seeds=() if run.seed is None else (run.seed,), parent=run.id, user=user,
@@ -98,14 +98,15 @@ def _home(word: str, top: Path) -> str:
     return re.sub(rf"/[^\0=:,]*/{re.escape(SCRATCH)}[^/]+(?=/|$)", lambda _: str(top), word)
 
 
-def _program(word: str, cwd: Path) -> str:
-    """A program that git does not hold, such as a virtual environment's, stays where it is."""
-    return str(cwd / word) if "/" in word and not word.startswith("/") and (cwd / word).exists() else word
+def _program(word: str, before: Path, cwd: Path) -> str:
+    """A program that was not rebuilt, such as one that the run itself has made, stays where it is."""
+    missing = "/" in word and not word.startswith("/") and not (cwd / word).exists()
+    return str(before / word) if missing and (before / word).exists() else word
 
 
 def _moved(word: str, top: Path, folder: Path) -> str:
     """WORD with paths below TOP named below FOLDER: what the first run wrote is not written over."""
-    return re.sub(rf"(^|[=:,]){re.escape(str(top))}(?=/|$)", lambda found: f"{found[1]}{folder}", word)
+    return re.sub(rf"(?<![\w./-]){re.escape(str(top))}(?![\w.-])", lambda _: str(folder), word)
 
 
 def _top(workspace: Path) -> Path:

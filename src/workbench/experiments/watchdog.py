@@ -6,12 +6,14 @@ What it holds is bounded, however long the run. How each sign is told from an or
 import math
 import re
 import statistics
+from bisect import bisect_right
 from collections import deque
 from collections.abc import Iterable, Mapping
 
 import msgspec
 
 from workbench.experiments.goals import known
+from workbench.experiments.points import Series
 from workbench.experiments.postmortem import Log
 from workbench.experiments.types import Alert
 
@@ -123,6 +125,7 @@ class Watchdog:
     def __init__(self, config: Config | None = None) -> None:
         self.config = config or Config()
         self._curves: dict[str, Curve] = {}
+        self._seen: dict[str, float] = {}  # the last step of each series that is followed
         self._told: set[str] = set()
         self.log = Log()
         self._step: float | None = None
@@ -141,6 +144,20 @@ class Watchdog:
         for point in [what] if isinstance(what, Point) else what:
             found += self._point(point)
         return found
+
+    def follow(self, series: Mapping[str, Series]) -> list[Alert]:
+        """As `see`, of SERIES that grow between one call and the next: their points beyond the last step seen."""
+        new: list[Point] = []
+        for key, one in series.items():
+            if key not in self._seen and len(self._seen) >= _KEYS:
+                continue
+            first = bisect_right(one.steps, self._seen.get(key, -math.inf))
+            if first < len(one.steps):
+                self._seen[key] = one.steps[-1]
+                columns = zip(one.steps[first:], one.values[first:], one.times[first:], strict=True)
+                new += (Point(key=key, step=step, value=value, at=at) for step, value, at in columns)
+        new.sort(key=lambda point: (point.at, point.step))
+        return self.see(new)
 
     def _alive(self, at: float) -> None:
         if not at:

@@ -184,7 +184,14 @@ def _print_json(found: list[Comparison], ledger: Ledger, diff: bool) -> None:
     told = [msgspec.to_builtins(one) for one in found]
     if diff:
         told[0]["patch"] = _patch(found[0], ledger)
-    print(json.dumps(told[0] if len(told) == 1 else told, indent=2))
+    print(_json(told[0] if len(told) == 1 else told))
+
+
+def _json(value: Any) -> str:
+    """VALUE as JSON; NaN and infinities, which JSON does not have, are null."""
+    import msgspec
+
+    return msgspec.json.format(msgspec.json.encode(value), indent=2).decode()
 
 
 def _patch(found: Comparison, ledger: Ledger) -> str:
@@ -297,9 +304,7 @@ def rerun(args: list[str]) -> int:
     except (RerunError, CodeError) as error:
         return _fail(str(error), 1)
     if options.json:
-        import msgspec
-
-        print(json.dumps(msgspec.to_builtins(found), indent=2))
+        print(_json(found))
     else:
         print(visible(found.sentence))
         rows = [("again", f"{found.again} (mlwb exp show {found.again})")]
