@@ -29,6 +29,7 @@ def test_enter_sends_and_empties_the_editor():
             await press(pilot, "enter")
             await until(pilot, lambda: client.sent)
             assert typed(client) == ["lower the loss"]
+            assert app.done == [("to_end", "")]  # what comes of it is seen
             assert app.prompt.text == ""
             await press(pilot, "enter", *"   ", "enter")
             assert typed(client) == ["lower the loss"], "blank prompts are not sent"
@@ -389,7 +390,7 @@ def test_a_reference_that_is_sent_alone_is_opened():
                 await say(pilot, words)
                 await press(pilot, "enter")
             await until(pilot, lambda: client.sent)
-            assert app.done == [("open_reference", "r-14@812"), ("open_reference", "s-4f:t12")]
+            assert app.done == [("open_reference", "r-14@812"), ("open_reference", "s-4f:t12"), ("to_end", "")]
             assert typed(client) == ["compare r-14@812 and r-13"]
 
     asyncio.run(body())
@@ -411,7 +412,7 @@ def test_a_path_is_no_command():
             await press(pilot, "enter")
             await until(pilot, lambda: client.sent)
             assert typed(client) == ["/usr/bin/python is missing"]
-            assert app.done == []
+            assert app.done == [("to_end", "")]
 
     asyncio.run(body())
 
