@@ -113,6 +113,9 @@ class _Run(_Carried):
 
     async def run(self, given: Any, context: Context, call_id: str, progress: Callable[[str], None]) -> Outcome:
         """Begins the run and follows it as long as the call may last. It goes on whatever becomes of the call."""
+        most = _most_cards(self._session.task.gpus)
+        if (self._options.gpus or 0) > most:
+            self._problem = f"this session may take {most} GPU{'s' if most != 1 else ''} at a time"
         if self._problem:
             raise ToolError(self._problem)
         from workbench.experiments.launch.local import Local
@@ -168,6 +171,13 @@ class _Run(_Carried):
         if context.reach == "outside" or not isinstance(launcher, ConfinedLauncher):
             return None
         return told(launcher.layer, launcher.profile, context.reach)
+
+
+def _most_cards(gpus: str | None) -> int:
+    """How many cards a run of a session with the task's word GPUS may take: one, unless it names more, or all."""
+    if gpus in ("all", "none"):
+        return 0 if gpus == "none" else 1 << 16
+    return max(1, len([one for one in (gpus or "").split(",") if one.strip()]))
 
 
 def _encodes(text: str) -> bool:

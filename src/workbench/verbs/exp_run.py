@@ -61,6 +61,12 @@ def _say(text: str) -> None:
         print(f"mlwb: {visible(text)}", file=sys.stderr, flush=True)
 
 
+def _hint() -> str:
+    """For an agent whose commands are confined: they cannot write the ledger."""
+    inside = "MLWB_SESSION" in os.environ
+    return ". Give `mlwb exp run … -- CMD` alone, as a Bash call of its own" if inside else ""
+
+
 def _started(handed: Handed) -> int:
     """Waits until the first run has begun, and tells the ids."""
     for news in handed.news():
@@ -71,7 +77,7 @@ def _started(handed: Handed) -> int:
         elif news.what == "warning":
             _say(news.text)
         elif news.what == "failed":
-            _say(news.text)
+            _say(news.text + _hint())
             return news.code
     _say("the supervisor of the run is gone before it began")
     return 1
@@ -127,7 +133,7 @@ class Front:
             _say(news.text)
         elif news.what == "failed":
             self._status, self._runs = news.code, []
-            _say(news.text)
+            _say(news.text + _hint())
         else:
             while self._pass_on():
                 pass

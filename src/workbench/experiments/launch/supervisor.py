@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from workbench.experiments import code
+from workbench.experiments import code, surroundings
 from workbench.experiments.launch import watcher
 from workbench.experiments.launch.alive import Stop
 from workbench.experiments.launch.begin import Held, record
@@ -33,10 +33,12 @@ from workbench.sandbox.types import Ended, Running, Spec
 
 if TYPE_CHECKING:
     from workbench.experiments.gpus import Taken
+    from workbench.sandbox.confined import ConfinedLauncher
 
 GRACE_S = 10.0  # between TERM and KILL: time to write a checkpoint
 _RLIMIT_LOCKS = 10
 _RESERVE = ".reserve"
+_ANSWER, _ANSWER_S, _ANSWER_SIZE = ".surroundings", 10.0, 1 << 20  # of the interpreter that is asked
 _RESERVED = 64 << 10  # bytes kept free for the last record, where the disk fills up
 _DRAIN_S = 5.0  # for what is still in the terminal once all processes are gone
 
@@ -74,6 +76,7 @@ class Supervisor:
         self.ledger = Ledger(Path(job.workspace))
         self.runs: list[Held] = []
         self._cards: Taken | None = None
+        self._launcher: ConfinedLauncher | None = None
         self._stop = Stop(why="")  # for all: a signal, without a word
         self._loop: asyncio.AbstractEventLoop | None = None
         self._asked = asyncio.Event()
@@ -195,13 +198,16 @@ class Supervisor:
         try:
             asyncio.run(self._live(held, found, beside))
         except Exception as error:  # whatever it is, the run is told to have failed, and why
-            self._ended(held, End(why=f"its supervisor failed: {error!r}"))
+            if held in self.runs:
+                self._ended(held, End(why=f"its supervisor failed: {error!r}"))
         finally:
             self._loop = None
             beside.end()
 
     async def _live(self, held: Held, found: Code, beside: watcher.Beside) -> None:
         self._loop = asyncio.get_running_loop()
+        if self.job.sandbox is not None:
+            await self._surroundings(held)
         spent = _cpu()
         ours, theirs = terminal(self.job.size)
         drain = Drain(ours, held.folder / OUTPUT)
@@ -225,12 +231,41 @@ class Supervisor:
         finally:
             os.close(theirs)
             await asyncio.to_thread(drain.join, _DRAIN_S)
+            if self._launcher is not None:
+                await self._launcher.close()
+                self._launcher = None
         self._ended(held, end, drain, round(_cpu() - spent, 3))
+
+    def _confining(self) -> "ConfinedLauncher":
+        """What starts the confined commands of a run; its proxy lives in the run's event loop. OSError, ValueError."""
+        if self._launcher is None:
+            from workbench.experiments.launch.confined import launcher
+
+            assert self.job.sandbox is not None
+            self._launcher = launcher(self.job.sandbox, self.job.env)
+        return self._launcher
+
+    async def _surroundings(self, held: Held) -> None:
+        """Interpreter and packages of a confined run: its interpreter is the agent's to change, so it runs as that."""
+        python = surroundings.interpreter(held.argv(self.job), self.job.env.get("PATH", os.defpath))
+        answer = ""
+        if python is not None:
+            output = held.folder / _ANSWER
+            command = f"{self.job.setup}\nexec {shlex.join([python, '-I', '-c', surroundings.ASK])}"
+            spec = Spec(command=command, cwd=Path(self.job.cwd), output=output, env=_passed(self.job.env))
+            with contextlib.suppress(OSError, ValueError):
+                running = await self._confining().start(spec)
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(running.wait(), _ANSWER_S)
+                await running.end(0)
+                answer = output.read_text(errors="replace")[:_ANSWER_SIZE]
+            output.unlink(missing_ok=True)
+        found = surroundings.told(answer, self.job.env, held.folder)
+        self._update(held, lambda run: msgspec.structs.replace(run, environment=found))
 
     async def _start(self, held: Held, theirs: int) -> Any:
         job = self.job
-        env = {name: value for name, value in job.env.items() if not name.startswith("MLWB_")}
-        env["MLWB_RUN"] = held.run
+        env = _passed(job.env) | {"MLWB_RUN": held.run}
         if held.seed is not None:
             env["SEED"] = str(held.seed)
         if job.gpus is not None:
@@ -241,12 +276,10 @@ class Supervisor:
             # A shell finds the program as it always does, and becomes it.
             script = f'{job.setup}\nexec -- "$0" "$@"'
             return spawn(spec, [bash(), "--noprofile", "--norc", "-c", script, *argv])
-        from workbench.experiments.launch.confined import launcher
-
         confined = msgspec.structs.replace(
             spec, command=f"{job.setup}\nexec -- {shlex.join(argv)}", reach=job.sandbox.reach
         )
-        return await launcher(job.sandbox, job.env).start(confined)
+        return await self._confining().start(confined)
 
     async def _until_end(self, held: Held, running: Running) -> End:
         """Waits until the command has ended, or has to."""
@@ -307,6 +340,11 @@ class Supervisor:
         held.let_go()
         self.runs.remove(held)
         self._tell(News(what="ended", run=held.run, text=end.words, code=end.code))
+
+
+def _passed(env: dict[str, str]) -> dict[str, str]:
+    """ENV without what ties a command to the session that it came from: the run outlives that."""
+    return {name: value for name, value in env.items() if not name.startswith("MLWB_")}
 
 
 def _not_started(error: Exception) -> str:

@@ -134,9 +134,11 @@ class Watcher:
         return msgspec.json.decode(line, type=_Word)
 
     def _surroundings(self) -> None:
-        """Interpreter and packages. Not of a confined run: its interpreter is the agent's to change."""
+        """Interpreter and packages. Of a confined run the supervisor has asked, within the confinement."""
         job = self.job
-        python = None if job.sandbox else surroundings.interpreter(job.argv, job.env.get("PATH", os.defpath))
+        if job.sandbox is not None:
+            return
+        python = surroundings.interpreter(job.argv, job.env.get("PATH", os.defpath))
         found = surroundings.taken(python, job.env, self.ledger.path(self.run))
         self._write({"environment": found})
 
