@@ -172,7 +172,8 @@ def temporary_folder(session: str) -> Path:
         except FileExistsError:
             found = folder.lstat()
             if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid() or found.st_mode & 0o077:
-                raise OSError(f"{folder} is not a folder of this user's alone; remove it") from None
+                said = "is not a folder of this user's alone; remove it, or name another place by TMPDIR"
+                raise OSError(f"{folder} {said}") from None
     return above / session
 
 

@@ -5,10 +5,11 @@ from pathlib import Path
 from workbench import places
 from workbench.protocol.queries import Holding, RuleInForce
 from workbench.session.core import Session
+from workbench.session.plan import guarding
 from workbench.settings.sources import sources
 from workbench.settings.types import SettingsError
 
-HERE, NOWHERE = "given in this session", "in no file any more"
+HERE, NOWHERE, OWN = "given in this session", "in no file any more", "mlwb itself"
 
 
 def in_force(session: Session) -> Holding:
@@ -39,5 +40,7 @@ def _source(session: Session, kind: str, rule: str, written: dict[tuple[str, str
         return "the task"
     if kind == "deny" and rule in session.frame.deny:
         return "the agent's definition"
+    if kind == "ask" and rule in guarding(tuple(map(Path, session.gate.policy.roots))):
+        return OWN
     path = written.get((kind, rule))
     return str(path) if path else HERE if rule in session.gate.given else NOWHERE

@@ -147,7 +147,7 @@ def policy_of(
     """The gate's policy: rules of the task, of the settings and of the definition together. Raises StartError."""
     rules = Rules(
         allow=(*task.rules.allow, *settings.rules.allow),
-        ask=(*task.rules.ask, *settings.rules.ask, *_guarding(roots)),
+        ask=(*task.rules.ask, *settings.rules.ask, *guarding(roots)),
         deny=(*task.rules.deny, *settings.rules.deny, *deny),
     )
     for rule in (*rules.allow, *rules.ask, *rules.deny):
@@ -165,7 +165,7 @@ def policy_of(
     )
 
 
-def _guarding(roots: tuple[Path, ...]) -> tuple[str, ...]:
+def guarding(roots: tuple[Path, ...]) -> tuple[str, ...]:
     """Ask rules that hold in every session, whatever its mode: for what this program reads when it starts, for what it
     is made of, and for programs in the workspace that are found by their name alone.
     """
