@@ -23,7 +23,16 @@ from workbench.protocol import events as e
 from workbench.protocol import queries as q
 from workbench.protocol.result import CheckResult, FileChange, Option, Question
 from workbench.tui.app import PARTS
-from workbench.tui.opening import AgentRow, ModelRow, NotOpenedError, SessionRow
+from workbench.tui.opening import (
+    AgentRow,
+    AuditRows,
+    CallRow,
+    FindingRow,
+    ModelRow,
+    NotOpenedError,
+    SessionRow,
+    StandingRow,
+)
 from workbench.tui.widgets.prompt import Prompt
 
 LINE = (
@@ -90,7 +99,17 @@ def every() -> set[type]:
 
 def happened() -> Iterator[Any]:
     """A session in which every text that can be anything is hostile."""
-    yield started(title=LINE, agent=LINE, model=LINE, workspace=f"/w/{LINE}", branch=LINE, host=LINE, user=LINE)
+    yield started(
+        agent_in_place_of=LINE,
+        sandbox=LINE,
+        title=LINE,
+        agent=LINE,
+        model=LINE,
+        workspace=f"/w/{LINE}",
+        branch=LINE,
+        host=LINE,
+        user=LINE,
+    )
     yield e.Notice(level="error", text=LINES, about=LINE)
     yield e.PromptSubmitted(text=LINES, origin="person", by=LINE)
     yield e.PromptSubmitted(text=LINES, origin="check", by=LINE)
@@ -147,7 +166,7 @@ def asked() -> Iterator[Any]:
     for tool, display in (("Bash", ()), ("Edit", (blocks.Diff(path=LINE, text=DIFF, added=1, removed=1),)), (LINE, ())):
         yield e.ApprovalRequested(
             request_id=f"a-{tool}", call_id="c9", tool=tool, input={"command": LINES, "file_path": LINE, LINE: [LINE]},
-            rule=LINE, reason=LINES, digest="d", suggestion=LINE, cwd=LINE, display=display,
+            rule=LINE, reason=LINES, digest="d", suggestion=LINE, cwd=LINE, display=display, sandbox=LINE,
         )  # fmt: skip
 
 
@@ -161,6 +180,9 @@ async def pages(query: Any) -> Any:
         return q.Paths(paths=(LINE, f"{LINE}/x"), total=2)
     if isinstance(query, q.ItemsBefore):
         return q.Items(items=(), more=False)
+    if isinstance(query, q.InForce):
+        rules = tuple(q.RuleInForce(kind=kind, rule=LINES, source=LINE) for kind in ("deny", "allow", LINE))
+        return q.Holding(rules=rules, sandbox=LINE, network="allowlist", domains=(LINE,), caches=(LINE,))
     return q.Blob(data=LINES.encode("utf-8", "backslashreplace"), total=len(LINES.encode("utf-8", "backslashreplace")))
 
 
@@ -181,6 +203,17 @@ class HostileOpener(FakeOpener):
 
     async def models(self) -> list[ModelRow]:
         return [ModelRow(id=LINE, aliases=(LINE,), window=1)]
+
+    async def audit(self, session: str) -> AuditRows:
+        call = CallRow(seq=1, at=0.0, turn=1, tool=LINE, target=LINES, verdict=LINE, rule=LINE, reason=LINES, by=LINE,
+                       sandbox=LINE, status=LINE, files_changed=(LINE,))  # fmt: skip
+        return AuditRows(calls=(call,), remarks=(LINES,), damaged=(LINES,))
+
+    async def findings(self) -> Any:
+        yield FindingRow(name=LINE, ok=False, detail=LINES, fix=LINES)
+
+    async def standing(self, workspace: str) -> StandingRow:
+        return StandingRow(workspace=f"/w/{LINE}", brings=((LINE, f"allow {LINES}"),), changed=DIFF, digest="d")
 
 
 def in_workbench(play: Callable[..., Any], workspace: Any, size: tuple[int, int] = (110, 60)) -> set[type]:
@@ -256,7 +289,8 @@ async def lists(pilot: Any, opener: Any, look: Any) -> None:
     from workbench.tui.widgets.diffview_comment import CommentLine
 
     app = pilot.app
-    for action in ("palette", "help", "sessions", "agent", "model", "mode", "theme"):
+    for action in ("palette", "help", "sessions", "agent", "model", "mode", "theme", "audit", "doctor", "permissions",
+                   "trust"):  # fmt: skip
         app.do(action)
         await until(pilot, lambda: len(app.screen_stack) > 1)
         await look()
@@ -274,6 +308,9 @@ async def lists(pilot: Any, opener: Any, look: Any) -> None:
         await look()
         app.pop_screen()
         await pilot.pause()
+    opener.client.give(e.Notice(level="error", text=LINES, about="protected"))
+    await until(pilot, lambda: app.main.query("Alert"))
+    await look()
     app.tell(LINES, "warning")
     app.tell_fault(OSError(LINES), LINE)
     await look()

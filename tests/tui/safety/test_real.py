@@ -8,6 +8,7 @@ import pytest
 from support.endpoint import Endpoint, say, turn, use
 from support.workbench import bounded
 from workbench.protocol import events as e
+from workbench.protocol.commands import Approve, Stop, SubmitPrompt
 from workbench.protocol.queries import InForce
 from workbench.tui.opening import NotOpenedError, StandingRow
 from workbench.verbs.workbench import Asked, Opening
@@ -49,6 +50,15 @@ async def rules(client) -> dict[str, str]:
     return {f"{one.kind} {one.rule}": one.source for one in held.rules}
 
 
+async def leave(client) -> None:
+    """The session ends, and nothing of it is left behind."""
+    await client.send(Stop(id="stop", reason="signal", by="ana"))
+    async for envelope in client.events():
+        if isinstance(envelope.event, e.SessionEnded):
+            break
+    await client.close()
+
+
 def with_endpoint(play, workspace, answer: str = "trust", turns=()) -> None:
     async def run() -> None:
         with Endpoint(list(turns)) as endpoint:
@@ -66,10 +76,10 @@ def test_the_policy_has_what_was_trusted_before_the_session_began(workspace, tmp
         assert found["allow Bash(make train)"] == str(workspace / ".mlwb/config.yaml")
         assert found["deny Bash(make clean)"] == str(workspace / ".mlwb/config.yaml")
         assert found["ask Bash(rm *)"] == str(tmp_path / "config/mlwb/config.yaml")
-        await client.close()
+        await leave(client)
         client = await person.opener.open()
         assert len(person.asked) == 1, "asked once"
-        await client.close()
+        await leave(client)
         assert (await person.opener.standing(str(workspace))).trusted
 
     with_endpoint(play, workspace)
@@ -81,25 +91,25 @@ def test_not_now_leaves_it_out_and_does_not_nag(workspace):
             client = await person.opener.open()
             found = await rules(client)
             assert "allow Bash(make train)" not in found and "deny Bash(make clean)" in found
-            await client.close()
+            await leave(client)
         assert len(person.asked) == 1
         (workspace / ".mlwb/config.yaml").write_text("permissions: {allow: [Bash]}\n")
         client = await person.opener.open()
         assert person.asked[1].brings == ((".mlwb/config.yaml", "allow Bash"),), "other content is asked about"
-        await client.close()
+        await leave(client)
 
     with_endpoint(play, workspace, "later")
 
 
 def test_what_changed_since_it_was_trusted_is_asked_about_with_the_difference(workspace):
     async def play(person):
-        await (await person.opener.open()).close()
+        await leave(await person.opener.open())
         (workspace / ".mlwb/config.yaml").write_text("permissions: {allow: [Bash]}\n")
         person.answer = "later"
         client = await person.opener.open()
         assert "+permissions: {allow: [Bash]}" in person.asked[1].changed
         assert "allow Bash" not in await rules(client)
-        await client.close()
+        await leave(client)
 
     with_endpoint(play, workspace)
 
@@ -119,14 +129,14 @@ def test_a_session_of_another_folder_is_asked_about_by_its_own_folder(workspace,
     async def play(person):
         client = await person.opener.open()
         session = client.session
-        await client.close()
+        await leave(client)
         elsewhere = tmp_path / "home/other"
         elsewhere.mkdir()
         (workspace / ".mlwb/config.yaml").write_text("permissions: {allow: [Bash]}\n")
         other = Person(person.endpoint, elsewhere, "later")
         client = await other.opener.resume(session)
         assert [one.workspace for one in other.asked] == [str(workspace)]
-        await client.close()
+        await leave(client)
 
     async def run() -> None:
         with Endpoint([]) as endpoint:
@@ -159,8 +169,6 @@ def test_a_record_that_cannot_be_written_is_a_reason(workspace, tmp_path):
 
 
 def test_a_session_tells_its_confinement_and_its_audit_names_each_call(workspace):
-    from workbench.protocol.commands import Approve, SubmitPrompt
-
     turns = [turn(use("Bash", command="python3 -c 1")), turn(use("Bash", command="rm out.txt")), say("Done.")]
 
     async def play(person):
@@ -184,7 +192,7 @@ def test_a_session_tells_its_confinement_and_its_audit_names_each_call(workspace
             ("Bash", True, "once", "ana"), ("Bash", True, "no", "ana"),
         ]  # fmt: skip
         assert (found.calls[0].exit_code, found.calls[1].status) == (0, "denied")
-        await client.close()
+        await leave(client)
 
     with_endpoint(play, workspace, "later", turns)
 

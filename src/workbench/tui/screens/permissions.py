@@ -70,10 +70,11 @@ def _rules(rules: Sequence[RuleInForce], width: int) -> Iterator[Content]:
     wide = min(width // 2, max((len(safe(one.rule)) for one in rules), default=0))
     for kind in dict.fromkeys(one.kind for one in rules):
         these = [one for one in rules if one.kind == kind]
+        named = Content.assemble((f"  {safe(kind)[:8]:<9}", _STYLES.get(kind, "")))
         for one in these[:_MOST]:
-            head = Content.assemble((f"  {kind:<9}", _STYLES.get(kind, "")), f"{safe(one.rule):<{wide}}  ")
+            head = named + Content(f"{safe(one.rule):<{wide}}  ")
             if head.cell_length > width * 2 // 3:  # a long rule: where it stands comes under it
-                yield from hanging(Content.assemble((f"  {kind:<9}", _STYLES.get(kind, ""))), content(one.rule), width)
+                yield from hanging(named, content(one.rule), width)
                 head = Content(" " * 11)
             yield from hanging(head, content(home(one.source), "$muted-2"), width)
         if len(these) > _MOST:
