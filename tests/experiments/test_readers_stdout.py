@@ -96,6 +96,15 @@ LINES: dict[str, dict[str, tuple[float, float]]] = {
     "Ünïcode ┃ step 5 ┃ löss=2 ┃ loss=0.5 µs": {"löss": (5, 2), "loss": (5, 0.5)},
     "Downloading 3 files from http://host:8080/x at 12:34:56, port: 8000": {},
     "Epoch 3/10": {},
+    "Namespace(lr=0.001, epochs=10, loss='mse')": {},
+    "epochs: 10, hidden: 32, batch_size: 16": {},
+    "  Gradient Accumulation steps = 1": {},
+    "  Num Epochs = 2": {},
+    "CUDA out of memory. Tried to allocate 2.00 GiB (GPU 0; 79.15 GiB total capacity; 77.5 GiB allocated)": {},
+    '  File "train.py", line 123, in train_step': {},
+    "Successfully installed torch-2.9.1 numpy-2.3.5 in 12.5 s": {},
+    "Map: 100%|##########| 1000/1000 [00:01<00:00, 900 examples/s]": {},
+    "Loading weights: 100%|####| 3/3 [00:01<00:00, loss=3]": {"loss": (3, 3)},
     "Saved 3 checkpoints to out/step-100 (loss of precision is fine)": {},
 }  # fmt: skip
 
@@ -174,6 +183,20 @@ TABLES: dict[str, tuple[str, dict[str, list[tuple[float, float]]]]] = {
 def test_tables_and_what_an_earlier_line_tells(name: str, tmp_path: Path) -> None:
     text, expected = TABLES[name]
     assert told(read(text, tmp_path)) == expected
+
+
+def test_arguments_are_a_configuration(tmp_path: Path) -> None:
+    batch = read(
+        "Namespace(lr=0.001, name='a', sizes=[1, 2], device=device(type='cpu'))\nNamespace(broken=\n", tmp_path
+    )
+    assert batch.config == {"lr": 0.001, "name": "a", "sizes": [1, 2]}
+
+
+def test_progress_is_that_of_training(tmp_path: Path) -> None:
+    bars = " 10%|#  | 10/100 [00:10<01:30, 1it/s]\nMap: 50%|##  | 5/10 [00:01<00:01, 5it/s]\n"
+    bars += "Evaluating: 50%|#   | 1/2 [00:01<00:01, 1it/s]\n"
+    batch = read(bars, tmp_path)
+    assert batch.progress == (10, 100) and batch.eta_s == 90
 
 
 def test_progress_over_epochs(tmp_path: Path) -> None:

@@ -22,7 +22,7 @@ _SECRET = re.compile(
     r"password|passwd|secret|credential|api_?key|access_?key|(?:hub|auth|access|api|hf)_?token", re.IGNORECASE
 )
 # Whose word counts where two tell the same key of a configuration, the first before the others.
-_CONFIG_ORDER = ("hydra", "wandb", "mlflow", "mlruns", "trackio", "jsonl", "trainer", "tensorboard")
+_CONFIG_ORDER = ("hydra", "wandb", "mlflow", "mlruns", "trackio", "jsonl", "trainer", "tensorboard", "stdout")
 
 
 class Feed:

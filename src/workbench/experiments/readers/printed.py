@@ -24,7 +24,8 @@ _PREFIX = re.compile(
 )
 _METRIC = re.compile(r"METRIC\s+")
 _STEP = re.compile(
-    r"(?<![\w/])(?:global[_ ]?step|micro_step|steps?|num_updates|iter(?:ation)?s?|it|batch|update)\b['\"]?\s*[:=#]?\s*"
+    r"(?<![\w/])(?:global[_ ]?step|micro_step|steps?|num_updates|iter(?:ation)?s?|it(?=\s*[:=])|batch|update)\b['\"]?"
+    r"\s*[:=#]?\s*"
     r"['\"\[(]*(\d+)(?![\d.])(?:\s*/\s*(\d+))?",
     re.IGNORECASE,
 )
@@ -32,13 +33,20 @@ _GLOBAL = re.compile(r"(?:global[_ ]?step|num_updates)['\"]?\s*[:=]?\s*['\"]?(\d
 # `[10]<TAB>` of XGBoost and LightGBM, `10:<TAB>` of CatBoost.
 _LEADING = re.compile(r"(?:\[(\d+)\]|(\d+):)\t")
 _EPOCH = re.compile(
-    r"(?<![\w/])(?:epochs?\b(?:\(\w+\))?|Train(?=:\s*\d+\s+\[))['\"]?\s*[:=#]?\s*['\"\[(]*(\d+(?:\.\d+)?)"
+    r"(?<![\w/])(?:epoch\b(?:\(\w+\))?|Train(?=:\s*\d+\s+\[))['\"]?\s*[:=#]?\s*['\"\[(]*(\d+(?:\.\d+)?)"
     r"(?:\s*/\s*(\d+))?",
     re.IGNORECASE,
 )
 _SAMPLES = re.compile(r"\[\s*(\d+)/(\d+)(?:\s*\(\s*\d+(?:\.\d+)?%\))?\s*\]|(?<=:)\s+(\d+) / (\d+)(?= )")
 _KERAS = re.compile(r"\s*(\d+)/(\d+)\s+(?=\[|-|━|\d+s )")
 _BAR = re.compile(r"(\d+)%\|[^|]*\|\s*(\d+)/(\d+)\s*\[[\d:]+<([\d:?]+)(?:,\s*([^\]]*))?\]?")
+# Bars of what is done beside training: their progress is not the run's.
+_ASIDE = re.compile(
+    r"download|load|fetch|upload|import|extract|map|filter|tokeniz|process|sanity|valid|eval|test|predict|generat|sampl|"
+    r"sav|check|resolv|comput|flatten|pack|creat",
+    re.IGNORECASE,
+)
+_ARGUMENTS = re.compile(r"(?:Namespace|TrainingArguments)\(\w+=")
 _PAIR = re.compile(
     rf"(?<![\w./@])['\"]?({_NAME}(?:'s {_NAME})?(?:\([\w/%. ]+\))?)(?:\s\([\w/%. ]+\)(?=['\"]))?['\"]?\s*[=:]\s*"
     rf"\[?['\"]?({_NUMBER})(?![\d:/.-]\d|:|\w*://)"
@@ -60,7 +68,7 @@ _KNOWN = re.compile(
     re.IGNORECASE,
 )
 _MAYBE = re.compile(
-    rb"step|num_updates|iter|\bit\b|batch|update|epoch|train:|metric|%\||[0]/0+ |[0][\]:]\t|"
+    rb"namespace|trainingarg|step|num_updates|iter|\bit\b|batch|update|epoch|train:|metric|%\||[0]/0+ |[0][\]:]\t|"
     rb"loss|nll|perplexity|ppl|acc|f0|au|precision|recall|mse|mae|r0|bleu|rouge|wer|cer|iou|dice|psnr|ssim|fid|bp|reward|"
     rb"return|score|kl|entropy|lr|learning_rate|norm|throughput|mfu|tokens_per|samples_per|top0|map"
 )
@@ -75,7 +83,7 @@ class Template(NamedTuple):
 
     `values`: name, begin, end of each number. The step is `step`, or `done` of `total` within `epoch` (of the line, or,
     if `within`, of the last line that told one), or `epoch` itself, or not told. `header` names the columns of a table
-    that begins here.
+    that begins here; from `arguments` on stands a call with the program's arguments.
     """
 
     values: tuple[tuple[str, int, int], ...] = ()
@@ -88,11 +96,13 @@ class Template(NamedTuple):
     progress: bool = False
     eta: Span | None = None
     header: tuple[str, ...] | None = None
+    arguments: int | None = None
 
     @property
     def empty(self) -> bool:
         """Whether lines of the shape say nothing at all."""
-        return not (self.values or self.progress or self.header or (self.epoch and self.epochs))
+        said = self.values or self.progress or self.header or (self.epoch and self.epochs)
+        return not said and self.arguments is None
 
 
 def may_say(shape: bytes) -> bool:
@@ -106,6 +116,8 @@ def template(text: str, header: tuple[str, ...]) -> Template:
     known = _METRIC.match(text, start)
     if known:
         start = known.end()
+    if arguments := _ARGUMENTS.match(text, start):
+        return Template(arguments=arguments.start())
     if bar := _BAR.search(text, start):
         return _bar(text, start, bar, header)
     if (row := _row(text, start, header)) is not None:
@@ -157,6 +169,8 @@ def _bar(text: str, start: int, bar: "re.Match[str]", header: tuple[str, ...]) -
     found = Template(
         done=bar.span(2), total=bar.span(3), progress=True, eta=None if "?" in bar[4] else bar.span(4)
     )  # fmt: skip
+    if _ASIDE.search(text, start, bar.start()):
+        found = found._replace(progress=False, eta=None)
     row = _row(text[: bar.start()].rstrip(), start, header)
     if row is not None:
         return row._replace(progress=True, eta=found.eta)

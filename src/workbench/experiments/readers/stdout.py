@@ -6,10 +6,12 @@ torchtune, torchtitan, DeepSpeed, verl, Lightning's bars, Keras, fastai, spaCy, 
 fairseq, XGBoost, LightGBM, CatBoost, scikit-learn, the PyTorch examples, tqdm, torchrun's and Hydra's prefixes.
 """
 
+import contextlib
 import math
 import re
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from workbench.experiments.readers.base import BEGINNING, Batch, Start
 from workbench.experiments.readers.lines import LineReader
@@ -113,13 +115,15 @@ class StdoutReader(LineReader):
         return found if text.isascii() else _in_bytes(found, text)
 
     def _take(self, found: Template, line: bytes, batch: Batch, adders: dict[str, _Adder]) -> None:
-        values, plain, done, _, epoch, _, _, _, _, header = found
+        values, plain, done, _, epoch, _, _, _, _, header, arguments = found
         if plain is not None:
             step = float(line[plain[0] : plain[1]])
         elif done is None and epoch is None:
             step = math.nan
         else:
             step = self._step(found, line, batch)
+        if arguments is not None:
+            batch.config.update(_arguments(line[arguments:_LONGEST].decode(errors="replace")))
         if header is not None and header != self._header:
             self._header = header
             self._shapes.clear()  # what is a row of numbers depends on it
@@ -157,6 +161,21 @@ class StdoutReader(LineReader):
         base = min(self._first_epoch, 1.0)  # epochs are counted from 0 or from 1
         batch.progress = ((current - base) * total + done, epochs * total) if epochs else (done, total)
         return max(current - self._first_epoch, 0.0) * total + done
+
+
+def _arguments(call: str) -> dict[str, Any]:
+    """The arguments of a CALL that are plain values, as `print(args)` shows them."""
+    import ast
+    import warnings
+
+    found: dict[str, Any] = {}
+    wrong = (SyntaxError, ValueError, RecursionError, MemoryError, TypeError)
+    with contextlib.suppress(*wrong), warnings.catch_warnings(action="ignore"):
+        parsed = ast.parse(call.strip(), mode="eval").body
+        for keyword in parsed.keywords if isinstance(parsed, ast.Call) else ():
+            with contextlib.suppress(ValueError):
+                found[str(keyword.arg)] = ast.literal_eval(keyword.value)
+    return {key: value for key, value in found.items() if isinstance(value, str | int | float | list | tuple | None)}
 
 
 def _moved(found: "re.Match[bytes]") -> bytes:
