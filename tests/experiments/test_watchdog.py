@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from workbench.experiments.points import Series
+from workbench.experiments.postmortem import post_mortem
 from workbench.experiments.readers.base import Column
 from workbench.experiments.types import Alert
 from workbench.experiments.watchdog import Config, Point, Tick, Watchdog
@@ -226,6 +227,32 @@ def test_a_crash_names_the_error_and_the_users_own_line() -> None:
     assert (
         "mat1 and mat2" in found[0].text and "/home/a/model.py:40" in found[0].text and "exit code 1" in found[0].text
     )
+
+
+@pytest.mark.parametrize("size", [1, 7, 64])
+def test_output_may_come_in_pieces_and_end_without_a_newline(size: int) -> None:
+    dog = Watchdog()
+    text = CRASH.rstrip("\n")
+    for at in range(0, len(text), size):
+        assert dog.see(text[at : at + size], at=3.0) == []
+    (alert,) = dog.see(Tick(at=4.0, ended=True, exit_code=1))
+    assert "mat1 and mat2" in alert.text and "/home/a/model.py:40" in alert.text
+    bar = Watchdog()
+    for step in range(20_000):
+        bar.see(f"\r{step}% done", at=1.0)
+    bar.see(Tick(at=4.0, ended=True, exit_code=0))
+    assert bar.last_lines == ["19999% done"]
+
+
+def test_the_post_mortem_of_a_log() -> None:
+    found = post_mortem(b"x\n" * 5000 + CRASH.encode() + b"\xff\n[W] destroying\n")
+    assert (
+        found.kind == "crash" and found.error.startswith("RuntimeError: mat1") and found.where == "/home/a/model.py:40"
+    )
+    assert found.frames[-1].endswith("linear.py:125 in forward") and found.last_lines[-1] == "[W] destroying"
+    assert post_mortem("all is well\n").kind == "" and post_mortem("").error == ""
+    assert post_mortem("a\nSegmentation fault (core dumped)").error == "Segmentation fault (core dumped)"
+    assert post_mortem("\x1b[31mtorch.OutOfMemoryError: CUDA out of memory.\x1b[0m\n").kind == "memory"
 
 
 def test_a_traceback_that_was_survived_is_no_crash() -> None:

@@ -81,7 +81,7 @@ def throughput(ended: Sequence[float], level: float = stats.LEVEL) -> tuple[floa
 def difference(
     a: Sequence[float], b: Sequence[float], q: float, level: float = stats.LEVEL, seed: int = 0
 ) -> stats.Difference:
-    """The Q-quantile of B less that of A, with an interval by the moving-block bootstrap; both in the order of requests.
+    """The Q-quantile of B less that of A, its interval by the moving-block bootstrap; both in the order of requests.
 
     It knows the noise within each load, not that between two starts of the same service: for that, compare groups.
     """
@@ -107,7 +107,7 @@ def _resamples(a: Sequence[float], b: Sequence[float]) -> int:
 
 
 def _middle(values: Sequence[float]) -> list[float]:
-    """VALUES, of very many a stretch of the middle: thinning would hide how neighbours depend on each other."""
+    """VALUES, of very many a stretch of the middle: leaving some out would hide how neighbours depend on each other."""
     first = max(0, (len(values) - _MOST) // 2)
     return list(values[first : first + _MOST])
 

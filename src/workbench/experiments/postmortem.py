@@ -7,24 +7,31 @@ import msgspec
 
 _LINE = 400  # characters of a line that are kept
 _TAIL = 200  # lines
+_REST = 8192  # characters of a line that has not ended
 _LONG_AGO = 60  # lines after which a traceback was survived
 _TRACEBACK_LINES = 120
 _MEMORY = re.compile(
-    r"\bout of memory|OutOfMemoryError|CUBLAS_STATUS_ALLOC_FAILED|RESOURCE_EXHAUSTED: (?:Out of|Failed to alloc)|"
-    r"^(?:numpy\S*)?MemoryError\b|Cannot allocate memory|std::bad_alloc|oom-kill|DefaultCPUAllocator: can.t alloc",
-    re.IGNORECASE,
+    r"\b[Oo]ut of memory|OUT OF MEMORY|OutOfMemoryError|CUBLAS_STATUS_ALLOC_FAILED|"
+    r"RESOURCE_EXHAUSTED: (?:Out of|Failed to alloc)|"
+    r"^(?:numpy\S*)?MemoryError\b|Cannot allocate memory|std::bad_alloc|oom-kill|DefaultCPUAllocator: can.t alloc"
 )
 _DISK = re.compile(r"No space left on device|Disk quota exceeded|\bENOSPC\b|\bEDQUOT\b")
 _TRACEBACK = "Traceback (most recent call last):"
 _PREFIX = re.compile(r"^(?:\[[\w.:-]+\]:?\s?)+")  # of torchrun's --tee and of ranks
 _FATAL = re.compile(r"Segmentation fault|Fatal Python error|terminate called after|\(core dumped\)|^Bus error|^Killed$")
 _FRAME = re.compile(r'^\s+File "([^"]+)", line (\d+), in (.+)$')
+# One of these is in whatever the patterns above find.
+_TELLING = (
+    ("Traceback", "emory", "EMORY", "Memory", "ALLOC", "bad_alloc", "EXHAUSTED", "oom-kill", "CPUAllocator",
+     "space left", "quota", "ENOSPC", "EDQUOT", "Segmentation", "Fatal Python", "terminate called", "core dumped",
+     "Bus error", "Killed")
+)  # fmt: skip
 _ESCAPE = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|.)")
 _LIBRARY = re.compile(r"site-packages|dist-packages|/lib/python\d|<frozen ")
 
 
 class Log:
-    """Output as it comes, whole lines: its last ones, its last traceback, the lines that name a full memory or disk."""
+    """Output as it comes: its last lines, its last traceback, the lines that name a full memory or disk."""
 
     def __init__(self) -> None:
         self.tail: deque[str] = deque(maxlen=_TAIL)
@@ -32,9 +39,30 @@ class Log:
         self.memory = self.disk = ""  # the first line that says so
         self._open = False
         self._since = 0
+        self._rest = ""
 
     def add(self, text: str) -> None:
-        """More of it."""
+        """More of it; a line that has not ended waits for its rest, or for `flush`."""
+        whole, newline, rest = text.rpartition("\n")
+        if newline:
+            text, self._rest = self._rest + whole + newline, rest
+        else:
+            text, self._rest = "", self._rest + rest
+        if len(self._rest) > _REST:  # a bar that is drawn over and over has no end
+            self._rest = self._rest[-_REST // 2 :]
+        if text:
+            self._take(text)
+
+    def flush(self) -> None:
+        """The output has ended: what waits is a line."""
+        if self._rest:
+            text, self._rest = f"{self._rest}\n", ""
+            self._take(text)
+
+    def _take(self, text: str) -> None:
+        if not self._open and not any(word in text for word in _TELLING):
+            self._pass_over(text)
+            return
         for line in plain(text):
             bare = _PREFIX.sub("", line)
             self.tail.append(line)
@@ -43,6 +71,14 @@ class Log:
                 self.memory = bare.strip()
             if not self.disk and _DISK.search(bare):
                 self.disk = bare.strip()
+
+    def _pass_over(self, text: str) -> None:
+        """TEXT without a word that tells: of a million lines of progress only the last are looked at."""
+        self.tail.extend(plain("\n".join(text.split("\n")[-_TAIL - 1 :])))
+        if self.traceback:
+            self._since += text.count("\n")
+            if self._since > _LONG_AGO:
+                self.traceback = []
 
     def _follow(self, line: str) -> None:
         """Holds the last traceback, until so much follows that the program must have gone on."""
@@ -108,6 +144,7 @@ def post_mortem(tail: str | bytes) -> PostMortem:
     """What the end of a log tells of how the run died."""
     log = Log()
     log.add(tail.decode("utf-8", "replace") if isinstance(tail, bytes) else tail)
+    log.flush()
     kind = "memory" if log.memory else "disk" if log.disk else "crash" if log.traceback else ""
     return PostMortem(
         kind=kind, error=log.error or log.memory or log.disk, where=log.where,

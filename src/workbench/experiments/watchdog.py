@@ -18,6 +18,7 @@ from workbench.experiments.postmortem import Log
 from workbench.experiments.types import Alert
 
 _KEYS = 200  # series that are watched at most
+_RECENT = 9  # last values, whose median is the level
 _BUCKETS = 64  # a curve in short: as many means of stretches that grow with it
 _LOSS = re.compile(
     r"(?:^|[/_. -])(?:loss|losses|nll|perplexity|ppl|bpb|xent|cross_entropy)(?:$|[/_. -])", re.IGNORECASE
@@ -72,14 +73,14 @@ class Tick(msgspec.Struct, frozen=True, kw_only=True):
 class Curve:
     """One series as the watchdog keeps it: a handful of means, the last values, the lowest level."""
 
-    __slots__ = ("bad", "beyond", "buckets", "count", "finite", "last", "lost", "lowest", "recent", "start", "width")
-
-    def __init__(self) -> None:
+    def __init__(self, key: str) -> None:
+        self.loss, self.restless = bool(_LOSS.search(key)), bool(_RESTLESS.search(key))
+        self.held_out, self.judged = bool(_HELD_OUT.search(key)), _judges(key)
         self.count = self.finite = 0
         self.bad = self.lost = self.beyond = 0  # in a row
-        self.last = self.start = math.nan  # the start: the median of the first values
+        self.last = self.start = self.level = math.nan  # level: the median of the last values; start: of the first
         self.lowest = math.inf  # of medians of the recent values
-        self.recent: deque[float] = deque(maxlen=9)
+        self.recent: deque[float] = deque(maxlen=_RECENT)
         self.buckets: list[list[float]] = []  # [count, mean, sum of squares about it] of each stretch of `width` values
         self.width = 1
 
@@ -92,10 +93,10 @@ class Curve:
         self.bad, self.last = 0, value
         self.finite += 1
         self.recent.append(value)
-        if len(self.recent) == self.recent.maxlen:
-            level = statistics.median(self.recent)
-            self.start = level if math.isnan(self.start) else self.start
-            self.lowest = min(self.lowest, level)
+        if len(self.recent) == _RECENT:
+            self.level = sorted(self.recent)[_RECENT // 2]
+            self.start = self.level if math.isnan(self.start) else self.start
+            self.lowest = min(self.lowest, self.level)
         if not self.buckets or self.buckets[-1][0] >= self.width:
             if len(self.buckets) == _BUCKETS:
                 self.buckets = [_joined(*pair) for pair in zip(self.buckets[::2], self.buckets[1::2], strict=True)]
@@ -135,7 +136,7 @@ class Watchdog:
     # --- what it is told ---
 
     def see(self, what: Iterable[Point] | Point | Tick | str, at: float = 0.0) -> list[Alert]:
-        """Points, a piece of output (whole lines; AT is the Unix time of its arrival), or a tick: new alerts."""
+        """Points, a piece of output (AT is the Unix time of its arrival), or a tick: new alerts."""
         if isinstance(what, str):
             return self._lines(what, at)
         if isinstance(what, Tick):
@@ -183,19 +184,17 @@ class Watchdog:
         if curve is None:
             if len(self._curves) >= _KEYS:
                 return []
-            curve = self._curves[point.key] = Curve()
+            curve = self._curves[point.key] = Curve(point.key)
         before = curve.last
         curve.add(point.value)
         if curve.bad:
             return self._not_a_number(point, curve, before)
-        if not _LOSS.search(point.key) or _RESTLESS.search(point.key):
-            return self._plateau(point, curve) if _judges(point.key) else []
-        return self._divergence(point, curve) or (self._plateau(point, curve) if _judges(point.key) else [])
+        found = self._divergence(point, curve) if curve.loss and not curve.restless else []
+        return found or (self._plateau(point, curve) if curve.judged else [])
 
     def _not_a_number(self, point: Point, curve: Curve, before: float) -> list[Alert]:
         """A loss at once; another metric only when it stays (a mean over nothing is NaN now and then)."""
-        loss = bool(_LOSS.search(point.key))
-        if curve.bad < (1 if loss else 3) or (not loss and curve.finite == 0):
+        if curve.bad < (1 if curve.loss else 3) or (not curve.loss and curve.finite == 0):
             return []
         name = "NaN" if math.isnan(point.value) else "infinite"
         last = f"; the last number was {before:.6g}" if math.isfinite(before) else ""
@@ -208,10 +207,13 @@ class Watchdog:
         """
         if curve.finite < 20:
             return []
-        level, gained = min(point.value, statistics.median(curve.recent)), curve.start - curve.lowest
-        noise = 6 * curve.spread
-        lost = level > max(curve.lowest + gained / 2, curve.lowest + noise) and not _HELD_OUT.search(point.key)
-        beyond = level > curve.start + self.config.explosion * max(abs(curve.start), gained) + noise
+        level, gained = min(point.value, curve.level), curve.start - curve.lowest
+        lost = level > curve.lowest + gained / 2 and not curve.held_out
+        beyond = level > curve.start + self.config.explosion * max(abs(curve.start), gained)
+        if lost or beyond:  # only then what costs more
+            noise = 6 * curve.spread
+            lost = lost and level > curve.lowest + noise
+            beyond = beyond and level > curve.start + self.config.explosion * max(abs(curve.start), gained) + noise
         curve.lost = curve.lost + 1 if lost else 0
         curve.beyond = curve.beyond + 1 if beyond else 0
         if curve.lost < 4 * self.config.patience and curve.beyond < self.config.patience:
@@ -239,6 +241,9 @@ class Watchdog:
     def _lines(self, text: str, at: float) -> list[Alert]:
         self._alive(at)
         self.log.add(text)
+        return self._full(at)
+
+    def _full(self, at: float) -> list[Alert]:
         found: list[Alert] = []
         if self.log.memory:
             found += self._alert("memory", at, f"out of memory: {self.log.memory}")
@@ -257,7 +262,8 @@ class Watchdog:
         elif tick.disk_free is not None and tick.disk_free > 2 * self.config.disk_free:
             self._told.discard("disk low")
         if tick.ended:
-            return found + self._end(tick)
+            self.log.flush()
+            return found + self._full(tick.at) + self._end(tick)
         return found + self._silence(tick) + self._idling(tick)
 
     def _silence(self, tick: Tick) -> list[Alert]:
