@@ -3,6 +3,7 @@
 import errno
 import multiprocessing
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -185,9 +186,18 @@ def swap(work: str, outside: str, until: float) -> None:
     while time.monotonic() < until:
         os.symlink(outside, link)
         os.rename(sub, aside)
-        os.rename(link, sub)
+        put(link, sub)
         os.unlink(sub)
-        os.rename(aside, sub)
+        put(aside, sub)
+
+
+def put(one: str, sub: str) -> None:
+    """ONE in the place of SUB: where a Write has made that folder anew in between, it goes."""
+    while True:
+        try:
+            return os.rename(one, sub)
+        except OSError:
+            shutil.rmtree(sub, ignore_errors=True)
 
 
 @pytest.fixture
