@@ -115,6 +115,30 @@ def test_a_ledger_that_cannot_be_written(exp: Exp) -> None:
     assert b"no run can be recorded" in done.stderr and b"Traceback" not in done.stderr
 
 
+def test_signals_are_as_a_shell_has_them_and_the_run_is_named(exp: Exp) -> None:
+    program = (
+        "import os, signal; names = 'SIGHUP SIGINT SIGQUIT SIGTERM SIGUSR1 SIGPIPE'.split()\n"
+        "print([name for name in names if signal.getsignal(getattr(signal, name)) == signal.SIG_IGN])\n"
+        "print(os.environ['MLWB_RUN'], os.getcwd())"
+    )
+    done = exp("run", "--", PYTHON, "-c", program)
+    assert done.stdout.decode() == f"['SIGPIPE']\nr-1 {exp.folder}\n", "Python itself ignores that one"
+
+
+def test_a_run_that_is_deleted_under_its_supervisor(exp: Exp) -> None:
+    gone = exp.start("run", *sh("rm -r ../work/.mlwb/runs/r-1; exit 6"))
+    out, said = gone.communicate(timeout=30)
+    assert gone.returncode == 6 and b"could not be recorded" in said and b"Traceback" not in said
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="Linux")
+def test_an_output_that_cannot_be_written(exp: Exp) -> None:
+    with Path("/dev/full").open("wb") as full:
+        done = exp("run", *sh("echo hi; sleep 0.3"), stdout=full, code=1)
+    assert done.stderr.endswith(b"mlwb: No space left on device\n")
+    assert exp.ended("r-1").status == "finished"
+
+
 # --- stopping, and what it outlives ------------------------------------------------------------------------
 
 

@@ -127,6 +127,8 @@ class Front:
         if news.what == "begun":
             self._runs.append(news.run)
             _say(f"run {news.run}")
+            if self._interrupted:
+                self._interrupt()
         elif news.what == "started":
             self._open(news.run)
         elif news.what == "warning":
@@ -158,12 +160,15 @@ class Front:
         data = os.read(self._file, _CHUNK) if self._file is not None else b""
         rest = memoryview(data)
         while rest:
-            rest = rest[os.write(1, rest) :]
+            try:
+                rest = rest[os.write(1, rest) :]
+            except BlockingIOError:  # somebody else made the terminal so
+                select.select([], [1], [])
         return bool(data)
 
     def _interrupt(self, *_: object) -> None:
         """ctrl+c stops what runs; a second one does not wait for it to end by itself."""
-        self._interrupted += 1
+        self._interrupted += bool(self._runs) or not self._interrupted
         now = self._interrupted > 1
         for run in self._runs:
             with contextlib.suppress(Exception):

@@ -28,7 +28,7 @@ class Stop(msgspec.Struct, frozen=True, kw_only=True):
 def hold(folder: Path) -> int:
     """Takes the lock of the run with FOLDER for this process and those it forks; its descriptor. Raises OSError."""
     descriptor = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-    with contextlib.suppress(OSError):  # a file system without locks: its runs look gone, but run
+    with contextlib.suppress(OSError):  # a file system without locks: there, a run that was killed looks alive
         fcntl.flock(descriptor, fcntl.LOCK_EX)
     return descriptor
 

@@ -9,7 +9,7 @@ import msgspec
 
 from workbench.experiments.types import Goal
 
-_MOST_SEEDS = 1000
+_MOST_SEEDS = 256
 _FOREVER = 1e9  # seconds
 _UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0}
 _DURATION = re.compile(r"(?:\d+(?:\.\d+)?[smhd])+")
