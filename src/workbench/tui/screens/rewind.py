@@ -64,7 +64,7 @@ class RewindScreen(ModalScreen[None]):
     def compose(self) -> ComposeResult:
         """List, choice, preview."""
         with Vertical() as box:
-            box.border_title, box.border_subtitle = "rewind", "enter goes back   b both  t talk  f files   esc closes"
+            box.border_title = "rewind"
             yield OptionList(id="prompts", markup=False)
             yield Line(id="what")
             yield Static(id="preview")
@@ -158,6 +158,8 @@ class RewindScreen(ModalScreen[None]):
         line = self.query_one("#what", Line)
         line.display = self.chosen is not None
         line.put(parts)
+        keys = "enter goes back   b both  t talk  f files   " if line.display else ""
+        self.query_one(Vertical).border_subtitle = f"{keys}esc closes"
         self.query_one("#preview", Static).update(Content("\n").join(self._words()))
 
     def _words(self) -> Iterator[Content]:

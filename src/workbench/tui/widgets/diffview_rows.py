@@ -90,8 +90,9 @@ class Rows:
         marks = ["staged"] * (laid.digest in self.review.staged)
         marks += ["✓ reviewed"] * (laid.digest in self.review.accepted)
         right = [Segment("  ".join(marks), style("muted", ground))]
-        if spot.within and spot.focus and spot.width >= _WORDS:
-            right = [*self._acts(ground), *right]
+        acts = self._acts(ground) if spot.within and spot.focus else []
+        if spot.width > max(_WORDS - 1, sum(part.cell_length for part in [*left, *acts, *right]) + 1):
+            right = [*acts, *right]
         right.append(Segment(" ", style("muted", ground)))
         return spread(left, right, spot.width, style("muted", ground))
 
