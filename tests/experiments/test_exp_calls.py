@@ -2,6 +2,7 @@
 
 import os
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ import pytest
 
 from support.endpoint import Endpoint, say, turn, use
 from support.live import Ran, run, workspace
-from support.running import until
+from support.running import Exp, until
 from workbench.experiments.ledger import Ledger
 from workbench.protocol import events as e
 from workbench.sandbox import layers
@@ -35,6 +36,13 @@ def works(place: Path, *commands: str | dict[str, Any], **task: Any) -> tuple[Ra
     with Endpoint([*calls, say("done")]) as endpoint:
         ran = run(place, endpoint, **task)
     return ran, [event.content[0]["text"] for event in ran.events(e.CallFinished)]
+
+
+@pytest.fixture(autouse=True)
+def nothing_stays(workspace: Path) -> Iterator[None]:
+    """Runs outlive their sessions, but not the tests."""
+    yield
+    Exp(workspace).stop_all()
 
 
 @pytest.fixture(params=["bubblewrap", "landlock"])
@@ -126,13 +134,7 @@ def test_words_that_make_no_run_are_told(workspace: Path) -> None:
 
 
 def test_a_run_of_somebody_else_is_not_the_agents_to_stop(workspace: Path) -> None:
-    from support.running import Exp
-
-    exp = Exp(workspace)
-    run_ = exp.detached("--", "sleep", "1000")
-    try:
-        _, [text] = works(workspace, f"mlwb exp stop {run_}")
-        assert "was not begun by this session" in text
-        assert Ledger(workspace).get(run_).status == "running"
-    finally:
-        exp.stop_all()
+    run_ = Exp(workspace).detached("--", "sleep", "1000")
+    _, [text] = works(workspace, f"mlwb exp stop {run_}")
+    assert "was not begun by this session" in text
+    assert Ledger(workspace).get(run_).status == "running"

@@ -127,7 +127,7 @@ def test_signals_are_as_a_shell_has_them_and_the_run_is_named(exp: Exp) -> None:
 
 def test_a_run_that_is_deleted_under_its_supervisor(exp: Exp) -> None:
     gone = exp.start("run", *sh("rm -r ../work/.mlwb/runs/r-1; exit 6"))
-    out, said = gone.communicate(timeout=30)
+    _, said = gone.communicate(timeout=30)
     assert gone.returncode == 6 and b"could not be recorded" in said and b"Traceback" not in said
 
 
