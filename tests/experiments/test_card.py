@@ -47,7 +47,7 @@ def test_numbers_come_with_seeds_noise_and_cost(tmp_path: Path) -> None:
     runs = [made(ledger, acc, seed=at, group="r-1", usage=spent, gpus=card) for at, acc in enumerate([0.8, 0.9, 1.0])]
     made(ledger, 0.1, seed=3, group="r-1", status="failed", usage=spent, gpus=card)
     text = drafted(ledger, ledger.get(runs[0].id))
-    assert "0.9 ± 0.1 (n = 3)" in text and "1 of 4 seeds did not finish" in text
+    assert "0.90 ± 0.10 (n = 3)" in text and "1 of 4 seeds did not finish" in text
     assert "GPU-hours:** 8 over 4 runs" in text and "4 kWh over 4 runs" in text and "H100" in text
     assert "Carbon Emitted:** unknown: 4 kWh times" in text and "8.0 GiB" in text
 

@@ -225,6 +225,16 @@ def test_changed_words_of_the_command(bench: Bench, one: str, other: str, change
     assert found.verdict == ("not_enough_seeds" if changed else "only_seed_changed")
 
 
+def test_a_seed_in_a_command_over_seeds_may_stand_anywhere_and_other_numbers_stay(bench: Bench) -> None:
+    runs = [
+        bench.run({"loss": [1.0]}, seed=seed, group="r-1", **argv(f"python t.py --layers 3 -s {seed} --to x{seed}.pt"))
+        for seed in (3, 4)
+    ]
+    assert bench.compare(runs[:1], runs[1:]).changes.command == {}
+    other = bench.run({"loss": [1.0]}, seed=4, **argv("python t.py --layers 4 -s 4 --to x4.pt"))
+    assert bench.compare(runs[:1], [other]).changes.command.keys() == {"--layers", "-s", "--to"}
+
+
 def test_packages_cards_and_hosts(bench: Bench) -> None:
     def env(number: str) -> Environment:
         return Environment(python="3.12", packages=number)

@@ -11,6 +11,7 @@ from typing import Any
 
 from workbench.experiments.changes import flat, packages
 from workbench.experiments.compare import reader, telling, value_of
+from workbench.experiments.compare_words import about
 from workbench.experiments.data import overlaps
 from workbench.experiments.goals import goal_of, known
 from workbench.experiments.ledger import Ledger
@@ -161,7 +162,8 @@ def _short(value: Any) -> str:
 def _duration(run: Run) -> str:
     if run.started is None or run.ended is None:
         return UNKNOWN
-    return f"{(run.ended - run.started) / 3600:.3g} h"
+    seconds = run.ended - run.started
+    return f"{seconds / 3600:.3g} h" if seconds >= 600 else f"{seconds:.3g} s"
 
 
 def _results(ledger: Ledger, run: Run, seeds: Sequence[Run]) -> str:
@@ -176,7 +178,8 @@ def _results(ledger: Ledger, run: Run, seeds: Sequence[Run]) -> str:
         found = [value_of(one, read(one).get(key), key, goal, "last")[0] for one in seeds]
         values = [value for value in found if value is not None]
         if len(values) > 1:
-            spread = f"{statistics.fmean(values):.6g} ± {statistics.stdev(values):.2g} (n = {len(values)})"
+            mean, sd = about(statistics.fmean(values), statistics.stdev(values))
+            spread = f"{mean} ± {sd} (n = {len(values)})"
         else:
             spread = f"{UNKNOWN} (one seed)"
         last, best = ("NaN" if value is None else f"{value:.6g}" for value in (short.last, short.best))

@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from workbench.experiments.code import CodeError, Git
+from workbench.experiments.code import Git
 from workbench.experiments.ledger import Ledger
 from workbench.experiments.surroundings import PACKAGES
 from workbench.experiments.types import Run
@@ -74,10 +74,9 @@ class Changes(msgspec.Struct, frozen=True, kw_only=True):
 
 def between(a: Sequence[Run], b: Sequence[Run], ledger: Ledger) -> Changes:
     """What differs between the runs of A and those of B, both of LEDGER; neither is empty."""
-    alike = len({run.group for run in (*a, *b)}) == 1 and a[0].group is not None
     within: list[str] = []
     config, kept = _split(_differing(a, b, lambda run: flat(run.config), within))
-    command, kept_too = _split(_differing(a, b, lambda run: words(run, alike), within))
+    command, kept_too = _split(_commands(a, b, within))
     environment, unseen = _known(a, b, _environment, "environment", within)
     packages, unlisted = _packages(a, b, ledger, within)
     hardware, nowhere = _known(a, b, _hardware, "hardware", within)
@@ -194,45 +193,59 @@ def _bare(key: str) -> str:
 # --- the command -------------------------------------------------------------------------------------------
 
 
-def words(run: Run, alike: bool = False) -> dict[str, Any]:
+def _commands(a: Sequence[Run], b: Sequence[Run], within: list[str]) -> dict[str, tuple[Any, Any]]:
+    """The words that differ, and still do once each run's seed is taken out of its own."""
+    alike = len({run.group for run in (*a, *b)}) == 1 and a[0].group is not None
+    told: tuple[list[str], list[str]] = [], []
+    found = _differing(a, b, words, told[0])
+    neutral = _differing(
+        a, b, lambda run: words(run, lambda word, named: _neutral(word, run.seed, named, alike)), told[1]
+    )
+    within += [text for text in told[0] if text in told[1]]
+    return {key: value for key, value in found.items() if key in neutral}
+
+
+def words(run: Run, change: Callable[[str, bool], str] = lambda word, named: word) -> dict[str, Any]:
     """The command of RUN as `option -> value`, so that their order does not matter; `words` holds the others in order.
 
-    A word that is the run's seed reads `{seed}`: one without a name, or, where ALIKE says that the runs were started
-    as one command over seeds, any.
+    CHANGE is applied to each, and told whether it is the value of an option.
     """
     found: dict[str, Any] = {}
     loose: list[str] = []
     rest = [_relative(word, run) for word in run.argv]
     while rest:
         word = rest.pop(0)
-        if assigned := _ASSIGNED.fullmatch(word.lstrip("-")) if word != "-" else None:
-            name = word[: len(word) - len(word.lstrip("-"))] + assigned[1]
-            _put(found, name, _neutral(assigned[2], run.seed, alike))
+        bare = word.lstrip("-")
+        if assigned := _ASSIGNED.fullmatch(bare):
+            _put(found, word[: len(word) - len(bare)] + assigned[1], change(assigned[2], True))
         elif _OPTION.fullmatch(word):
-            value = rest.pop(0) if rest and not _OPTION.match(rest[0]) else True
-            _put(found, word, value if value is True else _neutral(str(value), run.seed, alike))
+            _put(found, word, change(rest.pop(0), True) if rest and not _OPTION.match(rest[0]) else True)
         else:
-            loose.append(_neutral(word, run.seed, True))
+            loose.append(change(word, False))
     return found | {"words": loose} if loose else found
 
 
 def _put(found: dict[str, Any], name: str, value: Any) -> None:
-    found[name] = (
-        [*found[name], value]
-        if isinstance(found.get(name), list)
-        else value
-        if name not in found
-        else [found[name], value]
-    )
+    """An option that is given again has a list."""
+    if name not in found:
+        found[name] = value
+    elif isinstance(found[name], list):
+        found[name] = [*found[name], value]
+    else:
+        found[name] = [found[name], value]
 
 
-def _neutral(word: str, seed: int | None, whole: bool) -> str:
-    """WORD with the seed taken out of it: `out/seed3` and `s3` are `out/seed{seed}` and `s{seed}`; WHOLE: `3` too."""
-    if seed is None:
+def _neutral(word: str, seed: int | None, named: bool, alike: bool) -> str:
+    """WORD with the seed taken out of it, where it surely is the seed: `out/seed3`, or `3` that is no option's value.
+
+    ALIKE says that the runs were started as one command over seeds: then it may stand anywhere.
+    """
+    if seed is None or (named and not alike and word == str(seed)):
         return word
-    if whole and word == str(seed):
+    if word == str(seed):
         return "{seed}"
-    return re.sub(rf"(?i)(seed[-_=]?|(?<![a-z\d])s[-_]?){seed}(?!\d)", r"\1{seed}", word)
+    before = r"(?<!\d)" if alike else r"(?i:(?<=seed)|(?<=seed[-_=]))"
+    return re.sub(rf"{before}{seed}(?!\d)", "{seed}", word)
 
 
 def _relative(word: str, run: Run) -> str:
@@ -348,6 +361,3 @@ def patch(workspace: Path, revisions: tuple[str | None, str | None]) -> str:
     text = Git(workspace).must("diff", "--no-color", "--no-ext-diff", "--no-textconv", one, other)
     cut = f"\n… {len(text) - PATCH:,} more characters: git diff {one[:12]} {other[:12]}"
     return text if len(text) <= PATCH else text[:PATCH] + cut
-
-
-__all__ = ["VARIES", "Changes", "CodeError", "File", "between", "flat", "numstat", "packages", "patch", "same", "words"]

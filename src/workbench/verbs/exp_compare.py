@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from workbench.experiments.compare import CompareError, Read, compare_many, reader, shared, telling
-from workbench.experiments.compare_words import number
+from workbench.experiments.compare_words import about, number
 from workbench.experiments.compared import Comparison, Group
 from workbench.experiments.launch.local import Local, ledger_for
 from workbench.experiments.ledger import ID, Ledger, LedgerError
@@ -78,7 +78,8 @@ def _at(text: str) -> Any:
 
 
 def _level(text: str) -> float:
-    value = float(text.rstrip("%")) / (100 if text.endswith("%") else 1)
+    value = float(text.rstrip("% "))
+    value = value / 100 if value >= 50 else value
     if not 0.5 <= value < 1:
         raise argparse.ArgumentTypeError(f"{text!r} is no level between 0.5 and 1")
     return value
@@ -195,7 +196,8 @@ def _json(value: Any) -> str:
 
 
 def _patch(found: Comparison, ledger: Ledger) -> str:
-    from workbench.experiments.changes import CodeError, patch
+    from workbench.experiments.changes import patch
+    from workbench.experiments.code import CodeError
 
     try:
         return patch(ledger.workspace, found.changes.revisions)
@@ -243,8 +245,11 @@ def _runs(group: Group, word: str) -> str:
 
 
 def _numbers(group: Group) -> tuple[str, ...]:
-    told = (group.mean, group.sd, group.low, group.high)
-    return str(group.n), *("–" if value is None else number(value) for value in told)
+    """Number, mean, deviation, least and greatest; the mean to one digit more than the deviation leaves a meaning."""
+    mean, sd = ("–" if value is None else number(value) for value in (group.mean, group.sd))
+    if group.mean is not None and group.sd:
+        mean, sd = about(group.mean, group.sd / 10)[0], f"{group.sd:.2g}"
+    return str(group.n), mean, sd, *("–" if value is None else number(value) for value in (group.low, group.high))
 
 
 def _changes(one: Comparison) -> list[str]:
