@@ -127,8 +127,11 @@ class Series(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag=_t
     points: tuple[tuple[float, float | None], ...]
 
 
+BUILT_IN = "mlwb itself"  # the source of rules that guard the program's own files
+
+
 class RuleInForce(msgspec.Struct, frozen=True, kw_only=True):
-    """A rule that holds. kind: deny, ask, allow, outside (what it is about is not confined); `source` says from where."""
+    """A rule that holds. kind: deny, ask, allow, outside (what it is about is not confined); `source` is its origin."""
 
     kind: str
     rule: str

@@ -3,13 +3,13 @@
 from pathlib import Path
 
 from workbench import places
-from workbench.protocol.queries import Holding, RuleInForce
+from workbench.protocol.queries import BUILT_IN, Holding, RuleInForce
 from workbench.session.core import Session
 from workbench.session.plan import guarding
 from workbench.settings.sources import sources
 from workbench.settings.types import SettingsError
 
-HERE, NOWHERE, OWN = "given in this session", "in no file any more", "mlwb itself"
+HERE, NOWHERE = "given in this session", "in no file any more"
 
 
 def in_force(session: Session) -> Holding:
@@ -41,6 +41,6 @@ def _source(session: Session, kind: str, rule: str, written: dict[tuple[str, str
     if kind == "deny" and rule in session.frame.deny:
         return "the agent's definition"
     if kind == "ask" and rule in guarding(tuple(map(Path, session.gate.policy.roots))):
-        return OWN
+        return BUILT_IN
     path = written.get((kind, rule))
     return str(path) if path else HERE if rule in session.gate.given else NOWHERE

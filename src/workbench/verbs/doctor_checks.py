@@ -167,7 +167,8 @@ def _folders(folder: Path) -> list[Path]:
 
 def terminal() -> Iterator[Finding]:
     """What the workbench draws on."""
-    if not (sys.stdin.isatty() and sys.stderr.isatty()):
+    drawn = sys.__stderr__  # not what the workbench puts in its place
+    if drawn is None or not (sys.stdin.isatty() and drawn.isatty()):
         yield Finding(name="terminal", ok=None, detail="this is none; `mlwb` needs one, `mlwb run` does not")
         return
     size = shutil.get_terminal_size()
@@ -183,7 +184,7 @@ def terminal() -> Iterator[Finding]:
         yield Finding(name="terminal", ok=None, detail=shown, fix="60x16 or more shows the panes")
     else:
         yield Finding(name="terminal", ok=True, detail=shown)
-    encoding = (sys.stderr.encoding or "").lower().replace("-", "")
+    encoding = (drawn.encoding or "").lower().replace("-", "")
     if encoding != "utf8":
         yield Finding(name="locale", ok=None, detail=f"text is encoded as {encoding}", fix="export LC_ALL=C.UTF-8")
 

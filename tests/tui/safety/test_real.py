@@ -53,8 +53,8 @@ async def rules(client) -> dict[str, str]:
 async def leave(client) -> None:
     """The session ends, and nothing of it is left behind."""
     await client.send(Stop(id="stop", reason="signal", by="ana"))
-    async for envelope in client.events():
-        if isinstance(envelope.event, e.SessionEnded):
+    async for _ in client.events():
+        if client.state.phase == "ended":
             break
     await client.close()
 

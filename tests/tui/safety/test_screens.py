@@ -121,6 +121,16 @@ def test_what_the_watch_said_stands_above_the_calls_and_damage_is_told(tmp_path)
     playing(play, tmp_path, rows=AuditRows(remarks=remarks, damaged=("line 7: not JSON", "line 8")))
 
 
+def test_a_call_that_ran_confined_and_was_not_let_out_did_run(tmp_path):
+    async def play(pilot, opener):
+        lines = (await opened(pilot, "audit", "audit   1 call")).splitlines()
+        assert any("✓ not outside" in line and "exit 7" in line for line in lines)
+        assert "not outside by ana   confined (bubblewrap)" in "\n".join(lines)
+
+    ran = made(3, "Bash", "curl x", sandbox="bubblewrap", asked=True, decision="no", by="ana", exit_code=7)
+    playing(play, tmp_path, rows=AuditRows(calls=(ran,)))
+
+
 @pytest.mark.parametrize("size", [(60, 16), (80, 24)])
 def test_a_narrow_audit_keeps_what_matters(tmp_path, size):
     async def play(pilot, opener):
@@ -255,6 +265,17 @@ def test_the_rules_in_force_are_told_with_where_they_stand(tmp_path, size):
         await until(pilot, lambda: "/trust" in text_of(pilot.app) and "/doctor" in text_of(pilot.app))
 
     playing(play, tmp_path, size=size)
+
+
+def test_rules_of_the_program_itself_are_counted_not_listed(tmp_path):
+    own = tuple(q.RuleInForce(kind="ask", rule=f"Edit(//x/{n})", source=q.BUILT_IN) for n in range(12))
+
+    async def play(pilot, opener):
+        opener.client.query = answering(q.Holding(rules=(*RULES, *own), sandbox="bubblewrap"))
+        screen = await opened(pilot, "permissions", "and 12 rules of mlwb itself")
+        assert "//x/3" not in screen and "Bash(docker *)" in screen
+
+    playing(play, tmp_path)
 
 
 def test_where_nothing_confines_that_is_said(tmp_path):

@@ -138,6 +138,8 @@ class Audit(Steady, ModalScreen[int | None]):
 
 def verdict(row: CallRow) -> Cell:
     """Whether it passed, in a word or two; the sign tells it without colour."""
+    if row.decision == "no" and row.verdict == "allow":  # it ran confined, and was not let run again outside
+        return Cell("✓ not outside", "$muted")
     if row.status == "denied" or row.verdict == "deny" or row.decision == "no":
         return Cell("✗ refused" if row.decision == "no" else "✗ denied", "$error")
     if row.asked and row.decision in ("once", "session", "always"):

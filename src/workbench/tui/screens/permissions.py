@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 
 from textual.content import Content
 
-from workbench.protocol.queries import Holding, RuleInForce
+from workbench.protocol.queries import BUILT_IN, Holding, RuleInForce
 from workbench.protocol.state import SessionState
 from workbench.tui.doing_session import MODES_IN_WORDS
 from workbench.tui.safe import content, safe
@@ -63,7 +63,8 @@ def _confinement(held: Holding, width: int) -> list[Content]:
     return lines
 
 
-def _rules(rules: Sequence[RuleInForce], width: int) -> Iterator[Content]:
+def _rules(held: Sequence[RuleInForce], width: int) -> Iterator[Content]:
+    rules = [one for one in held if one.source != BUILT_IN]
     yield from (Content(""), content("rules: deny comes before ask, ask before allow", "bold"))
     if not rules:
         yield content("  none: the mode alone decides", "$muted")
@@ -79,6 +80,9 @@ def _rules(rules: Sequence[RuleInForce], width: int) -> Iterator[Content]:
             yield from hanging(head, content(home(one.source), "$muted-2"), width)
         if len(these) > _MOST:
             yield content(f"{'':<11}… and {len(these) - _MOST} more", "$muted")
+    if own := len(held) - len(rules):
+        words = f"and {own} rules of mlwb itself, which guard its own files and what programs are started from"
+        yield from hanging(Content("  "), content(words, "$muted-2"), width)
 
 
 def _denied(state: SessionState, width: int) -> Iterator[Content]:
