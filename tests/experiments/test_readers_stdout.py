@@ -215,6 +215,18 @@ def test_names_with_digits_are_names(tmp_path: Path) -> None:
     }
 
 
+def test_names_and_digits_of_all_alphabets(tmp_path: Path) -> None:
+    lines = "step 1 löß1=1 Box(50): 1\nstep 1 löß2=2 Box(95): 2\nstep ٣ loss=0.5\nstep 4 loss=٣\nstep 5 loss 1\x1f234\n"
+    found = told(read(lines, tmp_path))
+    assert {key: found[key] for key in ("löß1", "löß2", "Box(50)", "Box(95)")} == {
+        "löß1": [(1, 1)], "löß2": [(1, 2)], "Box(50)": [(1, 1)], "Box(95)": [(1, 2)],
+    }  # fmt: skip
+
+
+def test_an_escape_without_its_end_costs_its_own_line_only(tmp_path: Path) -> None:
+    assert told(read("\x1b]0;title loss=1\nstep 2 loss=0.5\n", tmp_path)) == {"loss": [(2, 0.5)]}
+
+
 ALL = "".join(f"{line}\n" for line in LINES).encode() + "".join(text for text, _ in TABLES.values()).encode()
 
 
@@ -244,7 +256,19 @@ def test_wherever_the_writer_pauses_the_points_are_the_same(
             st.binary(max_size=40),
             st.sampled_from([line.encode() for line in LINES]),
             st.sampled_from(
-                [b"\x1b[", b"step ", b"loss=", b"1/0 [", b"nan", b"\r", b"\n", b"1,234", b"9" * 400, b"e5"]
+                [
+                    b"\x1b[",
+                    b"step ",
+                    b"loss=",
+                    b"1/0 [",
+                    b"nan",
+                    b"\r",
+                    b"\n",
+                    b"1,234",
+                    b"9" * 400,
+                    b"e5",
+                    "٣".encode(),
+                ]
             ),
         ),
         max_size=12,

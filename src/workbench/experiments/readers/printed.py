@@ -99,6 +99,12 @@ class Template(NamedTuple):
     arguments: int | None = None
 
     @property
+    def spans(self) -> list[Span]:
+        """All places that are read as numbers."""
+        places = (self.step, self.done, self.total, self.epoch, self.epochs, self.eta)
+        return [*((begin, end) for _, begin, end in self.values), *filter(None, places)]
+
+    @property
     def empty(self) -> bool:
         """Whether lines of the shape say nothing at all."""
         said = self.values or self.progress or self.header or (self.epoch and self.epochs)

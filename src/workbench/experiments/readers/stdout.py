@@ -17,12 +17,13 @@ from workbench.experiments.readers.base import BEGINNING, Batch, Start
 from workbench.experiments.readers.lines import LineReader
 from workbench.experiments.readers.printed import Span, Template, may_say, template
 
-_ESCAPES = re.compile(rb"\x1b(?:\[[0-?]*[ -/]*([@-~])|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[@-Z\\-_])")
+_ESCAPES = re.compile(rb"\x1b(?:\[[0-?]*[ -/]*([@-~])|\][^\x07\x1b\n]*(?:\x07|\x1b\\)?|[@-Z\\-_])")
 _MOVES = frozenset(b"ABCDEFGHJf")  # escapes after which what follows stands elsewhere
-_ENDS = bytes.maketrans(b"\r\b\x0b\x0c", b"\n\n\n\n")
+_ENDS = bytes.maketrans(b"\r\b\x0b\x0c\x1f", b"\n\n\n\n\n")
 _DIGITS = bytes.maketrans(b"123456789", b"000000000")
 _NOT_A_NUMBER = re.compile(rb"\b(?:nan|inf)", re.IGNORECASE)
-_NAMED = re.compile(rb"[A-Za-z_][\w./@-]*")  # digits within a name belong to it
+# Digits within a name belong to it.
+_NAMED = re.compile(rb"[A-Za-z_\x80-\xff][\w./@\x80-\xff-]*(?:\([\w/%. \x80-\xff]+\))?")
 _LONGEST = 4000  # bytes of a line that are looked at
 _SHAPES, _VARIANTS, _KEPT = 4096, 64, 600  # shapes that are held, names of one shape, bytes of a shape that is held
 
@@ -112,7 +113,9 @@ class StdoutReader(LineReader):
         found = template(text, self._header)
         if found.empty:
             return None
-        return found if text.isascii() else _in_bytes(found, text)
+        if text.isascii():
+            return found
+        return _in_bytes(found, text) if all(text[begin:end].isascii() for begin, end in found.spans) else None
 
     def _take(self, found: Template, line: bytes, batch: Batch, adders: dict[str, _Adder]) -> None:
         values, plain, done, _, epoch, _, _, _, _, header, arguments = found
