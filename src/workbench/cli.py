@@ -17,7 +17,7 @@ VERBS = {
     "trust": ("trust", "which workspaces may widen what an agent may do"),
 }
 
-HELP = """usage: mlwb [--agent NAME] [--resume ID] [--model M] [--permission-mode MODE] [--add-dir DIR] [--theme NAME]
+HELP = """usage: mlwb [--agent NAME] [--continue | --resume ID] [--model M] [--permission-mode MODE] [--add-dir DIR] [--theme NAME]
        mlwb VERB …
 
 Without a verb: the workbench, on a session in this folder.

@@ -152,7 +152,8 @@ def _shown(scratch: Path) -> int:
     """The demo in the workbench: the person asks, allows the change, and runs the check. Returns the exit status."""
     from workbench.protocol.task import Rules
     from workbench.tui.tour import Tour
-    from workbench.verbs.workbench import Asked, Opening, show
+    from workbench.verbs.workbench import Opening, show
+    from workbench.verbs.workbench_flags import Asked
 
     os.chdir(scratch)
     env = _environment()

@@ -5,13 +5,13 @@ import sys
 import threading
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, get_args
+from typing import TYPE_CHECKING, Any, TypeVar
 
+from workbench.verbs.workbench_flags import HELP, LAST, Asked, UsageError, read
 from workbench.verbs.workbench_safety import Safety, workspace_of
 
 if TYPE_CHECKING:
     from workbench.host.client import Client
-    from workbench.protocol.names import Mode
     from workbench.session.fork import Prompt
     from workbench.session.neighbours import Neighbour, Neighbourhood
     from workbench.tui.app import WorkbenchApp
@@ -19,42 +19,14 @@ if TYPE_CHECKING:
     from workbench.tui.tour import Tour
 
 T = TypeVar("T")
-FLAGS = ("--agent", "--resume", "--model", "--permission-mode", "--add-dir", "--theme")
 KEYS = ("ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN", "ANTHROPIC_BASE_URL")
 _AGENT = "ml-engineer"
-_HELP = """\
-usage: mlwb [--agent NAME] [--resume ID] [--model M] [--permission-mode MODE] [--add-dir DIR]… [--theme NAME]
-
-Opens the workbench on a session in this folder; `mlwb --help` lists the verbs.
-
-  --agent NAME             who works: an agent's name (`mlwb agents list`), ml-engineer by default
-  --resume ID              goes on with a session (`mlwb sessions list`); a few letters of its id are enough
-  --model M                a model's id or alias: sonnet, opus, haiku
-  --permission-mode MODE   plan, default, acceptEdits, bypassPermissions or dontAsk
-  --add-dir DIR            a folder that belongs to the workspace too; may be repeated
-  --theme NAME             how it looks, this time
-"""
-
-
-class Asked(NamedTuple):
-    """What the command line asks for."""
-
-    agent: str | None = None
-    resume: str | None = None
-    model: str | None = None
-    mode: "Mode | None" = None
-    add_dirs: tuple[str, ...] = ()
-    theme: str | None = None
-
-
-class UsageError(Exception):
-    """The command line asks for what cannot be done; the message is one line."""
 
 
 def main(args: list[str]) -> int:
     """Opens the workbench; returns the exit status."""
     if any(arg in ("--help", "-h") for arg in args):
-        print(_HELP, end="")
+        print(HELP, end="")
         return 0
     try:
         asked = read(args)
@@ -87,41 +59,6 @@ async def _ask_trust(app: "WorkbenchApp", row: "StandingRow") -> None:
     from workbench.tui.screens import trust
 
     await trust.ask(app, row)
-
-
-def read(args: Sequence[str]) -> Asked:
-    """ARGS, decoded. Raises UsageError."""
-    from workbench.protocol.names import Mode
-
-    values: dict[str, Any] = {}
-    folders: list[str] = []
-    rest = list(args)
-    while rest:
-        flag, given, value = rest.pop(0).partition("=")
-        if flag not in FLAGS:
-            raise UsageError(_unexpected(flag))
-        if not given:
-            if not rest or rest[0].startswith("--"):
-                raise UsageError(f"{flag} needs a value; `mlwb --help` tells which")
-            value = rest.pop(0)
-        if not value.strip():
-            raise UsageError(f"{flag} is empty")
-        if flag == "--add-dir":
-            folders.append(str(Path(value).expanduser().absolute()))
-        else:
-            values[{"--permission-mode": "mode"}.get(flag, flag[2:])] = value
-    if (mode := values.get("mode")) is not None and mode not in get_args(Mode):
-        raise UsageError(f"--permission-mode takes {', '.join(get_args(Mode))}, not {mode!r}")
-    if values.get("resume") and (other := next((one for one in ("agent", "model") if one in values), None)):
-        raise UsageError(f"--{other} cannot be changed by --resume: a session keeps its agent and its model")
-    return Asked(**values, add_dirs=tuple(folders))
-
-
-def _unexpected(flag: str) -> str:
-    import difflib
-
-    near = difflib.get_close_matches(flag, FLAGS, n=1)
-    return f"there is no flag {flag}; " + (f"did you mean {near[0]}?" if near else "`mlwb --help` lists them")
 
 
 def _here() -> Path:
@@ -167,8 +104,8 @@ class Opening(Safety):
 
     async def open(self, agent: str | None = None, model: str | None = None) -> "Client":
         """The session that the command line asks for."""
-        if self._asked.resume and agent is None and model is None:
-            return await self.resume(self._asked.resume)
+        if (resumed := self._asked.resume) and agent is None and model is None:
+            return await self.resume(await self._last() if resumed == LAST else resumed)
         self._need_key()
         await self.settle(self.workspace)
         from workbench.protocol.task import Task
@@ -187,6 +124,19 @@ class Opening(Safety):
         client = await self._begun(lambda threaded, options: threaded.start(task, options))
         self.agent = task.agent
         return client
+
+    async def _last(self) -> str:
+        """The session of this folder that was at work last, and is open nowhere else."""
+        from workbench.tui.opening import NotOpenedError
+
+        here = os.path.realpath(self.workspace)
+        resting = [row for row in await self.sessions() if row.turns and row.state != "live"]
+        rows = [row for row in resting if os.path.realpath(row.workspace) == here]
+        if not rows:
+            raise NotOpenedError(
+                "error_usage", f"No session of {self.workspace} can be gone on with; `mlwb` begins one."
+            )
+        return max(rows, key=lambda row: row.updated).id
 
     async def resume(self, session: str) -> "Client":
         """An old session, taken up."""
