@@ -82,7 +82,7 @@ def _notify(app: "WorkbenchApp", argument: str) -> None:
 
 
 def _search(app: "WorkbenchApp", argument: str) -> None:
-    talk = app.main.frames["talk"].held
+    talk: object = app.main.frames["talk"].held
     if isinstance(talk, View):
         if app.main.single and app.main.current != "talk":
             app.main.go("talk")

@@ -41,7 +41,8 @@ async def agreed(app: "WorkbenchApp") -> bool:
         return True
     from workbench.tui.screens.leaving import Leaving
 
-    return await app.push_screen_wait(Leaving(words, those, app.keymap.label("sessions"))) == "go"
+    chosen: str | None = await app.push_screen_wait(Leaving(words, those, app.keymap.label("sessions")))
+    return chosen == "go"
 
 
 def heed(app: "WorkbenchApp") -> None:
