@@ -341,6 +341,23 @@ def test_numbers_are_there_while_it_runs_and_from_files_too(exp: Exp) -> None:
     assert [source["path"] for source in exp.json("show", run)["sources"]] == ["log.jsonl"]
 
 
+def test_what_goes_wrong_is_told_and_may_stop_it(exp: Exp) -> None:
+    program = (
+        "import time\nfor step in range(10**6):\n"
+        "    print(f'step {step} loss', 0.5 if step < 9 else 'nan'); time.sleep(0.05)"
+    )
+    done = exp("run", "--stop-on", "nan,divergence", "--", PYTHON, "-c", program, code=143)
+    shown = exp.json("show", "r-1")
+    assert (shown["status"], shown["alerts"][0]["kind"]) == ("stopped", "nan")
+    assert "loss is NaN at step 9" in shown["alerts"][0]["text"]
+    assert shown["why"].startswith("stopped on nan: loss is NaN")
+    assert b"stopped on nan" in done.stderr
+    exp("run", "--", PYTHON, "-c", "print('step 1 loss 1'); raise ValueError('no such layer')", code=1)
+    [crash] = exp.json("show", "r-2")["alerts"]
+    assert crash["kind"] == "crash" and "no such layer" in crash["text"]
+    assert b"is none of nan" in exp("run", "--stop-on", "boredom", "true", code=2).stderr
+
+
 @pytest.mark.skipif(os.geteuid() != 0 or shutil.which("mount") is None, reason="mounting needs root")
 def test_a_full_disk_does_not_stop_the_command(exp: Exp, tmp_path: Path) -> None:
     small = tmp_path / "small"

@@ -154,6 +154,7 @@ class _Run(_Carried):
             seeds=options.seeds,
             timeout_s=options.timeout_s,
             goal=options.goal,
+            stop_on=options.stop_on,
             gpus=options.gpus,
             wait_s=options.wait_s,
             session=session.id,

@@ -53,6 +53,7 @@ def _job(options: RunOptions, workspace: Path) -> Job:
         wait_s=options.wait_s,
         timeout_s=options.timeout_s,
         goal=options.goal,
+        stop_on=options.stop_on,
     )
 
 

@@ -2,7 +2,7 @@
 
 import contextlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +10,7 @@ from workbench.experiments.collect import Collector
 from workbench.experiments.goals import goal_of
 from workbench.experiments.launch.alive import alive
 from workbench.experiments.launch.types import Job
-from workbench.experiments.points import save
+from workbench.experiments.points import Series, save
 from workbench.experiments.types import Goal
 
 _SAVED_S = 5.0  # between two writes of all series; longer where a write takes long
@@ -43,6 +43,11 @@ class Collecting:
             save(self._folder, self._collector.series)
             self._unsaved = False
         self._save_at = time.monotonic() + max(_SAVED_S, 20 * (time.monotonic() - began))
+
+    @property
+    def series(self) -> Mapping[str, Series]:
+        """All series by now."""
+        return self._collector.series
 
     def found(self) -> dict[str, Any]:
         """What the record says of it."""

@@ -11,6 +11,7 @@ from workbench.experiments.types import Goal
 
 _MOST_SEEDS = 256
 _FOREVER = 1e9  # seconds
+_KINDS = ("nan", "divergence", "plateau", "stall", "memory", "disk", "idle")
 _UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0}
 _DURATION = re.compile(r"(?:\d+(?:\.\d+)?[smhd])+")
 
@@ -31,6 +32,7 @@ class RunOptions(msgspec.Struct, frozen=True, kw_only=True):
     wait_s: float = 0.0
     timeout_s: float | None = None
     goal: Goal | None = None
+    stop_on: tuple[str, ...] = ()
     detach: bool = False
 
 
@@ -71,6 +73,9 @@ def run_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--timeout", type=duration, dest="timeout_s", metavar="T", help="end it after 90s, 2h, 1h30m")
     parser.add_argument("--goal", choices=("min", "max"), help="whether less or more of its metrics is better")
+    parser.add_argument(
+        "--stop-on", type=_kinds, default=(), metavar="KIND", help=f"end it on an alert: {', '.join(_KINDS)}"
+    )
     parser.add_argument("--detach", action="store_true", help="only start it; its id goes to standard output")
     return parser
 
@@ -112,6 +117,13 @@ def _seeds(text: str) -> tuple[int, ...]:
             raise argparse.ArgumentTypeError(f"more than {_MOST_SEEDS} seeds")
         found += range(first, last + 1) if first <= last else range(first, last - 1, -1)
     return tuple(dict.fromkeys(found))
+
+
+def _kinds(text: str) -> tuple[str, ...]:
+    kinds = tuple(text.split(","))
+    if unknown := [kind for kind in kinds if kind not in _KINDS]:
+        raise argparse.ArgumentTypeError(f"{unknown[0]!r} is none of {', '.join(_KINDS)}")
+    return kinds
 
 
 def _whole(text: str) -> int:

@@ -23,7 +23,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     """A command to run, once, or once for each of SEEDS, one after the other. Paths are absolute.
 
     `{seed}` in a word of `argv` stands for the seed. `gpus`: how many cards it gets, None where that is not said;
-    `wait_s`: how long it waits for them. `setup`: what the shell reads before the command. `sandbox`: what confines
+    `wait_s`: how long it waits for them. `stop_on`: kinds of alerts that end it. `setup`: what the shell reads before the command. `sandbox`: what confines
     it, None where nothing does. `size`: columns and rows of its terminal.
     """
 
@@ -38,6 +38,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     seeds: tuple[int, ...] = ()
     timeout_s: float | None = None
     goal: Goal | None = None
+    stop_on: tuple[str, ...] = ()
     gpus: int | None = None
     wait_s: float = 0.0
     session: str | None = None

@@ -19,6 +19,7 @@ class Using:
         self.told = Usage()
         self.cards = cards  # those that it was given, else those that it was seen on
         self.cards = cards  # those that it was given, else those that it was seen on
+        self.busy: float | None = None  # the busiest of its cards, in percent
         self._tree, self._given = tree, {card.uuid for card in cards}
         self._nvml = Nvml()
         self._before: tuple[float, dict[str, float | None]] | None = None  # when, and energy by card
@@ -44,6 +45,8 @@ class Using:
         memory_ = sum(use.memory or 0 for use in mine)
         if not mine:  # in a container the numbers are the host's; cards that it was given are its own
             memory_ = sum(gpu.memory_used or 0 for gpu in gpus if gpu.uuid in on)
+        busy = [gpu.utilization for gpu in gpus if gpu.uuid in on and gpu.utilization is not None]
+        self.busy = max(busy, default=None)
         now, energy = time.monotonic(), {gpu.uuid: gpu.energy for gpu in gpus if gpu.uuid in on and gpu.uuid}
         told = self.told
         hours, joules = told.gpu_hours or 0.0, told.energy_j

@@ -16,11 +16,12 @@ import msgspec
 from workbench.experiments import surroundings
 from workbench.experiments.launch.types import LOST, Job
 from workbench.experiments.ledger import Ledger, LedgerError
-from workbench.experiments.types import Run
+from workbench.experiments.types import Alert, Run
 
 FIRST_S = 0.5  # a command that is over by then is left alone
 EVERY_S = 2.0
 _TERM_S = 10.0
+_ALERTS = 100  # of a run
 
 
 class _Word(msgspec.Struct, omit_defaults=True):
@@ -96,10 +97,12 @@ class Watcher:
             self._gone()
         if word is None or word.tree is None:
             return
+        from workbench.experiments.launch.guarding import Guarding
         from workbench.experiments.launch.using import Using
         from workbench.sandbox.tree import Tree
 
         self._tree = tree = Tree.identified(*word.tree)
+        guarding = Guarding(self.job, folder, self._alert)
         using = Using(tree, self.ledger.get(self.run).gpus)
         pause, last = FIRST_S, self._next(FIRST_S)
         looked_around = False
@@ -107,6 +110,7 @@ class Watcher:
             using.look()
             collecting.poll()
             self._write(collecting.found() | {"usage": using.told, "gpus": using.cards})
+            guarding.look(collecting.series, using.busy)
             if not looked_around:
                 self._surroundings()
                 looked_around = True
@@ -116,6 +120,8 @@ class Watcher:
             self._gone()
         collecting.finish()
         self._write(collecting.found() | {"usage": using.told, "gpus": using.cards})
+        with contextlib.suppress(LedgerError):
+            guarding.last(collecting.series, self.ledger.get(self.run))
         if not looked_around:
             self._surroundings()
 
@@ -158,6 +164,13 @@ class Watcher:
         with contextlib.suppress(LedgerError):  # a full disk, or a run that was removed: the next look may write
             self.ledger.update(self.run, change)
             self._written |= changes
+
+    def _alert(self, alerts: tuple[Alert, ...]) -> None:
+        def change(run: Run) -> Run:
+            return msgspec.structs.replace(run, alerts=(*run.alerts, *alerts)[-_ALERTS:])
+
+        with contextlib.suppress(LedgerError):
+            self.ledger.update(self.run, change)
 
     def _gone(self) -> None:
         """The record of a run whose supervisor was killed."""
