@@ -138,3 +138,14 @@ def test_alerts_say_what_overlaps(tmp_path: Path) -> None:
     write(tmp_path, a_csv=rows(0, 50))
     (alert,) = data.alerts(overlaps(seen(["p", "--train", "a.csv", "--val", "a.csv"], {}, tmp_path), tmp_path), 5.0)
     assert (alert.kind, alert.at) == ("overlap", 5.0) and "a.csv" in alert.text
+
+
+def test_data_come_to_light_bit_by_bit_and_are_told_once(tmp_path: Path) -> None:
+    write(tmp_path, a_csv=rows(0, 50))
+    inputs = data.Inputs(["p", "--train", "a.csv"], tmp_path)
+    assert inputs.look({}, [], 1.0) == [] and [one.role for one in inputs.files] == ["train"]
+    (alert,) = inputs.look({"data": {"test": "a.csv"}}, [], 2.0)
+    assert (alert.kind, alert.at) == ("overlap", 2.0) and [one.role for one in inputs.files] == ["train", "test"]
+    assert inputs.look({"data": {"test": "a.csv"}, "lr": 1}, [], 3.0) == []
+    (tmp_path / "a.csv").unlink()
+    assert inputs.look({"data": {"test": "a.csv"}, "lr": 1}, [], 4.0) == [] and len(inputs.files) == 2

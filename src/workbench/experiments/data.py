@@ -234,3 +234,31 @@ def _index(head: bytes) -> bytes | None:
 def alerts(found: Iterable[Overlap], at: float) -> tuple[Alert, ...]:
     """Overlaps as alerts of a run."""
     return tuple(Alert(kind="overlap", at=at, text=overlap.text) for overlap in found)
+
+
+class Inputs:
+    """The data of one run as it comes to light: what runs ARGV in CWD. Nothing here raises."""
+
+    def __init__(self, argv: Sequence[str], cwd: Path) -> None:
+        self._argv, self._cwd = tuple(argv), cwd
+        self._opened: dict[Path, None] = {}
+        self._known: tuple[object, ...] = ()
+        self._told: set[str] = set()
+        self.files: tuple[Data, ...] = ()
+
+    def look(self, config: Mapping[str, Any], pids: Iterable[int], now: float) -> list[Alert]:
+        """Takes in what CONFIG names and what PIDS hold open now; alerts of overlaps that are new.
+
+        `files` is then what is known. Files are hashed only when something comes to light that was not known.
+        """
+        self._opened |= dict.fromkeys(opened(pids))
+        known = (tuple(self._opened), repr(config))
+        if known == self._known:
+            return []
+        self._known = known
+        before, self.files = self.files, seen(self._argv, config, self._cwd, self._opened)
+        if self.files == before:
+            return []
+        fresh = [one for one in overlaps(self.files, self._cwd) if one.text not in self._told]
+        self._told |= {one.text for one in fresh}
+        return list(alerts(fresh, now))
