@@ -149,3 +149,12 @@ def test_data_come_to_light_bit_by_bit_and_are_told_once(tmp_path: Path) -> None
     assert inputs.look({"data": {"test": "a.csv"}, "lr": 1}, [], 3.0) == []
     (tmp_path / "a.csv").unlink()
     assert inputs.look({"data": {"test": "a.csv"}, "lr": 1}, [], 4.0) == [] and len(inputs.files) == 2
+
+
+def test_for_a_confined_command_only_files_of_its_own_are_read(tmp_path: Path) -> None:
+    inside = tmp_path / "w"
+    write(tmp_path, secret_csv="key\n123\n", w__a_csv="x\n1\n")
+    (inside / "link.csv").symlink_to(tmp_path / "secret.csv")
+    words = ["p", "--train", "a.csv", "--test", "link.csv", "--val", "../secret.csv"]
+    assert {one.path for one in seen(words, {}, inside, roots=[inside])} == {"a.csv"}
+    assert len(seen(words, {}, inside)) == 3

@@ -8,6 +8,7 @@ import os
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from workbench.experiments.changes import flat
 from workbench.experiments.types import Alert, Data
 
 FILES = 200  # of a run at most
+_FOLDERS = 500  # below one that is named
 SMALL = 64 << 20  # bytes up to which a file's content is hashed
 LINES = 2_000_000  # of a file that are compared
 _TOTAL = 512 << 20  # bytes that are read for all comparisons of a run
@@ -65,23 +67,37 @@ class Overlap(msgspec.Struct, frozen=True, kw_only=True):
 # --- which files -------------------------------------------------------------------------------------------
 
 
-def seen(argv: Sequence[str], config: Mapping[str, Any], cwd: Path, opened: Iterable[Path] = ()) -> tuple[Data, ...]:
+def seen(
+    argv: Sequence[str],
+    config: Mapping[str, Any],
+    cwd: Path,
+    opened: Iterable[Path] = (),
+    roots: Sequence[Path] = (),
+) -> tuple[Data, ...]:
     """The data files that the command ARGV, its CONFIG or OPENED name; the role by the option, else by the name.
 
     A folder stands for the files below it. Files that are no data by their ending are left out, as are those that
-    cannot be read. A file that is named for two roles is there twice.
+    cannot be read, and, where ROOTS are given, those that really lie elsewhere: a confined command must not have files
+    read for it. A file that is named for two roles is there twice.
     """
     found: dict[tuple[str, str], Data] = {}
-    named = [*_words(argv), *((key, value) for key, value in flat(config).items())]
-    for key, value in [*named, *(("", str(path)) for path in opened)]:
+    within = [root.resolve() for root in roots]
+    for key, word in [*_words(argv), *_strings(config), *(("", str(path)) for path in opened)]:
+        for path in _files(cwd, word):
+            if within and not any(path.resolve().is_relative_to(root) for root in within):
+                continue
+            _take(found, path, role_of(key) or _role_of_path(path, cwd), cwd)
+            if len(found) >= FILES:
+                return tuple(found.values())
+    return tuple(found.values())
+
+
+def _strings(config: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Keys of a configuration with each text that is their value or in it."""
+    for key, value in flat(config).items():
         for word in value if isinstance(value, list | tuple) else (value,):
             if isinstance(word, str) and 0 < len(word) < 4096:
-                for path in _files(cwd, word):
-                    role = role_of(key) or _role_of_path(path, cwd)
-                    _take(found, path, role, cwd)
-                    if len(found) >= FILES:
-                        return tuple(found.values())
-    return tuple(found.values())
+                yield key, word
 
 
 def _take(found: dict[tuple[str, str], Data], path: Path, role: str, cwd: Path) -> None:
@@ -119,7 +135,7 @@ def _files(cwd: Path, word: str) -> Iterator[Path]:
         if path.is_dir():
             if path == cwd or path in cwd.parents:
                 return
-            for parent, folders, names in os.walk(path):
+            for parent, folders, names in islice(os.walk(path), _FOLDERS):
                 folders[:] = sorted(name for name in folders if not name.startswith("."))[:100]
                 yield from (Path(parent, name) for name in sorted(names)[:FILES] if _is_data(Path(parent, name)))
         elif _is_data(path) and path.is_file():
@@ -237,10 +253,10 @@ def alerts(found: Iterable[Overlap], at: float) -> tuple[Alert, ...]:
 
 
 class Inputs:
-    """The data of one run as it comes to light: what runs ARGV in CWD. Nothing here raises."""
+    """The data of one run as it comes to light: what runs ARGV in CWD; for ROOTS see `seen`. Nothing here raises."""
 
-    def __init__(self, argv: Sequence[str], cwd: Path) -> None:
-        self._argv, self._cwd = tuple(argv), cwd
+    def __init__(self, argv: Sequence[str], cwd: Path, roots: Sequence[Path] = ()) -> None:
+        self._argv, self._cwd, self._roots = tuple(argv), cwd, tuple(roots)
         self._opened: dict[Path, None] = {}
         self._known: tuple[object, ...] = ()
         self._told: set[str] = set()
@@ -256,7 +272,7 @@ class Inputs:
         if known == self._known:
             return []
         self._known = known
-        before, self.files = self.files, seen(self._argv, config, self._cwd, self._opened)
+        before, self.files = self.files, seen(self._argv, config, self._cwd, self._opened, self._roots)
         if self.files == before:
             return []
         fresh = [one for one in overlaps(self.files, self._cwd) if one.text not in self._told]
