@@ -17,12 +17,12 @@ _SAVED_S = 5.0  # between two writes of all series; longer where a write takes l
 
 
 class Collecting:
-    """Collects the numbers of a run of JOB with FOLDER, which begins now; PIDS gives its processes."""
+    """Collects the numbers of a run of JOB with FOLDER. BEFORE: a time when it had not begun; PIDS gives its processes."""
 
-    def __init__(self, job: Job, folder: Path, pids: Callable[[], list[int]]) -> None:
+    def __init__(self, job: Job, folder: Path, before: float, pids: Callable[[], list[int]]) -> None:
         self._folder, self._goal = folder, job.goal
         roots = (Path(job.workspace),)
-        self._collector = Collector(folder, Path(job.cwd), roots, time.time(), pids, alive)
+        self._collector = Collector(folder, Path(job.cwd), roots, before, pids, alive)
         self._save_at = 0.0
         self._unsaved = False
 

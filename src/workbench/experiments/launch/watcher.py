@@ -55,6 +55,7 @@ class Beside:
 def fork(job: Job, ledger: Ledger, run: str, lock: int, others: Iterable[int]) -> Beside:
     """Begins to watch RUN in a process of its own. LOCK stays held there; the descriptors OTHERS are closed there."""
     reading, writing = os.pipe()
+    before = time.time()  # of here: a quick command has written all its files before the watcher is ready
     if os.fork():
         os.close(reading)
         return Beside(writing)
@@ -69,7 +70,7 @@ def fork(job: Job, ledger: Ledger, run: str, lock: int, others: Iterable[int]) -
                     os.close(descriptor)
         with contextlib.suppress(OSError):
             os.nice(19)
-        Watcher(job, ledger, run, reading).watch()
+        Watcher(job, ledger, run, reading, before).watch()
         status = 0
     finally:
         os._exit(status)
@@ -78,8 +79,9 @@ def fork(job: Job, ledger: Ledger, run: str, lock: int, others: Iterable[int]) -
 class Watcher:
     """Watches one run until READING says that it has ended, or tells by its end that nobody supervises it any more."""
 
-    def __init__(self, job: Job, ledger: Ledger, run: str, reading: int) -> None:
+    def __init__(self, job: Job, ledger: Ledger, run: str, reading: int, before: float) -> None:
         self.job, self.ledger, self.run = job, ledger, run
+        self._before = before  # a time when the command had not begun
         self._reading = reading
         self._rest = b""
         self._tree: Any = None
@@ -90,8 +92,7 @@ class Watcher:
         from workbench.experiments.launch.collecting import Collecting
 
         folder = self.ledger.path(self.run)
-        # Before the command begins: what lies there already is not its own.
-        collecting = Collecting(self.job, folder, lambda: self._tree.members() if self._tree else [])
+        collecting = Collecting(self.job, folder, self._before, lambda: self._tree.members() if self._tree else [])
         word = self._next(None)
         if word is None:
             self._gone()
