@@ -176,6 +176,17 @@ def test_what_was_there_before_the_run_is_not_its_own(tmp_path: Path) -> None:
     assert "loss" not in collector.series
 
 
+def test_what_the_run_before_wrote_a_moment_ago_is_not_this_ones(tmp_path: Path) -> None:
+    place = Place(tmp_path)
+    append(place.cwd / "version_0/metrics.csv", b"step,loss\n1,9\n")
+    place.started = (place.cwd / "version_0/metrics.csv").stat().st_mtime + 0.2
+    collector = place.collector()
+    append(place.cwd / "version_1/metrics.csv", b"step,loss\n1,0.5\n")
+    os.utime(place.cwd / "version_1/metrics.csv", (place.started + 0.1, place.started + 0.1))
+    collector.finish()
+    assert told(collector, "loss") == [(1, 0.5)] and len(collector.series) == 1
+
+
 def test_a_file_of_another_run_that_lives_is_not_taken_until_it_ends(tmp_path: Path) -> None:
     one, two = Place(tmp_path), Place(tmp_path, "r-2")
     one.status("running")

@@ -72,7 +72,7 @@ class Collector(Numbers):
                 return
             self._taken.add(path)
             if claimed:
-                self.add(path, Start(self.started, self._sources.before.get(path, 0)))
+                self.add(path, Start(self.started, self._sources.offset(path)))
 
 
 def of_run(run: Run, folder: Path) -> Numbers:

@@ -23,7 +23,7 @@ _ENTRIES, _DEPTH = 20_000, 9  # of one walk below one root
 _FDS, _PROCESSES = 4096, 256  # looked at in one poll
 _NAMED, _LATEST = 16, 50  # folders that are told to a run, runs that may be alive beside it
 _WAIT = 6.0  # seconds that a file is left to other runs: their watchers look every 2 s
-_SLACK = 2.0  # seconds by which a file's time may lie before the run's start: coarse clocks of file systems
+_TICK, _COARSE = 0.05, 2.0  # seconds by which a file's time may lie too early: the kernel's tick, whole seconds
 _NAMES = re.compile("|".join(sorted({fnmatch.translate(glob) for kind in KINDS for glob in kind.globs})))
 _FOLDERS = (
     "TENSORBOARD_LOGGING_DIR",
@@ -59,7 +59,8 @@ class Sources:
         self._seen: dict[Path, float] = {}  # when a file of which only the place speaks was first seen
         self._pids, self._alive = pids, alive
         self._next_walk = self._pause = 0.0
-        self.before = {path: status.st_size for path, status in self._walk() if status.st_mtime < started - _SLACK}
+        # What lay there before the run, by its size and time then.
+        self.before = {path: status for path, status in self._walk() if not self._since(status)}
         self._next_walk = 0.0
 
     def candidates(self, thorough: bool = False) -> dict[Path, bool]:
@@ -72,9 +73,24 @@ class Sources:
         self._ask(pids)
         if thorough or time.monotonic() >= self._next_walk:
             for path, status in self._walk():
-                if status.st_mtime >= self.started - _SLACK:
+                if self._written(path, status):
                     found.setdefault(path, not self._named.keys().isdisjoint(path.parents))
         return found
+
+    def _written(self, path: Path, status: os.stat_result) -> bool:
+        """Whether PATH was written since the run began."""
+        if (old := self.before.get(path)) is not None:
+            return (old.st_mtime_ns, old.st_size) != (status.st_mtime_ns, status.st_size)
+        return self._since(status)
+
+    def _since(self, status: os.stat_result) -> bool:
+        coarse = status.st_mtime_ns % 1_000_000_000 == 0  # a file system that keeps no fractions
+        return status.st_mtime >= self.started - (_COARSE if coarse else _TICK)
+
+    def offset(self, path: Path) -> int:
+        """Bytes of PATH that were there before the run."""
+        old = self.before.get(path)
+        return old.st_size if old else 0
 
     def _walk(self) -> list[tuple[Path, os.stat_result]]:
         begun = time.monotonic()
