@@ -65,7 +65,7 @@ class Chooser(Steady, ModalScreen[str | None]):
     Chooser Input { background: $surface; margin: 0 0 1 0; }
     Chooser OptionList {
         height: auto; max-height: 100%; border: none; scrollbar-size: 1 1; background: $surface; padding: 0;
-        text-wrap: nowrap; text-overflow: ellipsis;
+        text-wrap: nowrap; text-overflow: ellipsis; scrollbar-gutter: stable;
     }
     Chooser OptionList:focus { border: none; background-tint: $foreground 0%; }
     Chooser Static { height: auto; color: $muted; }
