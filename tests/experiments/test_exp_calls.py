@@ -126,6 +126,19 @@ def test_what_is_more_than_one_command_is_bashs(workspace: Path, command: str) -
     assert Ledger(workspace).ids() == []
 
 
+def test_a_rule_about_mlwb_itself_counts_too(workspace: Path) -> None:
+    _, texts = works(workspace, "mlwb exp run -- echo hi", "mlwb exp note r-1 x", deny=("Bash(mlwb exp *)",))
+    assert all(text.startswith("Denied: the deny rule") for text in texts)
+    assert Ledger(workspace).ids() == []
+
+
+def test_the_ledger_is_no_link(workspace: Path, tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    (workspace / ".mlwb").symlink_to(tmp_path / "elsewhere")
+    _, [text] = works(workspace, "mlwb exp run -- echo hi")
+    assert "is a link" in text and list((tmp_path / "elsewhere").iterdir()) == []
+
+
 def test_words_that_make_no_run_are_told(workspace: Path) -> None:
     words = ("run --seeds x -- true", "run", "stop r-9", "run --gpus 2 -- true")
     _, texts = works(workspace, *(f"mlwb exp {one}" for one in words))

@@ -14,6 +14,7 @@ from typing import Any
 
 import msgspec
 
+from workbench.experiments.launch.alive import alive
 from workbench.experiments.launch.options import RunOptions, Usage, read
 from workbench.experiments.launch.types import Job, LaunchError, News, Sandboxed
 from workbench.experiments.ledger import OUTPUT, Ledger, LedgerError
@@ -41,8 +42,17 @@ def carried(session: Session, tool: Tool, given: Any) -> Tool:
     found = _one_command(given.command)
     if found is None or found[1][:2] != ["mlwb", "exp"] or found[1][2:3] not in ([verb] for verb in _CARRIED):
         return tool
+    whole = session.gate.judge(tool.name, tool.needs(given, str(session.context.cwd)), str(session.context.cwd))
+    if whole.verdict == "deny" and whole.rule is not None:
+        return tool  # a rule is about `mlwb` itself
     variables, words = found
     return _Run(session, tool, variables, words[3:]) if words[2] == "run" else _Change(session, tool, words[2:])
+
+
+def going(session: Session) -> bool:
+    """Whether a run that the session began still goes on."""
+    ledger = Ledger(session.context.workspace)
+    return any(alive(ledger.path(run)) for run in session.state.runs)
 
 
 def _one_command(command: str) -> tuple[dict[str, str], list[str]] | None:
@@ -122,6 +132,8 @@ class _Run(_Carried):
 
         ledger = Ledger(context.workspace)
         job = self._job(context, call_id)
+        if ledger.folder.is_symlink() or ledger.folder.parent.is_symlink():
+            raise ToolError(f"{ledger.folder} is a link, or lies in one: no run is recorded through it.")
         try:
             ledger.folder.mkdir(parents=True, exist_ok=True)  # by the host, and right: nobody puts it aside
             await asyncio.to_thread(self._session.watch.accept, str(ledger.folder))

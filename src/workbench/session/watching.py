@@ -2,6 +2,7 @@
 
 import asyncio
 
+from workbench.session import exp_calls
 from workbench.session.core import Session
 from workbench.session.end import EndSession
 from workbench.session.journal import JournalError
@@ -26,7 +27,7 @@ async def end(session: Session, command: str, approved: bool) -> None:
         await asyncio.to_thread(session.watch.look)
     else:
         _tell(session, await asyncio.to_thread(session.watch.compare), f"`{command}`")
-    session.unwatched = bool(session.state.shells)
+    session.unwatched = bool(session.state.shells) or await asyncio.to_thread(exp_calls.going, session)
 
 
 def _tell(session: Session, changes: list[Change], who: str) -> None:

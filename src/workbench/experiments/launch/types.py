@@ -23,8 +23,8 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     """A command to run, once, or once for each of SEEDS, one after the other. Paths are absolute.
 
     `{seed}` in a word of `argv` stands for the seed. `gpus`: how many cards it gets, None where that is not said;
-    `wait_s`: how long it waits for them. `stop_on`: kinds of alerts that end it. `setup`: what the shell reads before the command. `sandbox`: what confines
-    it, None where nothing does. `size`: columns and rows of its terminal.
+    `wait_s`: how long it waits for them. `stop_on`: kinds of alerts that end it. `setup`: what the shell reads before
+    the command. `sandbox`: what confines it, None where nothing does. `size`: columns and rows of its terminal.
     """
 
     workspace: str
