@@ -17,7 +17,7 @@ _SAVED_S = 5.0  # between two writes of all series; longer where a write takes l
 
 
 class Collecting:
-    """Collects the numbers of a run of JOB with FOLDER. BEFORE: a time when it had not begun; PIDS gives its processes."""
+    """Collects the numbers of a run of JOB with FOLDER. BEFORE: when it had not begun yet; PIDS gives its processes."""
 
     def __init__(self, job: Job, folder: Path, before: float, pids: Callable[[], list[int]]) -> None:
         self._folder, self._goal = folder, job.goal
