@@ -108,6 +108,14 @@ def test_an_ordinary_curve_raises_no_alarm(name: str) -> None:
             assert found == [], f"{n} points, seed {seed}: {found}"
 
 
+def test_the_loss_of_an_agent_may_grow_with_its_rewards() -> None:
+    dog, chance = Watchdog(), random.Random(4)
+    for step in range(2000):
+        now = [Point(key="rollout/ep_rew_mean", step=step, value=step / 10)]
+        now.append(Point(key="train/loss", step=step, value=0.1 + (step / 200) ** 2 * chance.uniform(0.5, 1.5)))
+        assert dog.see(now) == []
+
+
 def diverging(step: int, n: int, chance: random.Random) -> float:
     rise = max(0.0, step - 0.7 * n) / (0.1 * n)
     return 3 + 7.8 * math.exp(-step / (n / 10)) + min(rise, 1) * 4.5 + chance.gauss(0, 0.1)

@@ -29,6 +29,7 @@ _RESTLESS = re.compile(
     r"(?=$|[/_.\d])",
     re.IGNORECASE,
 )
+_GAME = re.compile(r"reward|(?:^|[/_])(?:ep_rew|return|episode|d_loss|g_loss|disc)|discriminator", re.IGNORECASE)
 _HELD_OUT = re.compile(r"val|eval|dev|test", re.IGNORECASE)
 SIGKILL = 9
 
@@ -129,6 +130,7 @@ class Watchdog:
         self._seen: dict[str, float] = {}  # the last step of each series that is followed
         self._told: set[str] = set()
         self.log = Log()
+        self._game = False  # something here plays against something: then a loss may rise while all is well
         self._step: float | None = None
         self._heard = self._idle = 0.0
         self._pause = 0.0  # the longest between two signs of life, forgotten slowly
@@ -185,11 +187,12 @@ class Watchdog:
             if len(self._curves) >= _KEYS:
                 return []
             curve = self._curves[point.key] = Curve(point.key)
+            self._game = self._game or bool(_GAME.search(point.key))
         before = curve.last
         curve.add(point.value)
         if curve.bad:
             return self._not_a_number(point, curve, before)
-        found = self._divergence(point, curve) if curve.loss and not curve.restless else []
+        found = self._divergence(point, curve) if curve.loss and not (curve.restless or self._game) else []
         return found or (self._plateau(point, curve) if curve.judged else [])
 
     def _not_a_number(self, point: Point, curve: Curve, before: float) -> list[Alert]:

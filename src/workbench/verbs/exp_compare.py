@@ -305,7 +305,12 @@ def rerun(args: list[str]) -> int:
 
     engine = Local(ledger_for(Path.cwd()))
     try:
-        found = again(engine.ledger, engine.ledger.get(options.run), lambda job: _through(engine, job))
+        run = engine.ledger.get(options.run)
+        if run.session is not None:
+            print(
+                f"mlwb: {run.id} was begun by session {visible(run.session)}; here nothing confines it", file=sys.stderr
+            )
+        found = again(engine.ledger, run, lambda job: _through(engine, job))
     except (RerunError, CodeError) as error:
         return _fail(str(error), 1)
     if options.json:
