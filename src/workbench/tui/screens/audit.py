@@ -52,6 +52,7 @@ class Audit(Steady, ModalScreen[int | None]):
         super().__init__()
         self._found = rows
         self._shown: Sequence[CallRow] = rows.calls
+        self._texts: list[str] = []  # what is searched of each call, from the first search on
 
     def compose(self) -> ComposeResult:
         """What the watch said, a search, the calls, and all of one call."""
@@ -77,7 +78,11 @@ class Audit(Steady, ModalScreen[int | None]):
 
     def _fill(self) -> None:
         words = self.query_one(Input).value.lower().split()
-        self._shown = [row for row in self._found.calls if all(word in _searched(row) for word in words)]
+        if words and not self._texts:
+            self._texts = [_searched(row) for row in self._found.calls]
+        found = zip(self._found.calls, self._texts, strict=True) if words else ()
+        hits = [row for row, text in found if all(word in text for word in words)]
+        self._shown = hits if words else self._found.calls
         table = self.query_one(Table)
         table.put([_cells(row) for row in self._shown], len(self._shown) - 1)
         count, whole = len(self._shown), len(self._found.calls)

@@ -112,7 +112,7 @@ class Table(ScrollView, can_focus=True):
 
     def _sample(self) -> Sequence[Sequence[Cell]]:
         """Rows that tell how wide a column is: of very many, some."""
-        return self._rows[:: max(1, len(self._rows) // 2_000)]
+        return self._rows[:: max(1, len(self._rows) // 500)]
 
     # --- cursor ----------------------------------------------------------------------------------------------
 
