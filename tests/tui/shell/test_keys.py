@@ -216,3 +216,15 @@ def test_at_the_prompt_the_footer_names_keys_that_work_there(tmp_path):
         await until(pilot, lambda: "? keys and help" in foot())
 
     playing(play, tmp_path)
+
+
+def test_the_search_of_the_talk_opens_from_wherever_one_is(tmp_path):
+    async def play(pilot, opener):
+        did = []
+        pilot.app.main.frames["talk"].held.do = did.append
+        pilot.app.main.go("diff")  # narrow: the talk is not in sight
+        await until(pilot, lambda: pilot.app.main.current == "diff")
+        pilot.app.do("search")
+        await until(pilot, lambda: did == ["search"] and pilot.app.main.current == "talk")
+
+    playing(play, tmp_path, (80, 24))
