@@ -263,9 +263,9 @@ def _known(
 ) -> tuple[dict[str, tuple[Any, Any]], list[str]]:
     """As `_differing`, among the runs of which something is known; what is not known is no difference."""
     dark = [run.id for run in (*a, *b) if not of(run)]
-    sides = [[run for run in side if run.id not in dark] for side in (a, b)]
+    seen_a, seen_b = ([run for run in side if run.id not in dark] for side in (a, b))
     told = [f"{what}: not known of {', '.join(dark)}"] if dark else []
-    return _differing(*sides, of, within) if all(sides) else {}, told
+    return _differing(seen_a, seen_b, of, within) if seen_a and seen_b else {}, told
 
 
 def _environment(run: Run) -> dict[str, Any]:

@@ -240,7 +240,8 @@ def judged(ledger: Ledger, run: Run, child: Run, read: Read, notes: Sequence[str
         return msgspec.structs.replace(base, sentence=f"nothing to judge by: {run.id} and {child.id} share no metric")
     if all(one.same for one in series.values()) and not lost:
         points = sum(len(before[key].values) for key in series)
-        words = f"reproduced: {points:,} points of {len(series)} metrics are the same to the last bit"
+        of = f"{len(series)} metrics" if len(series) > 1 else next(iter(series))
+        words = f"reproduced: {points:,} points of {of} are the same to the last bit"
         return msgspec.structs.replace(base, verdict="reproduced", sentence=words, difference=0.0)
     return _measured(ledger, run, child, read, base)
 
