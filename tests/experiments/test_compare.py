@@ -321,6 +321,8 @@ def test_the_command(bench: Bench, capsys: pytest.CaptureFixture[str], monkeypat
     assert told["interval"][0] < told["difference"] < told["interval"][1] < 0
     assert said(capsys, "group:r-1", "group:r-6")[1].startswith("better")
     assert "group:r-1 group:r-6" in said(capsys, "r-1", "r-6")[1], "it says that there are more seeds"
+    bench.run({"loss": [1.0]}, argv=("python", "other.py"))
+    assert "command     python train.py → python other.py" in said(capsys, "r-1", "r-11")[1]
     status, _, err = said(capsys, "bse", "wide")
     assert status == 2 and "did you mean base" in err
     assert said(capsys, "r-1", "r-99")[0] == 2 and said(capsys, "r-1", "r-2", "--metric", "nope")[0] == 2

@@ -257,7 +257,7 @@ def _changes(one: Comparison) -> list[str]:
     changes, rows = one.changes, []
     kinds = ("config", "command", "environment", "hardware", "bookkeeping")
     for kind in kinds:
-        rows += [(kind, f"{key}: {_value(a)} → {_value(b)}") for key, (a, b) in getattr(changes, kind).items()]
+        rows += [(kind, _change(key, *sides)) for key, sides in getattr(changes, kind).items()]
     for file in changes.code[:_FILES]:
         size = "changed" if file.added is None else f"+{file.added} −{file.removed}"
         rows.append(("code", f"{file.path} {size}"))
@@ -268,6 +268,12 @@ def _changes(one: Comparison) -> list[str]:
     dark = {words.partition(":")[0] for words in changes.unknown}
     same = [kind for kind in (*kinds[:4], "code") if kind not in dark and not getattr(changes, kind)]
     return _rows([*rows, *([("same", ", ".join(same))] if same else [])])
+
+
+def _change(key: str, before: Any, after: Any) -> str:
+    if key == "words" and isinstance(before, list) and isinstance(after, list):
+        return f"{' '.join(before)} → {' '.join(after)}"
+    return f"{key}: {_value(before)} → {_value(after)}"
 
 
 def _value(value: Any) -> str:
