@@ -276,12 +276,22 @@ def test_one_of_several_is_stopped_and_the_others_go_on(exp: Exp) -> None:
     ids = exp.detached("--seeds", "1..3", *sh("while [ ! -e go ]; do sleep 0.02; done; echo ran")).split()
     assert ids == ["r-1", "r-2", "r-3"]
     assert exp.ledger.get("r-2").status == "queued"
+    until(lambda: exp.status("r-1") == "running")
+    assert exp("stop", "r-3").stdout == b"r-3 stopped\n", "though it is not its turn"
     exp("stop", "r-1")
-    (exp.ledger.path("r-3") / "stop").write_text('{"why": "not wanted"}')
     (exp.folder / "go").touch()
     assert exp.ended("r-2").status == "finished"
-    last = exp.ended("r-3")
-    assert (last.status, last.started, last.why) == ("stopped", None, "not wanted before it began")
+    last = exp.ledger.get("r-3")
+    assert (last.status, last.started) == ("stopped", None) and last.why.endswith("before it began")
+
+
+def test_the_front_goes_on_with_the_one_that_runs(exp: Exp) -> None:
+    front = exp.start("run", "--seeds", "1..2", *sh("echo first; while [ ! -e go ]; do sleep 0.02; done; echo last"))
+    until(lambda: exp.status("r-1") == "running")
+    exp("stop", "r-2")
+    (exp.folder / "go").touch()
+    out, _ = front.communicate(timeout=30)
+    assert out == b"first\nlast\n" and front.returncode == 1
 
 
 # --- the record --------------------------------------------------------------------------------------------

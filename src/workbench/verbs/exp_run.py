@@ -94,6 +94,7 @@ class Front:
         self._told = self._ended = False
         self._interrupted = 0
         self._status = 0
+        self._shown = ""  # whose output is passed on
         self._file: int | None = None
 
     def follow(self) -> int:
@@ -138,9 +139,10 @@ class Front:
             self._status, self._runs = news.code, []
             _say(news.text + _hint())
         else:
-            while self._pass_on():
-                pass
-            self._close()
+            if news.run == self._shown:
+                while self._pass_on():
+                    pass
+                self._close()
             self._runs.remove(news.run)
             self._status = self._status or news.code
             if news.text:
@@ -148,6 +150,7 @@ class Front:
 
     def _open(self, run: str) -> None:
         self._close()
+        self._shown = run
         with contextlib.suppress(OSError):
             self._file = os.open(self._engine.ledger.path(run) / OUTPUT, os.O_RDONLY | os.O_CLOEXEC)
 

@@ -97,8 +97,8 @@ class Supervisor:
             return
         for held in self.runs:
             self._tell(News(what="begun", run=held.run))
-        for held in list(self.runs):
-            self._one(held)
+        while self.runs:
+            self._one(self.runs[0])
         if self._cards is not None:
             self._cards.release()
 
@@ -295,6 +295,7 @@ class Supervisor:
                 why, how = f"it ran past its time limit of {span(self.job.timeout_s or 0)}", "late"
                 break
             await self._news_or(waiting, deadline)
+            self._dismiss(held)
         ending = asyncio.ensure_future(running.end(GRACE_S))
         while not ending.done():
             await self._news_or(ending, None)
@@ -303,6 +304,12 @@ class Supervisor:
                 await running.end(0)
         waiting.cancel()
         return End(ended=ending.result(), why=why, how=how)
+
+    def _dismiss(self, current: Held) -> None:
+        """Ends those that wait for their turn and that somebody wants no more."""
+        for held in [one for one in self.runs if one is not current]:
+            if (stop := held.asked()) is not None:
+                self._ended(held, End(why=f"{stop.why} before it began", how="unbegun"))
 
     async def _news_or(self, task: "asyncio.Future[Any]", deadline: float | None) -> None:
         """Until TASK is done, a signal came, or it is DEADLINE."""
