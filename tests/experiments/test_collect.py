@@ -35,8 +35,9 @@ class Place:
     def collector(self, **more: object) -> Collector:
         return Collector(self.folder, self.cwd, (), self.started, lambda: self.pids, **more)  # type: ignore[arg-type]
 
-    def status(self, status: str) -> None:
-        (self.folder / "run.json").write_text(json.dumps({"status": status}))
+    def status(self, status: str, *argv: str, ended: float | None = None) -> None:
+        record = {"status": status, "argv": argv, "cwd": str(self.cwd), "started": self.started, "ended": ended}
+        (self.folder / "run.json").write_text(json.dumps(record))
 
     def prints(self, text: str) -> None:
         append(self.folder / "output.log", text.encode())
@@ -223,7 +224,25 @@ def test_of_two_runs_side_by_side_the_one_that_was_told_the_folder_takes_its_fil
     first.poll(thorough=True)
     assert set(second.series) == {"loss"} and not first.series
     first.finish()
-    assert set(first.series) == {"acc"}
+    assert not first.series and "other.jsonl may be of this run or of one beside it" in first.notes[0]
+
+
+def test_runs_side_by_side_are_told_apart_by_the_words_of_their_commands(tmp_path: Path) -> None:
+    places = [Place(tmp_path, f"r-{number}") for number in (1, 2, 3)]
+    for number, place in enumerate(places):
+        place.status("running", "python", "train.py", f"--seed={number}")
+    collectors = [place.collector() for place in places]
+    for number in range(3):
+        append(places[0].cwd / f"out/seed_{number}/metrics.csv", b"step,loss\n1,%d\n" % number)
+        append(places[0].cwd / f"logs/version_{number}/metrics.csv", b"step,acc\n1,9\n")  # whose, nobody can tell
+    for collector in reversed(collectors):
+        collector.poll(thorough=True)
+    for place in places:
+        place.status("finished", "python", "train.py", ended=time.time())
+    for number, collector in enumerate(collectors):
+        collector.finish()
+        assert told(collector, "loss") == [(1, number)] and len(collector.series) == 1
+        assert all("version_" in note for note in collector.notes) and len(collector.notes) == 3
 
 
 def test_a_file_elsewhere_that_a_process_of_the_run_holds_open(place: Place, tmp_path: Path) -> None:

@@ -53,26 +53,31 @@ class Collector(Numbers):
 
     def finish(self) -> None:
         """Reads all that is there, for the last time, and lets go of files."""
-        for path in self._sources.candidates(thorough=True):
-            if path not in self._taken:
-                self._consider(path, sure=True)  # nobody who could know better took it
+        for path, sure in self._sources.candidates(thorough=True).items():
+            if path not in self._taken and self._consider(path, sure) is None:
+                self.say(
+                    [f"{path} may be of this run or of one beside it; it is not read. Give each a folder of its own"]
+                )
         self.read_all()
 
-    def _consider(self, path: Path, sure: bool) -> None:
+    def _consider(self, path: Path, sure: bool) -> bool | None:
+        """Takes PATH where it is this run's; None where that cannot be told."""
         if len(self._taken) > _FILES:
             self.say([f"more than {_FILES} files tell of this run; the others are not read"])
-            return
+            return False
         with contextlib.suppress(OSError):
             kind = kind_of(path) if path.stat().st_size else None  # an empty one is of any format
             if kind is None:
                 self._refused[path] = time.monotonic() + _AGAIN
-                return
+                return False
             claimed = self._sources.claim(path, sure)
             if claimed is None:
-                return
+                return None
             self._taken.add(path)
             if claimed:
                 self.add(path, Start(self.started, self._sources.offset(path)))
+            return claimed
+        return False
 
 
 def of_run(run: Run, folder: Path) -> Numbers:

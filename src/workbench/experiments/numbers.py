@@ -31,7 +31,9 @@ class Feed:
     def __init__(self, kind: str, home: Path) -> None:
         self.kind, self.home = kind, home
         self.prefix = ""  # before every key of it
-        self.label = home.stem if home.suffix else home.name  # before a key that another feed of its kind has, too
+        self.label = (
+            f"{home.parent.name}/{home.stem}" if home.suffix else home.name
+        )  # before a key that another feed of its kind has, too
         self.readers: dict[Path, Reader] = {}
         self.series: dict[str, Series] = {}
         self.config: dict[str, Any] = {}
@@ -195,8 +197,10 @@ class Numbers:
                     key = feed.prefix + raw
                     if key in found:
                         key = f"{feed.label}/{key}"
+                    if key in found:
+                        key = f"{feed.home}/{raw}"
                     if len(one) and len(found) < _KEYS:
-                        found.setdefault(key, one)
+                        found[key] = one
         return found
 
     def metrics(self, goal: Callable[[str], Goal]) -> dict[str, Metric]:

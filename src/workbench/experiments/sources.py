@@ -11,9 +11,12 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
+import msgspec
+
+from workbench.experiments.ledger import RECORD
 from workbench.experiments.readers.kinds import KINDS
 
-CLAIMS = "files"  # in a run's folder: the files that it took, a path a line
+CLAIMS = "files"  # in a run's folder: the files that it took, a line each: since when, path
 _LOCK = ".files.lock"
 _IGNORED = frozenset(
     (".git", ".hg", ".svn", ".mlwb", ".venv", "venv", "env", ".env", "node_modules", "__pycache__", "site-packages",
@@ -22,7 +25,6 @@ _IGNORED = frozenset(
 _ENTRIES, _DEPTH = 20_000, 9  # of one walk below one root
 _FDS, _PROCESSES = 4096, 256  # looked at in one poll
 _NAMED, _LATEST = 16, 50  # folders that are told to a run, runs that may be alive beside it
-_WAIT = 6.0  # seconds that a file is left to other runs: their watchers look every 2 s
 _TICK, _COARSE = 0.05, 2.0  # seconds by which a file's time may lie too early: the kernel's tick, whole seconds
 _NAMES = re.compile("|".join(sorted({fnmatch.translate(glob) for kind in KINDS for glob in kind.globs})))
 _FOLDERS = (
@@ -33,6 +35,7 @@ _FOLDERS = (
     "DVCLIVE_DIR",
     "TUNE_RESULT_DIR",
 )
+_BLANK = re.compile(r"[_=-]")
 _OPTION = re.compile(r"(?:out|log|save|result|run|exp|track|work|checkpoint|ckpt|project|root)", re.IGNORECASE)
 
 
@@ -56,7 +59,6 @@ class Sources:
         self._roots = tuple(dict.fromkeys((cwd, *roots)))
         self._named: dict[Path, None] = {}  # folders that the run's processes were told
         self._asked: set[int] = set()
-        self._seen: dict[Path, float] = {}  # when a file of which only the place speaks was first seen
         self._pids, self._alive = pids, alive
         self._next_walk = self._pause = 0.0
         # What lay there before the run, by its size and time then.
@@ -113,28 +115,89 @@ class Sources:
                         self._next_walk = 0.0
 
     def claim(self, path: Path, sure: bool = True) -> bool | None:
-        """Takes PATH for this run, unless another one that is alive has it already; None: not yet.
+        """Takes PATH for this run, unless another one has it that is alive or took it since this one began.
 
-        One of which only the place and the time speak (not SURE) is left a while to the others that are alive.
+        None: not yet, for only its place and time speak for this run (it is not SURE), and for others beside it too.
         """
-        if not sure and self._seen.setdefault(path, time.monotonic()) + _WAIT > time.monotonic() and self._others():
+        if self._of_another(path):
+            return False
+        if not sure and not self._ours(path):
             return None
         try:
             with _alone(self.folder.parent / _LOCK):
-                for other in self.folder.parent.glob(f"r-*/{CLAIMS}"):
-                    if other.parent != self.folder and str(path) in _lines(other) and self._alive(other.parent):
-                        return False
+                if self._of_another(path):
+                    return False
                 with (self.folder / CLAIMS).open("a", encoding="utf-8", errors="surrogateescape") as file:
-                    file.write(f"{path}\n")
+                    file.write(f"{time.time():.3f} {path}\n")
         except OSError:
             return True  # nowhere to write it down: a number too many is better than none
         return True
 
-    def _others(self) -> bool:
-        """Whether another of the latest runs is alive."""
-        runs = [path for path in self.folder.parent.glob("r-*") if path != self.folder]
-        latest = sorted(runs, key=lambda path: (len(path.name), path.name))[-_LATEST:]
-        return any(self._alive(path) for path in latest)
+    def _of_another(self, path: Path) -> bool:
+        for other in self.folder.parent.glob(f"r-*/{CLAIMS}"):
+            since = None if other.parent == self.folder else _claimed(other).get(str(path))
+            if since is not None and (since >= self.started or self._alive(other.parent)):
+                return True
+        return False
+
+    def _ours(self, path: Path) -> bool:
+        """Whether no other run can have written PATH, or a word of this one's command alone is in its name."""
+        rivals = [run for run in self._beside() if _may_write(run, path, self._roots[0])]
+        if not rivals:
+            return True
+        theirs = {word for run in rivals for word in _words(run.argv)}
+        name = _BLANK.sub("", str(path.relative_to(self._roots[0]) if path.is_relative_to(self._roots[0]) else path))
+        own = _words(_record(self.folder).argv) - theirs
+        return any(re.search(rf"{re.escape(word)}(?![A-Za-z0-9])", name) for word in own)
+
+    def _beside(self) -> list["_Record"]:
+        """The latest runs that were alive at some time since this one began."""
+        others = [folder for folder in self.folder.parent.glob("r-*") if folder != self.folder]
+        found = []
+        for folder in sorted(others, key=lambda folder: (len(folder.name), folder.name))[-_LATEST:]:
+            record = _record(folder)
+            if self._alive(folder) or (record.ended or 0.0) >= self.started:
+                found.append(record)
+        return found
+
+
+class _Record(msgspec.Struct):
+    """What tells of another run whether a file may be its own."""
+
+    argv: tuple[str, ...] = ()
+    cwd: str = "/"
+    started: float | None = None
+    ended: float | None = None
+
+
+def _record(folder: Path) -> _Record:
+    with contextlib.suppress(OSError, msgspec.DecodeError):
+        return msgspec.json.decode((folder / RECORD).read_bytes(), type=_Record)
+    return _Record()
+
+
+def _may_write(run: _Record, path: Path, cwd: Path) -> bool:
+    """Whether RUN can have written PATH last, by when and where both are; CWD is where the one that asks works."""
+    with contextlib.suppress(OSError):
+        written = path.stat().st_mtime
+        if (run.ended or written) < written - _COARSE or (run.started or written) > written + _COARSE:
+            return False
+    return path.is_relative_to(run.cwd) or not path.is_relative_to(cwd)
+
+
+def _words(argv: Iterable[str]) -> set[str]:
+    """What in a command may name a folder: its words, and of a number the option as well (`seed` and 3 as `seed3`)."""
+    found, before = set[str](), ""
+    for word in argv:
+        option, _, value = word.rpartition("=")
+        named = (option or before).lstrip("-").rpartition(".")[2]
+        for part in value.split("/"):
+            numeric = not any(map(str.isalpha, part))
+            token = _BLANK.sub("", f"{named}{part}" if numeric else part)
+            if len(token) > 2 and (named or not numeric):
+                found.add(token)
+        before = word if word[:1] == "-" else ""
+    return found
 
 
 def matching(root: Path) -> Iterator[tuple[Path, os.stat_result]]:
@@ -220,10 +283,15 @@ def _local(word: str) -> str:
     raise ValueError("not of this machine")
 
 
-def _lines(path: Path) -> set[str]:
+def _claimed(path: Path) -> dict[str, float]:
+    """The files that the claims at PATH name, and since when."""
+    found: dict[str, float] = {}
     with contextlib.suppress(OSError):
-        return set(path.read_text(encoding="utf-8", errors="surrogateescape").splitlines())
-    return set()
+        for line in path.read_text(encoding="utf-8", errors="surrogateescape").splitlines():
+            since, _, name = line.partition(" ")
+            with contextlib.suppress(ValueError):
+                found[name] = float(since)
+    return found
 
 
 @contextlib.contextmanager
