@@ -101,10 +101,17 @@ def test_two_answers_in_one_batch_are_both_there():
     on_screen(steps)
 
 
-def test_an_interrupted_answer_can_still_be_read():
+@pytest.mark.parametrize(
+    "end",
+    [
+        e.AnswerDiscarded(turn=1, reason="interrupted by ada"),
+        e.Idle(reason="interrupted", message="interrupted by ada"),
+    ],
+)
+def test_an_interrupted_answer_can_still_be_read(end):
     async def steps(app, pilot):
         app.give(*begin(), e.TextDelta(turn=1, index=0, text="half an ans"))
-        app.give(e.AnswerDiscarded(turn=1, reason="interrupted by ada"))
+        app.give(end)
         await pilot.pause()
         assert "half an ans" in text_of(app) and "interrupted by ada" in text_of(app)
         app.give(e.RequestStarted(turn=2, model="m"), e.TextDelta(turn=2, index=0, text="anew"))

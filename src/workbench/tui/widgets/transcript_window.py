@@ -245,7 +245,7 @@ class Window:
             if (
                 entry.item.kind == "answer"
                 and entry.text.strip()
-                and isinstance(event, e.AnswerDiscarded)
+                and isinstance(event, e.AnswerDiscarded | e.Idle)
                 and self.live
             ):
                 item = Item(
@@ -349,6 +349,7 @@ _STEPS: dict[type, Any] = {
     e.CallDecided: Window._decided,
     e.AnswerCompleted: Window._answered,
     e.AnswerDiscarded: Window._drop,
+    e.Idle: Window._drop,
     e.RequestStarted: Window._drop,
     e.RequestRetried: Window._drop,
     e.SessionEnded: Window._drop,
