@@ -38,7 +38,7 @@ class Collector(Numbers):
         super().__init__(run_folder / OUTPUT, cwd)
         self.started = started
         self._taken: set[Path] = {run_folder / OUTPUT}
-        self._refused: dict[Path, float] = {}  # file that was of no format, and when it is looked at again
+        self._refused: dict[Path, float] = {}  # file of no format, or nobody's, and when it is looked at again
         self._sources = Sources(run_folder, self.cwd, roots, started, pids, alive or _alive)
 
     def poll(self, thorough: bool = False) -> bool:
@@ -47,7 +47,7 @@ class Collector(Numbers):
         THOROUGH: looks for files even if it did so a moment ago.
         """
         for path, sure in self._sources.candidates(thorough).items():
-            if path not in self._taken and (thorough or self._refused.get(path, 0.0) <= time.monotonic()):
+            if path not in self._taken and (thorough or sure or self._refused.get(path, 0.0) <= time.monotonic()):
                 self._consider(path, sure)
         return self.read()
 
@@ -72,6 +72,7 @@ class Collector(Numbers):
                 return False
             claimed = self._sources.claim(path, sure)
             if claimed is None:
+                self._refused[path] = time.monotonic() + _AGAIN
                 return None
             self._taken.add(path)
             if claimed:

@@ -24,7 +24,7 @@ _IGNORED = frozenset(
 )  # fmt: skip
 _ENTRIES, _DEPTH = 20_000, 9  # of one walk below one root
 _FDS, _PROCESSES = 4096, 256  # looked at in one poll
-_NAMED, _LATEST = 16, 50  # folders that are told to a run, runs that may be alive beside it
+_NAMED = 16  # folders that are told to a run
 _TICK, _COARSE = 0.05, 2.0  # seconds by which a file's time may lie too early: the kernel's tick, whole seconds
 _NAMES = re.compile("|".join(sorted({fnmatch.translate(glob) for kind in KINDS for glob in kind.globs})))
 _FOLDERS = (
@@ -59,6 +59,7 @@ class Sources:
         self._roots = tuple(dict.fromkeys((cwd, *roots)))
         self._named: dict[Path, None] = {}  # folders that the run's processes were told
         self._asked: set[int] = set()
+        self._past: set[Path] = set()  # folders of runs that had ended before this one began
         self._pids, self._alive = pids, alive
         self._next_walk = self._pause = 0.0
         # What lay there before the run, by its size and time then.
@@ -134,31 +135,34 @@ class Sources:
         return True
 
     def _of_another(self, path: Path) -> bool:
-        for other in self.folder.parent.glob(f"r-*/{CLAIMS}"):
-            since = None if other.parent == self.folder else _claimed(other).get(str(path))
-            if since is not None and (since >= self.started or self._alive(other.parent)):
+        """Whether a run has PATH that is alive, or took it since this one began."""
+        for folder in self._others():
+            since = _claimed(folder / CLAIMS).get(str(path))
+            if since is not None and (since >= self.started or self._alive(folder)):
                 return True
         return False
 
+    def _others(self) -> list[Path]:
+        """The folders of runs that were alive at some time since this one began; others are asked once only."""
+        found = []
+        for folder in self.folder.parent.glob("r-*"):
+            if folder == self.folder or folder in self._past:
+                continue
+            if self._alive(folder) or (_record(folder).ended or 0.0) >= self.started:
+                found.append(folder)
+            elif _record(folder).ended is not None:
+                self._past.add(folder)
+        return found
+
     def _ours(self, path: Path) -> bool:
         """Whether no other run can have written PATH, or a word of this one's command alone is in its name."""
-        rivals = [run for run in self._beside() if _may_write(run, path, self._roots[0])]
+        rivals = [run for run in map(_record, self._others()) if _may_write(run, path, self._roots[0])]
         if not rivals:
             return True
         theirs = {word for run in rivals for word in _words(run.argv)}
         name = _BLANK.sub("", str(path.relative_to(self._roots[0]) if path.is_relative_to(self._roots[0]) else path))
         own = _words(_record(self.folder).argv) - theirs
         return any(re.search(rf"{re.escape(word)}(?![A-Za-z0-9])", name) for word in own)
-
-    def _beside(self) -> list["_Record"]:
-        """The latest runs that were alive at some time since this one began."""
-        others = [folder for folder in self.folder.parent.glob("r-*") if folder != self.folder]
-        found = []
-        for folder in sorted(others, key=lambda folder: (len(folder.name), folder.name))[-_LATEST:]:
-            record = _record(folder)
-            if self._alive(folder) or (record.ended or 0.0) >= self.started:
-                found.append(record)
-        return found
 
 
 class _Record(msgspec.Struct):
