@@ -17,7 +17,8 @@ VERBS = {
     "trust": ("trust", "which workspaces may widen what an agent may do"),
 }
 
-HELP = """usage: mlwb [--agent NAME] [--continue | --resume ID] [--model M] [--permission-mode MODE] [--add-dir DIR] [--theme NAME]
+HELP = """usage: mlwb [--agent NAME] [--continue | --resume ID] [--model M] [--permission-mode MODE]
+            [--add-dir DIR] [--theme NAME]
        mlwb VERB …
 
 Without a verb: the workbench, on a session in this folder.
@@ -40,6 +41,9 @@ def main(argv: list[str] | None = None) -> int:
     if args and args[0] in ("--help", "-h", "help"):
         print(HELP.format(verbs="\n".join(f"  {name:<12} {line}" for name, (_, line) in VERBS.items())), end="")
         return 0
+    if why := entry.no_place():
+        print(f"mlwb: {why}", file=sys.stderr)
+        return 2
     entry.import_nothing_from_here()
     if why := entry.refusal(args):
         print(f"mlwb: {why}", file=sys.stderr)

@@ -28,6 +28,15 @@ def refusal(args: Sequence[str]) -> str:
     )
 
 
+def no_place() -> str:
+    """Why `mlwb` cannot start where it is; empty where it can."""
+    try:
+        os.getcwd()  # noqa: PTH109 - the one question
+    except OSError:
+        return "the current folder is gone, or cannot be entered; go to one that is there"
+    return ""
+
+
 def import_nothing_from_here() -> None:
     """Takes from the module path what a workspace could fill: the current folder, and what PYTHONPATH names in it.
 
