@@ -185,6 +185,18 @@ def test_a_database_that_is_replaced_and_one_that_is_damaged(mlflow: tuple[Path,
     assert not reader.poll()
 
 
+def test_tables_that_are_still_being_made_are_no_news(tmp_path: Path) -> None:
+    path = tmp_path / "mlflow.db"
+    with sqlite3.connect(path) as database:
+        for table in ("experiments", "runs", "metrics", "params"):
+            database.execute(f"CREATE TABLE {table} (key VARCHAR(250))")
+    reader = reader_of(path)
+    assert not reader.poll()
+    database.execute("ALTER TABLE metrics ADD COLUMN step BIGINT")
+    assert not reader.poll()
+    database.close()
+
+
 def test_folders_of_mlflow(tmp_path: Path) -> None:
     run = tmp_path / "mlruns/1/abc"
     (run / "metrics/train").mkdir(parents=True)

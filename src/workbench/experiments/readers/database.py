@@ -12,6 +12,7 @@ from workbench.experiments.readers.base import BEGINNING, Batch, Start
 
 ROWS = 50_000  # of one table in one poll
 _PATIENCE = 0.05  # seconds to wait for a writer's lock; then the next poll tries again
+_FOR_NOW = ("locked", "busy", "no such", "schema has changed")  # errors while a writer writes, or makes its tables
 _MAGIC = b"SQLite format 3\0"
 
 
@@ -74,7 +75,7 @@ class DatabaseReader:
                 self._read(database, batch)
         except sqlite3.Error as error:
             self._last = before
-            if not any(word in str(error) for word in ("locked", "busy", "no such table")):
+            if not any(word in str(error) for word in _FOR_NOW):
                 self._say(batch, f"cannot be read: {error}")
             return Batch(notes=batch.notes, restart=batch.restart)
         batch.more = before != self._last
