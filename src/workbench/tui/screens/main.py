@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any, cast
 from textual import events
 from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical
-from textual.content import Content
 from textual.screen import Screen
 from textual.widget import Widget
 
@@ -15,7 +14,7 @@ from workbench.protocol.state import SessionState
 from workbench.tui import keys, prefs
 from workbench.tui.screens.steady import Steady
 from workbench.tui.view import View
-from workbench.tui.widgets.dock import PANES, TITLES, WEIGHTS, Dragged, Frame, Splitter
+from workbench.tui.widgets.dock import PANES, TITLES, WEIGHTS, Dragged, Frame, Splitter, heading
 from workbench.tui.widgets.footer import Footer
 from workbench.tui.widgets.header import Header
 from workbench.tui.widgets.line import Line, Part
@@ -141,8 +140,8 @@ class MainScreen(Steady, Screen[None]):
         self.header.show(bench.state, bench.facts)
         self.footer.show(bench.state, focused, bench.keymap, bench.still)
         for name, frame in self.frames.items():
-            heading = bench.state.title if name == "talk" else _heading(frame.held)
-            frame.entitle(name == focused, heading, closes=name != "talk")
+            words = bench.state.title if name == "talk" else heading(frame.held)
+            frame.entitle(name == focused, words, closes=name != "talk")
         self.strip.show([self._told(view) for view in self._hidden()])
 
     def recall(self, parts: Sequence[Part], stays: bool = False) -> None:
@@ -393,9 +392,3 @@ class MainScreen(Steady, Screen[None]):
             self.current = "talk"
         self.place()
         self.call_after_refresh(self.chrome)
-
-
-def _heading(held: Widget | None) -> str:
-    """What a pane says of itself in its title line: its border's subtitle, which it may set at any time."""
-    subtitle = held.border_subtitle if held is not None and held.is_mounted else None
-    return Content.from_markup(subtitle).plain if subtitle else ""

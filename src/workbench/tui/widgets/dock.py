@@ -5,6 +5,7 @@ from importlib import import_module
 from textual import events
 from textual.app import ComposeResult
 from textual.containers import Vertical
+from textual.content import Content
 from textual.message import Message
 from textual.widget import Widget
 
@@ -132,3 +133,9 @@ class Frame(Vertical):
         if closes:
             right.append(Part(" × ", "$muted-2", f"close {self.view}"))
         self.title_line.put(left, right, Part("─", rule))
+
+
+def heading(held: Widget | None) -> str:
+    """What a pane says of itself in its title line: its border's subtitle, which it may set at any time."""
+    subtitle = held.border_subtitle if held is not None and held.is_mounted else None
+    return Content.from_markup(subtitle).plain if subtitle else ""
