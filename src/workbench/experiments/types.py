@@ -81,7 +81,7 @@ class Metric(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Alert(msgspec.Struct, frozen=True, kw_only=True):
-    """Something that was seen: kind (nan, divergence, plateau, stall, memory, crash, idle, disk, overlap), and words."""
+    """Something that was seen: kind (nan, divergence, plateau, stall, memory, crash, idle, disk, overlap), in words."""
 
     kind: str
     at: float
