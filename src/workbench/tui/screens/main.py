@@ -14,7 +14,7 @@ from workbench.protocol.state import SessionState
 from workbench.tui import keys, prefs
 from workbench.tui.screens.steady import Steady
 from workbench.tui.view import View
-from workbench.tui.widgets.dock import PANES, TITLES, WEIGHTS, Dragged, Frame, Splitter, heading
+from workbench.tui.widgets.dock import PANES, TITLES, WEIGHTS, Dragged, Frame, Splitter, heading, short
 from workbench.tui.widgets.footer import Footer
 from workbench.tui.widgets.header import Header
 from workbench.tui.widgets.line import Line, Part
@@ -52,6 +52,7 @@ class MainScreen(Steady, Screen[None]):
         self.current, self.zoomed = "talk", False
         self._going = ""  # the view that gets the focus as soon as it can take it
         self._placed: tuple[Any, ...] = ()
+        self._needed: dict[str, int] = {}  # short pane -> rows that it needed so far
 
     @property
     def bench(self) -> "WorkbenchApp":
@@ -136,6 +137,7 @@ class MainScreen(Steady, Screen[None]):
     def chrome(self) -> None:
         """Header, titles, strip and footer. Panes call it as well, when they have news of their own."""
         self._offer()
+        self.place()
         bench, focused = self.bench, self.focused_view
         self.header.show(bench.state, bench.facts)
         self.footer.show(bench.state, focused, bench.keymap, bench.still)
@@ -174,7 +176,16 @@ class MainScreen(Steady, Screen[None]):
         fits = max(1, (height - 6) // _PANE_ROWS)
         shown = ("talk", *self.open[-fits:]) if not self.single else (self.current,)
         p = self.bench.prefs
-        placed = (shown, tiny, self.single, p.dock, tuple(p.heights.items()), tuple(self.bench.panes))
+        most = {} if self.single else short(shown, self.bench.panes, p.heights, self._needed)
+        placed = (
+            shown,
+            tiny,
+            self.single,
+            p.dock,
+            tuple(p.heights.items()),
+            tuple(self.bench.panes),
+            tuple(most.items()),
+        )
         if placed == self._placed:
             return
         self._placed = placed
@@ -184,6 +195,7 @@ class MainScreen(Steady, Screen[None]):
             frame.display = view in shown
             if view != "talk":
                 frame.styles.height = f"{p.heights.get(view, WEIGHTS[view]):.3f}fr"
+                frame.styles.max_height = most.get(view)
         docked = not self.single and len(shown) > 1
         self.splitter.display = docked
         self.dock.display = docked or (self.single and self.current != "talk")

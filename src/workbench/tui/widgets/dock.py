@@ -1,5 +1,6 @@
 """The frames that hold the talk and the panes, and the lines between them that can be dragged."""
 
+from collections.abc import Container, Mapping, Sequence
 from importlib import import_module
 
 from textual import events
@@ -20,6 +21,9 @@ PANES = {
 }
 # how the dock's height is shared while the person has not moved the lines
 WEIGHTS = {"diff": 2.0, "runs": 1.4, "gpu": 1.0, "todo": 0.8}
+# which of the panes that are shown takes what the others leave
+LONG = ("diff", "runs")
+LEAST = 4  # rows of a short pane, its title line among them
 TITLES = {"talk": "talk", "diff": "diff", "runs": "runs", "gpu": "gpu", "todo": "to-do"}
 
 
@@ -27,6 +31,23 @@ def load(name: str) -> type[Widget]:
     """The class behind `module:Class`."""
     module, _, attribute = name.partition(":")
     found: type[Widget] = getattr(import_module(module), attribute)
+    return found
+
+
+def short(
+    shown: Sequence[str], panes: Mapping[str, Widget], sized: Container[str], needed: dict[str, int]
+) -> dict[str, int]:
+    """Rows that short panes have at most, so that a long one gets the rest; not where a person SIZED one.
+
+    NEEDED holds what each needed so far: a pane grows with its content and does not shrink, so nothing jumps.
+    """
+    long = next((view for view in LONG if view in shown), None)
+    found = {}
+    for view in (view for view in shown if view in PANES and view != long) if long else ():
+        pane = panes.get(view)
+        if pane is not None and pane.is_mounted and view not in sized:
+            needed[view] = max(needed.get(view, LEAST), pane.virtual_size.height + 2)
+            found[view] = needed[view]
     return found
 
 
