@@ -1,5 +1,5 @@
 # Each target makes what it needs; the first one to run builds .venv.
-.PHONY: demo test test-tui lint bench fuzz run lock wheel clean
+.PHONY: demo test test-tui lint bench fuzz test-contracts run lock wheel clean
 SHELL := /bin/bash
 BIN := .venv/bin
 PYTHON ?= python3
@@ -16,6 +16,16 @@ test: .venv/ready
 # The screen alone: by Pilot, in real terminals and through ssh.
 test-tui: .venv/ready
 	@$(BIN)/pytest tests/tui tests/e2e
+
+# The readers against the real libraries, in an environment of their own (a few GB).
+test-contracts: .venv-contracts/ready
+	@PYTHONPATH=src:tests .venv-contracts/bin/python -m pytest tests/contracts
+
+.venv-contracts/ready: tests/contracts/requirements.txt requirements-dev.lock
+	@$(PYTHON) -m venv .venv-contracts
+	@.venv-contracts/bin/python -m pip install -q --disable-pip-version-check \
+	  -r tests/contracts/requirements.txt pytest msgspec hypothesis pyyaml
+	@touch $@
 
 lint: .venv/ready
 	@$(BIN)/ruff check .
@@ -62,4 +72,4 @@ wheel: .venv/ready
 	@$(PYTHON) -m pip wheel -q --no-deps -w dist .
 
 clean:
-	rm -rf .venv dist .mypy_cache .pytest_cache .ruff_cache
+	rm -rf .venv .venv-contracts dist .mypy_cache .pytest_cache .ruff_cache
