@@ -11,7 +11,11 @@ from support.live import Ran, run, texts, workspace
 from workbench.host import local, threaded
 from workbench.protocol import events as e
 from workbench.protocol.commands import Approve, Interrupt, RunShell, SetMode, Stop, SubmitPrompt, Withdraw
+from workbench.protocol.fold import apply
+from workbench.protocol.state import SessionState
 from workbench.protocol.task import Caps, Rules, Task
+from workbench.session import store
+from workbench.session.journal import Reader
 
 __all__ = ["workspace"]
 
@@ -334,3 +338,27 @@ def running(pid):
     except OSError:
         return False
     return state.rpartition(")")[2].split()[0] != "Z"
+
+
+def test_what_an_interrupted_answer_had_said_stays_in_the_journal_and_in_what_is_shown_of_it(workspace):
+    sent = []
+
+    async def steer(client, event):
+        if isinstance(event, e.SessionStarted):
+            await client.send(words("tell me"))
+        if isinstance(event, e.TextDelta) and not sent:
+            sent.append(event.text)
+            await client.send(Interrupt(id="i", by="ana"))
+        if isinstance(event, e.Idle):
+            await stop(client)
+
+    with Endpoint([say("half of it and then much more " * 50, pace=0.02)]) as endpoint:
+        ran = attend(workspace, endpoint, steer)
+    [left] = ran.events(e.AnswerDiscarded)
+    assert left.text.startswith("half of it") and left.reason == ""
+    state = SessionState()
+    with Reader(store.find(ran.result.session_id)) as journal:
+        for envelope in journal.read():
+            apply(state, envelope)
+    [held] = [item for item in state.items if item.level == "discarded"]
+    assert held.kind == "answer" and held.text.startswith("half of it")

@@ -8,6 +8,7 @@ with opened(tmp_path, [say("Done.")]) as (tmux, place, endpoint):
 
 import contextlib
 import re
+import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -129,6 +130,10 @@ def file_with_number(path: Path, tmux: Tmux) -> int:
 
 
 def gone(pid: int, seconds: float = WAIT_S) -> None:
-    """Waits until the process PID has ended; fails after SECONDS."""
+    """Waits until the process PID has ended, reaped by its new parent or not; fails after SECONDS."""
+    end = time.monotonic() + seconds
     with contextlib.suppress(psutil.NoSuchProcess):
-        psutil.Process(pid).wait(seconds)
+        process = psutil.Process(pid)
+        while process.is_running() and process.status() != psutil.STATUS_ZOMBIE:
+            assert time.monotonic() < end, f"{pid} still runs after {seconds:g} s: {process.cmdline()}"
+            time.sleep(0.05)

@@ -63,7 +63,7 @@ def _line(event: e.AnyEvent) -> str:
         case e.RequestRetried(turn=turn, attempt=attempt, delay_s=delay, reason=reason):
             return f"turn {turn}: attempt {attempt} failed: {reason}; trying again in {delay:.1f} s"
         case e.AnswerDiscarded(turn=turn, reason=reason):
-            return f"turn {turn}: the answer was discarded: {reason}"
+            return f"turn {turn}: the answer was discarded: {reason or 'it was stopped'}"
         case e.Notice(level="info", text=text):
             return text
         case e.Notice(level=level, text=text):

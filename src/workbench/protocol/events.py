@@ -152,10 +152,14 @@ class AnswerCompleted(Event, frozen=True, kw_only=True):
 
 
 class AnswerDiscarded(Event, frozen=True, kw_only=True):
-    """An answer did not end properly: nothing of it was run and the model will not see it."""
+    """An answer did not end properly: nothing of it was run and the model will not see it.
+
+    `text` is what it had said until then, for people; `reason` is empty where a person or a signal stopped it.
+    """
 
     turn: int
     reason: str
+    text: str = ""
 
 
 class Compacted(Event, frozen=True, kw_only=True):

@@ -60,6 +60,13 @@ def _rewind_parts(event: e.Rewound) -> Iterator[dict[str, Any]]:
     yield {"kind": "rewind", "target": words, "by": event.by}
 
 
+def _discarded_parts(event: e.AnswerDiscarded) -> Iterator[dict[str, Any]]:
+    if event.text:
+        yield {"kind": "answer", "text": event.text, "turn": event.turn, "level": "discarded"}
+    if event.reason:
+        yield from _warning(f"an answer was discarded: {event.reason}", event.turn)
+
+
 def _idle_parts(event: e.Idle) -> list[dict[str, Any]]:
     if event.reason in ("done", "question"):
         return []
@@ -73,7 +80,7 @@ _PARTS: dict[type, Callable[[Any], Iterable[dict[str, Any]]]] = {
     ],
     e.RequestRetried: lambda event: _warning(f"{event.reason}; trying again in {event.delay_s:.1f} s", event.turn),
     e.AnswerCompleted: _answer_parts,
-    e.AnswerDiscarded: lambda event: _warning(f"an answer was discarded: {event.reason}", event.turn),
+    e.AnswerDiscarded: _discarded_parts,
     e.Compacted: lambda event: [{"kind": "compaction", "text": event.summary}],
     e.BoundaryCrossed: lambda event: _warning(
         f"the agent called {event.tool}, which no agent may: nothing of that answer was run", 0, "error"

@@ -135,24 +135,36 @@ async def _ask(session: Session, turn: int) -> Answer:
         max_tokens=limit,
         thinking=session.frame.thinking,
     )
-    async with contextlib.aclosing(session.model.stream(request)) as items:
-        async for item in items:
-            if isinstance(item, Answer):
-                return item
-            if isinstance(item, Retry):
-                session.emit(
-                    e.RequestRetried(
-                        turn=turn,
-                        attempt=item.attempt,
-                        delay_s=item.delay_s,
-                        reason=item.reason,
-                        usage=item.usage,
-                        cost_usd=None if item.usage is None else session.info.cost(item.usage),
-                    )
-                )
-            else:
-                _show(session, turn, item)
+    said: list[str] = []
+    try:
+        async with contextlib.aclosing(session.model.stream(request)) as items:
+            async for item in items:
+                if isinstance(item, Answer):
+                    return item
+                if isinstance(item, Retry):
+                    said.clear()
+                    _tell_retry(session, turn, item)
+                else:
+                    said += [item.text] if item.kind == "text" else []
+                    _show(session, turn, item)
+    except asyncio.CancelledError:
+        if text := "".join(said).strip():
+            session.emit(e.AnswerDiscarded(turn=turn, reason="", text=text[:LINE_LIMIT]))
+        raise
     raise ModelError("unavailable", "the model's stream ended without an answer")
+
+
+def _tell_retry(session: Session, turn: int, retry: Retry) -> None:
+    session.emit(
+        e.RequestRetried(
+            turn=turn,
+            attempt=retry.attempt,
+            delay_s=retry.delay_s,
+            reason=retry.reason,
+            usage=retry.usage,
+            cost_usd=None if retry.usage is None else session.info.cost(retry.usage),
+        )
+    )
 
 
 def _show(session: Session, turn: int, piece: Piece) -> None:

@@ -256,7 +256,9 @@ _TELL: dict[type, Callable[[Any], Iterator[str]]] = {
             f"- attempt {event.attempt} failed, tried again after {event.delay_s:.1f} s: " + one_line(event.reason)
         )
     ),
-    e.AnswerDiscarded: _single(lambda event: f"- an answer was discarded: {one_line(event.reason)}"),
+    e.AnswerDiscarded: _single(
+        lambda event: f"- an answer was discarded: {one_line(event.reason or 'it was stopped')}"
+    ),
     e.BoundaryCrossed: _single(
         lambda event: f"- **the agent called {one_line(event.tool)}, which no agent may: nothing of that answer ran**"
     ),

@@ -284,6 +284,7 @@ async def lists(pilot: Any, opener: Any, look: Any) -> None:
     from workbench.tui.opening import TurnRow
     from workbench.tui.safe import content
     from workbench.tui.screens.ask import Ask, Confirm, Note
+    from workbench.tui.screens.leaving import Leaving
     from workbench.tui.screens.rewind import RewindScreen
     from workbench.tui.screens.sessions import Turns
     from workbench.tui.widgets.diffview_comment import CommentLine
@@ -300,6 +301,7 @@ async def lists(pilot: Any, opener: Any, look: Any) -> None:
         Ask(LINE, LINES, LINE, LINE),
         Confirm(LINE, LINES),
         Note(LINE, content(LINES, newlines=True)),
+        Leaving(LINES, LINE, LINE),
         RewindScreen(app.state),
         Turns([TurnRow(seq=1, turn=1, at=0.0, text=LINES)]),
         CommentLine(LINE, LINE, lambda: Region(0, 0, 40, 1)),

@@ -246,6 +246,7 @@ class Window:
                 entry.item.kind == "answer"
                 and entry.text.strip()
                 and isinstance(event, e.AnswerDiscarded | e.Idle)
+                and not getattr(event, "text", "")  # else the session keeps them
                 and self.live
             ):
                 item = Item(
