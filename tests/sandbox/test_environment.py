@@ -73,7 +73,7 @@ HARMLESS = {
     "LD_LIBRARY_PATH": "/usr/local/cuda/lib64",
     "LD_PRELOAD": "/usr/lib/libjemalloc.so",
     "MLFLOW_TRACKING_URI": "http://localhost:5000",
-    "PIP_EXTRA_INDEX_URL": "https://download.pytorch.org/whl/cu130",
+    "PIP_EXTRA_INDEX_URL": "https://example.org/whl/cu130",
     "HTTP_PROXY": "http://proxy:3128",
     "SSL_CERT_FILE": "/etc/ssl/cert.pem",
     "BASH_FUNC_module%%": "() { echo module; }",

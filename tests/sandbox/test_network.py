@@ -69,7 +69,7 @@ def test_what_was_refused_is_told_with_the_setting(cell):
     helper = confining(cell[0])
     (helper.world.work / "connect.py").write_text(CONNECT)
     command = f"{helper.python} connect.py example.org:443; exit 1"
-    done = helper.run(cell[1], command, network="allowlist", domains=["pypi.org"])
+    done = helper.run(cell[1], command, network="allowlist", domains=["lab.test"])
     assert done.refused == [
         "a connection to example.org:443 was refused; the user's setting `sandbox.domains: [example.org]` allows it"
     ]
@@ -170,10 +170,10 @@ def test_a_head_without_end_is_refused():
 
 
 def test_domains_are_read():
-    allowed = Allowed.read(["PyPI.org", "*.huggingface.co", "10.0.0.0/8", "host:8080", "[::1]:99"])
-    assert allowed.name("pypi.org", 443)
-    assert not allowed.name("pypi.org", 22)
-    assert not allowed.name("files.pypi.org", 443)
+    allowed = Allowed.read(["Lab.test", "*.huggingface.co", "10.0.0.0/8", "host:8080", "[::1]:99"])
+    assert allowed.name("lab.test", 443)
+    assert not allowed.name("lab.test", 22)
+    assert not allowed.name("files.lab.test", 443)
     assert allowed.name("cdn.huggingface.co", 443)
     assert not allowed.name("huggingface.co", 443)
     assert not allowed.name("evilhuggingface.co", 443)

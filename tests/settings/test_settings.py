@@ -189,22 +189,22 @@ def test_a_byte_order_mark_is_no_matter(place: Place) -> None:
 
 def test_the_sandbox_and_the_snapshots(place: Place) -> None:
     place.user(
-        "sandbox: {mode: off, autoAllow: true, network: allowlist, domains: [pypi.org], caches: [~/.cache/hf],\n"
+        "sandbox: {mode: off, autoAllow: true, network: allowlist, domains: [lab.test], caches: [~/.cache/hf],\n"
         "  outside: ['Bash(docker *)'], limits: {processes: 500, memory: 64GB, fileSize: 1.5TB}}\n"
         "snapshots: {maxAge: 7d, maxSize: 2 GB}\n"
     )
     found = place.load()
     assert (found.sandbox.mode, found.sandbox.auto_allow, found.sandbox.network) == ("off", True, "allowlist")
-    assert (found.sandbox.domains, found.sandbox.caches) == (("pypi.org",), ("~/.cache/hf",))
+    assert (found.sandbox.domains, found.sandbox.caches) == (("lab.test",), ("~/.cache/hf",))
     assert (found.sandbox.processes, found.sandbox.memory, found.sandbox.file_size) == (500, 64 * 10**9, 15 * 10**11)
     assert (found.snapshots.max_age_s, found.snapshots.max_size) == (7 * 86400, 2 * 10**9)
 
 
 def test_a_workspace_narrows_the_sandbox_and_never_widens_it(place: Place) -> None:
-    place.user("sandbox: {network: allowlist, domains: [pypi.org]}\n")
+    place.user("sandbox: {network: allowlist, domains: [lab.test]}\n")
     place.near("sandbox: {mode: off, autoAllow: true, network: full, domains: [evil.example], outside: ['Bash(*)']}\n")
     found = place.load().sandbox
-    assert (found.mode, found.auto_allow, found.network, found.domains) == ("auto", None, "allowlist", ("pypi.org",))
+    assert (found.mode, found.auto_allow, found.network, found.domains) == ("auto", None, "allowlist", ("lab.test",))
     assert found.outside == ()
     place.near("sandbox: {autoAllow: false, network: none}\n")
     assert (place.load().sandbox.auto_allow, place.load().sandbox.network) == (False, "none")

@@ -41,7 +41,7 @@ class Allowed(msgspec.Struct, frozen=True):
 
     @classmethod
     def read(cls, entries: Iterable[str]) -> "Allowed":
-        """Reads `pypi.org`, `*.example.org`, `10.0.0.0/8`, each with `:port` or without. Raises ValueError."""
+        """Reads `lab.test`, `*.example.org`, `10.0.0.0/8`, each with `:port` or without. Raises ValueError."""
         names, ranges = [], []
         for entry in entries:
             host, ports = _entry(entry)

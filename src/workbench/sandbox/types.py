@@ -28,7 +28,7 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True):
     `roots` may be written but for `read_only`: paths below them that exist, or that shall not appear. `hidden` cannot
     be read, save what is `shown` of it. `temp` is the session's temporary folder (TMPDIR; keep its path short, a
     socket's may have 107 bytes). `caches` may be written too; a missing one is made. `domains` count where the network
-    is an allowlist: `pypi.org`, `*.huggingface.co`, `10.1.2.3`, `10.0.0.0/8`, each with `:port` where it is not 443
+    is an allowlist: `lab.test`, `*.huggingface.co`, `10.1.2.3`, `10.0.0.0/8`, each with `:port` where it is not 443
     or 80.
     """
 

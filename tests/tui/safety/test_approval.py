@@ -10,7 +10,7 @@ from support.screens import text_of
 from workbench.protocol import events as e
 from workbench.tui.widgets.approval import ApprovalCard
 
-AGAIN = "it failed confined (the network is not reached: pypi.org; the setting sandbox.domains allows it)"
+AGAIN = "it failed confined (the network is not reached: lab.test; the setting sandbox.domains allows it)"
 
 
 @pytest.fixture(autouse=True)
@@ -181,7 +181,7 @@ def test_the_question_after_a_failure_is_asked_as_one():
     async def play(app, pilot):
         screen = " ".join(text_of(app).split())
         assert "run Bash again, outside the sandbox?" in screen
-        assert "why it failed confined (the network is not reached: pypi.org" in screen
+        assert "why it failed confined (the network is not reached: lab.test" in screen
         assert "run it again outside?" not in screen and "make train" in screen
         for words in ("y run it again", "s session", "a always", "n no"):
             assert words in screen

@@ -250,13 +250,13 @@ def answering(page):
 
 @pytest.mark.parametrize("size", [(80, 24), (120, 40)])
 def test_the_rules_in_force_are_told_with_where_they_stand(tmp_path, size):
-    held = q.Holding(rules=RULES, sandbox="landlock", auto_allow=False, network="allowlist", domains=("pypi.org",))
+    held = q.Holding(rules=RULES, sandbox="landlock", auto_allow=False, network="allowlist", domains=("lab.test",))
 
     async def play(pilot, opener):
         opener.client.query = answering(held)
         lines = (await opened(pilot, "permissions", "what the agent may do")).splitlines()
         screen = "\n".join(lines)
-        for words in ("acceptEdits", "confined (landlock)", "what only lacks a rule", "allowlist", "pypi.org"):
+        for words in ("acceptEdits", "confined (landlock)", "what only lacks a rule", "allowlist", "lab.test"):
             assert words in screen
         assert any("deny" in line and "Read(~/.aws/**)" in line and "/x/config.yaml" in line for line in lines)
         assert any("allow" in line and "given in this session" in line for line in lines)

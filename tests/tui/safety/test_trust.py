@@ -26,7 +26,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def row(workspace, **more) -> StandingRow:
-    brings = ((".mlwb/config.yaml", "allow Bash(make  all)"), (".mlwb/config.yaml", "reach pypi.org"))
+    brings = ((".mlwb/config.yaml", "allow Bash(make  all)"), (".mlwb/config.yaml", "reach lab.test"))
     return StandingRow(workspace=str(workspace), brings=brings, digest="d1", **more)
 
 
@@ -79,7 +79,7 @@ def test_it_asks_before_there_is_a_session_and_says_what_each_file_brings(tmp_pa
         await until(pilot, lambda: "t trust" in text_of(pilot.app))
         screen = text_of(pilot.app)
         assert opener.clients == [], "the choice is made before the session has its rules"
-        for words in ("trust this workspace?", ".mlwb/config.yaml", "allow  Bash(make··all)", "reach  pypi.org",
+        for words in ("trust this workspace?", ".mlwb/config.yaml", "allow  Bash(make··all)", "reach  lab.test",
                       "t trust", "n not now"):  # fmt: skip
             assert words in screen
         await pilot.press("t")
