@@ -29,7 +29,7 @@ nvidia-smi --query-gpu=name,memory.used --format=csv
 for f in src/*.py; do wc -l "$f"; done
 mkdir -p out && cp config.json out/ && ls out
 cd src && python3 -c 'import train; print(train.EPOCHS)'
-pip install torch --index-url https://example.org/cu124
+pip install torch==2.13.0
 rm -rf build
 cat > notes.md <<'EOF'\nwhat was seen\nEOF
 if [ -f out/model.pt ]; then ls -lh out/model.pt; else echo none; fi

@@ -8,7 +8,7 @@ from workbench import __version__, entry
 VERBS = {
     "run": ("run", "run a task file with no one watching"),
     "demo": ("demo", "a recorded session against real tools and real training; no key, no network"),
-    "sessions": ("sessions", "list, show, export, remove sessions"),
+    "sessions": ("sessions", "list, show, audit, export, remove sessions"),
     "agents": ("agents", "list, show and check agent definitions"),
     "exp": ("exp", "run, list, compare and stop experiments"),
     "gpu": ("gpu", "the GPUs, who uses them, and the machine beside them"),
