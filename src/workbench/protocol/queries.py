@@ -65,14 +65,44 @@ class FindFiles(Query, frozen=True, kw_only=True):
     n: int = 50
 
 
+class ListRuns(Query, frozen=True, kw_only=True):
+    """The runs of the workspace. `stamp`: that of the answer the client holds; the same ones are not told twice."""
+
+    stamp: str = ""
+
+
 class SeriesPage(Query, frozen=True, kw_only=True):
-    """A run's metric between two steps, thinned to `width` points by minimum and maximum."""
+    """A run's metric between two places of the x axis, thinned to `width` columns by minimum and maximum.
+
+    x: step, time (seconds since the run began) or epoch.
+    """
 
     run: str
     key: str
-    start: float = 0.0
-    end: float | None = None  # None: to the last step
+    start: float | None = None  # None: from the first
+    end: float | None = None  # None: to the last
     width: int = 400
+    x: str = "step"
+
+
+class RunLogPage(Query, frozen=True, kw_only=True):
+    """Up to `n` lines of a run's output from line `line` (0 is the first; -1: the last ones).
+
+    With `find` the page begins at the next line at or after `line` that has these words in it, `backwards` before it.
+    """
+
+    run: str
+    line: int = -1
+    n: int = 200
+    find: str = ""
+    backwards: bool = False
+
+
+class RunChangesPage(Query, frozen=True, kw_only=True):
+    """What a run changed against another (empty: the one it is compared with by itself), and what came of it."""
+
+    run: str
+    against: str = ""
 
 
 class InForce(Query, frozen=True, kw_only=True):
@@ -121,10 +151,98 @@ class Paths(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag=_ta
     total: int
 
 
-class Series(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag=_tag):
-    """Answer to `SeriesPage`: (step, value) pairs; a value is None where the run logged NaN."""
+class RunMetric(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A series in short. A value is None where the run logged NaN; `goal` is min, max, or empty where it is unknown."""
+
+    last: float | None
+    best: float | None
+    step: float
+    count: int = 0
+    goal: str = ""
+
+
+class RunAlert(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Something that was seen on a run (nan, divergence, stall, …), at a Unix time, in words."""
+
+    kind: str
+    at: float
+    text: str
+    step: float | None = None
+
+
+class RunRow(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A run as a list shows it. Times are Unix times. Runs of one `group` differ by their seed alone."""
+
+    id: str
+    name: str
+    status: str  # queued, running, finished, failed, stopped
+    command: str = ""
+    origin: str = "exp"
+    created: float = 0.0
+    started: float | None = None
+    ended: float | None = None
+    exit_code: int | None = None
+    why: str = ""
+    group: str = ""
+    seed: int | None = None
+    session: str = ""
+    turn: int | None = None
+    against: str = ""  # the run that it is compared with unless another is named
+    gpus: tuple[str, ...] = ()
+    tags: tuple[str, ...] = ()
+    note: str = ""
+    metrics: dict[str, RunMetric] = {}
+    alerts: tuple[RunAlert, ...] = ()
+    progress: tuple[float, float] | None = None  # steps done, and in all
+    eta_s: float | None = None
+
+
+class Runs(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="type", tag=_tag):
+    """Answer to `ListRuns`: the newest first; `same` without rows where nothing changed since that stamp."""
+
+    rows: tuple[RunRow, ...] = ()
+    stamp: str = ""
+    same: bool = False
+    notes: tuple[str, ...] = ()  # runs that cannot be read
+
+
+class Series(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="type", tag=_tag):
+    """Answer to `SeriesPage`: (x, value) pairs by x; a value is None where the run logged NaN.
+
+    `total` counts the points between start and end, `first` and `last` tell where the whole series begins and ends.
+    """
 
     points: tuple[tuple[float, float | None], ...]
+    total: int = 0
+    first: float | None = None
+    last: float | None = None
+
+
+class RunLog(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="type", tag=_tag):
+    """Answer to `RunLogPage`: lines without their ends, from line `first` of `total`; none where nothing was found."""
+
+    lines: tuple[str, ...] = ()
+    first: int = 0
+    total: int = 0
+
+
+class ConfigChange(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A key of the configuration that differs, its values as text; None where it is not set."""
+
+    key: str
+    before: str | None = None
+    after: str | None = None
+
+
+class RunChanges(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="type", tag=_tag):
+    """Answer to `RunChangesPage`: config first, then code as a unified diff (cut to a bound, which a note says)."""
+
+    against: str = ""
+    verdict: str = ""  # better, worse, within_noise, not_enough_seeds, only_seed_changed; empty: cannot be told
+    words: tuple[str, ...] = ()  # the comparison in words
+    config: tuple[ConfigChange, ...] = ()
+    diff: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 BUILT_IN = "mlwb itself"  # the source of rules that guard the program's own files
@@ -152,5 +270,17 @@ class Holding(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag=_
     caches: tuple[str, ...] = ()
 
 
-AnyQuery = ItemsBefore | ItemText | BlobPage | DiffPage | ChangedFiles | FindFiles | SeriesPage | InForce
-AnyPage = Items | Blob | Diff | Changes | Paths | Series | Holding
+AnyQuery = (
+    ItemsBefore
+    | ItemText
+    | BlobPage
+    | DiffPage
+    | ChangedFiles
+    | FindFiles
+    | ListRuns
+    | SeriesPage
+    | RunLogPage
+    | RunChangesPage
+    | InForce
+)
+AnyPage = Items | Blob | Diff | Changes | Paths | Runs | Series | RunLog | RunChanges | Holding

@@ -63,6 +63,12 @@ class Pages:
             return await self._files.find(query.pattern, query.n) if self._files else q.Paths(paths=(), total=0)
         if isinstance(query, q.SeriesPage):
             return await self._series(query) if self._series else q.Series(points=())
+        if isinstance(query, q.ListRuns):
+            return q.Runs()
+        if isinstance(query, q.RunLogPage):
+            return q.RunLog()
+        if isinstance(query, q.RunChangesPage):
+            return q.RunChanges()
         raise NotImplementedError(type(query).__name__)
 
     def items(self, before: int, n: int) -> q.Items:
