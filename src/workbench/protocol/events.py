@@ -152,9 +152,10 @@ class AnswerCompleted(Event, frozen=True, kw_only=True):
 
 
 class AnswerDiscarded(Event, frozen=True, kw_only=True):
-    """An answer did not end properly: nothing of it was run and the model will not see it.
+    """An answer did not end properly: nothing of it was run.
 
-    `text` is what it had said until then, for people; `reason` is empty where a person or a signal stopped it.
+    `text` is what it had said until then, for people, and for the model at the next prompt; `reason` is empty where a
+    person or a signal stopped it.
     """
 
     turn: int

@@ -8,13 +8,16 @@ import msgspec
 from workbench.protocol import events as e
 
 _encode = msgspec.json.Encoder().encode
+STOPPED = "[Your answer above was stopped here, before it was done; calls that it had begun did not run.]"
 
 
 class Messages:
     """The history as the model sees it.
 
     `sent` are encoded messages. `pending` are the blocks of the user message that is being gathered: tool results and
-    prompts since the last request. `open` are calls of the last answer that have no result yet.
+    prompts since the last request. `open` are calls of the last answer that have no result yet. `stopped` is what an
+    answer had said when a person stopped it: it goes before the next prompt, and nowhere where none follows, since
+    an answer cannot be taken up in its middle (newer models refuse a history that ends with the assistant's words).
     """
 
     def __init__(self, blob: Callable[[str], bytes]) -> None:
@@ -22,6 +25,7 @@ class Messages:
         self.sent: list[bytes] = []
         self.pending: list[dict[str, Any]] = []
         self.open: dict[str, str] = {}  # call id -> tool name
+        self.stopped = ""
         self.size = 0  # bytes of `sent`
         self.ends_with_answer = False
 
@@ -34,10 +38,12 @@ class Messages:
             self._flush()
         elif isinstance(event, e.AnswerCompleted):
             self._answer(event)
+        elif isinstance(event, e.AnswerDiscarded):
+            self.stopped = "" if self.ends_with_answer else event.text.rstrip()
         elif isinstance(event, e.CallFinished):
             self._result(event)
         elif isinstance(event, e.Compacted):
-            self.sent, self.size, self.pending, self.open = [], 0, [], {}
+            self.sent, self.size, self.pending, self.open, self.stopped = [], 0, [], {}, ""
             for message in event.messages:
                 self._append(message)
 
@@ -48,8 +54,15 @@ class Messages:
 
     def with_pending(self, *more: dict[str, Any]) -> list[bytes]:
         """The history with the gathered blocks and MORE as a last user message, without changing it."""
+        return [*self.sent, *map(_encode, self._gathered(more))]
+
+    def _gathered(self, more: Sequence[dict[str, Any]] = ()) -> list[dict[str, Any]]:
+        """The messages that follow what was sent: the words of an answer that was stopped, and the gathered blocks."""
         blocks = [*self.pending, *more]
-        return [*self.sent, _encode({"role": "user", "content": blocks})] if blocks else list(self.sent)
+        if not blocks or not self.stopped:
+            return [{"role": "user", "content": blocks}] if blocks else []
+        said = {"role": "assistant", "content": [{"type": "text", "text": self.stopped}]}
+        return [said, {"role": "user", "content": [{"type": "text", "text": STOPPED}, *blocks]}]
 
     def _append(self, message: dict[str, Any]) -> None:
         self.sent.append(_encode(message))
@@ -57,9 +70,9 @@ class Messages:
         self.ends_with_answer = message["role"] == "assistant"
 
     def _flush(self) -> None:
-        if self.pending:
-            self._append({"role": "user", "content": self.pending})
-            self.pending = []
+        for message in self._gathered():
+            self._append(message)
+        self.pending, self.stopped = [], ""
 
     def _answer(self, event: e.AnswerCompleted) -> None:
         content: Sequence[dict[str, Any]] = event.content
