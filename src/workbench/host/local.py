@@ -1,6 +1,5 @@
 """A session owned by this process, and a client of it: what `mlwb run`, the demo and tests stand on."""
 
-import asyncio
 import contextlib
 import threading
 import time
@@ -10,45 +9,24 @@ from pathlib import Path
 from workbench import places
 from workbench.definitions import discovery
 from workbench.definitions.types import Definition
-from workbench.host.client import Client
-from workbench.host.hub import Feed
+from workbench.host.hosting import Hosting
 from workbench.models.base import ModelInfo
 from workbench.models.catalogue import Catalogue
 from workbench.protocol.commands import (
     Ack,
     AnyCommand,
-    Approve,
-    Compact,
-    Fork,
-    Interrupt,
-    Rename,
-    RevertHunks,
-    Rewind,
-    RunShell,
-    SetMode,
-    StageHunks,
-    Stop,
-    SubmitPrompt,
-    UndoRewind,
-    Withdraw,
 )
-from workbench.protocol.events import Envelope, Renamed
+from workbench.protocol.events import Envelope
 from workbench.protocol.fold import PLACES
 from workbench.protocol.names import Mode
-from workbench.protocol.queries import AnyPage, AnyQuery, InForce
+from workbench.protocol.queries import AnyPage, AnyQuery
 from workbench.protocol.state import SessionState
 from workbench.protocol.task import Caps, Task
-from workbench.session import attended, fork, hunk_actions, loop, rewind, store
+from workbench.session import attended, loop, store
 from workbench.session import resume as resuming
 from workbench.session import start as starting
-from workbench.session.approvals import Approvals
 from workbench.session.core import Session
 from workbench.session.end import StartError
-from workbench.session.file_index import FileIndex
-from workbench.session.fork import ForkError
-from workbench.session.in_force import in_force
-from workbench.session.journal import JournalError
-from workbench.session.pages import Pages
 from workbench.session.plan import Options, settings_of
 from workbench.session.preflight import Finding
 from workbench.session.preflight import preflight as _preflight
@@ -92,83 +70,19 @@ def begin_imports() -> None:
 class LocalClient:
     """A client in the session's own process."""
 
-    def __init__(self, session: Session, options: Options, after: int = 0) -> None:
-        self.session = session.id
-        self._session, self._options = session, options
-        self._feed = Feed(lambda seq: session.journal.read(seq), after)
-        files = FileIndex(session.context.workspace)
-        self._pages = Pages(session.journal, session.blobs, session.changes, snapshots=session.snapshots, files=files)
-        self._approvals = Approvals(session) if session.task.interactive else None
-        self._shells: set[asyncio.Task[None]] = set()
-        if self._approvals is not None:
-            session.ask = self._approvals.ask
-        session.listeners.append(self._feed.push)
+    def __init__(self, hosting: Hosting, after: int = 0) -> None:
+        self.session = hosting.session.id
+        self.hosting = hosting
+        self._feed = hosting.feed(after)
 
     @property
     def state(self) -> SessionState:
         """The session's own fold: in this process there is no need for a second one."""
-        return self._session.state
+        return self.hosting.session.state
 
     async def send(self, command: AnyCommand) -> Ack:
         """Carries COMMAND out, or says why not."""
-        error = value = ""
-        try:
-            if isinstance(command, Fork):
-                value = await asyncio.to_thread(self._fork, command)
-            else:
-                error = await self._carry_out(command)
-        except (ForkError, JournalError, StartError, OSError) as failure:
-            error = str(failure)
-        return Ack(id=command.id, ok=not error, error=error, value=value)
-
-    def _fork(self, command: Fork) -> str:
-        """The id of the new session; it is resumed like any other."""
-        session = self._session
-        if command.agent is None and command.model is None and not command.brief:
-            return fork.fork(session.folder, command.seq)
-        task = fork.handed_over(session.folder, command.seq, command.agent, command.model, command.brief)
-        return starting.laid_down(task, self._options, session.id)
-
-    async def _carry_out(self, command: AnyCommand) -> str:
-        """Why COMMAND was refused; empty where it was not."""
-        session = self._session
-        match command:
-            case Stop(reason=reason):
-                session.stop(reason)
-            case SubmitPrompt():
-                session.submit(command)
-            case Withdraw(prompt=prompt, by=by):
-                return "" if session.withdraw(prompt, by) else "it is on its way to the agent already"
-            case Interrupt():
-                session.interrupt()
-                self._end_shells()
-            case SetMode(mode=mode, by=by):
-                return "" if session.lower_mode(mode, by) else "a running session's mode can only be lowered"
-            case Rename(title=title):
-                session.emit(Renamed(title=title))
-            case Compact():
-                session.compact_now = True
-            case Approve():
-                return self._approvals.resolve(command) if self._approvals else "this session asks nobody"
-            case RunShell() if session.task.interactive:
-                self._shells.add(task := asyncio.create_task(attended.run_shell(session, command)))
-                task.add_done_callback(self._shells.discard)
-            case _:
-                return await self._change_files(command)
-        return ""
-
-    async def _change_files(self, command: AnyCommand) -> str:
-        match command:
-            case Rewind():
-                return await rewind.rewind(self._session, command)
-            case UndoRewind():
-                return await rewind.undo(self._session, command)
-            case RevertHunks():
-                return await hunk_actions.revert(self._session, command)
-            case StageHunks():
-                return await hunk_actions.stage(self._session, command)
-            case _:
-                return f"this session does not take {type(command).__name__}"
+        return await self.hosting.carry_out(command)
 
     def events(self) -> AsyncIterator[Envelope]:
         """Envelopes until the session ends."""
@@ -176,22 +90,12 @@ class LocalClient:
 
     async def query(self, query: AnyQuery) -> AnyPage:
         """A page from the journal, the blobs or the files; or which rules hold."""
-        if isinstance(query, InForce):
-            return await asyncio.to_thread(in_force, self._session)
-        return await self._pages.answer(query)
-
-    def _end_shells(self) -> None:
-        for shell in self._shells:
-            shell.cancel()
+        return await self.hosting.query(query)
 
     async def close(self) -> None:
         """Leaves, and lets go of the journal: this process owned the session."""
-        self._end_shells()
-        await asyncio.gather(*self._shells, return_exceptions=True)
-        self._feed.close()
-        if self._feed.push in self._session.listeners:
-            self._session.listeners.remove(self._feed.push)
-        self._session.journal.close()
+        self.hosting.leave(self._feed)
+        await self.hosting.close()
 
 
 def _prune_later(session: Session, options: Options) -> None:
@@ -208,16 +112,18 @@ def _prune(workspace: Path, options: Options) -> None:
         prune_daily(places.sessions(), time.time(), kept.max_age_s, kept.max_size)
 
 
-async def start(task: Task, options: Options) -> Client:
+async def start(task: Task, options: Options) -> LocalClient:
     """A new session at work on TASK. Raises StartError."""
     session = starting.create(task, options)
-    client = LocalClient(session, options)
+    client = LocalClient(Hosting(session, options))
     _prune_later(session, options)
     session.start(attended.work if task.interactive else loop.work)
     return client
 
 
-async def resume(session: str, caps: Caps, answer: str | None, options: Options, mode: Mode | None = None) -> Client:
+async def resume(
+    session: str, caps: Caps, answer: str | None, options: Options, mode: Mode | None = None
+) -> LocalClient:
     """An old session at work again, in another MODE if one is given. Raises StartError.
 
     The client's events begin with the resume. Where a person takes it up, with those that the state's items came from:
@@ -227,7 +133,7 @@ async def resume(session: str, caps: Caps, answer: str | None, options: Options,
     after, items = resumed.began_after, resumed.state.items
     if options.attended and items:
         after = min(after, items[0].id // PLACES - 1)
-    client = LocalClient(resumed, options, after)
+    client = LocalClient(Hosting(resumed, options), after)
     _prune_later(resumed, options)
     resumed.start(attended.work if resumed.task.interactive else loop.work)
     return client

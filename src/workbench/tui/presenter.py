@@ -9,21 +9,15 @@ import asyncio
 import time
 from collections.abc import Callable, Sequence
 
-import msgspec
-
 from workbench.host.client import Client
-from workbench.protocol.events import CallDelta, CallProgress, Envelope, TextDelta, ThinkingDelta
+from workbench.protocol.events import Envelope
+from workbench.protocol.joining import joined
 from workbench.protocol.state import SessionState
 
 SLICE = 0.008  # seconds of taking in before the loop is let go
 FULL = 2000  # envelopes that wait here before the client is left to wait (it drops deltas by then)
 DEAR = 24_000  # bytes a second to the terminal, beyond which frames come less often
 SLOWEST = 0.1  # seconds between two frames, however dear they are
-JOINED = 4096  # characters of a joined delta, beyond which the next one begins anew
-
-_Delta = TextDelta | ThinkingDelta | CallDelta | CallProgress
-_SAME = {TextDelta: ("turn", "index"), ThinkingDelta: ("turn", "index"), CallDelta: ("call_id",),
-         CallProgress: ("call_id",)}  # fmt: skip
 
 
 class Presenter:
@@ -68,8 +62,8 @@ class Presenter:
             self._handle = None
 
     def _take(self, envelope: Envelope) -> None:
-        if self._news and (joined := _joined(self._news[-1], envelope)):
-            self._news[-1] = joined
+        if self._news and (whole := joined(self._news[-1], envelope)):
+            self._news[-1] = whole
             return
         self._news.append(envelope)
         if self._handle is None:
@@ -85,13 +79,3 @@ class Presenter:
             self._show(self.client.state, news)
         self._shown = time.monotonic()  # after it: drawing that takes long leaves as much time for everything else
         self._room.set()
-
-
-def _joined(one: Envelope, two: Envelope) -> Envelope | None:
-    """Two deltas of one text as one; None where they are not."""
-    first, second = one.event, two.event
-    if not isinstance(first, _Delta) or not isinstance(second, _Delta) or type(first) is not type(second):
-        return None
-    if len(first.text) > JOINED or any(getattr(first, name) != getattr(second, name) for name in _SAME[type(second)]):
-        return None
-    return msgspec.structs.replace(two, event=msgspec.structs.replace(first, text=first.text + second.text))

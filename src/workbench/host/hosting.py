@@ -1,0 +1,138 @@
+"""A session as its host keeps it: it carries out what clients ask, whoever and wherever they are."""
+
+import asyncio
+
+from workbench.host.hub import Feed
+from workbench.protocol.commands import (
+    Ack,
+    AnyCommand,
+    Approve,
+    Compact,
+    Fork,
+    Interrupt,
+    Rename,
+    RevertHunks,
+    Rewind,
+    RunShell,
+    SetMode,
+    StageHunks,
+    Stop,
+    SubmitPrompt,
+    UndoRewind,
+    Withdraw,
+)
+from workbench.protocol.events import Renamed
+from workbench.protocol.queries import AnyPage, AnyQuery, InForce
+from workbench.session import attended, fork, hunk_actions, rewind
+from workbench.session import start as starting
+from workbench.session.approvals import Approvals
+from workbench.session.core import Session
+from workbench.session.end import StartError
+from workbench.session.file_index import FileIndex
+from workbench.session.fork import ForkError
+from workbench.session.in_force import in_force
+from workbench.session.journal import JournalError
+from workbench.session.pages import Pages
+from workbench.session.plan import Options
+
+
+class Hosting:
+    """One session and what its clients have in common: open approvals, pages, commands of a person that run."""
+
+    def __init__(self, session: Session, options: Options) -> None:
+        self.session, self._options = session, options
+        files = FileIndex(session.context.workspace)
+        self._pages = Pages(session.journal, session.blobs, session.changes, snapshots=session.snapshots, files=files)
+        self._approvals = Approvals(session) if session.task.interactive else None
+        self._shells: set[asyncio.Task[None]] = set()
+        if self._approvals is not None:
+            session.ask = self._approvals.ask
+
+    def feed(self, after: int) -> Feed:
+        """A stream of envelopes from behind AFTER on; to be given back to `leave`."""
+        feed = Feed(lambda seq: self.session.journal.read(seq), after)
+        self.session.listeners.append(feed.push)
+        return feed
+
+    def leave(self, feed: Feed) -> None:
+        """Nobody reads FEED any more."""
+        feed.close()
+        if feed.push in self.session.listeners:
+            self.session.listeners.remove(feed.push)
+
+    async def carry_out(self, command: AnyCommand) -> Ack:
+        """Does what COMMAND asks, or says why not."""
+        error = value = ""
+        try:
+            if isinstance(command, Fork):
+                value = await asyncio.to_thread(self._fork, command)
+            else:
+                error = await self._carry_out(command)
+        except (ForkError, JournalError, StartError, OSError) as failure:
+            error = str(failure)
+        return Ack(id=command.id, ok=not error, error=error, value=value)
+
+    def _fork(self, command: Fork) -> str:
+        """The id of the new session; it is resumed like any other."""
+        session = self.session
+        if command.agent is None and command.model is None and not command.brief:
+            return fork.fork(session.folder, command.seq)
+        task = fork.handed_over(session.folder, command.seq, command.agent, command.model, command.brief)
+        return starting.laid_down(task, self._options, session.id)
+
+    async def _carry_out(self, command: AnyCommand) -> str:
+        """Why COMMAND was refused; empty where it was not."""
+        session = self.session
+        match command:
+            case Stop(reason=reason):
+                session.stop(reason)
+            case SubmitPrompt():
+                session.submit(command)
+            case Withdraw(prompt=prompt, by=by):
+                return "" if session.withdraw(prompt, by) else "it is on its way to the agent already"
+            case Interrupt():
+                session.interrupt()
+                self._end_shells()
+            case SetMode(mode=mode, by=by):
+                return "" if session.lower_mode(mode, by) else "a running session's mode can only be lowered"
+            case Rename(title=title):
+                session.emit(Renamed(title=title))
+            case Compact():
+                session.compact_now = True
+            case Approve():
+                return self._approvals.resolve(command) if self._approvals else "this session asks nobody"
+            case RunShell() if session.task.interactive:
+                self._shells.add(task := asyncio.create_task(attended.run_shell(session, command)))
+                task.add_done_callback(self._shells.discard)
+            case _:
+                return await self._change_files(command)
+        return ""
+
+    async def _change_files(self, command: AnyCommand) -> str:
+        match command:
+            case Rewind():
+                return await rewind.rewind(self.session, command)
+            case UndoRewind():
+                return await rewind.undo(self.session, command)
+            case RevertHunks():
+                return await hunk_actions.revert(self.session, command)
+            case StageHunks():
+                return await hunk_actions.stage(self.session, command)
+            case _:
+                return f"this session does not take {type(command).__name__}"
+
+    async def query(self, query: AnyQuery) -> AnyPage:
+        """A page from the journal, the blobs or the files; or which rules hold."""
+        if isinstance(query, InForce):
+            return await asyncio.to_thread(in_force, self.session)
+        return await self._pages.answer(query)
+
+    def _end_shells(self) -> None:
+        for shell in self._shells:
+            shell.cancel()
+
+    async def close(self) -> None:
+        """Ends what a person's commands left running, and lets go of the journal."""
+        self._end_shells()
+        await asyncio.gather(*self._shells, return_exceptions=True)
+        self.session.journal.close()
