@@ -159,7 +159,6 @@ def test_blobs_by_page(tmp_path):
         assert page(blob=blob, offset=-4, size=-1) == q.Blob(data=b"", total=10)
         for wrong in ("0" * 64, "../../etc/passwd", "", blob.upper(), blob + "\n"):
             assert page(blob=wrong) == q.Blob(data=b"", total=-1)
-        assert asyncio.run(pages.answer(q.SeriesPage(run="r", key="loss"))) == q.Series(points=())
 
 
 def test_diffs_by_page(tmp_path):

@@ -143,6 +143,14 @@ class FakeOpener:
         self.asked.append(("happened", session, after))
         return self.phrases.get(session, ())
 
+    async def runs(self, query: Any) -> Any:
+        from workbench.session.run_pages import RunPages
+
+        return await RunPages(self.workspace).answer(query)
+
+    async def runs_since(self, after: float) -> tuple[str, ...]:
+        return self.phrases.get("runs", ())
+
     async def neighbours(self, session: str) -> list[NeighbourRow]:
         return self.beside
 

@@ -34,6 +34,7 @@ from workbench.session.in_force import in_force
 from workbench.session.journal import JournalError
 from workbench.session.pages import Pages
 from workbench.session.plan import Options
+from workbench.session.run_pages import RunPages
 
 
 class Hosting:
@@ -41,16 +42,16 @@ class Hosting:
 
     def __init__(self, session: Session, options: Options) -> None:
         self.session, self._options = session, options
-        files = FileIndex(session.context.workspace)
-        self._pages = Pages(session.journal, session.blobs, session.changes, snapshots=session.snapshots, files=files)
+        files, runs = FileIndex(session.context.workspace), RunPages(session.context.workspace)
+        self._pages = Pages(session.journal, session.blobs, session.changes, runs, session.snapshots, files)
         self._approvals = Approvals(session) if session.task.interactive else None
         self._shells: set[asyncio.Task[None]] = set()
         if self._approvals is not None:
             session.ask = self._approvals.ask
 
-    def feed(self, after: int) -> Feed:
+    def feed(self, after: int, most_missed: int | None = None) -> Feed:
         """A stream of envelopes from behind AFTER on; to be given back to `leave`."""
-        feed = Feed(lambda seq: self.session.journal.read(seq), after)
+        feed = Feed(lambda seq: self.session.journal.read(seq), after, most_missed)
         self.session.listeners.append(feed.push)
         return feed
 

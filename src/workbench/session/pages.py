@@ -5,7 +5,7 @@ Pages are folded by the same function as the state, a turn at a time, so that bo
 
 import base64
 import re
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import msgspec
@@ -20,6 +20,7 @@ from workbench.session.changes import Changes
 from workbench.session.file_index import FileIndex
 from workbench.session.journal import Reader, head_of
 from workbench.session.rewind_talk import Rewinds
+from workbench.session.run_pages import RunPages
 from workbench.session.snapshots import Snapshots
 from workbench.session.snapshots_since import Since
 
@@ -39,11 +40,11 @@ class Pages:
         journal: Reader,
         blobs: Blobs,
         changes: Changes | None = None,
-        series: Callable[[q.SeriesPage], Awaitable[q.Series]] | None = None,
+        runs: RunPages | None = None,
         snapshots: Snapshots | None = None,
         files: FileIndex | None = None,
     ) -> None:
-        self._journal, self._blobs, self._series, self._files = journal, blobs, series, files
+        self._journal, self._blobs, self._runs, self._files = journal, blobs, runs, files
         self._since = Since(journal, changes, snapshots) if changes else None
         self._rewinds = Rewinds(journal)
 
@@ -61,14 +62,8 @@ class Pages:
             return await self._since.changed(query.since) if self._since else q.Changes(files=())
         if isinstance(query, q.FindFiles):
             return await self._files.find(query.pattern, query.n) if self._files else q.Paths(paths=(), total=0)
-        if isinstance(query, q.SeriesPage):
-            return await self._series(query) if self._series else q.Series(points=())
-        if isinstance(query, q.ListRuns):
-            return q.Runs()
-        if isinstance(query, q.RunLogPage):
-            return q.RunLog()
-        if isinstance(query, q.RunChangesPage):
-            return q.RunChanges()
+        if self._runs is not None:
+            return await self._runs.answer(query)
         raise NotImplementedError(type(query).__name__)
 
     def items(self, before: int, n: int) -> q.Items:

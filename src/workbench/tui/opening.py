@@ -186,6 +186,12 @@ class Opener(Protocol):
     async def happened(self, session: str, after: float, until: float | None = None) -> tuple[str, ...]:
         """In phrases, what happened in SESSION after Unix time AFTER, up to UNTIL. Raises NotOpenedError."""
 
+    async def runs(self, query: AnyQuery) -> AnyPage:
+        """The page of a query for runs (`ListRuns`, `SeriesPage`, `RunLogPage`, `RunChangesPage`), session or not."""
+
+    async def runs_since(self, after: float) -> tuple[str, ...]:
+        """In phrases, which runs of the workspace ended after Unix time AFTER and what came of them."""
+
     async def neighbours(self, session: str) -> list[NeighbourRow]:
         """The other sessions that are live in the workspace beside SESSION, as of now."""
 

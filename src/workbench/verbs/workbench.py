@@ -12,8 +12,10 @@ from workbench.verbs.workbench_safety import Safety, workspace_of
 
 if TYPE_CHECKING:
     from workbench.host.client import Client
+    from workbench.protocol.queries import AnyPage, AnyQuery
     from workbench.session.fork import Prompt
     from workbench.session.neighbours import Neighbour, Neighbourhood
+    from workbench.session.run_pages import RunPages
     from workbench.tui.app import WorkbenchApp
     from workbench.tui.opening import AgentRow, Asking, ModelRow, NeighbourRow, SessionRow, StandingRow, TurnRow
     from workbench.tui.tour import Tour
@@ -93,6 +95,7 @@ class Opening(Safety):
         self.workspace, self.user = workspace, user_name()
         self._around: tuple[str, Neighbourhood] | None = None
         self._looking = threading.Lock()
+        self._runs: RunPages | None = None
 
     def branch(self) -> str | None:
         """The branch of the workspace."""
@@ -221,6 +224,21 @@ class Opening(Safety):
     async def happened(self, session: str, after: float, until: float | None = None) -> tuple[str, ...]:
         """What happened in SESSION after Unix time AFTER."""
         return await self.tried(lambda: _happened(session, after, until))
+
+    async def runs(self, query: "AnyQuery") -> "AnyPage":
+        """The page of a query for runs, session or not."""
+        return await self._run_pages().answer(query)
+
+    async def runs_since(self, after: float) -> tuple[str, ...]:
+        """Which runs ended after Unix time AFTER and what came of them."""
+        return await self._run_pages().since(after)
+
+    def _run_pages(self) -> "RunPages":
+        from workbench.session.run_pages import RunPages
+
+        if self._runs is None:
+            self._runs = RunPages(self.workspace)
+        return self._runs
 
     async def neighbours(self, session: str) -> "list[NeighbourRow]":
         """Who else is live in this workspace."""
