@@ -9,22 +9,19 @@ from typing import Any
 import msgspec
 
 from workbench.protocol.blocks import DisplayBlock, Todo
+from workbench.protocol.events_base import Ephemeral as Ephemeral
+from workbench.protocol.events_base import Event as Event
+from workbench.protocol.events_passing import CallDelta as CallDelta
+from workbench.protocol.events_passing import CallProgress as CallProgress
+from workbench.protocol.events_passing import TextDelta as TextDelta
+from workbench.protocol.events_passing import ThinkingDelta as ThinkingDelta
+from workbench.protocol.events_passing import Tick as Tick
+from workbench.protocol.events_runs import Heard as Heard
+from workbench.protocol.events_runs import RunLinked as RunLinked
+from workbench.protocol.events_runs import RunsTold as RunsTold
 from workbench.protocol.names import Mode
 from workbench.protocol.result import CheckResult, Question, Result, Usage
 from workbench.protocol.task import Caps, Task
-
-
-def _tag(name: str) -> str:
-    return "".join(f"_{c.lower()}" if c.isupper() else c for c in name).lstrip("_")
-
-
-class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="type", tag=_tag):
-    """Base of every journalled event."""
-
-
-class Ephemeral(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="type", tag=_tag):
-    """Base of the events that are sent and not journalled. A slow client may miss any of them."""
-
 
 # --- the life of a session ---------------------------------------------------------------------------------
 
@@ -146,7 +143,7 @@ class AnswerCompleted(Event, frozen=True, kw_only=True):
     cost_usd: float | None = None
     duration_ms: int = 0
     ttft_ms: int | None = None
-    broken: dict[str, str] = {}
+    broken: dict[str, str] = msgspec.field(default_factory=dict)
     text: str = ""
     calls: int = 0
 
@@ -347,61 +344,11 @@ class Idle(Event, frozen=True, kw_only=True):
     message: str = ""
 
 
-class RunLinked(Event, frozen=True, kw_only=True):
-    """An experiment run belongs to this session."""
-
-    run: str
-    call_id: str | None = None
-
-
 class Unknown(Event, frozen=True, kw_only=True):
     """An event of a newer minor version: kept, passed on, and otherwise ignored."""
 
     name: str
-    data: dict[str, Any] = {}
-
-
-# --- ephemeral ---------------------------------------------------------------------------------------------
-
-
-class TextDelta(Ephemeral, frozen=True, kw_only=True):
-    """Characters of the answer that is being written."""
-
-    turn: int
-    index: int
-    text: str
-
-
-class ThinkingDelta(Ephemeral, frozen=True, kw_only=True):
-    """Characters of the thinking that is being written."""
-
-    turn: int
-    index: int
-    text: str
-
-
-class CallDelta(Ephemeral, frozen=True, kw_only=True):
-    """The model is writing a call: its id and name first, then pieces of its input."""
-
-    turn: int
-    index: int
-    call_id: str
-    name: str
-    text: str = ""
-
-
-class CallProgress(Ephemeral, frozen=True, kw_only=True):
-    """Output of a running call, as it comes."""
-
-    call_id: str
-    text: str
-
-
-class Tick(Ephemeral, frozen=True, kw_only=True):
-    """The session is alive. `activity` is what it does now, in a few words."""
-
-    activity: str
-    elapsed_ms: int = 0
+    data: dict[str, Any] = msgspec.field(default_factory=dict)
 
 
 JournalEvent = (
@@ -429,6 +376,7 @@ JournalEvent = (
     | QuestionsAsked
     | Notice
     | RunLinked
+    | RunsTold
     | SnapshotTaken
     | Rewound
     | HunksReverted
