@@ -74,7 +74,7 @@ class ListRuns(Query, frozen=True, kw_only=True):
 class SeriesPage(Query, frozen=True, kw_only=True):
     """A run's metric between two places of the x axis, thinned to `width` columns by minimum and maximum.
 
-    x: step, time (seconds since the run began) or epoch.
+    x: step, time (seconds since the run began) or epoch. `log`: the columns are of equal width by the logarithm of x.
     """
 
     run: str
@@ -83,12 +83,15 @@ class SeriesPage(Query, frozen=True, kw_only=True):
     end: float | None = None  # None: to the last
     width: int = 400
     x: str = "step"
+    log: bool = False
 
 
 class RunLogPage(Query, frozen=True, kw_only=True):
     """Up to `n` lines of a run's output from line `line` (0 is the first; -1: the last ones).
 
-    With `find` the page begins at the next line at or after `line` that has these words in it, `backwards` before it.
+    With `find` the page begins at the next line at or after `line` (-1: from the first) that has these words in it,
+    with `backwards` at the nearest one before `line` (-1: from the end). Of its letters a to z the case does not matter
+    unless one of them is a capital. What a carriage return has written over is not there.
     """
 
     run: str
@@ -207,9 +210,11 @@ class Runs(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_fi
 
 
 class Series(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="type", tag=_tag):
-    """Answer to `SeriesPage`: (x, value) pairs by x; a value is None where the run logged NaN.
+    """Answer to `SeriesPage`: (x, value) pairs by x, as logged; a value is None where the run logged NaN or infinity.
 
-    `total` counts the points between start and end, `first` and `last` tell where the whole series begins and ends.
+    The nearest points beyond start and end are with them, so that a line goes on to the edge. `total` counts the points
+    between start and end, `first` and `last` tell where the whole series begins and ends. Without points where the run
+    has no such series, or tells no epochs.
     """
 
     points: tuple[tuple[float, float | None], ...]
@@ -227,11 +232,16 @@ class RunLog(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_
 
 
 class ConfigChange(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A key of the configuration that differs, its values as text; None where it is not set."""
+    """A key that differs, its values as text; None where it is not set.
+
+    kind: config, command (an option), environment (a package, the Python), hardware, or bookkeeping (a folder, a name:
+    no difference between two experiments).
+    """
 
     key: str
     before: str | None = None
     after: str | None = None
+    kind: str = "config"
 
 
 class RunChanges(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="type", tag=_tag):
