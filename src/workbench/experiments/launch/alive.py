@@ -15,6 +15,7 @@ from workbench.experiments.types import Run
 
 LOCK = "alive"
 STOP = "stop"
+UNKNOWN = "who started it is gone, so that how it ended is not known"  # of a plain command, which has no supervisor
 UNSETTLED_S = 60.0  # after a run's end, how long its last numbers may still be on their way
 
 
@@ -86,13 +87,15 @@ def _began(pid: int) -> str:
 
 
 def truly(ledger: Ledger, run: Run) -> Run:
-    """RUN as it stands: one whose supervisor is gone has failed, whatever its record says."""
+    """RUN as it stands: one that nobody supervises any more has failed, or was stopped, whatever its record says."""
     if run.status not in ("queued", "running") or alive(ledger.path(run.id)):
         return run
     with contextlib.suppress(LedgerError):  # it may have ended between the two looks
         run = ledger.get(run.id)
     if run.status not in ("queued", "running"):
         return run
+    if run.origin == "bash":
+        return msgspec.structs.replace(run, status="stopped", why=run.why or UNKNOWN)
     return msgspec.structs.replace(run, status="failed", why=run.why or LOST)
 
 

@@ -117,8 +117,7 @@ class Watcher:
                 looked_around = True
             last, pause = self._next(pause), min(EVERY_S, pause * 2)
         if last is None:
-            _end(tree)
-            self._gone()
+            self._orphaned(tree)
         collecting.finish()
         self._write(collecting.found() | {"usage": using.told, "gpus": using.cards})
         with contextlib.suppress(LedgerError):
@@ -172,6 +171,11 @@ class Watcher:
 
         with contextlib.suppress(LedgerError):
             self.ledger.update(self.run, change)
+
+    def _orphaned(self, tree: Any) -> None:
+        """Nobody supervises the command any more."""
+        _end(tree)
+        self._gone()
 
     def _gone(self) -> None:
         """The record of a run whose supervisor was killed."""
