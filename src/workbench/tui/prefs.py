@@ -14,7 +14,8 @@ _LOOKED = 300  # sessions of which it is kept when they were last looked at
 
 class Prefs(msgspec.Struct, kw_only=True, omit_defaults=True):
     """`panes`: pane -> open or closed by the person's own hand. `dock` is the dock's share of the width, `heights`
-    the panes' weights. `theme` and `motion` are None until chosen. `notify`: how one who looks elsewhere is called."""
+    the panes' weights. `theme` and `motion` are None until chosen. `notify`: how one who looks elsewhere is called.
+    `metrics`: workspace -> the metric by which its runs are looked at."""
 
     panes: dict[str, bool] = {}
     dock: float = 0.45
@@ -22,6 +23,7 @@ class Prefs(msgspec.Struct, kw_only=True, omit_defaults=True):
     theme: str | None = None
     motion: bool | None = None
     notify: Literal["auto", "bell", "off"] = "auto"
+    metrics: dict[str, str] = {}
 
 
 def _file() -> Path:

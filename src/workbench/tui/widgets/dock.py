@@ -46,7 +46,8 @@ def short(
     for view in (view for view in shown if view in PANES and view != long) if long else ():
         pane = panes.get(view)
         if pane is not None and pane.is_mounted and view not in sized:
-            needed[view] = max(needed.get(view, LEAST), pane.virtual_size.height + 2)
+            rows = getattr(pane, "rows_wanted", pane.virtual_size.height)
+            needed[view] = max(needed.get(view, LEAST), rows + 2)
             found[view] = needed[view]
     return found
 
