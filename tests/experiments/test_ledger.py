@@ -1,5 +1,6 @@
 """The ledger: numbers that stay, records that are whole, and what is kept of the code."""
 
+import contextlib
 import subprocess
 import threading
 from pathlib import Path
@@ -161,6 +162,97 @@ def test_hooks_and_monitors_of_the_repository_do_not_run(repository: Path) -> No
     marker.unlink(missing_ok=True)
     (repository / "train.py").write_text("lr = 3\n")
     assert code.taken(repository, "r-1").dirty and not marker.exists()
+
+
+FILTERED = "* filter=evil\n*.b filter=e=v\n*.lfs filter=usual\n"
+
+
+def trap(repository: Path) -> tuple[Path, Path]:
+    """A program that passes on what it reads, and the file that says that it ran."""
+    program, ran = repository.parent / "trap", repository.parent / "ran"
+    program.write_text(f"#!/bin/sh\ntouch {ran}\ncat\n")
+    program.chmod(0o755)
+    return program, ran
+
+
+@pytest.mark.parametrize("key", ["filter.evil.clean", "filter.evil.process", "filter.e=v.clean", "include.path"])
+def test_filters_of_the_repository_do_not_run(repository: Path, key: str) -> None:
+    program, ran = trap(repository)
+    included = repository.parent / "included"
+    included.write_text(f'[filter "evil"]\n\tclean = {program}\n')
+    (repository / ".gitattributes").write_text(FILTERED)
+    (repository / "new.b").write_text("b\n")
+    (repository / "train.py").write_text("lr = 4\n")
+    git(repository, "config", key, str(included if key == "include.path" else program))
+    found = code.taken(repository, "r-1")
+    assert not ran.exists()
+    shown = ["cat-file", "blob", f"{found.snapshot}:train.py"]
+    assert git(repository, *shown) == "lr = 4\n"
+    code.Git(repository).must("worktree", "add", "--detach", str(repository.parent / "w"), str(found.snapshot))
+    assert not ran.exists()
+
+
+def test_a_filter_of_the_users_own_runs_unless_the_repository_names_a_program(
+    repository: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program, ran = trap(repository)
+    home = repository.parent / "home"
+    home.mkdir()
+    (home / ".gitconfig").write_text(f'[filter "usual"]\n\tclean = "{program} >/dev/null; echo pointer"\n')
+    monkeypatch.setenv("HOME", str(home))
+    (repository / ".gitattributes").write_text("*.lfs filter=usual\n")
+    (repository / "large.lfs").write_bytes(b"0" * (code.LARGEST + 1))
+    (repository / "small.lfs").write_text("0\n")
+    git(repository, "-c", "user.name=a", "-c", "user.email=b", "add", "-A")
+    git(repository, "-c", "user.name=a", "-c", "user.email=b", "commit", "-qm", "pointers")
+    ran.unlink()
+    assert not code.taken(repository, "r-1").dirty
+    assert ran.exists()
+    ran.unlink()
+    git(repository, "config", "lfs.extension.x.clean", str(program))
+    found = code.taken(repository, "r-2")
+    assert not ran.exists()
+    assert git(repository, "cat-file", "blob", f"{found.snapshot}:small.lfs") == "0\n"
+    assert git(repository, "cat-file", "blob", f"{found.snapshot}:large.lfs") == "pointer\n"
+
+
+def test_what_a_partial_clone_lacks_is_not_fetched_by_a_program_of_the_repository(repository: Path) -> None:
+    program, ran = trap(repository)
+    for key, value in (
+        ("core.repositoryformatversion", "1"), ("extensions.partialClone", "o"), ("remote.o.promisor", "true"),
+        ("remote.o.url", str(repository)), ("remote.o.uploadpack", str(program)), ("protocol.ext.allow", "always"),
+    ):  # fmt: skip
+        git(repository, "config", key, value)
+    blob = git(repository, "rev-parse", "HEAD:train.py").strip()
+    (repository / ".git/objects" / blob[:2] / blob[2:]).unlink()
+    (repository / "train.py").write_text("lr = 5\n")
+    with contextlib.suppress(code.CodeError):
+        code.taken(repository, "r-1")
+    with contextlib.suppress(code.CodeError):
+        code.Git(repository).must("worktree", "add", "--detach", str(repository.parent / "w"), "HEAD")
+    assert not ran.exists()
+
+
+def test_a_submodule_s_own_configuration_runs_nothing(repository: Path) -> None:
+    program, ran = trap(repository)
+    inner = repository / "lib"
+    inner.mkdir()
+    who = ("-c", "user.name=a", "-c", "user.email=b")
+    (inner / "a").write_text("a\n")
+    (inner / ".gitattributes").write_text("* filter=evil\n")
+    git(inner, "init", "-q")
+    git(inner, *who, "add", "-A")
+    git(inner, *who, "commit", "-qm", "one")
+    git(repository, "-c", "advice.addEmbeddedRepo=false", "add", "lib")
+    git(repository, *who, "commit", "-qm", "a submodule")
+    for key in ("filter.evil.clean", "core.fsmonitor"):
+        git(inner, "config", key, str(program))
+    (inner / "a").write_text("b\n")
+    (repository / "train.py").write_text("lr = 6\n")
+    ran.unlink(missing_ok=True)
+    found = code.taken(repository, "r-1")
+    assert found.dirty and not ran.exists()
+    assert "160000 commit" in git(repository, "ls-tree", str(found.snapshot), "lib")
 
 
 @pytest.mark.parametrize(

@@ -11,11 +11,13 @@ from pathlib import Path
 
 from workbench import programs
 from workbench.experiments.types import Code
+from workbench.permissions.git import names_program
 
 REFS = "refs/mlwb/runs"
 LARGEST = 5_000_000  # bytes: larger files that git does not know are left out of the snapshot
 _HARDENED = ("-c", "core.fsmonitor=false", "-c", "core.hooksPath=/dev/null", "-c", "core.pager=cat")
 _PATIENCE_S = 60.0
+_OF_THE_REPOSITORY = ("local", "worktree")
 
 
 class CodeError(Exception):
@@ -50,7 +52,11 @@ def forget(workspace: Path, run: str) -> None:
 
 
 class Git:
-    """git in one workspace, hardened against what a repository configures, with a name of its own as author."""
+    """git in one workspace, hardened against what a repository configures, with a name of its own as author.
+
+    A commit here holds what the user's own would: a filter (git-lfs) that the user's configuration names is run, unless
+    the repository's names a program, of whatever kind. Then none is run: contents are taken as they lie there.
+    """
 
     def __init__(self, workspace: Path) -> None:
         self.workspace = workspace
@@ -58,7 +64,24 @@ class Git:
         inherited = {key: value for key, value in os.environ.items() if not key.startswith("GIT_")}
         programs.shun([workspace])
         inherited["PATH"] = programs.path()
-        self._env = inherited | mine | {"GIT_OPTIONAL_LOCKS": "0", "LC_ALL": "C"}
+        self._env = inherited | mine | {"GIT_OPTIONAL_LOCKS": "0", "GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C"}
+        self.filtered = True  # whether filters run
+        self._harden()
+
+    def _harden(self) -> None:
+        """Takes filters, and fetches of what a partial clone lacks, away where the repository names a program."""
+        fields = self.said("config", "--null", "--list", "--show-scope").split("\0")
+        rows = [(scope, *row.partition("\n")[::2]) for scope, row in zip(fields[::2], fields[1::2], strict=False)]
+        if not any(names_program({key: value}) for scope, key, value in rows if scope in _OF_THE_REPOSITORY):
+            return
+        drivers = {key.rpartition(".")[0] for _, key, _ in rows if key.startswith("filter.")}
+        empty = {f"{driver}.{what}": "" for driver in drivers for what in ("clean", "smudge", "process")}
+        settings = empty | {f"{driver}.required": "false" for driver in drivers}
+        # By the environment: in `-c` a name that holds an equals sign would be another's.
+        self._env |= {f"GIT_CONFIG_KEY_{at}": key for at, key in enumerate(settings)}
+        self._env |= {f"GIT_CONFIG_VALUE_{at}": value for at, value in enumerate(settings.values())}
+        self._env |= {"GIT_CONFIG_COUNT": str(len(settings)), "GIT_NO_LAZY_FETCH": "1", "GIT_ALLOW_PROTOCOL": "none"}
+        self.filtered = False
 
     def there(self) -> bool:
         """Whether the workspace lies in a work tree, and git is installed."""
@@ -88,7 +111,7 @@ class Git:
             raise CodeError(f"git {args[0]}: {error}") from None
         if done.returncode != 0:
             raise CodeError(f"git {args[0]}: {done.stderr.strip() or f'exit code {done.returncode}'}")
-        return done.stdout.strip()
+        return done.stdout.rstrip("\n")
 
     def tree(self, commit: str | None) -> str:
         """The tree of all files as they are now, ignored ones and large new ones left out. Raises CodeError."""
@@ -96,14 +119,29 @@ class Git:
             env = {"GIT_INDEX_FILE": f"{folder}/index"}
             if commit is not None:
                 self.must("read-tree", commit, env=env)
-            self.must("add", "-u", "--", ":/", env=env)
-            new = self.must("ls-files", "-z", "--others", "--exclude-standard", "--full-name", ":/", env=env)
+            # Not by `git add -u`: that looks into submodules with a git of its own, which their configuration rules.
             top = self.must("rev-parse", "--show-toplevel")
+            changed = self.must("ls-files", "-z", "--modified", "--full-name", ":/", env=env).split("\0")
+            taken = [name for name in changed if name and (self.filtered or not self._left(name, top))]
+            self._take(taken, top, env)
+            new = self.must("ls-files", "-z", "--others", "--exclude-standard", "--full-name", ":/", env=env)
             # A name that ends with a slash is another repository within this one.
             small = [name for name in new.split("\0") if name and not name.endswith("/") and _small(Path(top, name))]
-            if small:
-                self.must("-C", top, "update-index", "--add", "-z", "--stdin", env=env, given="\0".join(small))
+            self._take(small, top, env)
             return self.must("write-tree", env=env)
+
+    def _take(self, names: list[str], top: str, env: dict[str, str]) -> None:
+        """Brings the index of ENV up to the files of those names, which may be gone."""
+        if names:
+            put = ("update-index", "--add", "--remove", "--replace", "-z", "--stdin")
+            self.must("-C", top, *put, env=env, given="\0".join(names))
+
+    def _left(self, name: str, top: str) -> bool:
+        """Whether a large file stays as it is committed, since its filter was not run: a pointer, most likely."""
+        path = Path(top, name)
+        if not path.exists() or _small(path):
+            return False
+        return not self.must("-C", top, "check-attr", "-z", "filter", "--", name).endswith(("unspecified\0", "unset\0"))
 
     def exclude(self) -> None:
         """Keeps the runs out of git through its own exclude file, which is nobody's to commit."""
