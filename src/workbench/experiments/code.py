@@ -44,6 +44,13 @@ def taken(workspace: Path, run: str) -> Code:
     return Code(commit=commit, branch=branch, snapshot=snapshot, dirty=True)
 
 
+def kept(workspace: Path, run: str, code: Code) -> Code:
+    """CODE, which was taken before RUN had a name, kept for it as well. Raises CodeError."""
+    if code.snapshot is not None:
+        Git(workspace).must("update-ref", f"{REFS}/{run}", code.snapshot)
+    return code
+
+
 def forget(workspace: Path, run: str) -> None:
     """Gives up the snapshot of RUN. Nothing happens where there is none."""
     git = Git(workspace)

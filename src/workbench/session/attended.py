@@ -11,7 +11,7 @@ from workbench.protocol import events as e
 from workbench.protocol.commands import RunShell
 from workbench.sandbox.launcher import PlainLauncher
 from workbench.sandbox.types import Spec
-from workbench.session import calls, loop, questions, watching
+from workbench.session import calls, found, loop, questions, runs_watch, watching
 from workbench.session.core import Session
 from workbench.session.end import EndSession
 from workbench.session.journal import JournalError
@@ -33,7 +33,7 @@ async def _serve(session: Session) -> EndSession | None:
     try:
         await loop.sweep(session)
         while True:
-            await session.prompted()
+            await runs_watch.prompted(session)
             async with session.steady:
                 session.acting = asyncio.create_task(_act(session))
                 end = await session.acting
@@ -83,18 +83,21 @@ async def run_shell(session: Session, command: RunShell) -> None:
     launcher = PlainLauncher(os.environ, ("*",))
     await watching.before_person(session)
     try:
-        running = await launcher.start(
-            Spec(command=line, cwd=session.context.workspace, output=path, env=launcher.environment())
-        )
-        code, shown = None, asyncio.create_task(_show(session, command.id, path))
+        spec = Spec(command=line, cwd=session.context.workspace, output=path, env=launcher.environment())
+        began, finder = time.time(), found.of(session)
+        running = await launcher.start(spec)
+        finder.began(running, command.command, running, path, spec.cwd, spec.env, began, None, background=True)
+        code, stopped, shown = None, False, asyncio.create_task(_show(session, command.id, path))
         try:
             code = (await running.wait()).exit_code
         except asyncio.CancelledError:
+            stopped = True
             if session.stopping:
                 raise
         finally:
             shown.cancel()
-            await running.end()
+            ended = await running.end()
+            await finder.ended(running, ended, not stopped, f"{command.by} ended it")
         output = await asyncio.to_thread(_end_of, path)
     except (OSError, ValueError) as error:
         output, code = f"could not be started: {error}", 127

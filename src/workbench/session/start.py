@@ -20,7 +20,7 @@ from workbench.protocol.version import PROTOCOL
 from workbench.sandbox import leftovers, system
 from workbench.sandbox.confined import ConfinedLauncher
 from workbench.sandbox.launcher import PlainLauncher
-from workbench.session import finish, memory, store
+from workbench.session import finish, found, memory, store
 from workbench.session.blobs import Blobs
 from workbench.session.changes import Changes
 from workbench.session.confinement import confine
@@ -152,7 +152,9 @@ def assemble(
         confinement=confinement,
         clock=clock,
     )
+    session.wakes = settings.runs.wake
     sessions.append(session)
+    found.wire(session)
     if task.interactive:
         session.snapshots = Snapshots(journal.folder, journal.session, context.roots, changes, blobs, clock)
     return session
@@ -226,11 +228,11 @@ def _first_events(session: Session, made: Plan, prefix: str, parent: str | None)
             "ask. Install mlwb elsewhere (`uv tool install`, `pipx`) to let them work on it"
         )
         session.notice("warning", said, "installation")
-    found = memory.read(made.workspace)
-    for note in found.notes:
+    remembered = memory.read(made.workspace)
+    for note in remembered.notes:
         session.notice("warning", note, "memory")
-    if found.text:
-        session.emit(e.PromptSubmitted(text=found.text, origin="memory", by="workspace"))
+    if remembered.text:
+        session.emit(e.PromptSubmitted(text=remembered.text, origin="memory", by="workspace"))
     if definition.initial_prompt:
         session.emit(e.PromptSubmitted(text=definition.initial_prompt, origin="definition", by=definition.name))
     if made.task.brief:

@@ -63,7 +63,7 @@ class Bash:
         began = context.now()
         command = await shells.start(given.command, call_id)
         try:
-            why = await _follow(shells, command, progress, timeout_s)
+            command.why = why = await _follow(shells, command, progress, timeout_s)
         finally:
             # Also after a good end: what the command left in the background ends with it.
             ended, after = await command.end()
@@ -74,6 +74,7 @@ class Bash:
         notes += [_moved(context, command.cwd, after.cwd), _left_note(ended), _full_note(context.outputs)]
         notes += [f"the sandbox: {line}" for line in ended.refused]
         notes.append(shells.withheld_note(given.command, whole if failed else ""))
+        notes.append(command.note)
         notes.append(why or ("" if ended.exit_code == 0 else status.words(ended)))
         return _outcome(command, seen, ended, notes, failed=failed, took_s=context.now() - began, why=why)
 

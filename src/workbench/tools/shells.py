@@ -6,7 +6,9 @@ import os
 import re
 import shutil
 import tempfile
+import time
 from pathlib import Path
+from typing import Protocol
 
 from workbench.protocol.events import Notice, ShellFinished, ShellStarted
 from workbench.sandbox import prologue, pythonenv
@@ -17,22 +19,56 @@ LARGEST = 1 << 30  # bytes of output after which a command is ended
 _LOOK_S = 2.0  # how often a background command's output is measured
 
 
-class Command:
-    """A command that runs: its processes, the file with its output, and the folder that its shell writes notes in."""
+class Beside(Protocol):
+    """What a session does beside its commands. A command that is over in a moment costs it next to nothing."""
 
-    def __init__(self, command: str, running: Running, path: Path, scratch: Path, cwd: Path) -> None:
-        self.command = command
+    async def variables(self) -> dict[str, str]:
+        """What each command finds in its environment, besides what the launcher gives."""
+
+    def began(self, command: "Command") -> None:
+        """COMMAND runs."""
+
+    async def ended(self, command: "Command", ended: Ended) -> None:
+        """COMMAND has ended, with all that it started; maybe told twice."""
+
+
+class Command:
+    """A command that runs: its processes, the file with its output, and the folder that its shell writes notes in.
+
+    `started` is a Unix time before its first process was there. `why`: in words, why it is ended, where it has to be.
+    `note` is set by what the session does beside it: a line for the model.
+    """
+
+    def __init__(
+        self,
+        spec: Spec,
+        running: Running,
+        call_id: str,
+        started: float,
+        beside: Beside | None = None,
+        background: bool = False,
+    ) -> None:
+        assert spec.scratch is not None
+        self.command, self.call_id, self.background = spec.command, call_id, background
         self.running = running
-        self.path = path
-        self.cwd = cwd
-        self._scratch = scratch
+        self.path, self.cwd, self.env, self.reach = spec.output, spec.cwd, spec.env, spec.reach
+        self.started = started
+        self.why = self.note = ""
+        self.by_itself: bool | None = None  # how it ended, once it has
+        self._scratch = spec.scratch
+        self._beside = beside
+        self._exited = asyncio.ensure_future(running.wait())
+        if beside is not None:
+            beside.began(self)
 
     async def end(self, grace_s: float = 2.0) -> tuple[Ended, prologue.Aftermath]:
         """Ends everything that the command started; how it ended, and what its shell wrote down.
 
         A cancelled caller is told so only once nothing is left. Cancelling while it waits takes the grace away.
         """
-        ending = [asyncio.ensure_future(self.running.end(grace_s))]
+        if self.by_itself is None:
+            self.by_itself = self._exited.done()
+        ending = [asyncio.ensure_future(self._end(grace_s))]
         cancelled = False
         while not ending[0].done():
             try:
@@ -45,6 +81,12 @@ class Command:
         if cancelled:
             raise asyncio.CancelledError
         return ending[0].result(), after
+
+    async def _end(self, grace_s: float) -> Ended:
+        ended = await self.running.end(grace_s)
+        if self._beside is not None:
+            await self._beside.ended(self, ended)
+        return ended
 
     def size(self) -> int:
         """Bytes of output by now."""
@@ -70,11 +112,12 @@ class Shell:
 class Shells:
     """All commands of one session. `Shells.of(context)` is the session's own.
 
-    `largest` is how many bytes of output a command may write before it is ended.
+    `largest` is how many bytes of output a command may write before it is ended; `beside` sees each command.
     """
 
     def __init__(self, context: Context) -> None:
         self.largest = LARGEST
+        self.beside: Beside | None = None
         self._context = context
         self._shells: dict[str, Shell] = {}
         self._named: set[str] = set()
@@ -91,7 +134,7 @@ class Shells:
 
     # --- starting ---
 
-    async def start(self, command: str, call_id: str, cwd: Path | None = None) -> Command:
+    async def start(self, command: str, call_id: str, cwd: Path | None = None, background: bool = False) -> Command:
         """Starts COMMAND in CWD (default: the session's working directory), set up as the settings say.
 
         Raises ToolError. Whoever starts it calls its `end`.
@@ -113,17 +156,19 @@ class Shells:
             if not setup:
                 env = pythonenv.activated(env, pythonenv.find(context.workspace, env))
             env |= prologue.write(scratch, setup=setup, workspace=context.workspace, cwd=cwd)
+            env |= await self.beside.variables() if self.beside is not None else {}
             spec = Spec(command=command, cwd=cwd, output=path, env=env, scratch=scratch, reach=context.reach)
+            started = time.time()
             running = await context.launcher.start(spec)
         except (OSError, ValueError) as error:
             shutil.rmtree(scratch, ignore_errors=True)
             path.unlink(missing_ok=True)
             raise ToolError(_not_started(error)) from None
-        return Command(command, running, path, scratch, cwd)
+        return Command(spec, running, call_id, started, self.beside, background)
 
     async def background(self, command: str, call_id: str) -> Shell:
         """Starts COMMAND and leaves it running. Raises ToolError."""
-        started = await self.start(command, call_id)
+        started = await self.start(command, call_id, background=True)
         number = int(self._context.extras.get("shells_started", 0)) + 1
         self._context.extras["shells_started"] = number
         shell = self._shells[f"bash_{number}"] = Shell(f"bash_{number}", started, self._context.now())
@@ -150,7 +195,7 @@ class Shells:
 
     async def kill(self, shell: Shell, why: str) -> None:
         """Ends SHELL with all that it started, and waits until it is gone."""
-        shell.why = shell.why or why
+        shell.why = shell.command.why = shell.why or why
         await shell.command.end()
         await self.finished(shell)
 
@@ -168,7 +213,7 @@ class Shells:
         while not waiting.done():
             await asyncio.wait([waiting], timeout=_LOOK_S)
             if shell.command.size() > self.largest:
-                shell.why = self.too_much()
+                shell.why = shell.command.why = self.too_much()
                 break
         shell.ended, _ = await shell.command.end()
         waiting.cancel()
