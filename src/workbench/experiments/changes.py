@@ -75,7 +75,7 @@ class Changes(msgspec.Struct, frozen=True, kw_only=True):
 def between(a: Sequence[Run], b: Sequence[Run], ledger: Ledger) -> Changes:
     """What differs between the runs of A and those of B, both of LEDGER; neither is empty."""
     within: list[str] = []
-    config, kept = _split(_differing(a, b, lambda run: flat(run.config), within))
+    config, kept = _split(_differing(a, b, _configured, within))
     command, kept_too = _split(_commands(a, b, within))
     environment, unseen = _known(a, b, _environment, "environment", within)
     packages, unlisted = _packages(a, b, ledger, within)
@@ -93,6 +93,12 @@ def _seeds(runs: Sequence[Run]) -> tuple[int | None, ...]:
 
 
 # --- values ------------------------------------------------------------------------------------------------
+
+
+def _configured(run: Run) -> dict[str, Any]:
+    """The configuration of RUN, and how it served."""
+    served = {} if run.service is None else {"service": msgspec.structs.asdict(run.service)}
+    return flat(run.config | served)
 
 
 def flat(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

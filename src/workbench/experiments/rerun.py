@@ -89,7 +89,7 @@ def job_of(run: Run, folder: Path | None, ledger: Ledger, user: str = "") -> Job
     return Job(
         workspace=str(ledger.workspace), argv=argv, cwd=cwd, env=env, name=run.name, tags=run.tags, goal=run.goal,
         note=f"{run.id} again", seeds=() if run.seed is None else (run.seed,), parent=run.id, user=user,
-        gpus=len(run.gpus) or None, timeout_s=run.timeout_s,
+        gpus=len(run.gpus) or None, timeout_s=run.timeout_s, service=run.service,
     )  # fmt: skip
 
 

@@ -68,6 +68,27 @@ class Data(msgspec.Struct, frozen=True, kw_only=True):
     digest: str = ""
 
 
+READY = "startup_seconds"  # the metric by which a service tells that it answers, and how long it took
+
+
+class Service(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """How a run serves: it is ready once the URL `ready` answers, at the latest after `ready_s` seconds.
+
+    Its load: a command for the shell, or requests (a file of them, a URL) of `concurrency` callers at once, `rate` a
+    second where that is told, over `duration_s` after `warm_up_s`. Then it is ended, unless it shall `stay`.
+    """
+
+    ready: str
+    ready_s: float = 600.0
+    load: str = ""
+    request: str = ""
+    concurrency: int = 1
+    rate: float | None = None
+    duration_s: float = 30.0
+    warm_up_s: float = 3.0
+    stay: bool = False
+
+
 class Metric(msgspec.Struct, frozen=True, kw_only=True):
     """A series in short: its last point, its best value by the metric's goal, and how many points it has.
 
@@ -133,3 +154,9 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     eta_s: float | None = None  # seconds left, by the last look at it
     notes: tuple[str, ...] = ()  # what its readers had to say
     lost: int = 0  # bytes of output that could not be kept
+    service: Service | None = None
+
+    @property
+    def standing(self) -> str:
+        """The status, and of a service that answers: `ready`."""
+        return "ready" if self.status == "running" and self.service and READY in self.metrics else self.status

@@ -97,6 +97,8 @@ def brief(run: Run) -> dict[str, Any]:
             for key, one in run.metrics.items()
         },
         "why": run.why,
+        "service": run.service and run.service.ready,
+        "ready": run.standing == "ready",
     }
 
 
@@ -161,6 +163,7 @@ def _told(run: Run, ledger: Ledger) -> Iterator[tuple[str, str]]:
     yield "status", f"{words.status(run)}{f': {visible(run.why)}' if run.why else ''}"
     yield "command", visible(shlex.join(run.argv))
     yield "folder", visible(run.cwd)
+    yield "service", visible(_service(run))
     yield (
         "started",
         f"{words.moment(run.started)}, {words.duration(words.took(run, time.time()))}" if run.started else "",
@@ -198,6 +201,13 @@ def _code(commit: str | None, branch: str | None, snapshot: str | None) -> str:
         return ""
     where = f"{commit[:12] if commit else 'no commit yet'}{f' on {visible(branch)}' if branch else ''}"
     return f"{where}, its changes kept as {snapshot[:12]}" if snapshot else where
+
+
+def _service(run: Run) -> str:
+    if run.service is None:
+        return ""
+    load = run.service.load or run.service.request
+    return run.service.ready + (f", load: {load}" if load else "")
 
 
 def _environment(run: Run) -> str:

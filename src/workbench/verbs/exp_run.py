@@ -54,6 +54,7 @@ def _job(options: RunOptions, workspace: Path) -> Job:
         timeout_s=options.timeout_s,
         goal=options.goal,
         stop_on=options.stop_on,
+        service=options.service,
     )
 
 

@@ -59,7 +59,7 @@ def status(run: Run) -> str:
     """The status, and what else there is to say of it in a word."""
     if run.status == "failed" and run.signal is not None:
         return f"failed (signal {run.signal})"
-    return f"failed ({run.exit_code})" if run.status == "failed" and run.exit_code is not None else run.status
+    return f"failed ({run.exit_code})" if run.status == "failed" and run.exit_code is not None else run.standing
 
 
 def cards(run: Run) -> str:

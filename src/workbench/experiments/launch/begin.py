@@ -64,6 +64,7 @@ def record(job: Job, run: str, seed: int | None, argv: list[str], group: str | N
         user=job.user,
         goal=job.goal,
         timeout_s=job.timeout_s,
+        service=job.service,
     )
 
 

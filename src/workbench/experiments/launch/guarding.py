@@ -16,6 +16,7 @@ from workbench.experiments.points import Series
 from workbench.experiments.types import Alert, Run
 from workbench.experiments.watchdog import Tick, Watchdog
 
+_OF_TRAINING = ("divergence", "plateau", "stall", "idle")  # a service that nobody asks is silent and idle
 _PIECE = 4 << 20  # bytes of output that one look takes; of more, the last ones
 
 
@@ -24,6 +25,7 @@ class Guarding:
 
     def __init__(self, job: Job, folder: Path, write: Callable[[tuple[Alert, ...]], None]) -> None:
         self._folder, self._write, self._stop_on = folder, write, job.stop_on
+        self._passed_over = _OF_TRAINING if job.service else ()
         self._dog = Watchdog()
         self._offset = 0
 
@@ -61,6 +63,7 @@ class Guarding:
         return []
 
     def _tell(self, alerts: list[Alert]) -> None:
+        alerts = [alert for alert in alerts if alert.kind not in self._passed_over]
         if not alerts:
             return
         self._write(tuple(alerts))

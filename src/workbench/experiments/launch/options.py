@@ -7,10 +7,11 @@ from typing import Any, NoReturn
 
 import msgspec
 
-from workbench.experiments.types import Goal
+from workbench.experiments.types import Goal, Service
 
 _MOST_SEEDS = 256
 _FOREVER = 1e9  # seconds
+_MOST_CALLERS = 1024
 _KINDS = ("nan", "divergence", "plateau", "stall", "memory", "disk", "idle")
 _UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0}
 _DURATION = re.compile(r"(?:\d+(?:\.\d+)?[smhd])+")
@@ -34,16 +35,19 @@ class RunOptions(msgspec.Struct, frozen=True, kw_only=True):
     goal: Goal | None = None
     stop_on: tuple[str, ...] = ()
     detach: bool = False
+    service: Service | None = None
 
 
-class _Parser(argparse.ArgumentParser):
+class Parser(argparse.ArgumentParser):
+    """One whose errors are raised as Usage."""
+
     def error(self, message: str) -> NoReturn:
         raise Usage(message)
 
 
 def run_parser() -> argparse.ArgumentParser:
     """The options of `mlwb exp run`."""
-    parser = _Parser(
+    parser = Parser(
         prog="mlwb exp run",
         usage="mlwb exp run [options] [--] COMMAND …",
         description="Runs a command and records it: its exact code, its output, its numbers, what it cost. The run "
@@ -77,7 +81,28 @@ def run_parser() -> argparse.ArgumentParser:
         "--stop-on", type=_kinds, default=(), metavar="KIND", help=f"end it on an alert: {', '.join(_KINDS)}"
     )
     parser.add_argument("--detach", action="store_true", help="only start it; its id goes to standard output")
+    _add_service(parser)
     return parser
+
+
+def _add_service(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group(
+        "a service",
+        "A server, whose latencies and throughput under a load are measured. {port} in its command, its URL and its "
+        "load is replaced by a free port.",
+    )
+    group.add_argument("--service", action="store_true", help="the command is a server; needs --ready")
+    group.add_argument(
+        "--ready", metavar="URL", help="it is ready once this answers: http://…, https://… or tcp://HOST:PORT"
+    )
+    group.add_argument("--ready-timeout", type=duration, dest="ready_s", metavar="T", help="give it up after (10m)")
+    group.add_argument("--load", metavar="CMD", help="then run this load generator; what it prints is read")
+    group.add_argument("--request", metavar="FILE|URL", help="or send these requests: METHOD PATH, headers, body")
+    group.add_argument("--concurrency", type=_callers, metavar="N", help="so many callers at once (1)")
+    group.add_argument("--rate", type=_rate, metavar="R", help="R requests a second are due, whatever it answers")
+    group.add_argument("--duration", type=duration, dest="duration_s", metavar="T", help="so long (30s)")
+    group.add_argument("--warm-up", type=_pause, dest="warm_up_s", metavar="T", help="before that, not counted (3s)")
+    group.add_argument("--stay", action="store_true", help="do not end it when its load is over")
 
 
 def read(args: Sequence[str]) -> RunOptions:
@@ -90,7 +115,35 @@ def read(args: Sequence[str]) -> RunOptions:
         argv = argv[1:]
     if not argv or not argv[0]:
         raise Usage("there is no command to run: mlwb exp run [options] -- COMMAND …")
-    return RunOptions(argv=tuple(argv), tags=tuple(found.pop("tags")), **found)
+    service = _service({name: found.pop(name) for name in _OF_SERVICE})
+    return RunOptions(argv=tuple(argv), tags=tuple(found.pop("tags")), service=service, **found)
+
+
+_OF_SERVICE = (
+    "service", "ready", "ready_s", "load", "request", "concurrency", "rate", "duration_s", "warm_up_s", "stay"
+)  # fmt: skip
+
+
+def _service(found: dict[str, Any]) -> Service | None:
+    """The service that the options FOUND tell of, None where they tell of none. Raises Usage."""
+    given = {name: value for name, value in found.items() if value is not None and value is not False}
+    if not given:
+        return None
+    if not given.pop("service", False) or "ready" not in given:
+        raise Usage("a server is run by: mlwb exp run --service --ready URL [options] -- COMMAND …")
+    if "load" in given and "request" in given:
+        raise Usage("--load and --request are two loads; give one")
+    if not {"load", "request"} & given.keys() and "stay" in given:
+        raise Usage("--stay says that it goes on after its load; without --load or --request it does so anyway")
+    if "request" not in given and {"concurrency", "rate", "duration_s", "warm_up_s"} & given.keys():
+        raise Usage("--concurrency, --rate, --duration and --warm-up tell how the requests of --request are sent")
+    from workbench.experiments.launch.service_http import RequestError, address
+
+    try:
+        address(given["ready"].replace("{port}", "1"))
+    except RequestError as error:
+        raise Usage(f"--ready: {error}") from None
+    return Service(**given)
 
 
 def duration(text: str) -> float:
@@ -124,6 +177,22 @@ def _kinds(text: str) -> tuple[str, ...]:
     if unknown := [kind for kind in kinds if kind not in _KINDS]:
         raise argparse.ArgumentTypeError(f"{unknown[0]!r} is none of {', '.join(_KINDS)}")
     return kinds
+
+
+def _pause(text: str) -> float:
+    return 0.0 if text in ("0", "0s") else duration(text)
+
+
+def _callers(text: str) -> int:
+    if not text.isdigit() or not 0 < int(text) <= _MOST_CALLERS:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of callers from 1 to {_MOST_CALLERS}")
+    return int(text)
+
+
+def _rate(text: str) -> float:
+    if not re.fullmatch(r"\d{1,7}(?:\.\d+)?", text) or float(text) <= 0:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of requests a second")
+    return float(text)
 
 
 def _whole(text: str) -> int:

@@ -271,6 +271,10 @@ class Supervisor:
         if job.gpus is not None:
             env["CUDA_VISIBLE_DEVICES"] = ",".join(card.uuid for card in self._given)
         argv, output = held.argv(job), held.folder / OUTPUT
+        if job.service is not None:
+            from workbench.experiments.launch.service import wrapped
+
+            argv = wrapped(job.service, argv)
         spec = Spec(command="", cwd=Path(job.cwd), output=output, env=env, terminal=theirs)
         if job.sandbox is None:
             # A shell finds the program as it always does, and becomes it.

@@ -5,7 +5,7 @@ from typing import Any, Literal, Protocol
 
 import msgspec
 
-from workbench.experiments.types import Goal, Status
+from workbench.experiments.types import Goal, Service, Status
 
 LOST = "its supervisor is gone"
 What = Literal["begun", "started", "ended", "warning", "failed"]
@@ -25,6 +25,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     `{seed}` in a word of `argv` stands for the seed. `gpus`: how many cards it gets, None where that is not said;
     `wait_s`: how long it waits for them. `stop_on`: kinds of alerts that end it. `setup`: what the shell reads before
     the command. `sandbox`: what confines it, None where nothing does. `size`: columns and rows of its terminal.
+    `service`: how it serves, where it does.
     """
 
     workspace: str
@@ -48,6 +49,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     user: str = ""
     sandbox: Sandboxed | None = None
     size: tuple[int, int] = (120, 40)
+    service: Service | None = None
 
 
 class News(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
