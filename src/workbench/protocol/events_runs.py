@@ -19,14 +19,14 @@ class RunLinked(Event, frozen=True, kw_only=True):
 class Heard(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What was told of one run: `status` and `exit_code` where it has ended, the kinds of alerts that were new.
 
-    `until`: Unix time of the newest alert that is told by now.
+    `seen`: how many of its alerts are told by now.
     """
 
     run: str
     status: str = ""
     exit_code: int | None = None
     alerts: tuple[str, ...] = ()
-    until: float = 0.0
+    seen: int = 0
 
 
 class RunsTold(Event, frozen=True, kw_only=True):

@@ -67,6 +67,15 @@ def _discarded_parts(event: e.AnswerDiscarded) -> Iterator[dict[str, Any]]:
         yield from _warning(f"an answer was discarded: {event.reason}", event.turn)
 
 
+def _told_parts(event: e.RunsTold) -> list[dict[str, Any]]:
+    """Nothing where a call's own result told it."""
+    if not event.text:
+        return []
+    bad = any(one.status == "failed" or one.alerts for one in event.runs)
+    words = ", ".join(f"{one.run} {', '.join(filter(None, (one.status, *one.alerts)))}" for one in event.runs)
+    return [{"kind": "runs", "target": words, "text": event.text, "level": "warning" if bad else "info"}]
+
+
 def _idle_parts(event: e.Idle) -> list[dict[str, Any]]:
     if event.reason in ("done", "question"):
         return []
@@ -97,6 +106,7 @@ _PARTS: dict[type, Callable[[Any], Iterable[dict[str, Any]]]] = {
     e.Notice: lambda event: [
         {"kind": "notice", "text": event.text, "level": event.level, "origin": event.about},
     ],
+    e.RunsTold: _told_parts,
     e.Rewound: _rewind_parts,
     e.HunksReverted: lambda event: [
         {

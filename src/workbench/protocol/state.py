@@ -35,7 +35,7 @@ class Item(msgspec.Struct, kw_only=True, omit_defaults=True):
 
     `cut`: the text or the display shown is not all there is. `rewound`: a rewind took it back; the model knows no more
     of it.
-    kind: prompt, answer, thinking, call, check, notice, question, compaction, rewind, shell, end
+    kind: prompt, answer, thinking, call, check, notice, question, compaction, runs, rewind, shell, end
     """
 
     id: int

@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from workbench.experiments.ledger import Ledger
 from workbench.models.base import ModelClient, ModelInfo
 from workbench.permissions.types import Need, Verdict
 from workbench.protocol import events as e
@@ -26,6 +27,7 @@ from workbench.session.messages import Messages
 from workbench.session.prompt import Frame, reminder
 from workbench.session.redact_stream import Deltas
 from workbench.session.rewind_talk import refolded
+from workbench.session.runs_watch import RunsWatch
 from workbench.session.snapshots import Snapshots
 from workbench.session.snapshots_guard import Guard
 from workbench.session.tally import Tally
@@ -91,6 +93,8 @@ class Session:
         self.snapshots: Snapshots | None = None
         self.guard = Guard(self)
         self.watch = Watch(context.roots, journal.folder / "aside")
+        self.runs = RunsWatch(self.id, Ledger(context.workspace))
+        self.wakes = True  # whether a run's end or alert begins a turn while a person is waited for
         self.unwatched = False  # a command ran, or runs, after which nobody looked yet
         self._deltas = Deltas(journal.redactor)
         self._waiting: list[SubmitPrompt] = []
@@ -113,6 +117,8 @@ class Session:
         """Journals EVENT, folds it, tells the clients. With SYNC it is on the disk when this returns."""
         envelope = self.journal.append(event, sync=sync)
         self.fold(envelope)
+        if isinstance(event, e.RunLinked):
+            self.runs.linked.set()
         if isinstance(event, ENDS_TEXTS):
             self._tell_deltas(self._deltas.flush())
         self._tell(envelope)

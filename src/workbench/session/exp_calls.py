@@ -8,31 +8,33 @@ import asyncio
 import os
 import re
 import shlex
-import time
 from collections.abc import Callable
 from typing import Any
 
 import msgspec
 
-from workbench.experiments.launch.alive import alive
+from workbench.experiments.launch.alive import alive, settle, truly
 from workbench.experiments.launch.options import RunOptions, Usage, read
 from workbench.experiments.launch.types import Job, LaunchError, News, Sandboxed
-from workbench.experiments.ledger import OUTPUT, Ledger, LedgerError
-from workbench.experiments.types import Run
+from workbench.experiments.ledger import OUTPUT, Ledger
 from workbench.permissions.types import Need, Runs
 from workbench.protocol.blocks import Output
-from workbench.protocol.events import RunLinked
+from workbench.protocol.events import RunLinked, RunsTold
 from workbench.session.core import Session
+from workbench.session.exp_carried import Carried
+from workbench.session.exp_change import Change
+from workbench.session.exp_wait import Wait
 from workbench.session.identity import user_name
+from workbench.session.runs_words import GOING, Happened, alert_words, headline
 from workbench.tools.base import Context, Outcome, Tool, ToolError, text_content
 from workbench.tools.output import Follower, shorten, view
 
 _DEFAULT_MS, _MOST_MS = 120_000, 600_000  # as Bash has it
 _TICK_S = 0.1
 _SETTLED_S = 3.0
-_METRICS = 8  # told of a run that ended
+_ALERTS = 4  # of a run, that are told
 _BRACES = re.compile(r"\{.*(?:,|\.\.).*\}")  # what bash makes several words of; `{seed}` is none
-_CARRIED = ("run", "stop", "note")
+_CARRIED = ("run", "stop", "note", "wait")
 
 
 def carried(session: Session, tool: Tool, given: Any) -> Tool:
@@ -46,7 +48,9 @@ def carried(session: Session, tool: Tool, given: Any) -> Tool:
     if whole.verdict == "deny" and whole.rule is not None:
         return tool  # a rule is about `mlwb` itself
     variables, words = found
-    return _Run(session, tool, variables, words[3:]) if words[2] == "run" else _Change(session, tool, words[2:])
+    if words[2] == "run":
+        return _Run(session, tool, variables, words[3:])
+    return Wait(session, tool, words[3:]) if words[2] == "wait" else Change(session, tool, words[2:])
 
 
 def going(session: Session) -> bool:
@@ -86,19 +90,7 @@ def _literal(word: Any) -> str | None:
     return "".join(part.text for part in word.parts)
 
 
-class _Carried:
-    """The common part: it stands in the place of Bash."""
-
-    def __init__(self, session: Session, tool: Tool) -> None:
-        self.name, self.description, self.Input = tool.name, tool.description, tool.Input
-        self._session, self._tool = session, tool
-
-    def target(self, given: Any) -> str:
-        """The command's first line."""
-        return self._tool.target(given)
-
-
-class _Run(_Carried):
+class _Run(Carried):
     """`mlwb exp run …`."""
 
     def __init__(self, session: Session, tool: Tool, variables: dict[str, str], words: list[str]) -> None:
@@ -113,13 +105,14 @@ class _Run(_Carried):
             self._problem = "see `mlwb exp run --help` in a command of its own"
 
     def needs(self, given: Any, cwd: str) -> tuple[Need, ...]:
-        """Runs the training command."""
+        """Runs the training command, and a service's load."""
         if self._problem:
             return ()
         seed = str(next(iter(self._options.seeds), "{seed}"))
         inner = shlex.join(word.replace("{seed}", seed) for word in self._options.argv)
         assigned = [f"{name}={shlex.quote(value)}" for name, value in self._variables.items()]
-        return (Runs(" ".join([*assigned, inner])),)
+        load = self._options.service.load if self._options.service else ""
+        return tuple(Runs(" ".join([*assigned, command])) for command in (inner, load) if command)
 
     async def run(self, given: Any, context: Context, call_id: str, progress: Callable[[str], None]) -> Outcome:
         """Begins the run and follows it as long as the call may last. It goes on whatever becomes of the call."""
@@ -140,7 +133,8 @@ class _Run(_Carried):
             handed = await asyncio.to_thread(Local(ledger, forks=False).submit, job)
         except (LaunchError, OSError) as error:
             raise ToolError(f"The run could not be begun: {error}") from None
-        following = _Following(self._session, ledger, call_id, progress)
+        awaited = not self._options.detach and self._options.service is None
+        following = _Following(self._session, ledger, call_id, progress, awaited)
         timeout_s = min(given.timeout or _DEFAULT_MS, _MOST_MS) / 1000
         detached = self._options.detach or bool(given.run_in_background)
         await following.follow(handed.reading, detached, timeout_s)
@@ -167,6 +161,7 @@ class _Run(_Carried):
             timeout_s=options.timeout_s,
             goal=options.goal,
             stop_on=options.stop_on,
+            service=options.service,
             gpus=options.gpus,
             wait_s=options.wait_s,
             session=session.id,
@@ -200,8 +195,11 @@ def _encodes(text: str) -> bool:
 class _Following:
     """What is heard of a job, and seen of its output."""
 
-    def __init__(self, session: Session, ledger: Ledger, call_id: str, progress: Callable[[str], None]) -> None:
+    def __init__(
+        self, session: Session, ledger: Ledger, call_id: str, progress: Callable[[str], None], awaited: bool
+    ) -> None:
         self._session, self._ledger, self._call_id, self._progress = session, ledger, call_id, progress
+        self._awaited = awaited  # as `RunLinked` has it
         self.runs: list[str] = []
         self.going: list[str] = []
         self.words: list[str] = []
@@ -240,7 +238,7 @@ class _Following:
         if news.what == "begun":
             self.runs.append(news.run)
             self.going.append(news.run)
-            self._session.emit(RunLinked(run=news.run, call_id=self._call_id))
+            self._session.emit(RunLinked(run=news.run, call_id=self._call_id, awaited=self._awaited))
         elif news.what == "started":
             self._started = True
             self._follower = Follower(self._ledger.path(news.run) / OUTPUT)
@@ -263,7 +261,9 @@ class _Following:
         if not detached and path.exists():
             seen = await asyncio.to_thread(view, path)
             text = seen.text(path).rstrip("\n") or "(no output)"
-        told = [await asyncio.to_thread(self._told, run) for run in self.runs]
+        news = [await asyncio.to_thread(self._news, run) for run in self.runs]
+        self._session.emit(RunsTold(runs=tuple(one.heard for one in news), call_id=self._call_id))
+        told = [self._line(one) for one in news]
         lines = [text, *(f"[{word}]" for word in (*self.words, *told))]
         return Outcome(
             content=text_content("\n".join(filter(None, lines))),
@@ -272,77 +272,24 @@ class _Following:
             is_error=self.failed,
         )
 
-    def _told(self, run: str) -> str:
-        """RUN in a line."""
-        from workbench.experiments.launch.alive import settle, truly
-
+    def _news(self, run: str) -> Happened:
+        """RUN as it stands, once its last numbers are in where it has ended, and all that was seen in it."""
         record = truly(self._ledger, self._ledger.get(run))
-        if record.status in ("queued", "running"):
-            return f"{run} {record.status}: it goes on by itself; `mlwb exp show|tail|stop {run}`"
-        record = settle(self._ledger, record, _SETTLED_S)
-        took = f" after {record.ended - record.started:.1f} s" if record.ended and record.started else ""
-        why = f": {record.why}" if record.why else ""
-        return f"{run} {record.status}{took}{why}{_metrics(record)}"
+        ended = record.status not in GOING
+        if ended:
+            record = settle(self._ledger, record, _SETTLED_S)
+        return Happened(run=record, ended=ended, alerts=record.alerts)
 
-
-def _metrics(run: Run) -> str:
-    told = [
-        f"{key} {_number(one.last)} (best {_number(one.best)}, step {one.step:g})"
-        for key, one in list(run.metrics.items())[:_METRICS]
-    ]
-    more = len(run.metrics) - len(told)
-    return f"; {', '.join(told)}{f' and {more} more' if more else ''}" if told else ""
-
-
-def _number(value: float | None) -> str:
-    return "nan" if value is None else f"{value:.6g}"
-
-
-class _Change(_Carried):
-    """`mlwb exp stop RUN…` and `mlwb exp note RUN TEXT…`, of runs that the session itself began."""
-
-    def __init__(self, session: Session, tool: Tool, words: list[str]) -> None:
-        super().__init__(session, tool)
-        self._verb, self._words = words[0], words[1:]
-
-    def needs(self, given: Any, cwd: str) -> tuple[Need, ...]:
-        """Nothing beyond what the session began."""
-        return ()
-
-    async def run(self, given: Any, context: Context, call_id: str, progress: Callable[[str], None]) -> Outcome:
-        """Carries it out."""
-        ledger = Ledger(context.workspace)
-        try:
-            said = await asyncio.to_thread(self._stop if self._verb == "stop" else self._note, ledger)
-        except (LedgerError, LaunchError) as error:
-            raise ToolError(str(error)) from None
-        return Outcome(content=text_content(said), display=[Output(text=said)], summary=said.partition("\n")[0])
-
-    def _own(self, ledger: Ledger, run: str) -> Run:
-        record = ledger.get(run)
-        if record.session != self._session.id:
-            raise ToolError(f"{run} was not begun by this session; a person can {self._verb} it.")
-        return record
-
-    def _stop(self, ledger: Ledger) -> str:
-        from workbench.experiments.launch.alive import truly
-        from workbench.experiments.launch.local import Local
-
-        engine = Local(ledger, forks=False)
-        now = "--now" in self._words
-        runs = [word for word in self._words if not word.startswith("-")]
-        for run in runs:
-            self._own(ledger, run)
-            engine.cancel(run, "stopped by the agent", now)
-        until = time.monotonic() + 20.0
-        while any(engine.state(run).status in ("queued", "running") for run in runs) and time.monotonic() < until:
-            time.sleep(0.05)
-        return "\n".join(f"{run} {truly(ledger, ledger.get(run)).status}" for run in runs) or "There is no run to stop."
-
-    def _note(self, ledger: Ledger) -> str:
-        if len(self._words) < 2:
-            raise ToolError("mlwb exp note RUN TEXT")
-        run, text = self._words[0], " ".join(self._words[1:])
-        self._own(ledger, run)
-        ledger.update(run, lambda old: msgspec.structs.replace(old, note=text))
-        return f"{run}: noted"
+    def _line(self, news: Happened) -> str:
+        """How a run stands, and what becomes of it where it goes on."""
+        run, session = news.run.id, self._session
+        seen = "".join(f"; {alert_words(alert)}" for alert in news.alerts[:_ALERTS])
+        if news.ended:
+            return f"{headline(news.run)}{seen}"
+        goes_on = f"{run} {news.run.status}: it goes on by itself; `mlwb exp show|tail|stop {run}`{seen}"
+        if session.task.interactive and session.wakes:
+            return f"{goes_on}; you are told when it ends or something is seen in it: end your turn, or go on"
+        if not session.task.interactive and self._awaited:
+            return f"{goes_on}; this session sleeps until it has ended, once you end your turn"
+        left = "" if session.task.interactive else "this session does not wait for it; "
+        return f"{goes_on}; {left}`mlwb exp wait {run}` sleeps until it has ended or something is seen in it"

@@ -11,7 +11,7 @@ from workbench.models.base import Answer, ModelError, Piece, Request, Retry
 from workbench.models.catalogue import Catalogue
 from workbench.protocol import events as e
 from workbench.sandbox.leftovers import end_leftovers
-from workbench.session import budget, calls, compaction, finish
+from workbench.session import budget, calls, compaction, finish, questions, runs_watch
 from workbench.session.core import LINE_LIMIT, Session
 from workbench.session.end import MODEL_ERRORS, EndSession
 from workbench.session.journal import JournalError
@@ -47,7 +47,7 @@ async def _bounded(session: Session) -> EndSession | None:
             await sweep(session)
             while True:
                 await until_answered(session)
-                if not session.take_waiting() and await finish.accepted(session):
+                if not session.take_waiting() and not await _slept(session) and await finish.accepted(session):
                     return None
     except EndSession as end:
         return end
@@ -57,6 +57,15 @@ async def _bounded(session: Session) -> EndSession | None:
         return EndSession("error_max_budget", f"the time limit of {session.caps.timeout_s:g} s is reached (timeout)")
     except asyncio.CancelledError:
         return stopped(session)
+
+
+async def _slept(session: Session) -> bool:
+    """Whether the session slept until one of its runs had something to say, and the agent may hear of it."""
+    try:
+        budget.check(session.state, session.caps, session.tally.answers)
+    except EndSession:
+        return False
+    return not questions.parse(session.tally.final_text) and await runs_watch.slept(session)
 
 
 def stopped(session: Session) -> EndSession:
@@ -82,8 +91,11 @@ async def until_answered(session: Session) -> None:
     """Turn after turn, until the agent has answered everything that was said to it."""
     session.take_waiting()
     calls.close_open(session, "interrupted", "The session ended before this call had a result.")
+    await runs_watch.tell(session)
     while session.messages.wants_answer:
         await _turn(session)
+        if session.messages.wants_answer:
+            await runs_watch.tell(session)
         session.take_waiting()
 
 

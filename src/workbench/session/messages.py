@@ -34,6 +34,8 @@ class Messages:
         event = envelope.event
         if isinstance(event, e.PromptSubmitted):
             self.pending += prompt_blocks(event)
+        elif isinstance(event, e.RunsTold):
+            self.pending += [{"type": "text", "text": event.text}] if event.text else []
         elif isinstance(event, e.RequestStarted):
             self._flush()
         elif isinstance(event, e.AnswerCompleted):

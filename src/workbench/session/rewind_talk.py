@@ -55,12 +55,13 @@ def talk(journal: Reader, until: int) -> Iterator[e.Envelope]:
 def refolded(journal: Reader, until: int, blobs: Blobs, tally: Tally) -> tuple[Messages, Tally]:
     """The API's history and the tally of the talk as it stands after event UNTIL, a rewind.
 
-    What was spent stays spent: counts, denials and checks are those of TALLY. Messages are encoded as they were, byte
-    for byte, so that caches and thinking stay valid up to the point that the talk went back to.
+    What was spent stays spent: counts, denials, checks and runs are those of TALLY. Messages are encoded as they were,
+    byte for byte, so that caches and thinking stay valid up to the point that the talk went back to.
     """
     messages, anew = Messages(lambda blob: blobs.get(blob)), Tally()
     for envelope in talk(journal, until):
         messages.apply(envelope)
         anew.apply(envelope)
     anew.answers, anew.denials, anew.checks = tally.answers, tally.denials, tally.checks
+    anew.runs = tally.runs
     return messages, anew

@@ -1,6 +1,7 @@
 """Events -> what the result object needs and the bounded state does not hold."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from workbench.protocol import events as e
@@ -14,6 +15,20 @@ NOBODY = "nobody"
 def answer_text(content: Sequence[dict[str, Any]]) -> str:
     """The words of an answer: its text blocks, without thinking and calls."""
     return "\n\n".join(block["text"] for block in content if block.get("type") == "text").strip()
+
+
+@dataclass
+class Told:
+    """What the agent knows of a run of the session: how many of its alerts, and whether it ended.
+
+    `awaited`: as `RunLinked` says. `call_over`: Unix time when the call that began it had its result.
+    """
+
+    awaited: bool = False
+    alerts: int = 0
+    ended: bool = False
+    call_id: str | None = None
+    call_over: float | None = None
 
 
 class Tally:
@@ -32,6 +47,7 @@ class Tally:
         self.last_stop = ""
         self.prompts: list[str] = []  # what people asked for, the task first
         self.memory = ""
+        self.runs: dict[str, Told] = {}
 
     def apply(self, envelope: e.Envelope) -> None:
         """Folds one journalled envelope."""
@@ -55,9 +71,22 @@ class Tally:
             self.checks = [known for known in self.checks if known.command != event.check.command] + [event.check]
         elif isinstance(event, e.QuestionsAsked):
             self.questions = event.questions
+        elif isinstance(event, e.RunLinked | e.RunsTold | e.CallFinished):
+            self._run(event, envelope.at)
         elif isinstance(event, e.SessionResumed):
             self.failed_checks = self.failed_schema = self.cut_answers = 0
             self.questions = ()
+
+    def _run(self, event: e.RunLinked | e.RunsTold | e.CallFinished, at: float) -> None:
+        if isinstance(event, e.RunLinked):
+            self.runs.setdefault(event.run, Told(awaited=event.awaited, call_id=event.call_id))
+        elif isinstance(event, e.RunsTold):
+            for heard in event.runs:
+                told = self.runs.setdefault(heard.run, Told())
+                told.alerts, told.ended = max(told.alerts, heard.seen), told.ended or bool(heard.status)
+        else:
+            for told in self.runs.values():
+                told.call_over = at if told.call_id == event.call_id else told.call_over
 
     def _answer(self, event: e.AnswerCompleted) -> None:
         self.answers += 1

@@ -209,6 +209,13 @@ def _questions(event: e.QuestionsAsked) -> Iterator[str]:
             yield f"*Recommended: {one_line(question.recommendation)}*"
 
 
+def _told(event: e.RunsTold) -> Iterator[str]:
+    """Where a call told it, its result says it."""
+    if event.text:
+        yield "## Told to the agent (of its runs, by mlwb)"
+        yield quoted(event.text)
+
+
 def _todos(event: e.TodosChanged) -> Iterator[str]:
     marks = {"completed": "x", "in_progress": "~"}
     items = "; ".join(f"[{marks.get(todo.status, ' ')}] {one_line(todo.content, 80)}" for todo in event.todos)
@@ -267,6 +274,7 @@ _TELL: dict[type, Callable[[Any], Iterator[str]]] = {
     ),
     e.ShellFinished: _single(_shell_ended),
     e.Notice: _single(lambda event: f"- {one_line(event.level)}: {one_line(event.text, 1000)}"),
+    e.RunsTold: _told,
     e.RunLinked: _single(lambda event: f"- experiment run {code(event.run)}"),
     e.Unknown: _single(lambda event: f"- ({one_line(event.name)}: an event of a newer version)"),
 }

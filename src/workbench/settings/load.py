@@ -21,6 +21,7 @@ _RETRIES = ("maxRequests", "maxS")
 _SANDBOX = ("mode", "autoAllow", "network", "domains", "caches", "outside", "limits")
 _OWN_SANDBOX = ("mode", "caches", "outside", "limits")  # the user's alone
 _LIMITS = ("processes", "memory", "fileSize")
+_RUNS = ("wake",)
 _SNAPSHOTS = ("maxAge", "maxSize")
 _NARROWING = ("permissionMode", "permissions", "model", "sandbox")
 _NETWORKS = get_args(t.Network)
@@ -71,6 +72,7 @@ def load(
         retries=_retries(own),
         sandbox=_sandbox(own, near, trusted, tuple(entry.allow for entry in given if entry.outside)),
         snapshots=_snapshots(own),
+        runs=t.Runs(wake=own.flag("wake", own.part("runs", _RUNS)) is not False),
         models=own.models(),
         notes=tuple(dict.fromkeys(notes)),
     )

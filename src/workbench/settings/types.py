@@ -57,6 +57,13 @@ class Snapshots(msgspec.Struct, frozen=True, kw_only=True):
     max_size: int = 5_000_000_000
 
 
+class Runs(msgspec.Struct, frozen=True, kw_only=True):
+    """`runs:` of the settings. `wake`: whether a run's end or alert begins a turn in a session that waits for a person.
+    """
+
+    wake: bool = True
+
+
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """What holds for a session in one workspace. `notes` are words for the person (what was ignored, and why).
 
@@ -71,5 +78,6 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     retries: Retries = Retries()
     sandbox: Sandbox = Sandbox()
     snapshots: Snapshots = Snapshots()
+    runs: Runs = Runs()
     models: dict[str, dict[str, Any]] = {}  # overrides of the catalogue: id -> fields of ModelInfo
     notes: tuple[str, ...] = ()

@@ -12,7 +12,7 @@ from workbench.tui.widgets.transcript_entry import AGENT, BEFORE, HEAD, Entry, S
 
 _TOGETHER = {
     ("call", "call"), ("call", "check"), ("call", "notice"), ("thinking", "call"), ("thinking", "answer"),
-    ("thinking", "thinking"), ("notice", "notice"), (BEFORE, "notice"), ("check", "check"), ("question", "question"),
+    ("thinking", "thinking"), ("notice", "notice"), ("runs", "notice"), ("notice", "runs"), (BEFORE, "notice"), ("check", "check"), ("question", "question"),
 }  # fmt: skip
 PROMPT_ROWS = 12  # rows of a prompt that is not opened
 _ORIGINS = {"task": "task", "check": "check", "schema": "schema", "limit": "limit", "definition": "agent file"}
@@ -219,6 +219,19 @@ def _rewind(entry: Entry) -> str:
     return f"⟲ {entry.item.target or 'rewound'}{by}"
 
 
+def _runs(entry: Entry, scene: Scene) -> list[Block]:
+    """What the agent was told of runs: one line; open, the message as it was given."""
+    sign, style = ("! ", "warning") if entry.item.level == "warning" else ("· ", "muted")
+
+    def draw(width: int) -> list[Line]:
+        hint = "" if entry.opened else " · enter shows it"
+        words = fit(shown(f"the agent was told: {entry.item.target}"), width - 4 - len(hint))
+        rows: list[Line] = [[("  ", ""), (sign, style), (words, ""), (hint, "muted-2")]]
+        return rows + (indented(paragraph(entry.text, "muted", width - 4), 4) if entry.opened else [])
+
+    return [Block(draw)]
+
+
 def _shell(entry: Entry, scene: Scene) -> list[Block]:
     """A person's own command: `!` and its end."""
     item = entry.item
@@ -268,6 +281,7 @@ _KINDS: dict[str, Callable[[Entry, Scene], list[Block]]] = {
     "notice": _notice,
     "compaction": _rule(_compaction),
     "rewind": _rule(_rewind),
+    "runs": _runs,
     "shell": _shell,
     "end": _end,
 }

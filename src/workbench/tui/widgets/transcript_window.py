@@ -340,7 +340,10 @@ def _same(entry: Entry, draft: Entry) -> bool:
 
 
 def _makes_items(envelope: e.Envelope) -> bool:
-    return isinstance(envelope.event, e.AnswerCompleted | e.PromptSubmitted | e.Notice | e.CallDecided | e.SessionEnded)
+    return isinstance(
+        envelope.event,
+        e.AnswerCompleted | e.PromptSubmitted | e.Notice | e.RunsTold | e.CallDecided | e.SessionEnded,
+    )
 
 
 _STEPS: dict[type, Any] = {

@@ -1,0 +1,99 @@
+"""`mlwb exp wait` of the agent: the call lasts until something happens, however long, and no request is made."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+from workbench.experiments.launch.options import Usage
+from workbench.experiments.launch.waiting import WaitOptions, read
+from workbench.experiments.ledger import Ledger, LedgerError
+from workbench.permissions.types import Need
+from workbench.protocol.blocks import Output
+from workbench.protocol.events import RunsTold
+from workbench.session import runs_watch
+from workbench.session.core import Session
+from workbench.session.exp_carried import Carried
+from workbench.session.runs_words import GOING, Happened, headline
+from workbench.session.tally import Told
+from workbench.tools.base import Context, Outcome, Tool, ToolError, text_content
+
+SPOKE = "[a person said something: this wait is over, the runs go on]"
+NOTHING = "No run of this session goes on, and nothing has happened that you were not told."
+
+
+class Wait(Carried):
+    """`mlwb exp wait [RUN…]`."""
+
+    def __init__(self, session: Session, tool: Tool, words: list[str]) -> None:
+        super().__init__(session, tool)
+        self._problem, self._options = "", WaitOptions()
+        try:
+            self._options = read(words)
+        except Usage as error:
+            self._problem = str(error)
+        except SystemExit:  # --help
+            self._problem = "mlwb exp wait [RUN…] [--all] [--timeout T]"
+
+    def needs(self, given: Any, cwd: str) -> tuple[Need, ...]:
+        """Nothing."""
+        return ()
+
+    async def run(self, given: Any, context: Context, call_id: str, progress: Callable[[str], None]) -> Outcome:
+        """Waits; Bash's own limit of time is not this call's."""
+        if self._problem:
+            raise ToolError(self._problem)
+        session, ledger = self._session, Ledger(context.workspace)
+        try:
+            known = await asyncio.to_thread(self._known, ledger)
+        except LedgerError as error:
+            raise ToolError(str(error)) from None
+        _, going = await asyncio.to_thread(session.runs.look, known, lambda run, told: True, anybodys=True)
+        if going:
+            progress(f"waiting for {', '.join(going[:20])}\n")
+        over = False
+        try:
+            async with asyncio.timeout(self._options.timeout_s):
+                await runs_watch.wait(session, known, self._options.all)
+        except TimeoutError:
+            over = True
+        news, going = await asyncio.to_thread(session.runs.look, known, lambda run, told: True, anybodys=True)
+        return await self._outcome(ledger, news, going, call_id, over)
+
+    def _known(self, ledger: Ledger) -> dict[str, Told]:
+        """What the agent knows of the runs that it waits for. Of one that it was told has ended, that is told again."""
+        told = self._session.tally.runs
+        if not self._options.runs:
+            return {run: one for run, one in told.items() if not one.ended}
+        known = {}
+        for run in self._options.runs:
+            record, one = ledger.get(run), told.get(run)
+            mine = record.session == self._session.id
+            seen = one.alerts if one is not None and mine else len(record.alerts)
+            known[run] = Told(alerts=seen)
+        return known
+
+    async def _outcome(
+        self, ledger: Ledger, news: list[Happened], going: list[str], call_id: str, over: bool
+    ) -> Outcome:
+        session = self._session
+        parts = [await asyncio.to_thread(session.runs.words, news, going)] if news else []
+        if not news and going:
+            parts.append(SPOKE if not over else "[the time is over]")
+            parts += [headline(record) for run in going if (record := _get(ledger, run))]
+        text = "\n".join(parts) or NOTHING
+        mine = [one.heard for one in news if one.run.id in session.tally.runs]
+        if mine:
+            session.emit(RunsTold(runs=tuple(mine), call_id=call_id))
+        summary = ", ".join(f"{one.run.id} {_how(one)}" for one in news) or text.partition("\n")[0].strip("[]")
+        return Outcome(content=text_content(text), display=[Output(text=text)], summary=summary)
+
+
+def _get(ledger: Ledger, run: str) -> Any:
+    try:
+        return ledger.get(run)
+    except LedgerError:
+        return None
+
+
+def _how(news: Happened) -> str:
+    return news.run.status if news.run.status not in GOING else news.alerts[-1].kind

@@ -1,0 +1,201 @@
+"""What the agent is told of its runs: one bounded message, however many things happened at once."""
+
+import shlex
+from collections.abc import Iterable, Iterator, Sequence
+
+import msgspec
+
+from workbench.experiments.ledger import OUTPUT, Ledger
+from workbench.experiments.types import Alert, Run
+from workbench.protocol.events import Heard
+
+GOING = ("queued", "running")
+_MOST = 8_000  # characters of a message
+_RUNS = 8  # that are told whole; of more, a line each
+_RUN = 3_000  # characters of one
+_METRICS = 8
+_ALERTS = 6
+_KEYS = 8  # of the configuration, that differ
+_LINES = 6  # the last ones
+_TAIL = 1 << 16  # bytes of the output in which they are looked for
+_LINE = 200
+_HEAD = "[mlwb, not a person: news of the runs of this session. Lines after `|` are their output.]"
+
+
+class Happened(msgspec.Struct, frozen=True, kw_only=True):
+    """RUN as its record stands, whether it has ended, and the alerts that the agent has not heard of."""
+
+    run: Run
+    ended: bool
+    alerts: tuple[Alert, ...] = ()
+
+    def after(self, since: float) -> bool:
+        """Whether it happened after the Unix time SINCE."""
+        ended = self.ended and (self.run.ended is None or self.run.ended >= since)
+        return ended or any(alert.at >= since for alert in self.alerts)
+
+    @property
+    def heard(self) -> Heard:
+        """What the journal keeps of it."""
+        return Heard(
+            run=self.run.id,
+            status=self.run.status if self.ended else "",
+            exit_code=self.run.exit_code if self.ended else None,
+            alerts=tuple(dict.fromkeys(alert.kind for alert in self.alerts)),
+            seen=len(self.run.alerts),
+        )
+
+
+def message(ledger: Ledger, news: Sequence[Happened], going: Sequence[str] = ()) -> str:
+    """NEWS in words, with what still goes on. Reads outputs and numbers: for a thread."""
+    parts = [_HEAD]
+    parts += [_clip("\n".join(_told(ledger, one)), _RUN) for one in news[:_RUNS]]
+    parts += [headline(one.run) for one in news[_RUNS:]]
+    if going:
+        shown = ", ".join(going[:20]) + (f" and {len(going) - 20} more" if len(going) > 20 else "")
+        parts.append(f"still going on: {shown}")
+    return _clip("\n".join(parts), _MOST)
+
+
+def headline(run: Run) -> str:
+    """RUN in a line: how it stands, why, its numbers."""
+    if run.status in GOING:
+        return f"{run.id} {run.status}"
+    took = f" after {span(run.ended - run.started)}" if run.ended and run.started else ""
+    why = f": {run.why}" if run.why else ""
+    return f"{run.id} {run.status}{took}{why}{metrics(run)}"
+
+
+def metrics(run: Run) -> str:
+    """The last and best values of RUN, to stand behind its headline; empty without any."""
+    told = [
+        f"{key} {number(one.last)} (best {number(one.best)}, step {one.step:g})"
+        for key, one in list(run.metrics.items())[:_METRICS]
+    ]
+    more = len(run.metrics) - len(told)
+    return f"; {', '.join(told)}{f' and {more} more' if more else ''}" if told else ""
+
+
+def number(value: float | None) -> str:
+    """VALUE with six digits; records keep NaN and infinities as None."""
+    return "nan" if value is None else f"{value:.6g}"
+
+
+def span(seconds: float) -> str:
+    """SECONDS as `48.2 s`, `12m03s`, `3h05m`."""
+    if seconds < 100:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes}m{rest:02}s" if minutes < 60 else f"{minutes // 60}h{minutes % 60:02}m"
+
+
+def alert_words(alert: Alert) -> str:
+    """ALERT in a line."""
+    return f"{alert.kind}: {' '.join(alert.text.split())[:400]}"
+
+
+def _told(ledger: Ledger, news: Happened) -> Iterator[str]:
+    run = news.run
+    yield headline(run) if news.ended else f"{headline(run)}{_progress(run)}{metrics(run)}"
+    yield f"  {run.name}{'' if run.seed is None else f', seed {run.seed}'}"
+    yield from (f"  {alert_words(alert)}" for alert in news.alerts[:_ALERTS])
+    if len(news.alerts) > _ALERTS:
+        yield f"  and {len(news.alerts) - _ALERTS} more alerts: mlwb exp show {run.id}"
+    yield from (f"  {line}" for line in _beside(ledger, news))
+    if run.status != "finished":
+        yield from (f"  | {line[:_LINE]}" for line in last_lines(ledger, run.id))
+
+
+def _progress(run: Run) -> str:
+    return "" if run.progress is None else f", step {run.progress[0]:g} of {run.progress[1]:g}"
+
+
+def last_lines(ledger: Ledger, run: str, count: int = _LINES) -> list[str]:
+    """The last lines of RUN's output, without what a terminal would obey; none where it cannot be read."""
+    from workbench.experiments.postmortem import Log
+
+    log = Log()
+    try:
+        with (ledger.path(run) / OUTPUT).open("rb") as file:
+            file.seek(0, 2)
+            file.seek(max(0, file.tell() - _TAIL))
+            log.add(file.read(_TAIL).decode("utf-8", "replace"))
+    except OSError:
+        return []
+    log.flush()
+    return log.last(count)
+
+
+# --- beside what came before it ----------------------------------------------------------------------------
+
+
+def _beside(ledger: Ledger, news: Happened) -> Iterator[str]:
+    """The verdict against the run that it is compared with, and what differs from that one."""
+    from workbench.experiments.changes import between
+    from workbench.experiments.compare import CompareError, compare, reader, shared
+
+    runs, _ = ledger.runs()
+    base = compared_with(news.run, runs)
+    if base is None:
+        return
+    mine, theirs = _group(news.run, runs), _group(base, runs)
+    names = (_name(theirs), _name(mine))
+    read = reader(ledger)
+    changes = between(theirs, mine, ledger)
+    if news.run.status == "finished" and all(run.status == "finished" for run in mine):
+        for key in shared(theirs, mine, read)[:1]:
+            try:
+                found = compare(theirs, mine, key, ledger=ledger, names=names, read=read)
+            except CompareError:
+                continue
+            yield f"against {names[0]} ({key}): {found.verdict.replace('_', ' ')}. {found.sentence}"
+    differing = [f"{key}: {_value(a)} → {_value(b)}" for key, (a, b) in (changes.config | changes.command).items()]
+    if differing:
+        more = f"; and {len(differing) - _KEYS} more" if len(differing) > _KEYS else ""
+        yield f"config against {names[0]}: {'; '.join(differing[:_KEYS])}{more}"
+    if changes.code:
+        yield f"code against {names[0]}: {', '.join(file.path for file in changes.code[:_KEYS])} changed"
+
+
+def compared_with(run: Run, runs: Iterable[Run]) -> Run | None:
+    """What RUN is held against: the run that it repeats, else the newest finished one before it of the same program.
+
+    Of the same seed where its group has one. None where there is none.
+    """
+    earlier = [
+        one
+        for one in runs
+        if one.status == "finished" and one.created < run.created and (one.group is None or one.group != run.group)
+    ]
+    parent = next((one for one in earlier if one.id == run.parent), None)
+    alike = [one for one in earlier if _program(one) == _program(run) and one.service == run.service]
+    return parent or max(alike, key=lambda one: one.created, default=None)
+
+
+def _program(run: Run) -> tuple[str, ...]:
+    """The words of a command up to its script or module: what tells one program from another."""
+    for at, word in enumerate(run.argv):
+        if word.endswith((".py", ".sh", ".ipynb")) or (at and run.argv[at - 1] == "-m"):
+            return (word.rpartition("/")[2],)
+    return run.argv[:1]
+
+
+def _group(run: Run, runs: Iterable[Run]) -> list[Run]:
+    """RUN with the other seeds of its group, what was stopped or failed apart where it is not RUN itself."""
+    if run.group is None:
+        return [run]
+    others = [one for one in runs if one.group == run.group and one.id != run.id]
+    return sorted([run, *(one for one in others if one.status in ("finished", *GOING))], key=lambda one: one.created)
+
+
+def _name(runs: Sequence[Run]) -> str:
+    return runs[0].id if len(runs) == 1 else f"{runs[0].id}…{runs[-1].id}"
+
+
+def _value(value: object) -> str:
+    text = shlex.join(map(str, value)) if isinstance(value, list | tuple) else str(value)
+    return text if len(text) <= 60 else f"{text[:59]}…"
+
+
+def _clip(text: str, most: int) -> str:
+    return text if len(text) <= most else f"{text[: most - 40].rstrip()}\n  … (cut; mlwb exp show tells all)"
