@@ -90,8 +90,8 @@ class RunLogPage(Query, frozen=True, kw_only=True):
     """Up to `n` lines of a run's output from line `line` (0 is the first; -1: the last ones).
 
     With `find` the page begins at the next line at or after `line` (-1: from the first) that has these words in it,
-    with `backwards` at the nearest one before `line` (-1: from the end). Of its letters a to z the case does not matter
-    unless one of them is a capital. What a carriage return has written over is not there.
+    with `backwards` at the nearest one before `line` (-1: from the end). The case of letters does not matter. What a
+    carriage return has written over is not there.
     """
 
     run: str
