@@ -38,6 +38,12 @@ raise SystemExit(3)
 """
 
 
+@pytest.fixture(autouse=True)
+def as_people_have_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Python prints into a file when it likes to."""
+    monkeypatch.delenv("PYTHONUNBUFFERED", raising=False)
+
+
 def train(place: Path, program: str, command: str = "python3 train.py", **more: object) -> tuple[Ran, list[Run]]:
     """A session whose agent runs PROGRAM by COMMAND; the records of the run as it was seen on the way, and at last."""
     (place / "train.py").write_text(program)
@@ -74,3 +80,61 @@ def test_what_prints_its_steps_is_a_run_while_it_runs(workspace: Path) -> None:
     assert "[this was recorded as the run r-1" in finished.content[0]["text"]
     assert ran.result.runs == ["r-1"]
     assert (Ledger(workspace).path("r-1") / "output.log").read_text().endswith("step 4 loss 0.125\n")
+
+
+def test_what_writes_metrics_is_a_run_and_fails_as_its_command_does(workspace: Path) -> None:
+    _, records = train(workspace, WRITES, "cd . && SEED=7 python3 train.py --lr 0.1")
+    end = records[-1]
+    assert (end.status, end.exit_code) == ("failed", 3)
+    assert end.metrics["val_loss"].count == 3 and end.seed == 7
+    assert [source.path for source in end.sources if source.kind == "jsonl"] == ["metrics.jsonl"]
+
+
+def test_a_background_command_is_a_run_and_its_kill_stops_it(workspace: Path) -> None:
+    (workspace / "train.py").write_text(PRINTS)
+    ledger = Ledger(workspace)
+
+    async def steer(client: object, envelope: e.Envelope) -> None:
+        if isinstance(envelope.event, e.RunLinked):
+            await asyncio.to_thread(until, lambda: ledger.get("r-1").metrics)
+            (workspace / "seen").touch()
+
+    calls = [
+        turn(use("Bash", command="python3 train.py", run_in_background=True)),
+        turn(use("Bash", command="while [ ! -e seen ]; do sleep 0.05; done")),
+        turn(use("KillShell", shell_id="bash_1")),
+    ]
+    with Endpoint([*calls, say("done")]) as endpoint:
+        ran = run(workspace, endpoint, steer=steer, allow=("Bash(*)",))
+    record = ledger.get("r-1")
+    assert record.status == "stopped" and record.signal == 15 and record.why
+    assert record.metrics["loss"].count == 4 and ran.result.runs == ["r-1"]
+
+
+@pytest.mark.parametrize("layer", ["bubblewrap", "landlock"])
+def test_a_confined_command_is_one_too(workspace: Path, layer: str) -> None:
+    held = {one.name: one for one in layers.probe()}.get(layer)
+    if held is None or not held.ok:
+        pytest.fail(f"{layer} does not hold") if os.environ.get("CI") else pytest.skip(f"{layer} does not hold")
+    (Path.home() / ".config/mlwb/config.yaml").write_text(f"sandbox: {{mode: {layer}, autoAllow: true}}\n")
+    ran, records = train(workspace, WRITES)
+    end = records[-1]
+    assert (end.status, end.exit_code, end.metrics["val_loss"].count) == ("failed", 3, 3)
+    assert end.environment.python.startswith("3.") and end.environment.packages
+    [decided] = ran.events(e.CallDecided)
+    assert decided.sandbox == layer
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "sleep 2; for i in 1 2 3; do echo step $i loss 0.$i; done; tail -n 3 old.log; sleep 2",
+        "python3 -c 'import time; time.sleep(2.5); print(1)' > data.csv",
+        "python3 -c 'print(\"step 1 loss 0.5\\nstep 2 loss 0.4\")'",
+    ],
+)
+def test_what_only_shows_or_waits_or_is_over_at_once_is_none(workspace: Path, command: str) -> None:
+    (workspace / "old.log").write_text("step 1 loss 0.9\nstep 2 loss 0.8\nstep 3 loss 0.7\n")
+    with Endpoint([turn(use("Bash", command=command)), say("done")]) as endpoint:
+        ran = run(workspace, endpoint, allow=("Bash(*)",))
+    assert ran.result.runs == [] and not (workspace / ".mlwb").exists()

@@ -80,7 +80,7 @@ async def run_shell(session: Session, command: RunShell) -> None:
     path = session.context.outputs / f"shell-{time.time_ns():x}.txt"  # ids begin anew with each client
     shell = os.environ.get("SHELL") or "/bin/sh"
     line = f"exec {shlex.quote(shell)} -c {shlex.quote(command.command)}"
-    launcher = PlainLauncher(os.environ, ("*",))
+    launcher = PlainLauncher(os.environ, ("*",), found.at_once(os.environ))
     await watching.before_person(session)
     try:
         spec = Spec(command=line, cwd=session.context.workspace, output=path, env=launcher.environment())

@@ -254,6 +254,11 @@ class BesideCommands:
             command.note = f"this was recorded as the run {run}: `mlwb exp show {run}`"
 
 
+def at_once(env: Mapping[str, str]) -> dict[str, str]:
+    """By what a Python program, whose output goes to a file, prints a line when it says it; the user's word counts."""
+    return {} if "PYTHONUNBUFFERED" in env else {"PYTHONUNBUFFERED": "1"}
+
+
 def wire(session: Session) -> None:
     """Has the session see its commands."""
     finder = session.context.extras[_FINDER] = Finder(session)

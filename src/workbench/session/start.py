@@ -119,7 +119,8 @@ def assemble(
     system.keep_secrets_to_ourselves()
     outputs = journal.folder / "outputs"
     outputs.mkdir(mode=0o700, exist_ok=True)
-    plain = PlainLauncher(options.env, settings.shell.env, {leftovers.VARIABLE: journal.session} | _cards(task.gpus))
+    own = {leftovers.VARIABLE: journal.session} | found.at_once(options.env)
+    plain = PlainLauncher(options.env, settings.shell.env, own | _cards(task.gpus))
     confinement = confine(task.sandbox, settings.sandbox, plain, policy, journal.folder, options.env)
     scratch = (outputs, *([confinement.temp] if confinement.temp else []))
     policy = msgspec.structs.replace(policy, scratch=tuple(map(str, scratch)))
