@@ -55,7 +55,10 @@ class FakeClient:
         return self.answers.get(type(command), Ack(id=command.id, ok=True))
 
     async def query(self, query: Any) -> Any:
-        raise NotImplementedError
+        """Only runs are known."""
+        from workbench.session.run_pages import RunPages
+
+        return await RunPages(Path(self.state.workspace)).answer(query)
 
     async def close(self) -> None:
         self.closed = True

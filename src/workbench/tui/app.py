@@ -236,8 +236,8 @@ class WorkbenchApp(App[int], inherit_bindings=False):
         """Ends the session's work so that it can be taken up again, and closes its client. Bounded in time."""
         client, self._presenter, self.surroundings = self.client, None, None
         self.log("leaving", *await let_go(client, self.opener.user) if client else ())
-        if self.state.session:
-            prefs.look(self.state.session, time.time())
+        for seen in filter(None, (self.state.session, str(self.opener.workspace))):  # of the workspace its runs were
+            prefs.look(seen, time.time())
 
     async def _look_up(self, began: float) -> None:
         """What the header needs and no session says, and what happened here."""

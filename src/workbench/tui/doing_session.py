@@ -147,18 +147,33 @@ def open_reference(app: "WorkbenchApp", argument: str) -> None:
         if (reference := references.parse(text)) is None:
             app.tell(f"{text} is no reference; they look like s-4f:t12 or r-14@812", "warning")
         elif reference.run:
-            _open_run(app, reference.name)
+            await _open_run(app, reference.name, reference.at)
         else:
             await _open_turn(app, reference.name, reference.at)
 
     app.beside(ask, "choose", exclusive=True)
 
 
-def _open_run(app: "WorkbenchApp", run: str) -> None:
-    if run in app.state.runs:
+async def _open_run(app: "WorkbenchApp", run: str, step: int | None) -> None:
+    """RUN in the runs pane, at STEP: any run of the workspace."""
+    if run not in app.state.runs and run not in await _runs(app):
+        app.tell(f"no run {run} is known here; the runs pane lists those of this workspace", "warning")
+        return
+    if app.main.focused_view != "runs":
         app.main.go("runs")
-    else:
-        app.tell(f"no run {run} is known here; runs that this session starts are listed in the runs pane")
+    if (open_run := getattr(app.panes.get("runs"), "open_run", None)) is not None:
+        open_run(run, step)
+
+
+async def _runs(app: "WorkbenchApp") -> set[str]:
+    """The ids of all runs of the session's workspace; without a session, of this one."""
+    from workbench.protocol.queries import ListRuns, Runs
+    from workbench.tui.opening import OpeningClient
+
+    client = app.client
+    ask = app.opener.runs if client is None or isinstance(client, OpeningClient) else client.query
+    page = await ask(ListRuns())
+    return {row.id for row in page.rows} if isinstance(page, Runs) else set()
 
 
 async def _open_turn(app: "WorkbenchApp", name: str, turn: int | None) -> None:

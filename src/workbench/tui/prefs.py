@@ -47,16 +47,16 @@ def save(prefs: Prefs) -> None:
 
 
 def looked() -> dict[str, float]:
-    """Session -> when this user last had it on the screen, in Unix time."""
+    """Session, or workspace, -> when this user last had it on the screen, in Unix time."""
     try:
         return msgspec.json.decode(_looked().read_bytes(), type=dict[str, float])
     except (OSError, msgspec.DecodeError):
         return {}
 
 
-def look(session: str, at: float) -> None:
-    """SESSION was on the screen AT that time."""
-    kept = looked() | {session: at}
+def look(what: str, at: float) -> None:
+    """A session, or a workspace by its path, was on the screen AT that time."""
+    kept = looked() | {what: at}
     newest = sorted(kept, key=kept.__getitem__, reverse=True)[:_LOOKED]
     _write(_looked(), {one: kept[one] for one in newest})
 

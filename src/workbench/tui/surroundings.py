@@ -37,14 +37,20 @@ class Surroundings:
         session = app.client.session if app.client else ""
         sessions = await app.opener.sessions()
         await self.look()
-        parts = neighbouring(self.neighbours)
         looked = prefs.looked()
+        parts = [*neighbouring(self.neighbours), *await self._runs(sessions, looked)]
         if session in looked and (phrases := await app.opener.happened(session, looked[session], began)):
             parts += since(looked[session], phrases, time.time())
         elif not app.state.turns:
             parts += await self._before(sessions, session, looked)
         app.main.recall(parts)
         self.boundary()
+
+    async def _runs(self, sessions: list[SessionRow], looked: dict[str, float]) -> list[Part]:
+        """What runs of this folder came to since the person was here last; nothing where that is not known."""
+        here = str(self.app.opener.workspace)
+        moments = [looked.get(here, 0.0), *(looked.get(one.id, 0.0) for one in sessions if one.workspace == here)]
+        return ended(await self.app.opener.runs_since(max(moments))) if any(moments) else []
 
     async def _before(self, sessions: list[SessionRow], here: str, looked: dict[str, float]) -> list[Part]:
         """What the session that was last at work in this folder came to."""
@@ -141,6 +147,15 @@ def neighbouring(rows: Sequence[NeighbourRow]) -> list[Part]:
         Part("● ", "$warning", "sessions"),
         Part(f"{who} {verb} at work in this folder too{title}   ", "", "sessions"),
     ]
+
+
+def ended(phrases: Sequence[str]) -> list[Part]:
+    """Runs that ended; a click goes to the one that is told, another to all."""
+    if not phrases:
+        return []
+    first, *more = phrases
+    told = [Part("● ", "$agent"), Part(first, "", f"open_reference {first.partition(' ')[0]}")]
+    return [*told, *(Part(f", {one}", "$muted", "runs") for one in more), Part("   ")]
 
 
 def since(looked: float, phrases: Sequence[str], now: float) -> list[Part]:
