@@ -1,24 +1,38 @@
 """From one session to its clients: bounded, never slowing the loop, never losing what is journalled."""
 
 import asyncio
+import contextlib
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterator
 
 from workbench.protocol.events import Envelope, SessionEnded
+from workbench.protocol.joining import joined
 
 # A client that lags further behind than this loses deltas, and reads what was journalled from the journal.
 QUEUE = 1000
 
 
-class Feed:
-    """One client's view of the stream: journalled envelopes in order and none twice, deltas while there is room."""
+class BehindError(Exception):
+    """A client has missed more than it may be told one by one: it begins anew, from the state."""
 
-    def __init__(self, read: Callable[[int], Iterator[Envelope]], after: int = 0) -> None:
+
+class Feed:
+    """One client's view of the stream: journalled envelopes in order and none twice, deltas while there is room.
+
+    Pieces of one text that wait here are put together. A client that has missed more than MOST_MISSED journalled
+    envelopes is not told them (BehindError); None: it is told all.
+    """
+
+    def __init__(
+        self, read: Callable[[int], Iterator[Envelope]], after: int = 0, most_missed: int | None = None
+    ) -> None:
         self._read = read
-        self._seq = after
+        self._seq = self._newest = after
+        self._most_missed = most_missed
         self._queue: deque[Envelope] = deque()
         self._behind = True  # what was journalled before the feed began
         self._wake = asyncio.Event()
+        self._journalled = asyncio.Event()
         self._ended: Envelope | None = None
         self.closed = False
 
@@ -26,7 +40,12 @@ class Feed:
         """Takes an envelope from the session. Never waits."""
         if isinstance(envelope.event, SessionEnded):
             self._ended = envelope
-        if len(self._queue) < QUEUE:
+        if envelope.seq:
+            self._newest = envelope.seq
+            self._journalled.set()
+        if not envelope.seq and self._queue and (whole := joined(self._queue[-1], envelope)):
+            self._queue[-1] = whole
+        elif len(self._queue) < QUEUE:
             self._queue.append(envelope)
         elif envelope.seq:
             self._behind = True
@@ -35,17 +54,28 @@ class Feed:
 
     async def envelopes(self) -> AsyncIterator[Envelope]:
         """Everything after where the feed began, until the session's end or `close`."""
+        async for batch in self.batches(1):
+            yield batch[0]
+
+    async def batches(self, most: int) -> AsyncIterator[list[Envelope]]:
+        """As `envelopes`, as many at once as there are, up to MOST. Raises BehindError."""
         while not self.closed:
+            batch: list[Envelope] = []
             for envelope in self._ready():
                 if envelope.seq and envelope.seq <= self._seq:
                     continue
                 self._seq = envelope.seq or self._seq
-                yield envelope
+                batch.append(envelope)
+                if len(batch) == most:
+                    yield batch
+                    batch = []
+            if batch:
+                yield batch
             if self._queue or self._behind:
                 continue
             if self._ended is not None:
                 if self._seq < self._ended.seq:  # it could not be journalled
-                    yield self._ended
+                    yield [self._ended]
                 return
             await self._wake.wait()
             self._wake.clear()
@@ -53,11 +83,21 @@ class Feed:
     def _ready(self) -> Iterator[Envelope]:
         if self._behind:
             self._behind = False
+            if self._most_missed is not None and self._newest - self._seq > self._most_missed:
+                raise BehindError
             yield from self._read(self._seq)
         while self._queue and not self._behind:
             yield self._queue.popleft()
+
+    async def gather(self, seconds: float) -> None:
+        """Returns when something was journalled since the last call, after SECONDS at the latest."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._journalled.wait()
+        self._journalled.clear()
 
     def close(self) -> None:
         """Ends the iteration."""
         self.closed = True
         self._wake.set()
+        self._journalled.set()

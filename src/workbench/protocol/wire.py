@@ -17,6 +17,8 @@ MOST_HELLO = 16_384
 MOST_FROM_CLIENT = 32 << 20
 MOST_FROM_HOST = 64 << 20
 
+NOTHING = msgspec.Raw()  # in place of what a frame does not hold; false
+
 BEAT_S = 20.0  # between two beats of either side; one that was silent for three of them is gone
 SILENT_S = 3 * BEAT_S
 
@@ -90,7 +92,7 @@ class Welcome(Frame, frozen=True, kw_only=True):
     seq: int
     protocol: str = PROTOCOL
     program: str = ""
-    state: msgspec.Raw | None = None
+    state: msgspec.Raw = NOTHING
 
 
 class Refused(Frame, frozen=True, kw_only=True):
@@ -128,7 +130,7 @@ class Page(Frame, frozen=True, kw_only=True):
     """The answer to a query; without a page it is not one that this host can answer, and `why` says so."""
 
     id: int
-    page: msgspec.Raw | None = None
+    page: msgspec.Raw = NOTHING
     why: str = ""
 
 

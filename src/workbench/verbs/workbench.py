@@ -3,7 +3,7 @@
 import os
 import sys
 import threading
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -12,6 +12,7 @@ from workbench.verbs.workbench_safety import Safety, workspace_of
 
 if TYPE_CHECKING:
     from workbench.host.client import Client
+    from workbench.host.spawn import Spawned
     from workbench.protocol.queries import AnyPage, AnyQuery
     from workbench.session.fork import Prompt
     from workbench.session.neighbours import Neighbour, Neighbourhood
@@ -71,7 +72,7 @@ def _here() -> Path:
 
 
 class Opening(Safety):
-    """Opens sessions in this process, and answers what the workbench asks around them.
+    """Opens sessions, each in a process of its own, and answers what the workbench asks around them.
 
     OPTIONS are more fields of the sessions' options (a replay), GIVEN of a new one's task. TOUR leads through it.
     """
@@ -95,6 +96,7 @@ class Opening(Safety):
         self.workspace, self.user = workspace, user_name()
         self._around: tuple[str, Neighbourhood] | None = None
         self._looking = threading.Lock()
+        self._host: Spawned | None = None  # waits to be told what to host
         self._runs: RunPages | None = None
 
     def branch(self) -> str | None:
@@ -110,6 +112,10 @@ class Opening(Safety):
         if (resumed := self._asked.resume) and agent is None and model is None:
             return await self.resume(await self._last() if resumed == LAST else resumed)
         self._need_key()
+        if not self.recorded:  # it imports what it needs while the person is asked
+            from workbench.host.spawn import Spawned
+
+            self._host = self._host or await _in_thread(lambda: Spawned(self.workspace))
         await self.settle(self.workspace)
         from workbench.protocol.task import Task
 
@@ -124,7 +130,7 @@ class Opening(Safety):
             interactive=True,
             **self._given,
         )
-        client = await self._begun(lambda threaded, options: threaded.start(task, options))
+        client = await self._begun(task=task)
         self.agent = task.agent
         return client
 
@@ -142,24 +148,56 @@ class Opening(Safety):
         return max(rows, key=lambda row: row.updated).id
 
     async def resume(self, session: str) -> "Client":
-        """An old session, taken up."""
+        """An old session, taken up; one that is live is joined."""
+        if (client := await self._joined(session)) is not None:
+            return client
         self._need_key()
         if (workspace := await _in_thread(lambda: workspace_of(session))) is not None:
             await self.settle(workspace)
-        from workbench.protocol.task import Caps
+        return await self._begun(resume=session, mode=self._asked.mode)
 
-        mode = self._asked.mode
-        return await self._begun(lambda threaded, options: threaded.resume(session, Caps(), None, options, mode))
+    async def _joined(self, session: str) -> "Client | None":
+        """A client of SESSION, where a process hosts it already. Raises NotOpenedError."""
+        from workbench.host import remote
 
-    async def _begun(self, begin: Callable[[Any, Any], Awaitable["Client"]]) -> "Client":
+        folder = await self.tried(lambda: _folder(session))
+        if not await _in_thread(lambda: _is_live(folder)):
+            return None
+        try:
+            return await remote.attach(folder)
+        except remote.NotAttachedError as error:
+            from workbench.tui.opening import NotOpenedError
+
+            raise NotOpenedError("error_usage", f"{folder.name} is at work, and cannot be joined: {error}") from None
+
+    async def _begun(self, **asked: Any) -> "Client":
+        """A session in a process of its own, as ASKED; a recorded one in this process, with which it ends."""
         from workbench.tui.opening import NotOpenedError
 
-        local, threaded = await _in_thread(lambda: _hosts("replay" not in self._options))
-        options = local.Options(
-            env=dict(self._env), allow_bypass=self._asked.mode == "bypassPermissions", **self._options
-        )
+        bypass = self._asked.mode == "bypassPermissions"
+        if self.recorded:
+            return await self._recorded(bypass, **asked)
+        from workbench.host.asked import Asked as Wanted
+        from workbench.host.spawn import NotBegunError, Spawned
+
+        host, self._host = self._host or Spawned(self.workspace), None
         try:
-            return await begin(threaded, options)
+            return await host.begin(Wanted(allow_bypass=bypass, **asked))
+        except NotBegunError as error:
+            raise NotOpenedError(error.subtype, error.message) from None
+
+    async def _recorded(self, bypass: bool, task: Any = None, resume: str = "", mode: Any = None) -> "Client":
+        from workbench.protocol.task import Caps
+        from workbench.tui.opening import NotOpenedError
+
+        local, threaded = await _in_thread(_hosts)
+        options = local.Options(env=dict(self._env), allow_bypass=bypass, **self._options)
+        try:
+            if task is not None:
+                client: Client = await threaded.start(task, options)
+            else:
+                client = await threaded.resume(resume, Caps(), None, options, mode)
+            return client
         except local.StartError as error:
             raise NotOpenedError(error.subtype, error.message) from None
 
@@ -280,12 +318,16 @@ async def _in_thread(work: Callable[[], T]) -> T:
     return await asyncio.to_thread(work)
 
 
-def _hosts(model: bool) -> Any:
+def _hosts() -> Any:
     from workbench.host import local, threaded
 
-    if model:  # a recording needs none
-        local.begin_imports()
     return local, threaded
+
+
+def _is_live(folder: Path) -> bool:
+    from workbench.session.journal import is_live
+
+    return is_live(folder)
 
 
 def _local() -> Any:

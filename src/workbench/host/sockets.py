@@ -1,0 +1,147 @@
+"""Where live sessions are reached: a folder of this user's own, a socket a session, a token that no command can read.
+
+`/tmp/mlwb-UID` and not the runtime folder of a login, which is deleted at the last logout.
+"""
+
+import contextlib
+import os
+import secrets
+import socket
+import stat
+import struct
+import tempfile
+from pathlib import Path
+from typing import NamedTuple
+
+TOKEN = "token"  # noqa: S105 - the name of its file
+VARIABLE = "MLWB_SOCKET_DIR"
+# An address of a Unix socket has room for 107 bytes.
+MOST_PATH = 107
+
+
+class SocketError(Exception):
+    """A folder or a socket that cannot be used; the message says which, why, and what to do."""
+
+
+class Peer(NamedTuple):
+    """Who is at the other end, as the kernel says it."""
+
+    pid: int
+    uid: int
+    gid: int
+
+
+def folder() -> Path:
+    """Where this user's sockets lie; nothing is made."""
+    named = os.environ.get(VARIABLE)
+    return Path(named) if named else Path(tempfile.gettempdir()) / f"mlwb-{os.getuid()}"
+
+
+def made_folder() -> Path:
+    """The folder, made where it is missing and verified: a folder of this user that no one else can enter.
+
+    Raises SocketError.
+    """
+    path = folder()
+    try:
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        found = path.lstat()
+    except OSError as error:
+        raise SocketError(f"{path}: no folder for sockets: {error.strerror}; set {VARIABLE} to another one") from None
+    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid():
+        raise SocketError(f"{path} is not a folder of yours, so it is not used; set {VARIABLE} to one that is")
+    if stat.S_IMODE(found.st_mode) & 0o077:
+        path.chmod(0o700)
+    return path
+
+
+def path_of(session: str) -> Path:
+    """The socket of SESSION. Raises SocketError where its path would be too long."""
+    path = folder() / f"{session}.sock"
+    if len(os.fsencode(path)) > MOST_PATH:
+        raise SocketError(f"{path}: too long for a socket; set {VARIABLE} to a shorter folder")
+    return path
+
+
+def bound(path: Path, mode: int = 0o600) -> socket.socket:
+    """A socket that listens at PATH, in place of what a host that is gone left there. Raises SocketError.
+
+    Whoever calls holds the session's lock, so no other host can be listening.
+    """
+    made = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        with contextlib.suppress(FileNotFoundError):
+            path.unlink()
+        before = os.umask(0o177)
+        try:
+            made.bind(str(path))
+        finally:
+            os.umask(before)
+        path.chmod(mode)
+        made.listen(64)
+        made.setblocking(False)
+    except OSError as error:
+        made.close()
+        raise SocketError(f"{path}: {error.strerror}") from None
+    return made
+
+
+def peer_of(connection: socket.socket) -> Peer:
+    """Who is at the other end of CONNECTION. Raises OSError."""
+    if hasattr(socket, "SO_PEERCRED"):
+        return Peer(*struct.unpack("3i", connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12)))
+    # macOS: LOCAL_PEERCRED tells the uid and the groups, LOCAL_PEERPID the process.
+    _, uid, _, gid = struct.unpack("IIhxxI", connection.getsockopt(0, 0x001, 16))
+    return Peer(struct.unpack("i", connection.getsockopt(0, 0x002, 4))[0], uid, gid)
+
+
+def new_token(session: Path) -> str:
+    """A new token for the clients of SESSION's owner, kept in the session's folder, which commands cannot see."""
+    token = secrets.token_urlsafe(32)
+    path = session / TOKEN
+    with contextlib.suppress(FileNotFoundError):
+        path.unlink()
+    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    with os.fdopen(fd, "w") as file:
+        file.write(token)
+    return token
+
+
+def token_of(session: Path) -> str:
+    """The token of a live session of this user; empty where there is none."""
+    try:
+        return (session / TOKEN).read_text().strip()
+    except OSError:
+        return ""
+
+
+def descends(pid: int, ancestor: int) -> bool:
+    """Whether the process PID was started by ANCESTOR, directly or not. Where that cannot be told: yes."""
+    for _ in range(1_000):
+        if pid == ancestor:
+            return True
+        if pid <= 1:
+            return False
+        parent = parent_of(pid)
+        if parent is None:
+            return not _gone(pid)
+        pid = parent
+    return True
+
+
+def parent_of(pid: int) -> int | None:
+    """The process that PID has as its parent; None where that cannot be told."""
+    try:
+        status = Path(f"/proc/{pid}/stat").read_text(errors="replace")
+    except OSError:
+        import psutil
+
+        try:
+            return int(psutil.Process(pid).ppid())
+        except psutil.Error:
+            return None
+    return int(status[status.rindex(")") + 2 :].split()[1])
+
+
+def _gone(pid: int) -> bool:
+    return pid > 1 and not Path(f"/proc/{pid}").exists() and Path("/proc/self").exists()

@@ -1,0 +1,80 @@
+"""Begins a process that hosts a session, and becomes its client."""
+
+import asyncio
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import msgspec
+
+from workbench import places
+from workbench.host.asked import Asked, Begun
+from workbench.host.remote import NotAttachedError, RemoteClient, attach
+
+_BEGIN_S = 60.0
+
+
+class NotBegunError(Exception):
+    """The session could not be begun; `subtype` is the contract's word for why."""
+
+    def __init__(self, subtype: str, message: str) -> None:
+        super().__init__(message)
+        self.subtype, self.message = subtype, message
+
+
+class Spawned:
+    """A host process that waits to be told what to host: it imports what it needs meanwhile."""
+
+    def __init__(self, workspace: Path) -> None:
+        ours, theirs = socket.socketpair()
+        try:
+            # -P: nothing is imported from the workspace. A process session of its own: a terminal that closes, or
+            # ctrl+c in it, does not reach it.
+            self._process = subprocess.Popen(
+                [sys.executable, "-P", "-m", "workbench.host"],
+                stdin=theirs.fileno(),
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                cwd=workspace,
+                start_new_session=True,
+                env=dict(os.environ),
+            )
+        except BaseException:
+            ours.close()
+            raise
+        finally:
+            theirs.close()
+        ours.setblocking(False)
+        self._asking = ours
+
+    async def begin(self, asked: Asked, place: str = "") -> RemoteClient:
+        """Has it host what is ASKED; the client of it. Raises NotBegunError."""
+        begun = await self._begun(asked)
+        if not begun.session:
+            raise NotBegunError(begun.subtype, begun.message)
+        try:
+            return await attach(places.sessions() / begun.session, place=place)
+        except NotAttachedError as error:
+            raise NotBegunError("error_during_execution", str(error)) from None
+
+    async def _begun(self, asked: Asked) -> Begun:
+        reader, writer = await asyncio.open_unix_connection(sock=self._asking)
+        try:
+            writer.write(msgspec.json.encode(asked) + b"\n")
+            async with asyncio.timeout(_BEGIN_S):
+                await writer.drain()
+                line = await reader.readline()
+            if not line:
+                raise NotBegunError("error_during_execution", "the process that hosts sessions ended at once")
+            return msgspec.json.decode(line, type=Begun)
+        except (TimeoutError, OSError, msgspec.DecodeError) as error:
+            words = f"the process that hosts the session did not answer: {error or 'nothing came for a minute'}"
+            raise NotBegunError("error_during_execution", words) from None
+        finally:
+            writer.close()
+
+    def give_up(self) -> None:
+        """Nothing is to be hosted."""
+        self._asking.close()
