@@ -1,28 +1,59 @@
-"""Real training in each layer: a slow tier, for which PyTorch (CPU is enough) must be installed.
+"""Real training in each layer, by an interpreter as uv puts one into the home: a slow tier, `make test-training`.
 
-`MLWB_TORCH_PYTHON` names an interpreter that has it, where the tests' own has not.
+`MLWB_TORCH_PYTHON` names an interpreter that has what tests/sandbox/training.txt lists (CPU PyTorch, pytest-xdist, uv).
 """
 
+import json
 import os
+import shutil
 import subprocess
 import sys
+import textwrap
+from collections.abc import Iterator
+from pathlib import Path
 
+import msgspec
 import pytest
 
-from support.confining import CELLS, close_helpers, confining
+from support.confining import LAYERS, NOBODY, USERS, Confining, close_helpers, confining
 
-PYTHON = os.environ.get("MLWB_TORCH_PYTHON", sys.executable)
-_HAS = subprocess.run([PYTHON, "-c", "import torch"], capture_output=True, check=False).returncode == 0
+NAMED = os.environ.get("MLWB_TORCH_PYTHON", "")
+PYTHON = NAMED or sys.executable
+_LOOK = """
+import json, os, sys, sysconfig, torch, xdist
+paths = sysconfig.get_paths()
+print(json.dumps({"site": os.path.dirname(os.path.dirname(torch.__file__)), "prefix": sys.prefix,
+    "program": os.path.realpath(sys.executable), "stdlib": paths["stdlib"],
+    "include": sysconfig.get_config_var("INCLUDEPY"), "version": "%d.%d.%d" % sys.version_info[:3]}))
+"""
+_FOUND = subprocess.run([PYTHON, "-c", _LOOK], capture_output=True, check=False, text=True)
 pytestmark = [
     pytest.mark.slow,
-    pytest.mark.skipif(not _HAS, reason="PyTorch is not installed: pip install torch, or set MLWB_TORCH_PYTHON"),
+    pytest.mark.skipif(
+        _FOUND.returncode != 0 and not NAMED, reason="PyTorch and pytest-xdist are needed: make test-training"
+    ),
 ]
+
+
+class Given(msgspec.Struct):
+    """Where the interpreter with PyTorch has its parts."""
+
+    site: str
+    prefix: str
+    program: str
+    stdlib: str
+    include: str
+    version: str
+
+
 LOADER = """
 import torch
 from torch.utils.data import DataLoader, TensorDataset
 if __name__ == "__main__":
     data = TensorDataset(torch.arange(4000.0).view(-1, 4))
-    for context in ("fork", "spawn"):
+    kinds = [("file_descriptor", "fork"), ("file_descriptor", "spawn"), ("file_system", "forkserver")]
+    for strategy, context in kinds:
+        torch.multiprocessing.set_sharing_strategy(strategy)
         loader = DataLoader(data, batch_size=100, num_workers=4, multiprocessing_context=context)
         print(sum(batch[0].sum().item() for batch in loader))
 """
@@ -36,37 +67,118 @@ dist.destroy_process_group()
 """
 COMPILED = """
 import torch
+from torch._dynamo.utils import counters
 print(torch.compile(lambda x: (x.sin() + x.cos()).sum())(torch.zeros(100)).item())
+print("from the cache:", counters["inductor"]["fxgraph_cache_hit"])
 """
+CHECKPOINT = """
+import os, torch
+weights = torch.zeros(5 << 30, dtype=torch.uint8)
+weights[-1] = 7
+torch.save({"weights": weights, "step": 3}, "last.pt.part")
+os.replace("last.pt.part", "last.pt")
+found = torch.load("last.pt", mmap=True)
+print(os.path.getsize("last.pt") > 5 << 30, found["weights"][-1].item(), found["step"])
+os.remove("last.pt")
+"""
+TESTS = """
+import os, time, pytest
+@pytest.mark.parametrize("number", range(4))
+def test_one(number, tmp_path):
+    (tmp_path / "made").write_text(os.environ["PYTEST_XDIST_WORKER"])
+"""
+PROJECT = """
+[project]
+name = "trained"
+version = "0"
+requires-python = ">=3.11"
+"""
+_TRAIN = "~/envs/train/bin"
 PROGRAMS = {
-    "loader": (LOADER, "$PY program.py 2>/dev/null", "7998000.0\n7998000.0\n"),
+    "interpreter": (
+        "import sys, torch\nprint('.local/share/uv/python' in sys.base_prefix, torch.ones(2).sum().item())",
+        f"{_TRAIN}/python program.py",
+        "True 2.0\n",
+    ),
+    "uv": (
+        "import sys\nprint(sys.prefix.endswith('/proj/.venv'))",
+        f"mkdir proj && cd proj && echo '{PROJECT}' >pyproject.toml && "
+        "~/.local/bin/uv run -q --offline python ../program.py; cd .. && rm -r proj",
+        "True\n",
+    ),
+    "loader": (LOADER, f"{_TRAIN}/python program.py 2>/dev/null", "7998000.0\n" * 3),
     "ranks": (
         RANK,
-        "$PY -m torch.distributed.run --nproc-per-node 2 program.py 2>&1 | grep -o 'sum 2.0'",
-        "sum 2.0\n" * 2,
+        f"for how in --standalone --master-addr=127.0.0.1; do "
+        f"{_TRAIN}/python -m torch.distributed.run $how --nproc-per-node 2 program.py 2>&1 | grep -o 'sum 2.0'; done",
+        "sum 2.0\n" * 4,
     ),
-    "compiled": (COMPILED, "$PY program.py 2>/dev/null", "100.0\n"),
-}  # fmt: skip
+    "compiled": (
+        COMPILED,
+        f"rm -rf $TORCHINDUCTOR_CACHE_DIR; for i in 1 2; do {_TRAIN}/python program.py 2>/dev/null; done",
+        "100.0\nfrom the cache: 0\n100.0\nfrom the cache: 1\n",
+    ),
+    "checkpoint": (CHECKPOINT, f"{_TRAIN}/python program.py 2>&1", "True 7 3\n"),
+    "xdist": (TESTS, f"{_TRAIN}/python -m pytest -q -n 2 program.py | grep -o '^4 passed'", "4 passed\n"),
+}
 
 
-@pytest.fixture(scope="module", autouse=True)
-def _helpers():
-    yield
+@pytest.fixture(scope="module")
+def given() -> Given:
+    assert _FOUND.returncode == 0, f"{PYTHON} lacks what tests/sandbox/training.txt lists:\n{_FOUND.stderr}"
+    return msgspec.convert(json.loads(_FOUND.stdout), Given)
+
+
+@pytest.fixture(scope="module", params=USERS)
+def helper(request: pytest.FixtureRequest, given: Given) -> Iterator[Confining]:
+    made = confining(request.param)
+    _install(given, made)
+    yield made
     close_helpers()
 
 
-@pytest.mark.parametrize("cell", CELLS)
+def _install(given: Given, helper: Confining) -> None:
+    """Puts an interpreter where `uv python install` puts it, and an environment that uv makes with it, into the home.
+
+    uv would fetch the interpreter, which tests do not; a copy of the one that is there lies in its place.
+    """
+    home, minor = helper.world.home, given.version.rpartition(".")[0]
+    base = home / f".local/share/uv/python/cpython-{given.version}-linux-{os.uname().machine}-gnu"
+    (base / "bin").mkdir(parents=True)
+    shutil.copy(given.program, base / f"bin/python{minor}")
+    for name in ("python3", "python"):
+        (base / "bin" / name).symlink_to(f"python{minor}")
+    without = shutil.ignore_patterns("site-packages", "dist-packages", "test", "__pycache__", "config-*")
+    shutil.copytree(given.stdlib, base / f"lib/python{minor}", ignore=without, symlinks=True)
+    shutil.copytree(given.include, base / f"include/python{minor}", symlinks=True)
+    for library in (Path(given.program).parents[1] / "lib").glob("libpython*.so*"):
+        shutil.copy(library, base / "lib")
+    uv = next((path for path in (f"{given.prefix}/bin/uv", shutil.which("uv")) if path and Path(path).exists()), None)
+    assert uv, "uv is needed: pip install uv"
+    (home / ".local/bin").mkdir(parents=True, exist_ok=True)
+    shutil.copy(uv, home / ".local/bin/uv")
+    if os.geteuid() == 0 and helper.world.folder.stat().st_uid == NOBODY:
+        subprocess.run(["chown", "-R", f"{NOBODY}:{NOBODY}", home / ".local"], check=True)
+    done = helper.run(
+        "bubblewrap", f"~/.local/bin/uv venv -q --offline --python {base}/bin/python3 ~/envs/train", reach="outside"
+    )
+    assert done.exit_code == 0, done
+    packages = home / f"envs/train/lib/python{minor}/site-packages"
+    shutil.copytree(given.site, packages, dirs_exist_ok=True, symlinks=True, copy_function=_linked)
+
+
+def _linked(source: str, target: str) -> None:
+    """A gigabyte of packages is linked where that can be."""
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copy2(source, target)
+
+
 @pytest.mark.parametrize("name", PROGRAMS)
-def test_training_simply_works(cell, name):
-    user, _, layer = cell.partition("-")
-    helper = confining(user)
+@pytest.mark.parametrize("layer", LAYERS)
+def test_training_simply_works(helper: Confining, layer: str, name: str) -> None:
     text, command, expected = PROGRAMS[name]
-    (helper.world.work / "program.py").write_text(text)
-    # The interpreter may lie where an ordinary user cannot read; its packages are used from one that can.
-    paths = subprocess.run(
-        [PYTHON, "-c", "import torch, os; print(os.path.dirname(os.path.dirname(torch.__file__)))"],
-        capture_output=True, text=True, check=True,
-    ).stdout.strip()  # fmt: skip
-    python = PYTHON if helper.python == sys.executable else helper.python
-    done = helper.run(layer, f"export PY={python} PYTHONPATH={paths} OMP_NUM_THREADS=1; {command}")
+    (helper.world.work / "program.py").write_text(textwrap.dedent(text))
+    done = helper.run(layer, f"export OMP_NUM_THREADS=1; {command}")
     assert done.output == expected, done

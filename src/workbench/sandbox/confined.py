@@ -18,16 +18,18 @@ from workbench.sandbox.secret_places import Seen, in_workspace, outermost, place
 from workbench.sandbox.tree import Tree
 from workbench.sandbox.types import Ended, Layer, Limits, Profile, Running, Spec
 
-# What a user has not set goes to the session's folder: programs that compile keep this in the home otherwise.
+# What a user has not set goes to the session's folder: variable -> folder there, and the place in the home that the
+# program takes otherwise, which stays where the user made it writable.
 _CACHES = {
-    "TRITON_CACHE_DIR": "triton",
-    "CUDA_CACHE_PATH": "cuda",
-    "MPLCONFIGDIR": "matplotlib",
-    "NUMBA_CACHE_DIR": "numba",
-    "TORCHINDUCTOR_CACHE_DIR": "inductor",
-    "TORCH_EXTENSIONS_DIR": "torch_extensions",
-    "CCACHE_DIR": "ccache",
-    "RUFF_CACHE_DIR": "ruff",
+    "TRITON_CACHE_DIR": ("triton", ".triton/cache"),
+    "CUDA_CACHE_PATH": ("cuda", ".nv/ComputeCache"),
+    "MPLCONFIGDIR": ("matplotlib", ".cache/matplotlib"),
+    "NUMBA_CACHE_DIR": ("numba", ""),
+    "TORCHINDUCTOR_CACHE_DIR": ("inductor", ""),
+    "TORCH_EXTENSIONS_DIR": ("torch_extensions", ".cache/torch_extensions"),
+    "CCACHE_DIR": ("ccache", ".cache/ccache"),
+    "RUFF_CACHE_DIR": ("ruff", ""),
+    "UV_CACHE_DIR": ("uv", ".cache/uv"),  # `uv run` ends where it cannot write there
 }
 _BRIDGE = 3128  # the port of the proxy in a network namespace, where every port is free
 # Git as a path of its own: no program that the repository names runs in it.
@@ -79,10 +81,18 @@ class ConfinedLauncher:
         """The scrubbed environment that confined commands get, with the session's temporary folder in it."""
         env = self._plain.environment()
         temp = str(self._profile.temp)
-        caches = {name: f"{temp}/{folder}" for name, folder in _CACHES.items() if name not in env}
+        caches = {
+            name: f"{temp}/{folder}"
+            for name, (folder, usual) in _CACHES.items()
+            if name not in env and not (usual and self._is_cache(self._profile.home / usual))
+        }
         if os.geteuid() == 0 and "TAR_OPTIONS" not in env:
             caches["TAR_OPTIONS"] = "--no-same-owner"  # root here has no right to give files away
         return env | caches | {"TMPDIR": temp, "TMP": temp, "TEMP": temp}
+
+    def _is_cache(self, path: Path) -> bool:
+        real = Path(os.path.realpath(path))
+        return any(real.is_relative_to(folder) for folder in self._profile.caches)
 
     def withheld(self) -> tuple[str, ...]:
         """Names of the variables that were taken out because they look like secrets, sorted."""
