@@ -43,6 +43,33 @@ def test_the_palette_has_every_action_and_does_what_is_chosen(tmp_path):
     playing(play, tmp_path)
 
 
+def test_the_last_row_of_a_long_list_is_in_sight(tmp_path):
+    async def play(pilot, opener):
+        await pilot.press("ctrl+p")
+        await until(pilot, lambda: "all commands" in text_of(pilot.app))
+        rows = pilot.app.screen.query_one("#rows")
+        rows.focus()
+        await pilot.press("end")
+        await until(pilot, lambda: rows.highlighted == rows.option_count - 1)
+        await until(pilot, lambda: str(rows.highlighted_option.prompt).split("  ")[-1].strip() in text_of(pilot.app))
+        assert rows.region.bottom < pilot.app.screen.query_one("Vertical").region.bottom
+
+    for size in ((80, 24), (160, 48)):
+        playing(play, tmp_path, size)
+
+
+def test_what_goes_on_behind_a_list_is_seen_behind_it(tmp_path):
+    async def play(pilot, opener):
+        await pilot.press("ctrl+p")
+        await until(pilot, lambda: "all commands" in text_of(pilot.app))
+        opener.client.give(e.Renamed(title="warm-up first"))
+        await until(pilot, lambda: "warm-up first" in text_of(pilot.app))
+        await pilot.press("escape")
+        await until(pilot, lambda: "all commands" not in text_of(pilot.app) and "warm-up first" in text_of(pilot.app))
+
+    playing(play, tmp_path)
+
+
 def test_help_shows_every_action_with_its_key_by_where_it_works(tmp_path):
     listed = Help(Keymap()).rows
     assert [row.id for row in listed if row.group == "In the diff pane"] == [

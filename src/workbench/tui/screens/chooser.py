@@ -18,6 +18,7 @@ from workbench.tui.screens.steady import Steady
 from workbench.tui.widgets.entry import Entry
 
 _KEYS, _LABELS = 16, 32  # cells that the first two columns take at most
+_HIGH = 0.85  # of the terminal, that a box has at most
 
 
 @dataclass(frozen=True)
@@ -64,7 +65,7 @@ class Chooser(Steady, ModalScreen[str | None]):
     }
     Chooser Input { background: $surface; margin: 0 0 1 0; }
     Chooser OptionList {
-        height: auto; max-height: 100%; border: none; scrollbar-size: 1 1; background: $surface; padding: 0;
+        height: auto; border: none; scrollbar-size: 1 1; background: $surface; padding: 0;
         text-wrap: nowrap; text-overflow: ellipsis; scrollbar-gutter: stable;
     }
     Chooser OptionList:focus { border: none; background-tint: $foreground 0%; }
@@ -93,6 +94,10 @@ class Chooser(Steady, ModalScreen[str | None]):
         self.fill()
         if not self.SEARCH_FIRST:
             self.query_one(OptionList).focus()
+
+    def on_resize(self) -> None:
+        """The list takes what border and search leave of the box at its highest, so that its last row is in sight."""
+        self.query_one(OptionList).styles.max_height = max(1, int(self.app.size.height * _HIGH) - 4)
 
     def fill(self) -> None:
         """Draws the rows that the search leaves."""
