@@ -14,6 +14,7 @@
  *   lacks=temp,power,…    calls that answer "not supported"; lacks=all: every one but name and UUID
  *   old=1                 the newer names (memory v2, temperature V, event reasons) are not supported
  *   lost=15               every call about the card fails with this code
+ *   xid=79                an event of this code, once for each value; deaf=1: the card tells of no events
  *
  * A line "driver=9" makes every call fail with that code.
  */
@@ -154,6 +155,51 @@ NUMBER(nvmlDeviceGetMaxPcieLinkGeneration, "pcie", uint, 5)
 NUMBER(nvmlDeviceGetCurrPcieLinkWidth, "pcie", uint, 8)
 NUMBER(nvmlDeviceGetMaxPcieLinkWidth, "pcie", uint, 16)
 NUMBER(nvmlDeviceGetCurrentClocksThrottleReasons, "why", ulong64, find(card, "why") ? strtoull(find(card, "why"), 0, 16) : 1)
+typedef struct { char legacy[16]; uint domain, bus, device, id, subsystem; char address[32]; } Pci;
+int nvmlDeviceGetPciInfo_v3(Handle *h, Pci *out) {
+  ASK("pcie");
+  memset(out, 0, sizeof *out);
+  out->bus = (uint)card + 0x41;
+  snprintf(out->address, sizeof out->address, "00000000:%02X:00.0", out->bus);
+  return SUCCESS;
+}
+
+static int events, watched[CARDS], told[CARDS];
+int nvmlEventSetCreate(int **out) { *out = &events; return SUCCESS; }
+int nvmlEventSetFree(int *set) { (void)set; return SUCCESS; }
+
+int nvmlDeviceGetSupportedEventTypes(Handle *h, ulong64 *out) {
+  ASK("events");
+  *out = value(card, "deaf", 0) ? 0 : 8;
+  return SUCCESS;
+}
+
+int nvmlDeviceRegisterEvents(Handle *h, ulong64 kinds, int *set) {
+  ASK("events");
+  (void)kinds, (void)set;
+  watched[card] = 1;
+  return SUCCESS;
+}
+
+typedef struct { Handle *device; ulong64 kind, data; uint gpu_instance, compute_instance; } Event;
+int nvmlEventSetWait_v2(int *set, Event *out, uint timeout_ms) {
+  (void)set;
+  for (uint waited = 0;; waited += 10) {
+    int count = load();
+    if (driver_error) return driver_error;
+    for (int card = 0; card < count; card++) {
+      int code = (int)value(card, "xid", 0);
+      if (!watched[card] || code == told[card]) continue;
+      told[card] = code;
+      if (!code) continue;
+      out->device = &handles[card][0], out->kind = 8, out->data = (ulong64)code;
+      return SUCCESS;
+    }
+    if (waited >= timeout_ms) return 10; /* timeout */
+    nanosleep(&(struct timespec){0, 10000000}, NULL);
+  }
+}
+
 NUMBER(nvmlDeviceGetMaxMigDeviceCount, "mig", uint, 7)
 NUMBER(nvmlDeviceGetGpuInstanceId, "mig", uint, h->slice)
 NUMBER(nvmlDeviceGetComputeInstanceId, "mig", uint, 0)

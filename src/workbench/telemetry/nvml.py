@@ -187,6 +187,16 @@ class Nvml:
             return [], []
         return gpus, uses
 
+    def handles(self) -> list[tuple[str | None, str | None, Any]]:
+        """UUID, address on the bus and handle of each card that answers. Raises DriverGoneError."""
+        found = []
+        for index in range(self.call(self.nv.nvmlDeviceGetCount) or 0):
+            with contextlib.suppress(CardLostError):
+                handle = self._handle(index)
+                pci = self.call(self.nv.nvmlDeviceGetPciInfo, handle)
+                found.append((_text(self.call(self.nv.nvmlDeviceGetUUID, handle)), _text(pci and pci.busId), handle))
+        return found
+
     def read_links(self) -> None:
         """Reads what is slow (PCIe throughput takes 20 ms a value and card); `read` shows it from then on."""
         if not self.open():

@@ -11,6 +11,7 @@ from workbench.protocol.visible import visible
 from workbench.verbs.options import Parser
 
 REFRESH_S = 1.0
+_DAY_S, _XIDS = 86_400.0, 5
 APART_S = 0.2  # between the two looks that a rate needs
 
 
@@ -105,7 +106,19 @@ def _table(sample: Any) -> list[str]:
         lines += ["", *_columns([_PROCESS_HEAD, *map(_process, sample.processes)], right=(1, 3, 4))]
     if any(process.foreign for process in sample.processes):
         lines.append(FOREIGN)
+    if sample.gpus:
+        lines += xids()
     return [*lines, "", *host_lines(sample.host)]
+
+
+def xids() -> list[str]:
+    """What went wrong on the cards in the last day, by the driver's word, the newest first."""
+    from workbench.telemetry import words
+    from workbench.telemetry.xid import recent_xids
+
+    now = time.time()
+    found = recent_xids(now - _DAY_S)[: -_XIDS - 1 : -1]
+    return [f"{visible(one.text)} ({one.bus or words.DASH}, {words.age(now - one.at)} ago)" for one in found]
 
 
 FOREIGN = "These are process numbers of the host: this container cannot tell whose they are."
