@@ -72,8 +72,12 @@ def _told_parts(event: e.RunsTold) -> list[dict[str, Any]]:
     if not event.text:
         return []
     bad = any(one.status == "failed" or one.alerts for one in event.runs)
-    words = ", ".join(f"{one.run} {', '.join(filter(None, (one.status, *one.alerts)))}" for one in event.runs)
-    return [{"kind": "runs", "target": words, "text": event.text, "level": "warning" if bad else "info"}]
+    return [{"kind": "runs", "target": runs_line(event), "text": event.text, "level": "warning" if bad else "info"}]
+
+
+def runs_line(event: e.RunsTold) -> str:
+    """What was told of runs, in a line: `r-1 finished, r-2 failed, crash`."""
+    return ", ".join(f"{one.run} {', '.join(filter(None, (one.status, *one.alerts)))}" for one in event.runs)
 
 
 def _idle_parts(event: e.Idle) -> list[dict[str, Any]]:

@@ -11,6 +11,7 @@ import msgspec
 from workbench.protocol import events as e
 from workbench.protocol.blocks import Output
 from workbench.protocol.codec import MalformedError, decode_envelope
+from workbench.protocol.items import runs_line
 from workbench.session.journal import EVENTS
 
 
@@ -43,10 +44,14 @@ class Row(msgspec.Struct, kw_only=True):
 
 
 class Audit(msgspec.Struct, kw_only=True):
-    """All calls in order; `remarks` of the watch over protected paths, and lines that could not be read."""
+    """All calls in order; `remarks` of the watch over protected paths, and lines that could not be read.
+
+    `told`: what the agent heard by itself of its runs, without a call and without a person.
+    """
 
     calls: list[Row] = []
     remarks: list[str] = []
+    told: list[str] = []
     damaged: list[str] = []
 
 
@@ -125,6 +130,8 @@ class _Auditor:
                 row.exit_code, row.signal = event.exit_code, event.signal
         elif isinstance(event, e.Notice) and event.about == "protected":
             self.audit.remarks.append(event.text)
+        elif isinstance(event, e.RunsTold) and event.text:
+            self.audit.told.append(runs_line(event))
 
 
 def told(row: Row) -> tuple[str, ...]:

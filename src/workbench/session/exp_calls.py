@@ -20,6 +20,7 @@ from workbench.experiments.ledger import OUTPUT, Ledger
 from workbench.permissions.types import Need, Runs
 from workbench.protocol.blocks import Output
 from workbench.protocol.events import RunLinked, RunsTold
+from workbench.session import gpus
 from workbench.session.core import Session
 from workbench.session.exp_carried import Carried
 from workbench.session.exp_change import Change
@@ -116,15 +117,15 @@ class _Run(Carried):
 
     async def run(self, given: Any, context: Context, call_id: str, progress: Callable[[str], None]) -> Outcome:
         """Begins the run and follows it as long as the call may last. It goes on whatever becomes of the call."""
-        most = _most_cards(self._session.task.gpus)
-        if (self._options.gpus or 0) > most:
-            self._problem = f"this session may take {most} GPU{'s' if most != 1 else ''} at a time"
         if self._problem:
             raise ToolError(self._problem)
+        call = {"id": call_id, "name": self.name, "input": msgspec.to_builtins(given)}
+        needs = self.needs(given, str(context.cwd))
+        cards = await gpus.of(self._session).for_run(self._options.gpus, call, given, needs)
         from workbench.experiments.launch.local import Local
 
         ledger = Ledger(context.workspace)
-        job = self._job(context, call_id)
+        job = self._job(context, call_id, cards)
         if ledger.folder.is_symlink() or ledger.folder.parent.is_symlink():
             raise ToolError(f"{ledger.folder} is a link, or lies in one: no run is recorded through it.")
         try:
@@ -140,7 +141,7 @@ class _Run(Carried):
         await following.follow(handed.reading, detached, timeout_s)
         return await following.outcome(detached)
 
-    def _job(self, context: Context, call_id: str) -> Job:
+    def _job(self, context: Context, call_id: str, cards: dict[str, str]) -> Job:
         from workbench.sandbox import pythonenv
 
         options, session = self._options, self._session
@@ -152,7 +153,7 @@ class _Run(Carried):
             workspace=str(context.workspace),
             argv=options.argv,
             cwd=str(context.cwd),
-            env={name: value for name, value in (env | self._variables).items() if _encodes(value)},
+            env={name: value for name, value in (env | cards | self._variables).items() if _encodes(value)},
             setup=setup,
             name=options.name,
             tags=options.tags,
@@ -179,13 +180,6 @@ class _Run(Carried):
         if context.reach == "outside" or not isinstance(launcher, ConfinedLauncher):
             return None
         return told(launcher.layer, launcher.profile, context.reach)
-
-
-def _most_cards(gpus: str | None) -> int:
-    """How many cards a run of a session with the task's word GPUS may take: one, unless it names more, or all."""
-    if gpus in ("all", "none"):
-        return 0 if gpus == "none" else 1 << 16
-    return max(1, len([one for one in (gpus or "").split(",") if one.strip()]))
 
 
 def _encodes(text: str) -> bool:
@@ -262,7 +256,8 @@ class _Following:
             seen = await asyncio.to_thread(view, path)
             text = seen.text(path).rstrip("\n") or "(no output)"
         news = [await asyncio.to_thread(self._news, run) for run in self.runs]
-        self._session.emit(RunsTold(runs=tuple(one.heard for one in news), call_id=self._call_id))
+        if heard := tuple(one.heard for one in news if one.ended or one.alerts):
+            self._session.emit(RunsTold(runs=heard, call_id=self._call_id))
         told = [self._line(one) for one in news]
         lines = [text, *(f"[{word}]" for word in (*self.words, *told))]
         return Outcome(

@@ -230,6 +230,8 @@ def _audit(options: argparse.Namespace) -> int:
         print(json.dumps(rows, indent=2))
     else:
         _print_table([audit.HEAD, *(tuple(map(_cell, audit.told(row))) for row in found.calls)])
+        for line in found.told:
+            print(f"\nthe agent was told of its runs: {visible(line)}")
         for remark in found.remarks:
             print(f"\n{visible(remark, newlines=True)}")
     for problem in found.damaged:

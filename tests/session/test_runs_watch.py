@@ -1,0 +1,261 @@
+"""Waiting for runs: no request while they go on, one bounded message when something happens."""
+
+import asyncio
+import json
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from support.endpoint import Endpoint, say, turn, use
+from support.live import Ran, resume, run, texts, workspace
+from support.running import Exp, until
+from workbench.experiments.ledger import Ledger
+from workbench.host import local
+from workbench.protocol import events as e
+from workbench.protocol.commands import Stop, SubmitPrompt
+from workbench.protocol.task import Rules, Task
+from workbench.session import audit
+
+__all__ = ["workspace"]
+
+# Goes on until the file `go` is there, then says a few numbers, and ends with the exit code that it was given.
+WAITS = """\
+while [ ! -e go ]; do sleep 0.02; done
+for i in 1 2 3; do echo step $i loss 0.$((9-i)); done
+exit $1
+"""
+ALLOW = ("Bash(bash train.sh *)", "Bash(python3 train.py)")
+
+
+@pytest.fixture(autouse=True)
+def nothing_stays(workspace: Path) -> Iterator[None]:
+    """Runs outlive their sessions, but not the tests."""
+    (workspace / "train.sh").write_text(WAITS)
+    yield
+    Exp(workspace).stop_all()
+
+
+def begun(words: str = "", code: int = 0, **more: Any) -> dict[str, Any]:
+    """A turn that begins a run, which waits for the file `go` and exits with CODE."""
+    return turn(use("Bash", command=f"mlwb exp run {words} -- bash train.sh {code}", **more))
+
+
+def said(endpoint: Endpoint, at: int) -> str:
+    """All that the model was told last with request AT."""
+    return "\n".join(texts(endpoint.requests[at].body["messages"][-1]))
+
+
+def asleep(ran: Ran) -> list[str]:
+    return [event.text for event in ran.events(e.Notice) if event.about == "runs"]
+
+
+def test_a_session_without_a_person_sleeps_while_its_run_goes_on(workspace: Path) -> None:
+    endpoint = Endpoint([begun(run_in_background=True), say("It trains."), say("The loss is 0.6 (r-1).")])
+    requests: list[int] = []
+
+    async def steer(client: Any, envelope: e.Envelope) -> None:
+        if isinstance(envelope.event, e.Notice) and envelope.event.about == "runs":
+            await asyncio.sleep(2.5)  # more than two looks
+            requests.append(len(endpoint.requests))
+            (workspace / "go").touch()
+
+    with endpoint:
+        ran = run(workspace, endpoint, allow=ALLOW, steer=steer)
+    assert requests == [2] and len(endpoint.requests) == 3, "none was made while it slept"
+    assert asleep(ran) == ["sleeps until something happens in r-1"]
+    assert "this session sleeps until it has ended" in said(endpoint, 1)
+    told = said(endpoint, 2)
+    assert told.startswith("[mlwb, not a person") and "r-1 finished after" in told
+    assert "loss 0.6 (best 0.6, step 3)" in told
+    [event] = ran.events(e.RunsTold)
+    assert [(one.run, one.status, one.exit_code) for one in event.runs] == [("r-1", "finished", 0)]
+    assert ran.result.exit_code == 0 and ran.result.runs == ["r-1"]
+
+
+def test_a_detached_run_is_not_waited_for(workspace: Path) -> None:
+    with Endpoint([begun("--detach"), say("It goes on.")]) as endpoint:
+        ran = run(workspace, endpoint, allow=ALLOW)
+    assert len(endpoint.requests) == 2 and ran.result.exit_code == 0 and asleep(ran) == []
+    assert "this session does not wait for it; `mlwb exp wait r-1` sleeps" in said(endpoint, 1)
+    assert Ledger(workspace).get("r-1").status == "running"
+
+
+def test_the_agent_waits_by_a_call_that_outlasts_bashs_limit(workspace: Path) -> None:
+    calls = [
+        begun("--detach"),
+        turn(use("Bash", command="mlwb exp wait", timeout=100)),
+        turn(use("Bash", command="mlwb exp wait")),
+        say("done"),
+    ]
+    endpoint, requests = Endpoint(calls), list[int]()
+
+    async def steer(client: Any, envelope: e.Envelope) -> None:
+        if isinstance(envelope.event, e.CallProgress) and "waiting for r-1" in envelope.event.text:
+            await asyncio.sleep(1.5)
+            requests.append(len(endpoint.requests))
+            (workspace / "go").touch()
+
+    with endpoint:
+        ran = run(workspace, endpoint, allow=ALLOW, steer=steer)
+    assert requests == [2]
+    results = [event.content[0]["text"] for event in ran.events(e.CallFinished)]
+    assert "r-1 finished after" in results[1] and "loss 0.6" in results[1]
+    assert results[2].startswith("No run of this session goes on")
+    [event] = ran.events(e.RunsTold)
+    assert event.runs[0].status == "finished" and not event.text, "the call's own result told it"
+
+
+def test_several_ends_at_once_are_one_message(workspace: Path) -> None:
+    background = {"run_in_background": True}
+    calls = [begun(**background), begun(**background, code=3), say("They train."), say("done")]
+
+    async def steer(client: Any, envelope: e.Envelope) -> None:
+        if isinstance(envelope.event, e.Notice) and envelope.event.about == "runs":
+            (workspace / "go").touch()
+
+    with Endpoint(calls) as endpoint:
+        ran = run(workspace, endpoint, allow=ALLOW, steer=steer)
+    assert len(endpoint.requests) == 4
+    told = said(endpoint, 3)
+    assert "r-1 finished" in told and "r-2 failed" in told and "| step 3 loss 0.6" in told
+    assert "crash: it ended with exit code 3" in told
+    assert len([event for event in ran.events(e.RunsTold) if event.text]) == 1
+
+
+def test_an_alert_wakes_once_and_the_end_later(workspace: Path) -> None:
+    code = (
+        "import os, time\nprint('step 1 loss 0.5', flush=True)\nprint('step 2 loss nan', flush=True)\n"
+        "while not os.path.exists('go'): time.sleep(0.02)\n"
+    )
+    (workspace / "train.py").write_text(code)
+    calls = [
+        turn(use("Bash", command="mlwb exp run -- python3 train.py", run_in_background=True)),
+        say("It trains."), say("I see, it goes on."), say("over"),
+    ]  # fmt: skip
+
+    async def steer(client: Any, envelope: e.Envelope) -> None:
+        if isinstance(envelope.event, e.Notice) and envelope.event.about == "runs" and len(endpoint.requests) == 3:
+            (workspace / "go").touch()
+
+    with Endpoint(calls) as endpoint:
+        ran = run(workspace, endpoint, allow=ALLOW, steer=steer)
+    assert len(endpoint.requests) == 4
+    assert "r-1 running" in said(endpoint, 2) and "nan: loss is NaN at step 2" in said(endpoint, 2)
+    assert "r-1 finished" in said(endpoint, 3) and "nan:" not in said(endpoint, 3)
+    assert [event.runs[0].alerts for event in ran.events(e.RunsTold) if event.text] == [("nan",), ()]
+
+
+def test_a_limit_of_time_holds_while_it_sleeps(workspace: Path) -> None:
+    with Endpoint([begun(run_in_background=True), say("It trains.")]) as endpoint:
+        began = time.monotonic()
+        ran = run(workspace, endpoint, allow=ALLOW, caps={"timeout_s": 3.0})
+    assert ran.result.subtype == "error_max_budget" and time.monotonic() - began < 20
+    assert len(endpoint.requests) == 2 and Ledger(workspace).get("r-1").status == "running"
+
+
+def test_a_stop_while_it_sleeps_and_a_resume_that_hears_what_happened_meanwhile(workspace: Path) -> None:
+    async def steer(client: Any, envelope: e.Envelope) -> None:
+        if isinstance(envelope.event, e.Notice) and envelope.event.about == "runs":
+            await client.send(Stop(id="s", reason="signal", by="ana"))
+
+    with Endpoint([begun(run_in_background=True), say("It trains.")]) as endpoint:
+        first = run(workspace, endpoint, allow=ALLOW, steer=steer)
+    assert first.result.exit_code == 75
+    (workspace / "go").touch()
+    until(lambda: Ledger(workspace).get("r-1").status == "finished")
+    with Endpoint([say("The loss is 0.6 (r-1).")]) as endpoint:
+        second = resume(first.result.session_id, endpoint)
+    assert second.result.exit_code == 0 and len(endpoint.requests) == 1
+    assert "r-1 finished" in said(endpoint, 0)
+
+
+def attend(workspace: Path, endpoint: Endpoint, steer: Any) -> Ran:
+    """An interactive session; STEER(client, event) acts on each event until it stops the session."""
+
+    async def whole() -> Ran:
+        env = {"ANTHROPIC_BASE_URL": endpoint.url, "ANTHROPIC_API_KEY": "k", "PATH": "/usr/bin:/bin"}
+        task = Task(prompt="", workspace=str(workspace), interactive=True, rules=Rules(allow=ALLOW))
+        client, ran = await local.start(task, local.Options(env=env)), Ran()
+        async for envelope in client.events():
+            ran.envelopes.append(envelope)
+            if isinstance(envelope.event, e.SessionStarted):
+                await client.send(SubmitPrompt(id="p", text="train", by="ana"))
+            await steer(client, envelope.event)
+        await client.close()
+        return ran
+
+    return asyncio.run(asyncio.wait_for(whole(), 20))
+
+
+async def stopped(client: Any) -> None:
+    await client.send(Stop(id="s", reason="signal", by="ana"))
+
+
+def test_with_a_person_at_it_a_run_begins_a_turn_that_is_not_the_persons(workspace: Path) -> None:
+    idle: list[int] = []
+
+    async def steer(client: Any, event: e.AnyEvent) -> None:
+        if isinstance(event, e.Idle):
+            idle.append(len(endpoint.requests))
+            if len(idle) == 1:
+                await asyncio.sleep(1.5)
+                idle[0] = len(endpoint.requests)
+                (workspace / "go").touch()
+            else:
+                await stopped(client)
+
+    calls = [begun("--detach"), say("It trains."), say("0.6 in r-1.")]
+    with Endpoint(calls) as endpoint:
+        ran = attend(workspace, endpoint, steer)
+    assert idle == [2, 3]
+    assert "you are told when it ends" in said(endpoint, 1) and "r-1 finished" in said(endpoint, 2)
+    [told] = [event for event in ran.events(e.RunsTold) if event.text]
+    assert told.runs[0].status == "finished"
+    assert [event.origin for event in ran.events(e.PromptSubmitted)] == ["person"], "nothing is put into their mouth"
+
+
+def test_a_person_can_turn_it_off_and_the_next_prompt_brings_it(workspace: Path) -> None:
+    (Path.home() / ".config/mlwb/config.yaml").write_text("sandbox: {mode: off}\nruns: {wake: false}\n")
+    calls = [begun("--detach"), say("It trains."), say("I see.")]
+    idle: list[int] = []
+
+    async def steer(client: Any, event: e.AnyEvent) -> None:
+        if isinstance(event, e.Idle):
+            idle.append(len(endpoint.requests))
+            if len(idle) == 1:
+                (workspace / "go").touch()
+                await asyncio.to_thread(until, lambda: Ledger(workspace).get("r-1").status == "finished")
+                await asyncio.sleep(2.5)
+                assert len(endpoint.requests) == 2
+                await client.send(SubmitPrompt(id="p", text="and?", by="ana"))
+            else:
+                await stopped(client)
+
+    with Endpoint(calls) as endpoint:
+        attend(workspace, endpoint, steer)
+    told = said(endpoint, 2)
+    assert "r-1 finished" in told and "and?" in told
+
+
+def test_the_transcript_and_the_audit_tell_of_it(workspace: Path) -> None:
+    async def steer(client: Any, envelope: e.Envelope) -> None:
+        if isinstance(envelope.event, e.Notice) and envelope.event.about == "runs":
+            (workspace / "go").touch()
+
+    with Endpoint([begun(run_in_background=True, code=3), say("It trains."), say("It failed (r-1).")]) as endpoint:
+        ran = run(workspace, endpoint, allow=ALLOW, steer=steer)
+    from workbench import places
+    from workbench.protocol.fold import apply
+    from workbench.protocol.state import SessionState
+
+    state = SessionState()
+    for envelope in ran.envelopes:
+        apply(state, envelope)
+    [item] = [item for item in state.items if item.kind == "runs"]
+    assert item.target == "r-1 failed, crash" and item.level == "warning" and "| step 3" in item.text
+    found = audit.audit(places.sessions() / ran.result.session_id)
+    assert any("r-1 failed, crash" in remark for remark in found.told)
+    assert json.loads((places.sessions() / ran.result.session_id / "result.json").read_text())["runs"] == ["r-1"]
