@@ -61,11 +61,11 @@ def test_the_last_row_of_a_long_list_is_in_sight(tmp_path):
 def test_what_goes_on_behind_a_list_is_seen_behind_it(tmp_path):
     async def play(pilot, opener):
         await pilot.press("ctrl+p")
-        await until(pilot, lambda: "all commands" in text_of(pilot.app))
+        await until(pilot, lambda: "enter does it" in text_of(pilot.app))
         opener.client.give(e.Renamed(title="warm-up first"))
         await until(pilot, lambda: "warm-up first" in text_of(pilot.app))
         await pilot.press("escape")
-        await until(pilot, lambda: "all commands" not in text_of(pilot.app) and "warm-up first" in text_of(pilot.app))
+        await until(pilot, lambda: "enter does it" not in text_of(pilot.app) and "warm-up first" in text_of(pilot.app))
 
     playing(play, tmp_path)
 
