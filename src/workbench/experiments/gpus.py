@@ -70,14 +70,25 @@ class Taken:
 
 
 class Claims:
-    """Looks for COUNT free cards of those that ENV leaves, for USER's RUN. `try_now` is asked until it gives them."""
+    """Looks for COUNT free cards of those that ENV leaves, for USER's RUN. `try_now` is asked until it gives them.
 
-    def __init__(self, count: int, env: Mapping[str, str], user: str, run: str, nvml: Nvml | None = None) -> None:
+    IDLE_S: how long a card has to be without a process before it counts as free.
+    """
+
+    def __init__(
+        self,
+        count: int,
+        env: Mapping[str, str],
+        user: str,
+        run: str,
+        nvml: Nvml | None = None,
+        idle_s: float | None = None,
+    ) -> None:
         self._count, self._env = count, env
-        self._holder = Holder(user=user, run=run, pid=os.getpid())
+        self.holder = Holder(user=user, run=run, pid=os.getpid())
         self._nvml, self._who = nvml or Nvml(), Who()
         self._quiet_since: dict[str, float] = {}
-        self._idle_s = float(os.environ.get(IDLE_VARIABLE, IDLE_S))
+        self._idle_s = float(os.environ.get(IDLE_VARIABLE, IDLE_S)) if idle_s is None else idle_s
         self.busy: dict[str, str] = {}  # card -> why it is not free, by the last look
         self.soon = False  # by the last look, enough cards only have to stay idle a little longer
 
@@ -92,7 +103,7 @@ class Claims:
         for place in places:
             if len(found) == self._count:
                 break
-            lock = self._free(place, [use for use in uses if place.uuid in (use.gpu_uuid, use.mig_uuid)])
+            lock = self._free(place, _of(place, uses))
             if lock is not None:
                 found.append((place, lock))
             waiting += place.uuid in self._quiet_since
@@ -103,8 +114,20 @@ class Claims:
             return None
         cards = tuple(Card(uuid=one.uuid, index=one.gpu.index, name=one.gpu.name or "") for one, _ in found)
         for _, lock in found:
-            _write(lock, self._holder)
-        return Taken(cards, tuple(lock for _, lock in found), self._holder)
+            _write(lock, self.holder)
+        return Taken(cards, tuple(lock for _, lock in found), self.holder)
+
+    def look(self) -> dict[str, str]:
+        """Every card that may be used, and why it is not free; empty words for one that is. Nothing is claimed."""
+        gpus, uses = self._nvml.read()
+        found = {}
+        for place in allowed(gpus, self._env):
+            why = place.gpu.problem or self.used_by(place, _of(place, uses))
+            held, holder = _probe(place.uuid)
+            if held:
+                why = f"claimed by {holder.user} for {holder.run}" if holder else "claimed by somebody"
+            found[place.name] = why
+        return found
 
     def words(self) -> str:
         """Which cards are not free, and why."""
@@ -119,7 +142,7 @@ class Claims:
 
     def _free(self, place: _Place, uses: list[Use]) -> int | None:
         """The lock of PLACE, where nobody has it or is on it; else None, and `busy` says why."""
-        why = place.gpu.problem or self._used_by(place, uses)
+        why = place.gpu.problem or self.used_by(place, uses)
         held, holder = _probe(place.uuid)
         if held:
             why = f"claimed by {holder.user} for {holder.run}" if holder else "claimed by somebody"
@@ -135,21 +158,68 @@ class Claims:
         self.busy[place.name] = why
         return None
 
-    def _used_by(self, place: _Place, uses: list[Use]) -> str:
-        """Who is on PLACE, in words; empty where nobody is."""
-        told = []
+    def used_by(self, place: _Place, uses: list[Use]) -> str:
+        """Who of USES, those of PLACE, is on it, in words; empty where nobody is."""
+        told, oldest = [], time.time()
         for use in uses:
-            user, command, _, foreign = self._who(use.pid)
+            user, command, started, foreign = self._who(use.pid)
+            oldest = min(oldest, started or oldest)
             if command and Path(command.split()[0]).name in _DESKTOP:
                 continue
             memory = "" if use.memory is None else f", {use.memory / (1 << 30):.1f} GB"
             name = "a process outside of this container" if foreign else f"{user or 'somebody'} (process {use.pid})"
             told.append(f"{name}{memory}")
         if told and place.gpu.utilization is not None:
-            told.append(f"{place.gpu.utilization}% busy")
+            age = _age(time.time() - oldest)
+            told.append(f"{place.gpu.utilization}% busy{f' now, there for {age}' if age else ''}")
         if not told and (place.gpu.utilization or 0) > 0:
             told.append(f"{place.gpu.utilization}% busy, by whom is not told")
         return ", ".join(told)
+
+
+def _of(place: _Place, uses: list[Use]) -> list[Use]:
+    return [use for use in uses if place.uuid in (use.gpu_uuid, use.mig_uuid)]
+
+
+def _age(seconds: float) -> str:
+    """SECONDS in whole hours or minutes; empty for less than a minute."""
+    if seconds >= 3600:
+        return f"{seconds / 3600:.0f} h"
+    return f"{seconds / 60:.0f} min" if seconds >= 60 else ""
+
+
+def up_to(count: int, env: Mapping[str, str], user: str, run: str, nvml: Nvml, free: bool) -> tuple[Taken, str]:
+    """As many cards of those that ENV leaves as can be claimed, COUNT at most, and words on those that cannot.
+
+    FREE: not one that somebody has a process on. How long a card was idle does not count.
+    """
+    taken, busy = [], []
+    who = Claims(1, env, user, run, nvml, idle_s=0.0)
+    gpus, uses = nvml.read()
+    for place in allowed(gpus, env):
+        if len(taken) >= count:
+            break
+        why = place.gpu.problem or (who.used_by(place, _of(place, uses)) if free else "")
+        lock = None if why else _claim(place.uuid)
+        if lock is None:
+            _, holder = _probe(place.uuid)
+            busy.append(
+                f"{place.name}: {why or (f'claimed by {holder.user} for {holder.run}' if holder else 'claimed')}"
+            )
+        else:
+            _write(lock, who.holder)
+            taken.append((Card(uuid=place.uuid, index=place.gpu.index, name=place.gpu.name or ""), lock))
+    return Taken(tuple(card for card, _ in taken), tuple(lock for _, lock in taken), who.holder), "; ".join(busy)
+
+
+def listed(places: list[_Place], words: str) -> list[_Place]:
+    """Those of PLACES that WORDS name: numbers, or beginnings of UUIDs, apart by commas."""
+    return [
+        place
+        for word in words.split(",")
+        for place in places
+        if (place.gpu.index == int(word) if word.isdigit() else place.uuid.startswith(word))
+    ]
 
 
 def allowed(gpus: list[Gpu], env: Mapping[str, str]) -> list[_Place]:

@@ -15,7 +15,7 @@ _UNITS = {"d": 86400.0, "h": 3600.0, "m": 60.0, "min": 60.0, "s": 1.0}
 _DURATION = re.compile(r"(?:\d+(?:\.\d+)?\s*(?:d|h|min|m|s)\s*)+")
 _AMOUNT = re.compile(r"(\d+(?:\.\d+)?)\s*(d|h|min|m|s)")
 _RULE = re.compile(r"[\w-]+(\(.*\))?", re.DOTALL)
-_GPUS = re.compile(r"all|none|(\d+|GPU-[\w-]+|MIG-[\w-]+)(,(\d+|GPU-[\w-]+|MIG-[\w-]+))*")
+_GPUS = re.compile(r"all|ask|auto|none|(\d+|GPU-[\w-]+|MIG-[\w-]+)(,(\d+|GPU-[\w-]+|MIG-[\w-]+))*")
 
 
 class NotTakenError(ValueError):
@@ -215,8 +215,10 @@ KEYS = (
     Key(name="outputSchema", read=_schema, takes="a JSON schema, or the name of a file with one", metavar="FILE|JSON",
         help="JSON schema of the final answer"),
     Key(name="sandbox", read=_switch, takes="auto or off", help="auto or off; off only as a flag", metavar="auto|off"),
-    Key(name="gpus", read=_gpus, takes="all, none, or GPUs such as 0,1", metavar="LIST",
-        help="the GPUs that commands see: all, none, or indices such as 0,1"),
+    Key(name="gpus", read=_gpus, takes="auto, ask, all, none, or GPUs such as 0,1", metavar="LIST",
+        help="the GPUs that commands see: auto (default), ask, all, none, or indices such as 0,1"),
+    Key(name="maxGpus", read=_whole(0), takes="a whole number, 0 or more", metavar="N",
+        help="GPUs at a time (default 1, or as many as `gpus` lists)"),
     Key(name="notify", read=_text, takes="a command", help="a command run at the end", metavar="CMD"),
 )  # fmt: skip
 BY_NAME = {key.name: key for key in KEYS}

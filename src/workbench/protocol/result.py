@@ -95,6 +95,12 @@ class Usage(msgspec.Struct, kw_only=True):
         self.cache_read_input_tokens += other.cache_read_input_tokens
 
 
+class SessionUsage(Usage, kw_only=True):
+    """What a session used: tokens, and GPU-hours of its runs (None where it had none)."""
+
+    gpu_hours: float | None = None
+
+
 class Result(msgspec.Struct, kw_only=True, tag_field="type", tag="result"):
     """The result object, as printed by `--output-format json` and written to `result.json`."""
 
@@ -108,7 +114,7 @@ class Result(msgspec.Struct, kw_only=True, tag_field="type", tag="result"):
     duration_api_ms: int = 0
     ttft_ms: int | None = None
     total_cost_usd: float | None = None
-    usage: Usage = msgspec.field(default_factory=Usage)
+    usage: SessionUsage = msgspec.field(default_factory=SessionUsage)
     verified: bool = False
     permission_denials: list[Denial] = []
     checks: list[CheckResult] = []

@@ -41,6 +41,7 @@ class Task(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     output_schema: dict[str, object] | None = None
     sandbox: str = "auto"
     gpus: str | None = None
+    max_gpus: int | None = None
     notify: str | None = None
     interactive: bool = False
     brief: str | None = None

@@ -7,8 +7,8 @@ from workbench.session.end import EndSession
 OUTPUT_FLOOR = 1024
 
 
-def check(state: SessionState, caps: Caps, answers: int) -> None:
-    """Raises EndSession when the next request would exceed a cap."""
+def check(state: SessionState, caps: Caps, answers: int, gpu_hours: float = 0.0) -> None:
+    """Raises EndSession when the next request would exceed a cap; GPU_HOURS are those of its runs by now."""
     if caps.max_turns is not None and answers >= caps.max_turns:
         raise EndSession("error_max_turns", f"the limit of {caps.max_turns} turns is reached (maxTurns)")
     if caps.max_usd is not None and state.cost_usd is not None and state.cost_usd >= caps.max_usd:
@@ -16,6 +16,10 @@ def check(state: SessionState, caps: Caps, answers: int) -> None:
     if caps.max_tokens is not None and state.usage.total >= caps.max_tokens:
         raise EndSession(
             "error_max_budget", f"{state.usage.total:,} of {caps.max_tokens:,} tokens are spent (maxTokens)"
+        )
+    if caps.max_gpu_hours is not None and gpu_hours >= caps.max_gpu_hours:
+        raise EndSession(
+            "error_max_budget", f"{gpu_hours:.3g} of {caps.max_gpu_hours:g} GPU-hours are used (maxGpuHours)"
         )
 
 

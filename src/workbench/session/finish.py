@@ -6,9 +6,9 @@ import traceback
 import msgspec
 
 from workbench.protocol import events as e
-from workbench.protocol.result import EXIT_CODES, FileChange, Result
+from workbench.protocol.result import EXIT_CODES, FileChange, Result, SessionUsage
 from workbench.protocol.visible import visible
-from workbench.session import checks, questions, store, summary, watching
+from workbench.session import checks, gpus, questions, store, summary, watching
 from workbench.session.core import Session
 from workbench.session.end import EndSession
 from workbench.session.files import write_whole
@@ -127,7 +127,9 @@ def _result(session: Session, ending: EndSession | None, changed: list[FileChang
         duration_api_ms=state.duration_api_ms,
         ttft_ms=state.ttft_ms,
         total_cost_usd=None if state.cost_usd is None else round(state.cost_usd, 6),
-        usage=state.usage,
+        usage=SessionUsage(
+            **msgspec.structs.asdict(state.usage), gpu_hours=gpus.hours(session) if state.runs else None
+        ),
         verified=session.verified and subtype == "success",
         permission_denials=tally.denials,
         checks=tally.checks,

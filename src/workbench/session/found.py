@@ -17,6 +17,7 @@ from workbench.experiments import code
 from workbench.protocol.events import RunLinked
 from workbench.sandbox.confined import ConfinedLauncher
 from workbench.sandbox.types import Ended, Running, Spec
+from workbench.session import gpus
 from workbench.session.core import Session
 from workbench.session.identity import user_name
 from workbench.tools.shells import Command, Shells
@@ -228,10 +229,11 @@ class BesideCommands:
 
     async def variables(self) -> dict[str, str]:
         """The cards that they see."""
-        return {}
+        return await gpus.of(self._session).variables()
 
     def began(self, command: Command) -> None:
-        """A command runs; a check confirms work and is none itself."""
+        """A command runs; a check confirms work and is no run."""
+        gpus.of(self._session).began()
         if command.call_id != CHECK:
             launcher = self._session.context.launcher
             self._finder.began(
@@ -249,6 +251,7 @@ class BesideCommands:
 
     async def ended(self, command: Command, ended: Ended) -> None:
         """It has ended; a run that it was is told to the model."""
+        gpus.of(self._session).ended()
         run = await self._finder.ended(command, ended, bool(command.by_itself), command.why)
         if run:
             command.note = f"this was recorded as the run {run}: `mlwb exp show {run}`"

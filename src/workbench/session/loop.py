@@ -11,7 +11,7 @@ from workbench.models.base import Answer, ModelError, Piece, Request, Retry
 from workbench.models.catalogue import Catalogue
 from workbench.protocol import events as e
 from workbench.sandbox.leftovers import end_leftovers
-from workbench.session import budget, calls, compaction, finish, questions, runs_watch
+from workbench.session import budget, calls, compaction, finish, gpus, questions, runs_watch
 from workbench.session.core import LINE_LIMIT, Session
 from workbench.session.end import MODEL_ERRORS, EndSession
 from workbench.session.journal import JournalError
@@ -107,7 +107,7 @@ async def sweep(session: Session) -> None:
 
 
 async def _turn(session: Session) -> None:
-    budget.check(session.state, session.caps, session.tally.answers)
+    budget.check(session.state, session.caps, session.tally.answers, gpus.limited_hours(session))
     if compaction.due(session):
         await compaction.compact(session)
         budget.check(session.state, session.caps, session.tally.answers)
@@ -134,7 +134,8 @@ async def _turn(session: Session) -> None:
 def _spent(session: Session) -> None:
     """Calls whose results nobody could read are not run."""
     caps = session.caps
-    budget.check(session.state, msgspec.structs.replace(caps, max_turns=None), session.tally.answers)
+    spent = gpus.limited_hours(session)
+    budget.check(session.state, msgspec.structs.replace(caps, max_turns=None), session.tally.answers, spent)
 
 
 async def _ask(session: Session, turn: int) -> Answer:

@@ -69,6 +69,10 @@ def plan(task: Task, options: Options) -> Plan:
     caps = task.caps
     if caps.max_turns is None and definition.max_turns is not None:
         task = msgspec.structs.replace(task, caps=msgspec.structs.replace(caps, max_turns=definition.max_turns))
+    if task.caps.max_gpu_hours is None and settings.max_gpu_hours is not None:
+        task = msgspec.structs.replace(
+            task, caps=msgspec.structs.replace(task.caps, max_gpu_hours=settings.max_gpu_hours)
+        )
     return Plan(
         task=task,
         workspace=workspace,

@@ -1,7 +1,7 @@
 """What would stand in a task's way, found without spending a token: `mlwb run --check`."""
 
-import os
-from pathlib import Path
+import asyncio
+from collections.abc import Mapping
 
 import msgspec
 
@@ -9,6 +9,7 @@ from workbench.permissions.types import Runs
 from workbench.permissions.world import RealWorld
 from workbench.protocol.task import Task
 from workbench.sandbox import layers
+from workbench.session import gpus
 from workbench.session.end import MODEL_ERRORS, StartError
 from workbench.session.gate import Gate
 from workbench.session.plan import Options, Plan, plan
@@ -30,7 +31,8 @@ async def preflight(task: Task, options: Options) -> list[Finding]:
         made = plan(task, options)
     except StartError as error:
         return [Finding(name="task", ok=False, detail=error.message, subtype=error.subtype)]
-    findings = [_agent(made), _model(made), await _endpoint(made, options), _budget(made), _sandbox(made), _gpus()]
+    findings = [_agent(made), _model(made), await _endpoint(made, options), _budget(made), _sandbox(made)]
+    findings.append(await asyncio.to_thread(_gpus, made, options.env))
     return [*findings, *_rules(made), *_checks(made)]
 
 
@@ -68,8 +70,6 @@ async def _endpoint(made: Plan, options: Options) -> Finding:
 def _budget(made: Plan) -> Finding:
     caps = msgspec.to_builtins(made.task.caps)
     held = ", ".join(f"{key} {value:g}" for key, value in caps.items() if value is not None)
-    if made.task.caps.max_gpu_hours is not None:
-        return Finding(name="budget", ok=None, detail=held, fix="maxGpuHours is read but not yet counted")
     if not held:
         return Finding(name="budget", ok=None, detail="no limit", fix="set maxUsd, maxTurns or timeout")
     return Finding(name="budget", ok=True, detail=held)
@@ -89,11 +89,22 @@ def _sandbox(made: Plan) -> Finding:
     return Finding(name="sandbox", ok=True, detail=detail)
 
 
-def _gpus() -> Finding:
-    if not Path("/dev/nvidiactl").exists():
-        return Finding(name="gpus", ok=None, detail="no NVIDIA driver")
-    shown = os.environ.get("CUDA_VISIBLE_DEVICES", "all cards")
-    return Finding(name="gpus", ok=True, detail=f"NVIDIA driver is there; visible: {shown}")
+def _gpus(made: Plan, env: Mapping[str, str]) -> Finding:
+    """The cards that its commands may see, and who is on them."""
+    from workbench.telemetry.nvml import Nvml
+
+    word, most, nvml = made.task.gpus or made.settings.gpus, made.task.max_gpus, Nvml()
+    if word == "none":
+        return Finding(name="gpus", ok=True, detail="none, as asked")
+    if not nvml.open():
+        listed = word not in gpus.WORDS
+        fix = "leave out `gpus`, or start it where they are" if listed else ""
+        return Finding(name="gpus", ok=False if listed else None, detail=nvml.problem or "no GPU", fix=fix)
+    told = gpus.standing(word, env, nvml)
+    ok = not told.startswith("none of them")
+    held = made.settings.max_gpus if most is None else most
+    detail = f"{word}{'' if held is None else f', {held} at a time'}: {told}"
+    return Finding(name="gpus", ok=ok or None if word in gpus.WORDS else ok, detail=detail)
 
 
 def _rules(made: Plan) -> list[Finding]:

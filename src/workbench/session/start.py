@@ -20,7 +20,7 @@ from workbench.protocol.version import PROTOCOL
 from workbench.sandbox import leftovers, system
 from workbench.sandbox.confined import ConfinedLauncher
 from workbench.sandbox.launcher import PlainLauncher
-from workbench.session import finish, found, memory, store
+from workbench.session import finish, found, gpus, memory, store
 from workbench.session.blobs import Blobs
 from workbench.session.changes import Changes
 from workbench.session.confinement import confine
@@ -120,7 +120,7 @@ def assemble(
     outputs = journal.folder / "outputs"
     outputs.mkdir(mode=0o700, exist_ok=True)
     own = {leftovers.VARIABLE: journal.session} | found.at_once(options.env)
-    plain = PlainLauncher(options.env, settings.shell.env, own | _cards(task.gpus))
+    plain = PlainLauncher(options.env, settings.shell.env, own)
     confinement = confine(task.sandbox, settings.sandbox, plain, policy, journal.folder, options.env)
     scratch = (outputs, *([confinement.temp] if confinement.temp else []))
     policy = msgspec.structs.replace(policy, scratch=tuple(map(str, scratch)))
@@ -155,17 +155,12 @@ def assemble(
     )
     session.wakes = settings.runs.wake
     sessions.append(session)
+    most = settings.max_gpus if task.max_gpus is None else task.max_gpus
+    gpus.wire(session, task.gpus or settings.gpus, most, options.env)
     found.wire(session)
     if task.interactive:
         session.snapshots = Snapshots(journal.folder, journal.session, context.roots, changes, blobs, clock)
     return session
-
-
-def _cards(gpus: str | None) -> dict[str, str]:
-    """The cards that commands see: `none`, a list of indices or UUIDs; all that the user has where nothing is said."""
-    if gpus in (None, "", "all", "auto"):
-        return {}
-    return {"CUDA_VISIBLE_DEVICES": "" if gpus == "none" else str(gpus)}
 
 
 def _client(options: Options, settings: Settings, workspace: str) -> ModelClient:

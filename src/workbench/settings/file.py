@@ -9,7 +9,20 @@ from typing import Any, get_args
 from workbench.protocol.names import MODES, Mode
 from workbench.settings.types import SettingsError
 
-KEYS = ("permissionMode", "permissions", "model", "shell", "retries", "models", "sandbox", "snapshots", "runs")
+KEYS = (
+    "permissionMode",
+    "permissions",
+    "model",
+    "shell",
+    "retries",
+    "models",
+    "sandbox",
+    "snapshots",
+    "runs",
+    "gpus",
+    "maxGpus",
+    "maxGpuHours",
+)
 SECONDS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0}
 BYTES = {"kB": 1e3, "MB": 1e6, "GB": 1e9, "TB": 1e12}
 _LARGEST = 1 << 20

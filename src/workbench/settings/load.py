@@ -5,6 +5,7 @@ anything that names a program or an address do not. Once the user trusts a works
 that it names count, too.
 """
 
+import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, cast, get_args
@@ -22,6 +23,7 @@ _SANDBOX = ("mode", "autoAllow", "network", "domains", "caches", "outside", "lim
 _OWN_SANDBOX = ("mode", "caches", "outside", "limits")  # the user's alone
 _LIMITS = ("processes", "memory", "fileSize")
 _RUNS = ("wake",)
+_CARDS = re.compile(r"all|ask|auto|none|(?:\d+|(?:GPU|MIG)-[\w-]+)(?:,(?:\d+|(?:GPU|MIG)-[\w-]+))*")
 _SNAPSHOTS = ("maxAge", "maxSize")
 _NARROWING = ("permissionMode", "permissions", "model", "sandbox")
 _NETWORKS = get_args(t.Network)
@@ -73,9 +75,22 @@ def load(
         sandbox=_sandbox(own, near, trusted, tuple(entry.allow for entry in given if entry.outside)),
         snapshots=_snapshots(own),
         runs=t.Runs(wake=own.flag("wake", own.part("runs", _RUNS)) is not False),
+        gpus=_gpus(own),
+        max_gpus=None if own.data.get("maxGpus") is None else int(own.number("maxGpus", own.data, 1)),
+        max_gpu_hours=None if own.data.get("maxGpuHours") is None else own.number("maxGpuHours", own.data, 0),
         models=own.models(),
         notes=tuple(dict.fromkeys(notes)),
     )
+
+
+def _gpus(own: SettingsFile) -> str:
+    """Which cards commands see: a word, or indices and UUIDs, one or a list."""
+    value = own.data.get("gpus", "auto")
+    items = value if isinstance(value, list) else [value]
+    text = ",".join(str(item).replace(" ", "") for item in items)
+    if any(isinstance(item, bool) for item in items) or not _CARDS.fullmatch(text):
+        raise own.fail("gpus", f"all, ask, auto, none, or cards such as 0,1 or their UUIDs, not {value!r}")
+    return text
 
 
 def _shell(own: SettingsFile) -> t.Shell:

@@ -58,8 +58,7 @@ class Snapshots(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Runs(msgspec.Struct, frozen=True, kw_only=True):
-    """`runs:` of the settings. `wake`: whether a run's end or alert begins a turn in a session that waits for a person.
-    """
+    """`runs:` of the settings. `wake`: whether a run's end or alert begins a turn in a session that waits for a person."""
 
     wake: bool = True
 
@@ -79,5 +78,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     sandbox: Sandbox = Sandbox()
     snapshots: Snapshots = Snapshots()
     runs: Runs = Runs()
+    gpus: str = "auto"  # all, ask, auto, none, or a list of cards
+    max_gpus: int | None = None  # at a time; None: as `gpus` says, else one
+    max_gpu_hours: float | None = None
     models: dict[str, dict[str, Any]] = {}  # overrides of the catalogue: id -> fields of ModelInfo
     notes: tuple[str, ...] = ()

@@ -1,0 +1,262 @@
+"""A session's cards: which its commands see, within what the user or Slurm left, and which its runs may take.
+
+A card that the session chose is claimed for the whole host while commands run and for a moment after; a run that asks
+for cards claims its own. On a machine without cards nothing here does anything.
+"""
+
+import asyncio
+import contextlib
+import threading
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from workbench.experiments.ledger import Ledger, LedgerError
+from workbench.permissions.types import Need, Verdict
+from workbench.session.core import Session
+from workbench.session.identity import user_name
+from workbench.tools.base import ToolError
+
+if TYPE_CHECKING:
+    from workbench.experiments.gpus import Taken
+    from workbench.experiments.types import Run
+    from workbench.telemetry.nvml import Nvml
+
+VISIBLE = "CUDA_VISIBLE_DEVICES"
+WORDS = ("all", "ask", "auto", "none")  # beside a list of cards
+COUNTED_S = 2.0  # between two looks at the GPU-hours; as often as a run writes them down
+KEPT_S = 60.0  # a claim outlives the last command by so long: the next one need not look at the cards again
+_CARDS = "cards"
+_MANY = 1 << 16
+
+
+class Cards:
+    """The cards of SESSION by the word GPUS (`ask`, `auto`, `all`, `none`, a list), MOST of them at a time.
+
+    ENV is the user's environment, which may have narrowed them already.
+    """
+
+    def __init__(self, session: Session, gpus: str, most: int | None, env: Mapping[str, str]) -> None:
+        self.gpus = gpus
+        listed = gpus not in WORDS
+        self.most = (_MANY if gpus == "all" else len(gpus.split(",")) if listed else 1) if most is None else most
+        self._session, self._env = session, env
+        self._nvml: Nvml | None = None
+        self._taken: Taken | None = None
+        self._running = 0  # plain commands
+        self._granted = gpus != "ask"
+        self._later: asyncio.TimerHandle | None = None
+        self._lock = threading.Lock()
+        self._said = self._unsaid = ""
+        self._counting: asyncio.Task[None] | None = None
+
+    # --- plain commands ---
+
+    async def variables(self) -> dict[str, str]:
+        """What a command finds in its environment; nothing where no cards are there."""
+        if self.gpus == "none":
+            return {VISIBLE: ""}
+        if self._taken is None or not self._taken.cards:
+            if self._later is not None:
+                self._later.cancel()
+            found = await asyncio.to_thread(self._visible)
+            if self._unsaid != self._said:
+                self._said = self._unsaid
+                self._session.notice("warning", f"commands see fewer GPUs: {self._said}", "gpus")
+            return found
+        return {VISIBLE: ",".join(card.uuid for card in self._taken.cards)}
+
+    def began(self) -> None:
+        """A plain command runs."""
+        self._running += 1
+        self.count()
+        if self._later is not None:
+            self._later.cancel()
+
+    def ended(self) -> None:
+        """A plain command has ended."""
+        self._running = max(0, self._running - 1)
+        if not self._running and self._taken is not None:
+            self._later = asyncio.get_running_loop().call_later(KEPT_S, self._let_go)
+
+    async def close(self) -> None:
+        """Gives up the claims."""
+        if self._counting is not None:
+            self._counting.cancel()
+        self._let_go()
+
+    def _let_go(self) -> None:
+        if self._later is not None:
+            self._later.cancel()
+        with self._lock:
+            if self._taken is not None:
+                self._taken.release()
+            self._taken = None
+
+    def _visible(self) -> dict[str, str]:
+        """Claims what a command shall see. Blocks: some milliseconds where there are cards."""
+        from workbench.experiments.gpus import allowed, listed, up_to
+
+        nvml = self._open()
+        if nvml is None:
+            return {} if self.gpus in WORDS else {VISIBLE: self.gpus}
+        if not self._granted:
+            return {VISIBLE: ""}
+        with self._lock:
+            places = allowed(nvml.read()[0], self._env)
+            named = listed(places, self.gpus) if self.gpus not in WORDS else places
+            own = self._of_runs()
+            env = {**self._env, VISIBLE: ",".join(place.uuid for place in named if place.uuid not in own)}
+            chosen = self.gpus in ("ask", "auto")
+            count = min(len(named) - len(own), self.most - len(own))
+            self._taken, busy = up_to(count, env, user_name(), self._session.id, nvml, free=chosen)
+        if count <= 0 and own:
+            busy = f"the session's runs have {len(own)}, and it may take {self.most} at a time (maxGpus)"
+        if len(self._taken.cards) < (1 if chosen else len(named)):
+            self._unsaid = busy
+        return {VISIBLE: ",".join(card.uuid for card in self._taken.cards)}
+
+    def _open(self) -> "Nvml | None":
+        if self._nvml is None:
+            from workbench.telemetry.nvml import Nvml
+
+            self._nvml = Nvml()
+        return self._nvml if self._nvml.open() else None
+
+    def _of_runs(self) -> set[str]:
+        """Cards that runs of the session have claimed."""
+        return {card.uuid for run in self.live() for card in run.gpus}
+
+    def live(self) -> "list[Run]":
+        """The session's runs that go on. Blocks."""
+        from workbench.experiments.launch.alive import alive
+
+        ledger, found = Ledger(self._session.context.workspace), []
+        for run in self._session.state.runs:
+            with contextlib.suppress(LedgerError):
+                if alive(ledger.path(run)) and (record := ledger.get(run)).status in ("queued", "running"):
+                    found.append(record)
+        return found
+
+    # --- runs that ask for cards ---
+
+    async def for_run(
+        self, count: int | None, call: dict[str, Any], given: Any, needs: tuple[Need, ...]
+    ) -> dict[str, str]:
+        """What a run that asks for COUNT cards finds in its environment; it claims its own within that.
+
+        Raises ToolError where the session may not have as many, or a person says no.
+        """
+        self.count()
+        if self.gpus == "none":
+            if count:
+                raise ToolError("This session has no GPUs (gpus: none).")
+            return {VISIBLE: ""}
+        if count is None:
+            return await self.variables()
+        if not count:
+            return {}
+        await self._within(count)
+        if not self._granted:
+            await self._ask(count, call, given, needs)
+        if not self._running:
+            self._let_go()
+        return await asyncio.to_thread(self._left)
+
+    def _left(self) -> dict[str, str]:
+        from workbench.experiments.gpus import allowed, listed
+
+        nvml = self._open()
+        if nvml is None or self.gpus in WORDS:
+            return {}
+        return {VISIBLE: ",".join(place.uuid for place in listed(allowed(nvml.read()[0], self._env), self.gpus))}
+
+    async def _within(self, count: int) -> None:
+        have = len({card.uuid for run in await asyncio.to_thread(self.live) for card in run.gpus})
+        if count + have > self.most:
+            also = f", and its runs have {have} now" if have else ""
+            raise ToolError(f"This session may take {self.most} GPU{'s' * (self.most != 1)} at a time (maxGpus){also}.")
+
+    async def _ask(self, count: int, call: dict[str, Any], given: Any, needs: tuple[Need, ...]) -> None:
+        session, standing = self._session, await asyncio.to_thread(self.words)
+        why = f"it takes {count} GPU{'s' * (count != 1)} ({standing})"
+        if session.ask is None:
+            raise ToolError(
+                f"Denied: {why}, and which GPUs this session takes is a person's decision (gpus: ask). Go on without, "
+                "or end with a decision block that names the run, its cost in GPU-hours and the options."
+            )
+        answer = await session.ask(call, "Bash", given, needs, Verdict(verdict="ask", reason=why), "", False)
+        if answer.decision == "no":
+            raise ToolError(f"Refused by {answer.by}: no GPUs for this run.")
+        self._granted = answer.decision != "once"
+
+    # --- the budget ---
+
+    def count(self) -> None:
+        """From now on GPU-hours are counted while the session lives, where they have a limit."""
+        if self._session.caps.max_gpu_hours is not None and (self._counting is None or self._counting.done()):
+            self._counting = asyncio.ensure_future(self._count())
+
+    async def _count(self) -> None:
+        """Stops the session's runs once its GPU-hours are used up; its next request then ends its work."""
+        session = self._session
+        while (most := session.caps.max_gpu_hours) is not None:
+            if await asyncio.to_thread(hours, session) >= most and (live := await asyncio.to_thread(self.live)):
+                why = f"the {most:g} GPU-hours of the session are used up (maxGpuHours)"
+                await asyncio.to_thread(_stop, session, [run.id for run in live], why)
+                session.notice("warning", f"{', '.join(run.id for run in live)} stopped: {why}", "gpus")
+            await asyncio.sleep(COUNTED_S)
+
+    def words(self) -> str:
+        """How the cards stand that the session may have, for a person. Blocks."""
+        return standing(self.gpus, self._env, self._open())
+
+
+def standing(gpus: str, env: Mapping[str, str], nvml: "Nvml | None") -> str:
+    """How the cards stand that a session with the word GPUS may have: each free, or who is on it. Blocks."""
+    from workbench.experiments.gpus import Claims, allowed, listed
+
+    if nvml is None:
+        return "no GPU is there"
+    places = allowed(nvml.read()[0], env)
+    if gpus not in WORDS:
+        places = listed(places, gpus)
+    if not places:
+        return "none of them is there"
+    looking = Claims(0, {**env, VISIBLE: ",".join(place.uuid for place in places)}, "", "", nvml, idle_s=0.0)
+    return "; ".join(f"{name}: {why or 'free'}" for name, why in looking.look().items())
+
+
+def of(session: Session) -> Cards:
+    """The session's own."""
+    cards = session.context.extras[_CARDS]
+    assert isinstance(cards, Cards)
+    return cards
+
+
+def wire(session: Session, gpus: str, most: int | None, env: Mapping[str, str]) -> None:
+    """Gives SESSION its cards."""
+    cards = session.context.extras[_CARDS] = Cards(session, gpus, most, env)
+    session.context.closers.append(cards.close)
+
+
+def hours(session: Session) -> float:
+    """GPU-hours that the session's runs have used by now, those before a resume too. Blocks for a moment."""
+    ledger, total = Ledger(session.context.workspace), 0.0
+    for run in session.state.runs:
+        with contextlib.suppress(LedgerError):
+            total += ledger.get(run).usage.gpu_hours or 0.0
+    return total
+
+
+def limited_hours(session: Session) -> float:
+    """The same where they have a limit; else 0, and nothing is read."""
+    return 0.0 if session.caps.max_gpu_hours is None else hours(session)
+
+
+def _stop(session: Session, runs: list[str], why: str) -> None:
+    from workbench.experiments.launch.local import Local
+    from workbench.experiments.launch.types import LaunchError
+
+    for run in runs:
+        with contextlib.suppress(LaunchError, LedgerError):
+            Local(Ledger(session.context.workspace), forks=False).cancel(run, why)
