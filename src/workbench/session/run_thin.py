@@ -3,7 +3,7 @@
 import math
 from array import array
 from bisect import bisect_left, bisect_right
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 BASE = 8  # blocks that a block of the next level covers
 _WHOLE = 4  # points a column up to which all are given
@@ -53,62 +53,64 @@ class Pyramid:
         """Places between START and END that show the same: of each column between EDGES of XS the first, the last, the
         least and the greatest, and where values are no numbers the ends of these gaps. Every place where they are few.
 
-        Columns end where blocks do, so that each point counts in exactly one.
+        Columns end where blocks do that are a quarter of them at most, so that each point counts in exactly one.
         """
         count, columns = end - start, len(edges) - 1
         if count <= _WHOLE * columns:
             return list(range(start, end))
-        level, block = -1, 1
-        while level + 1 < len(self._lows) and block * BASE * 4 * columns <= count:
-            level, block = level + 1, block * BASE
         found: list[int] = []
         at = start
         for column in range(columns):
-            to = end
-            if column < columns - 1:
-                to = bisect_left(xs, edges[column + 1], at, end)
+            to = end if column == columns - 1 else bisect_left(xs, edges[column + 1], at, end)
+            if to - at <= _WHOLE:
+                found += range(at, to)
+            else:
+                block = 1
+                while block * BASE * _WHOLE <= to - at:
+                    block *= BASE
                 to = min(end, -(-to // block) * block)
-            if to > at:
-                found += self._column(at, to, level, block)
+                found += self._column(at, to)
             at = to
         return found
 
-    def _column(self, start: int, end: int, level: int, block: int) -> list[int]:
+    def _column(self, start: int, end: int) -> list[int]:
         places = {start, end - 1}
-        first, last = bisect_left(self.bad, start), bisect_left(self.bad, end)
-        if last - first < end - start:
-            if level < 0 or start % block or end % block:
-                self._by_hand(places, start, end, level, block)
-            else:
-                self._extremes(places, start // block, end // block, level)
-        if first < last:
-            for place in (self.bad[first], self.bad[last - 1]):
+        for levels, best, none in ((self._lows, min, math.inf), (self._highs, max, -math.inf)):
+            if (place := self._extreme(levels, best, none, start, end)) >= 0:
+                places.add(place)
+        if self.bad:
+            first, last = bisect_left(self.bad, start), bisect_left(self.bad, end)
+            for place in {self.bad[first], self.bad[last - 1]} if first < last else ():
                 places |= {at for at in (place - 1, place, place + 1) if start <= at < end}
         return sorted(places)
 
-    def _by_hand(self, places: set[int], start: int, end: int, level: int, block: int) -> None:
-        """As `_extremes`, where START or END lies within a block: what is left over at the ends is looked through."""
-        first, last = -(-start // block), end // block
-        whole = level >= 0 and first < last
-        if whole:
-            self._extremes(places, first, last, level)
-        rest = [range(start, first * block), range(last * block, end)] if whole else [range(start, end)]
-        values = self.values
-        for part in rest:
-            finite = [place for place in part if math.isfinite(values[place])]
-            if finite:
-                places |= {min(finite, key=values.__getitem__), max(finite, key=values.__getitem__)}
+    def _extreme(
+        self, levels: "list[array[float]]", best: Callable[..., float], none: float, start: int, end: int
+    ) -> int:
+        """Where the best value between START and END lies, -1 where none is a number: by the largest blocks there."""
+        found, held, level = none, (-1, 0, 0), -1
+        while start < end:
+            # What of this level stands before and behind the blocks of the next one; all of it where there are none.
+            higher = level + 1 < len(levels) and end - start >= 2 * BASE
+            first, last = (-(-start // BASE), end // BASE) if higher else (end, end)
+            spans = ((start, first * BASE), (last * BASE, end)) if higher else ((start, end),)
+            for one, two in spans:
+                if one < two:
+                    value = best(levels[level][one:two] if level >= 0 else self._finite(one, two), default=none)
+                    if value != none and best(value, found) == value:
+                        found, held = value, (level, one, two)
+            start, end, level = (first, last, level + 1) if higher else (end, end, level)
+        level, one, two = held
+        if one == two:
+            return -1
+        while level >= 0:
+            at = levels[level].index(found, one, two)
+            level, one, two = level - 1, at * BASE, at * BASE + BASE
+        return self.values.index(found, one, two)
 
-    def _extremes(self, places: set[int], first: int, last: int, level: int) -> None:
-        """Where the least and the greatest value of the blocks FIRST to LAST of LEVEL lie."""
-        for levels, best, none in ((self._lows, min, math.inf), (self._highs, max, -math.inf)):
-            value = best(levels[level][first:last])
-            if value == none:
-                continue
-            at = levels[level].index(value, first, last)
-            for below in range(level - 1, -1, -1):
-                at = levels[below].index(value, at * BASE, at * BASE + BASE)
-            places.add(self.values.index(value, at * BASE, at * BASE + BASE))
+    def _finite(self, start: int, end: int) -> "array[float] | list[float]":
+        values = self.values[start:end]
+        return [value for value in values if math.isfinite(value)] if self.bad else values
 
 
 def edges_of(low: float, high: float, columns: int, log: bool) -> list[float]:
