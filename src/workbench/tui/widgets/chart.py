@@ -12,6 +12,7 @@ from rich.style import Style
 from textual import events
 from textual.binding import Binding, BindingType
 from textual.geometry import Region
+from textual.message import Message
 from textual.strip import Strip
 from textual.widget import Widget
 
@@ -33,11 +34,12 @@ class Chart(Widget, can_focus=True):
     """`series`: the first one stands out, the second is what it is compared with, the others stand back.
 
     Call `show` with other series, `changed` after one of them has grown. `x_range` None: all that there is, and what
-    comes; it is narrowed by keys and mouse. `cursor` is an x whose values the first line tells.
+    comes; it is narrowed by keys and mouse. `cursor` is an x whose values the first line tells. `behind` are curves
+    without a name, under the others, faint: what was smoothed. `bounds` is what there is where series hold but a part.
     """
 
     COMPONENT_CLASSES: ClassVar[set[str]] = {
-        "chart--0", "chart--1", "chart--2", "chart--3", "chart--axis", "chart--cursor", "chart--text",
+        "chart--0", "chart--1", "chart--2", "chart--3", "chart--behind", "chart--axis", "chart--cursor", "chart--text",
     }  # fmt: skip
     DEFAULT_CSS = """
     Chart {
@@ -46,6 +48,7 @@ class Chart(Widget, can_focus=True):
         & > .chart--1 { color: $foreground; }
         & > .chart--2 { color: $muted; }
         & > .chart--3 { color: $muted-2; }
+        & > .chart--behind { color: $border-dim; }
         & > .chart--axis { color: $muted-2; }
         & > .chart--cursor { color: $muted; }
         & > .chart--text { color: $muted; }
@@ -67,10 +70,15 @@ class Chart(Widget, can_focus=True):
     ]
     ALLOW_SELECT = False
 
+    class Seen(Message):
+        """Another part of x is shown."""
+
     def __init__(self, title: str = "", x_name: str = "step", x_time: bool = False) -> None:
         super().__init__()
         self.title, self.x_name = title, x_name
         self.series: tuple[Series, ...] = ()
+        self.behind: tuple[Series, ...] = ()
+        self.bounds: tuple[float, float] | None = None
         self.x_range: tuple[float, float] | None = None
         self.cursor: float | None = None
         self.log_x = self.log_y = False
@@ -85,9 +93,18 @@ class Chart(Widget, can_focus=True):
 
     # --- what is shown -------------------------------------------------------------------------------------
 
-    def show(self, series: Sequence[Series]) -> None:
-        """Draws SERIES from now on."""
-        self.series = tuple(series)
+    def show(self, series: Sequence[Series], behind: Sequence[Series] = ()) -> None:
+        """Draws SERIES from now on, over those BEHIND."""
+        self.series, self.behind = tuple(series), tuple(behind)
+        self._plotted = None
+        self.refresh()
+
+    def measure(self, x_name: str, x_time: bool = False) -> None:
+        """Another x: all of it is shown, and the cursor, which was on another scale, is gone."""
+        self.x_name, self.x_time = x_name, x_time
+        self._x_format = duration if x_time else number
+        self.x_range = self.cursor = None
+        self._plotted = None
         self.refresh()
 
     def changed(self) -> None:
@@ -105,11 +122,19 @@ class Chart(Widget, can_focus=True):
     @property
     def reach(self) -> tuple[float, float] | None:
         """The x from and to which it shows; None without a point."""
-        return self.x_range or extent_x(self.series, self.log_x)
+        return self.x_range or self._whole()
+
+    def _whole(self) -> tuple[float, float] | None:
+        """From where to where there is anything at all."""
+        found = extent_x(self.series, self.log_x)
+        if self.bounds is None or found is None:
+            return found
+        low = found[0] if self.log_x else min(found[0], self.bounds[0])
+        return low, max(found[1], self.bounds[1])
 
     def action_zoom(self, factor: float, about: float | None = None) -> None:
         """Shows FACTOR times as much, around ABOUT: the cursor, else the middle."""
-        axis, whole = self._plot.x, extent_x(self.series, self.log_x)
+        axis, whole = self._plot.x, self._whole()
         if axis is None or whole is None or whole[1] <= whole[0]:
             return
         if about is None:
@@ -121,7 +146,7 @@ class Chart(Widget, can_focus=True):
 
     def action_pan(self, share: float) -> None:
         """Moves on by SHARE of what is shown."""
-        axis, whole = self._plot.x, extent_x(self.series, self.log_x)
+        axis, whole = self._plot.x, self._whole()
         if axis is None or whole is None or self.x_range is None:
             return
         by = share * (axis.dots - 1)
@@ -135,11 +160,13 @@ class Chart(Widget, can_focus=True):
         low, high = max(low, whole[0]), min(high, whole[1])
         self.x_range = None if (low, high) == whole or high <= low else (low, high)
         self.refresh()
+        self.post_message(self.Seen())
 
     def action_all(self) -> None:
         """Shows all there is."""
         self.x_range = None
         self.refresh()
+        self.post_message(self.Seen())
 
     def action_log_y(self) -> None:
         """Logarithmic values, or even ones."""
@@ -155,7 +182,7 @@ class Chart(Widget, can_focus=True):
     def action_cursor(self) -> None:
         """Shows the cursor at the last point, or hides it."""
         reach = self.reach
-        self._point(reach[1] if self.cursor is None and reach else None)
+        self.point(reach[1] if self.cursor is None and reach else None)
 
     def action_move(self, cells: int) -> None:
         """Moves the cursor by CELLS, from the end where it was not shown."""
@@ -167,7 +194,7 @@ class Chart(Widget, can_focus=True):
             column = 0 if cells > 1 else axis.dots // 2 - 1
         else:
             column += cells
-        self._point(self._x_at(max(0, min(axis.dots // 2 - 1, column))))
+        self.point(self._x_at(max(0, min(axis.dots // 2 - 1, column))))
 
     # --- the mouse -----------------------------------------------------------------------------------------
 
@@ -178,7 +205,7 @@ class Chart(Widget, can_focus=True):
             return
         if self._grip is not None:
             grip, (low, high) = self._grip
-            whole = extent_x(self.series, self.log_x)
+            whole = self._whole()
             by = (grip - event.x) * 2
             if whole and self.x_range is not None:
                 shift = axis.value(by) - axis.low if not self.log_x else 0.0
@@ -186,7 +213,7 @@ class Chart(Widget, can_focus=True):
                 self._see(low + shift, high + shift, whole)
             return
         column = event.x - LEFT
-        self._point(self._x_at(column) if 0 <= column < axis.dots // 2 else None)
+        self.point(self._x_at(column) if 0 <= column < axis.dots // 2 else None)
 
     def on_mouse_down(self, event: events.MouseDown) -> None:
         """Takes hold of what is zoomed."""
@@ -202,7 +229,7 @@ class Chart(Widget, can_focus=True):
     def on_leave(self) -> None:
         """The mouse is elsewhere."""
         if not self.has_focus:
-            self._point(None)
+            self.point(None)
 
     def on_mouse_scroll_up(self, event: events.MouseScrollUp) -> None:
         """Closer, about the pointer."""
@@ -225,7 +252,7 @@ class Chart(Widget, can_focus=True):
         dot = axis.dot(self.cursor)
         return dot >> 1 if 0 <= dot < axis.dots else None
 
-    def _point(self, x: float | None) -> None:
+    def point(self, x: float | None) -> None:
         """The cursor at X, None: nowhere. Only the cells that it leaves and comes to are drawn again."""
         if x == self.cursor:
             return
@@ -240,7 +267,7 @@ class Chart(Widget, can_focus=True):
     # --- drawing -------------------------------------------------------------------------------------------
 
     def _key(self) -> object:
-        versions = tuple((id(one), one.version) for one in self.series)
+        versions = tuple((id(one), one.version) for one in (*self.series, *self.behind))
         return versions, self.size, self.x_range, self.log_x, self.log_y
 
     def _drawn(self) -> Plot:
@@ -248,7 +275,9 @@ class Chart(Widget, can_focus=True):
             names = [cut(one.name, NAMES) for one in self.series]
             named = self.size.width >= WIDE and len(names) > 1
             width = self.size.width - LEFT - (max(map(cell_len, names)) + 1 if named else 0)
-            self._plot = plot(self.series, width, self.size.height - 2, self.x_range, self.log_x, self.log_y)
+            self._plot = plot(
+                (*self.series, *self.behind), width, self.size.height - 2, self.reach, self.log_x, self.log_y
+            )
             self._labels = _labels(self._plot)
             self._names = _names(self._plot, names) if named else {}
             self._plotted = key
@@ -260,6 +289,8 @@ class Chart(Widget, can_focus=True):
         return self._styles[name]
 
     def _look(self, owner: int) -> Style:
+        if owner >= len(self.series):
+            return self._style("behind")
         return self._style(str(owner) if owner < 2 else str(2 + owner % 2))
 
     def notify_style_update(self) -> None:
@@ -281,20 +312,25 @@ class Chart(Widget, can_focus=True):
     def _top(self, width: int) -> list[Segment]:
         title = cut(self.title, width)
         segments = [Segment(title, self._style("text"))]
-        told = self.readings()
-        if not told:
-            return segments
         left = width - cell_len(title)
-        first = f"  {self.x_name} {self._x_format(self.cursor or 0.0)}"
-        parts = [(first, self._style("text"))]
-        parts += [(f"  {cut(name, NAMES)} {number(value)}", self._look(at)) for at, (name, _, value) in enumerate(told)]
-        for text, style in parts:
+        for text, style in self._told():
             if cell_len(text) > left:
                 segments.append(Segment("…"[:left], self._style("text")))
                 break
             segments.append(Segment(text, style))
             left -= cell_len(text)
         return segments
+
+    def _told(self) -> list[tuple[str, Style]]:
+        """What the cursor reads; without it the names of the curves, where they do not stand at their ends."""
+        if self.cursor is None:
+            few = self.size.width < WIDE or len(self.series) < 2
+            return [(f"  ─ {cut(one.name, NAMES)}", self._look(at)) for at, one in enumerate(self.series) if few]
+        told = [(f"  {self.x_name} {self._x_format(self.cursor)}", self._style("text"))]
+        for at, one in enumerate(self.series):
+            if (place := one.nearest(self.cursor)) is not None:
+                told.append((f"  {cut(one.name, NAMES)} {number(one.ys[place])}", self._look(at)))
+        return told
 
     def _middle(self, drawn: Plot, row: int) -> list[Segment]:
         axis = self._style("axis")
@@ -348,7 +384,7 @@ def _labels(drawn: Plot) -> dict[int, str]:
 def _names(drawn: Plot, names: Sequence[str]) -> dict[int, tuple[str, int]]:
     """Where each line ends, or in the nearest free row."""
     placed: dict[int, tuple[str, int]] = {}
-    for owner in sorted(drawn.ends):
+    for owner in sorted(owner for owner in drawn.ends if owner < len(names)):
         free = [(abs(row - drawn.ends[owner]), row) for row in range(len(drawn.rows)) if row not in placed]
         if free:
             placed[min(free)[1]] = names[owner], owner

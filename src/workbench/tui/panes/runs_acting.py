@@ -1,0 +1,115 @@
+"""What is done with a run from its pane: its name copied, its log edited, a note written, an end made of it."""
+
+import asyncio
+import os
+import sys
+from typing import TYPE_CHECKING
+
+from workbench.protocol.queries import RunLog, RunLogPage, RunRow
+from workbench.tui.widgets.runs_rows import ALIVE, Entry
+
+if TYPE_CHECKING:
+    from workbench.tui.panes.runs_doing import RunsDoing
+
+EDITED = 100_000  # lines of a log that go to an editor
+_MLWB = (sys.executable, "-P", "-c", "import sys; from workbench.cli import main; sys.exit(main())")
+
+
+def _run(pane: "RunsDoing") -> RunRow | None:
+    entry: Entry | None = pane.entry
+    if entry is None or entry.head is None:
+        pane.beg("this is no run" if entry else "there is no run")
+        return None
+    return entry.head
+
+
+def copy(pane: "RunsDoing") -> None:
+    """`r-14@812`: the run, at the step of the cursor or, where there is none, of the last value."""
+    if (run := _run(pane)) is None:
+        return
+    from workbench.tui.panes.talk_outside import to_clipboard
+
+    cursor = pane.chart.cursor if pane.x == "step" else None
+    metric = run.metrics.get(pane.metric)
+    step = cursor if cursor is not None else metric.step if metric else None
+    name = run.id if step is None or step < 0 else f"{run.id}@{round(step)}"
+    to_clipboard(pane.app, name, len(name))
+    pane.beg(f"copied {name}")
+
+
+def edit(pane: "RunsDoing") -> None:
+    """The log, its last lines where it is very long, in the person's editor."""
+    if (run := _run(pane)) is None:
+        return
+
+    async def edit() -> None:
+        from workbench.tui.panes.talk_outside import edit as open_in_editor
+
+        lines: list[str] = []
+        last = await pane.feed.ask(RunLogPage(run=run.id, n=1))
+        at = start = max(0, (last.total if isinstance(last, RunLog) else 0) - EDITED)
+        while at < start + EDITED:
+            page = await pane.feed.ask(RunLogPage(run=run.id, line=at, n=2000))
+            if not isinstance(page, RunLog) or not page.lines:
+                break
+            lines += page.lines
+            at += len(page.lines)
+        if problem := open_in_editor(pane.app, "\n".join([*lines, ""]), ".log", os.environ):
+            pane.beg(problem, "warning")
+        elif start:
+            pane.beg(f"the log's first {start:,} lines were left out; `mlwb exp tail {run.id}` has them all")
+
+    pane.feed.run(edit())
+
+
+def note(pane: "RunsDoing") -> None:
+    """Asks for a word about the run, which is written into its record."""
+    if (run := _run(pane)) is None:
+        return
+    from workbench.tui.screens.ask import Ask
+
+    def take(text: str | None) -> None:
+        if text:
+            pane.feed.run(_mlwb(pane, f"noted on {run.id}", "note", run.id, "--", text))
+
+    pane.app.push_screen(Ask(f"a note on {run.id}", value=run.note), take)
+
+
+def stop(pane: "RunsDoing") -> None:
+    """Asks, and stops the run, or those of the group that go on."""
+    entry = pane.entry
+    if _run(pane) is None or entry is None:
+        return
+    alive = [run for run in entry.runs if run.status in ALIVE]
+    if not alive:
+        pane.beg(f"{entry.runs[0].id} does not run")
+        return
+    from workbench.tui.screens.ask import Confirm
+
+    names = " ".join(run.id for run in alive)
+    words = f"{names}: {alive[0].command}\n\nIt gets TERM, and after ten seconds KILL, with all that it started."
+
+    def take(sure: bool | None) -> None:
+        if sure:
+            pane.feed.run(_mlwb(pane, f"stopped {names}", "stop", *(run.id for run in alive)))
+
+    title = f"stop {alive[0].id}?" if len(alive) == 1 else f"stop {len(alive)} runs?"
+    pane.app.push_screen(Confirm(title, words), take)
+
+
+async def _mlwb(pane: "RunsDoing", done: str, *words: str) -> None:
+    """Carries out `mlwb exp WORDS` in the workspace: the person does it, so no session is in between."""
+    try:
+        process = await asyncio.create_subprocess_exec(
+            *_MLWB, "exp", *words, cwd=pane.workspace or None, stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.PIPE,
+        )  # fmt: skip
+        _, said = await process.communicate()
+    except OSError as error:
+        pane.beg(f"mlwb exp {words[0]}: {error}", "error")
+        return
+    if process.returncode:
+        pane.beg(said.decode("utf-8", "replace").strip() or f"mlwb exp {words[0]} has failed", "error")
+    else:
+        pane.beg(done)
+    pane.feed.look()
