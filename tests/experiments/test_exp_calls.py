@@ -1,6 +1,7 @@
 """`mlwb exp` in the agent's Bash: carried out by the host, the training command judged and confined."""
 
 import os
+import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -151,3 +152,67 @@ def test_a_run_of_somebody_else_is_not_the_agents_to_stop(workspace: Path) -> No
     _, [text] = works(workspace, f"mlwb exp stop {run_}")
     assert "was not begun by this session" in text
     assert Ledger(workspace).get(run_).status == "running"
+
+
+LOSSES = """\
+import os, random
+random.seed(int(os.environ["SEED"]))
+for step in range(5):
+    print(f"step {step} loss {random.random():.6f}")
+open("weights.txt", "w").write("w")
+"""
+
+
+def committed(place: Path) -> None:
+    """PLACE as a repository with one commit."""
+    for words in (["init", "-q"], ["add", "-A"], ["-c", "user.name=a", "-c", "user.email=a@b", "commit", "-qm", "x"]):
+        subprocess.run(["git", *words], cwd=place, check=True)
+
+
+def test_a_rerun_is_confined_too_and_says_whether_it_came_again(confined: Path) -> None:
+    (confined / "train.py").write_text(LOSSES)
+    committed(confined)
+    ran, [first, again, other] = works(
+        confined, "mlwb exp run --seeds 3 -- python3 train.py", "mlwb exp rerun r-1", "mlwb exp rerun r-9"
+    )
+    assert "[r-1 finished" in first
+    assert again.startswith("reproduced: 5 points of loss are the same to the last bit") and "[r-2 finished" in again
+    assert "there is no run r-9" in other
+    record = Ledger(confined).get("r-2")
+    assert (record.parent, record.session, record.seed) == ("r-1", ran.result.session_id, 3)
+    assert ran.result.runs == ["r-1", "r-2"] and not list((confined / ".mlwb/runs").glob(".again-*"))
+    assert [event.sandbox in ("bubblewrap", "landlock") for event in ran.events(e.CallDecided)][:2] == [True, True]
+
+
+def test_a_rerun_is_judged_as_the_command_that_it_repeats(workspace: Path) -> None:
+    Exp(workspace)("run", "--", "python3", "-c", "print('loss 1')")
+    _, [text] = works(workspace, "mlwb exp rerun r-1")
+    assert text.startswith("Denied: ") and Ledger(workspace).ids() == ["r-1"]
+
+
+def test_what_only_reads_the_ledger_is_free_and_needs_no_mlwb_on_the_path(confined: Path) -> None:
+    Exp(confined)("run", "--name", "base", "--", "python3", "train.py")
+    words = ("list", "show r-1", "metrics r-1 --json", "tail -n 1 r-1", "compare r-1 r-1", "card r-1")
+    ran, texts = works(confined, *(f"mlwb exp {one}" for one in words), sandbox="auto")
+    assert [event.verdict for event in ran.events(e.CallDecided)] == ["allow"] * 6
+    listed, shown, metrics, tail, compared, card = texts
+    assert "base" in listed and "finished" in shown and '"loss"' in metrics
+    assert tail.strip() == "the ledger is kept" or tail.strip() == "the ledger was written"
+    assert "stands on both sides" in compared and "unknown" in card
+
+
+def test_a_card_that_is_written_to_a_file_is_bashs(workspace: Path) -> None:
+    Exp(workspace)("run", "--", "true")
+    _, [text] = works(workspace, "mlwb exp card r-1 -o card.md")
+    assert text.startswith("Denied: ") and not (workspace / "card.md").exists()
+
+
+def test_a_run_whose_output_leads_elsewhere_is_not_read(workspace: Path, tmp_path: Path) -> None:
+    Exp(workspace)("run", "--", "true")
+    (Path.home() / ".ssh").mkdir()
+    (Path.home() / ".ssh/id_rsa").write_text("a secret")
+    output = Ledger(workspace).path("r-1") / "output.log"
+    output.unlink(missing_ok=True)
+    output.symlink_to(Path.home() / ".ssh/id_rsa")
+    _, [text] = works(workspace, "mlwb exp tail r-1")
+    assert text.startswith("Denied: ") and "a secret" not in text

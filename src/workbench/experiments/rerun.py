@@ -61,14 +61,14 @@ class Rerun(msgspec.Struct, frozen=True, kw_only=True):
 Submit = Callable[[Job], str]  # runs a job to its end, and gives the id of its run
 
 
-def again(ledger: Ledger, run: Run, submit: Submit, user: str = "") -> Rerun:
-    """Does RUN again as a run of its own whose parent it is, through SUBMIT, and judges it.
+def again(ledger: Ledger, run: Run, submit: Submit, user: str = "", place: Path | None = None) -> Rerun:
+    """Does RUN again as a run of its own whose parent it is, through SUBMIT, and judges it. PLACE: see `rebuilt`.
 
     Raises RerunError, CodeError, LedgerError, and what SUBMIT raises.
     """
     if run.status in ("queued", "running"):
         raise RerunError(f"{run.id} still runs; once it has ended, it can be done again")
-    with rebuilt(ledger, run) as (folder, notes):
+    with rebuilt(ledger, run, place) as (folder, notes):
         child = submit(job_of(run, folder, ledger, user))
     _same_code(ledger, run, child)
     return judged(ledger, run, ledger.get(child), reader(ledger), notes)
@@ -117,8 +117,10 @@ def _top(workspace: Path) -> Path:
 
 
 @contextlib.contextmanager
-def rebuilt(ledger: Ledger, run: Run) -> Iterator[tuple[Path | None, list[str]]]:
+def rebuilt(ledger: Ledger, run: Run, place: Path | None = None) -> Iterator[tuple[Path | None, list[str]]]:
     """The code of RUN in a work tree of its own, for as long as this is held, and what is to be said about it.
+
+    It lies in the folder PLACE (default: beside the runs, where a confined command cannot write).
 
     None where the code was not kept: the run is then done with what is there now. Files that git does not hold and
     that the run did not write (data, say) are linked into the work tree. Raises RerunError where git lacks the code.
@@ -129,7 +131,7 @@ def rebuilt(ledger: Ledger, run: Run) -> Iterator[tuple[Path | None, list[str]]]
         yield None, ["the code was not kept: this is what is there now"]
         return
     _sweep(git, ledger)
-    folder = ledger.folder / f"{SCRATCH}{run.id}-{secrets.token_hex(3)}"
+    folder = (place or ledger.folder) / f"{SCRATCH}{run.id}-{secrets.token_hex(3)}"
     try:
         git.must("worktree", "add", "--detach", "--force", str(folder), revision)
     except CodeError as error:

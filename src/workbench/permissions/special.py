@@ -52,6 +52,7 @@ def find(argv: list[Field]) -> Finding:
 _TEST_EVALUATES = frozenset(("-v", "-R", "-o", "(", ")"))
 _TEST_OPERATOR = re.compile(r"-[a-zA-Z]|-(?:eq|ne|lt|le|gt|ge|nt|ot|ef)|==?|!=")
 _TAR_FLAGS = frozenset("tvzjJa")
+_LOOKS = ("list", "show", "metrics", "tail", "compare", "card")
 _TAR_LONGS = names("--list --verbose --gzip --bzip2 --xz --zstd")
 
 
@@ -238,7 +239,23 @@ def set_(argv: list[Field]) -> Finding:
     return Finding() if argv and plain else Finding(why="set with more than -e, -u, -x, -o pipefail")
 
 
+_LEDGER = literal(".mlwb/runs")
+
+
+def mlwb(argv: list[Field]) -> Finding:
+    """mlwb: the verbs of its ledger that only read it."""
+    words = [field.text for field in argv]
+    if not all(field.known and not field.globbed for field in argv):
+        return Finding(why="an argument of mlwb is not written out", unknown=True)
+    if words[:1] != ["exp"] or words[1:2] not in ([verb] for verb in _LOOKS):
+        return Finding(why="mlwb with more than `exp list|show|metrics|tail|compare|card`")
+    if words[1] == "card" and any(word.startswith(("-o", "--o")) for word in words[2:]):
+        return Finding(why="mlwb exp card that writes a file")
+    return Finding(operands=(Operand(_LEDGER, "read", tree=True),))
+
+
 INSPECTORS: dict[str, Inspector] = {
+    "mlwb": mlwb,
     "find": find,
     "sed": sed,
     "awk": awk,

@@ -15,17 +15,18 @@ import msgspec
 
 from workbench.experiments.launch.alive import alive, settle, truly
 from workbench.experiments.launch.options import RunOptions, Usage, read
-from workbench.experiments.launch.types import Job, LaunchError, News, Sandboxed
+from workbench.experiments.launch.types import Job, LaunchError, News
 from workbench.experiments.ledger import OUTPUT, Ledger
 from workbench.permissions.types import Need, Runs
 from workbench.protocol.blocks import Output
 from workbench.protocol.events import RunLinked, RunsTold
 from workbench.session import gpus
 from workbench.session.core import Session
-from workbench.session.exp_carried import Carried
+from workbench.session.exp_carried import Carried, surroundings
 from workbench.session.exp_change import Change
+from workbench.session.exp_look import LOOKS, Look, looks_only
+from workbench.session.exp_rerun import Rerun
 from workbench.session.exp_wait import Wait
-from workbench.session.identity import user_name
 from workbench.session.runs_words import GOING, Happened, alert_words, headline
 from workbench.tools.base import Context, Outcome, Tool, ToolError, text_content
 from workbench.tools.output import Follower, shorten, view
@@ -35,7 +36,7 @@ _TICK_S = 0.1
 _SETTLED_S = 3.0
 _ALERTS = 4  # of a run, that are told
 _BRACES = re.compile(r"\{.*(?:,|\.\.).*\}")  # what bash makes several words of; `{seed}` is none
-_CARRIED = ("run", "stop", "note", "wait")
+_CARRIED = ("run", "stop", "note", "wait", "rerun", *LOOKS)
 
 
 def carried(session: Session, tool: Tool, given: Any) -> Tool:
@@ -51,7 +52,11 @@ def carried(session: Session, tool: Tool, given: Any) -> Tool:
     variables, words = found
     if words[2] == "run":
         return _Run(session, tool, variables, words[3:])
-    return Wait(session, tool, words[3:]) if words[2] == "wait" else Change(session, tool, words[2:])
+    if words[2] in LOOKS:
+        return Look(session, tool, words[2:]) if looks_only(words[2:]) else tool
+    if words[2] == "wait":
+        return Wait(session, tool, words[3:])
+    return Rerun(session, tool, words[3:]) if words[2] == "rerun" else Change(session, tool, words[2:])
 
 
 def going(session: Session) -> bool:
@@ -142,19 +147,11 @@ class _Run(Carried):
         return await following.outcome(detached)
 
     def _job(self, context: Context, call_id: str, cards: dict[str, str]) -> Job:
-        from workbench.sandbox import pythonenv
-
-        options, session = self._options, self._session
-        setup = str(context.extras.get("shell_setup") or "")
-        env = context.launcher.environment()
-        if not setup:
-            env = pythonenv.activated(env, pythonenv.find(context.workspace, env))
+        options = self._options
         return Job(
             workspace=str(context.workspace),
             argv=options.argv,
             cwd=str(context.cwd),
-            env={name: value for name, value in (env | cards | self._variables).items() if _encodes(value)},
-            setup=setup,
             name=options.name,
             tags=options.tags,
             note=options.note,
@@ -165,25 +162,8 @@ class _Run(Carried):
             service=options.service,
             gpus=options.gpus,
             wait_s=options.wait_s,
-            session=session.id,
-            turn=session.state.turns,
-            call_id=call_id,
-            user=user_name(),
-            sandbox=self._sandbox(context),
+            **surroundings(self._session, context, call_id, cards | self._variables),
         )
-
-    def _sandbox(self, context: Context) -> Sandboxed | None:
-        from workbench.experiments.launch.confined import told
-        from workbench.sandbox.confined import ConfinedLauncher
-
-        launcher = context.launcher
-        if context.reach == "outside" or not isinstance(launcher, ConfinedLauncher):
-            return None
-        return told(launcher.layer, launcher.profile, context.reach)
-
-
-def _encodes(text: str) -> bool:
-    return text.isascii() or text.encode(errors="replace").decode() == text
 
 
 class _Following:

@@ -1,9 +1,12 @@
 """What stands in the place of Bash for a call that is one `mlwb exp` command."""
 
+from collections.abc import Mapping
 from typing import Any
 
+from workbench.experiments.launch.types import Sandboxed
 from workbench.session.core import Session
-from workbench.tools.base import Tool
+from workbench.session.identity import user_name
+from workbench.tools.base import Context, Tool
 
 
 class Carried:
@@ -16,3 +19,36 @@ class Carried:
     def target(self, given: Any) -> str:
         """The command's first line."""
         return self._tool.target(given)
+
+
+def surroundings(session: Session, context: Context, call_id: str, variables: Mapping[str, str]) -> dict[str, Any]:
+    """What a job has of the session that begins it: the environment of its commands, its confinement, its name."""
+    from workbench.sandbox import pythonenv
+
+    setup = str(context.extras.get("shell_setup") or "")
+    env = context.launcher.environment()
+    if not setup:
+        env = pythonenv.activated(env, pythonenv.find(context.workspace, env))
+    return {
+        "env": {name: value for name, value in {**env, **variables}.items() if _encodes(value)},
+        "setup": setup,
+        "session": session.id,
+        "turn": session.state.turns,
+        "call_id": call_id,
+        "user": user_name(),
+        "sandbox": _sandboxed(context),
+    }
+
+
+def _sandboxed(context: Context) -> Sandboxed | None:
+    from workbench.experiments.launch.confined import told
+    from workbench.sandbox.confined import ConfinedLauncher
+
+    launcher = context.launcher
+    if context.reach == "outside" or not isinstance(launcher, ConfinedLauncher):
+        return None
+    return told(launcher.layer, launcher.profile, context.reach)
+
+
+def _encodes(text: str) -> bool:
+    return text.isascii() or text.encode(errors="replace").decode() == text

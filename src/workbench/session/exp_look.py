@@ -1,0 +1,45 @@
+"""`mlwb exp list`, `show` and the like of the agent: by this very program, whatever PATH holds, confined as ever."""
+
+import shlex
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from workbench.experiments.launch.local import ledger_for
+from workbench.experiments.ledger import ID, OUTPUT, RECORD
+from workbench.permissions.types import Need, Reads
+from workbench.session.core import Session
+from workbench.session.exp_carried import Carried
+from workbench.tools.base import Context, Outcome, Tool
+
+LOOKS = ("list", "show", "metrics", "tail", "compare", "card")
+_READ = (RECORD, OUTPUT)  # of a run that is named
+
+
+def looks_only(words: list[str]) -> bool:
+    """Whether `mlwb exp` with WORDS writes nothing: a card may be written to a file."""
+    return words[0] != "card" or not any(word.startswith(("-o", "--o")) for word in words)
+
+
+class Look(Carried):
+    """A command that only reads the ledger."""
+
+    def __init__(self, session: Session, tool: Tool, words: list[str]) -> None:
+        super().__init__(session, tool)
+        self._words = words
+
+    def needs(self, given: Any, cwd: str) -> tuple[Need, ...]:
+        """Reads the ledger, and what the files of the runs that are named lead to."""
+        folder = ledger_for(Path(cwd)).folder
+        named = [word for word in self._words[1:] if ID.fullmatch(word)]
+        return (Reads(str(folder)), *(Reads(str(folder / run / name)) for run in named for name in _READ))
+
+    async def run(self, given: Any, context: Context, call_id: str, progress: Callable[[str], None]) -> Outcome:
+        """Runs it as Bash would."""
+        start = "import sys; from workbench.cli import main; sys.exit(main())"
+        program = f'mlwb() {{ {shlex.quote(sys.executable)} -P -c {shlex.quote(start)} "$@"; }}'
+        command = msgspec.structs.replace(given, command=f"{program}; {given.command}")
+        return await self._tool.run(command, context, call_id, progress)
