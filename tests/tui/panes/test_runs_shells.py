@@ -69,7 +69,7 @@ def test_commands_with_age_and_how_they_ended():
         session.now = 1130.0
         pane.redraw()
         await pilot.pause()
-        assert str(pane.border_subtitle) == "2 running"
+        assert pane.heading == "2 running"
         assert [row[:1] + row[2:] for row in rows(pane)] == [
             ["●", "tensorboard", "2m10s"],
             ["●", "python", "train.py", "--lr", "1", "2m10s"],
@@ -87,7 +87,7 @@ def test_commands_with_age_and_how_they_ended():
             "✗ $ tensorboard exit 1 2m10s",
             "✓ $ python train.py --lr 1 done 2m10s",
         ]
-        assert str(pane.border_subtitle) == ""
+        assert pane.heading == ""
 
     on_screen(pane, test)
 

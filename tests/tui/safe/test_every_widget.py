@@ -170,6 +170,18 @@ def asked() -> Iterator[Any]:
         )  # fmt: skip
 
 
+def hostile_runs() -> tuple[q.RunRow, ...]:
+    """A run in each state, two of them in a group, whose every word is somebody else's."""
+    metrics = {LINE: q.RunMetric(last=1.0, best=None, step=2, count=3, goal=LINE)}
+    alerts = (q.RunAlert(kind=LINE, at=0.0, text=LINES, step=2),)
+    return tuple(
+        q.RunRow(id=f"{LINE}{n}", name=LINE, status=status, command=LINES, why=LINES, group=LINE if n < 2 else "",
+                 session=LINE, against=f"{LINE}1", gpus=(LINE,), tags=(LINE,), note=LINES, metrics=metrics,
+                 alerts=alerts)
+        for n, status in enumerate(("running", "finished", "failed", "queued", "stopped", LINE))
+    )  # fmt: skip
+
+
 async def pages(query: Any) -> Any:
     """Hostile answers to whatever is asked."""
     if isinstance(query, q.ChangedFiles):
@@ -180,6 +192,16 @@ async def pages(query: Any) -> Any:
         return q.Paths(paths=(LINE, f"{LINE}/x"), total=2)
     if isinstance(query, q.ItemsBefore):
         return q.Items(items=(), more=False)
+    if isinstance(query, q.ListRuns):
+        return q.Runs(rows=hostile_runs(), stamp="1", notes=(LINES,))
+    if isinstance(query, q.SeriesPage):
+        return q.Series(points=((0.0, 1.0), (1.0, None), (2.0, 3.0)), total=3, first=0.0, last=2.0)
+    if isinstance(query, q.RunLogPage):
+        return q.RunLog(lines=(LINE, LINE), first=0, total=2)
+    if isinstance(query, q.RunChangesPage):
+        config = tuple(q.ConfigChange(key=LINE, before=LINES, after=LINE, kind=kind) for kind in ("config", "command"))
+        return q.RunChanges(against=LINE, verdict=LINE, words=(LINES,), config=config, diff=tuple(DIFF.split("\n")),
+                            notes=(LINES,))  # fmt: skip
     if isinstance(query, q.InForce):
         rules = tuple(q.RuleInForce(kind=kind, rule=LINES, source=LINE) for kind in ("deny", "allow", LINE))
         return q.Holding(rules=rules, sandbox=LINE, network="allowlist", domains=(LINE,), caches=(LINE,))
@@ -332,7 +354,32 @@ async def typed(pilot: Any, opener: Any, look: Any) -> None:
     await look()
 
 
-SCENES = [whole_talk, narrow, approvals, questions, lists, typed]
+async def runs(pilot: Any, opener: Any, look: Any) -> None:
+    """The table, every part, the group open, words looked for, and what asks before something is done."""
+    app = pilot.app
+    app.do("runs")
+    await until(pilot, lambda: app.panes["runs"].is_mounted and app.panes["runs"].feed.rows)
+    await look()
+    seen = ("runs_open", "runs_last", "runs_up", "runs_mark", "runs_cursor", "runs_smooth")
+    parts = ["runs_part", "runs_first", "runs_open"] * 3
+    for action in (*seen, *parts, "zoom", "runs_part", "runs_part", "runs_filter"):
+        app.do(action)
+        await pilot.pause(0.1)
+        await look()
+    app.post_message(events.Paste(LINE))
+    await look()
+    for action in ("runs_metric", "runs_note", "runs_stop"):
+        app.panes["runs"].table.focus()
+        app.do("runs_first")
+        app.do(action)
+        await pilot.pause(0.05)
+        await look()
+        if len(app.screen_stack) > 1:
+            app.pop_screen()
+            await pilot.pause()
+
+
+SCENES = [whole_talk, narrow, approvals, questions, lists, typed, runs]
 
 
 def test_every_widget_shows_hostile_text_and_obeys_none_of_it(tmp_path, monkeypatch):

@@ -15,7 +15,6 @@ from workbench.protocol.queries import RunChanges, RunChangesPage, RunRow
 from workbench.protocol.state import SessionState
 from workbench.tui.panes.rows import chrome, row
 from workbench.tui.panes.runs_doing import RunsDoing
-from workbench.tui.safe import content
 from workbench.tui.view import Pane
 from workbench.tui.widgets import runs_glance as glance
 from workbench.tui.widgets.chart import LEFT, NAMES, WIDE, Chart
@@ -48,6 +47,7 @@ class RunsPane(RunsDoing, Pane):
     def __init__(self, clock: Callable[[], float] = time.time) -> None:
         super().__init__()
         self._clock = clock
+        self.heading = ""  # what its title line says besides
         self._sheet = Sheet()
         self._entries: list[Entry] = []
         self._rows = 0  # of the table: it grows with its runs, and does not shrink
@@ -214,7 +214,7 @@ class RunsPane(RunsDoing, Pane):
         parts = [f"{key} ▾" if key else "", f"{running} running" if running else "",
                  f"{states.count('queued')} waiting" if "queued" in states else "",
                  f"filter: {self.words}" if self.words else ""]  # fmt: skip
-        self.border_subtitle = content(" · ".join(filter(None, parts)))
+        self.heading = " · ".join(filter(None, parts))
         chrome(self.app)
 
     def _arrange(self) -> None:

@@ -158,6 +158,8 @@ class Frame(Vertical):
 
 
 def heading(held: Widget | None) -> str:
-    """What a pane says of itself in its title line: its border's subtitle, which it may set at any time."""
+    """What a pane says of itself in its title line: its `heading`, in plain words, else its border's subtitle."""
+    if told := getattr(held, "heading", ""):
+        return str(told)
     subtitle = held.border_subtitle if held is not None and held.is_mounted else None
     return Content.from_markup(subtitle).plain if subtitle else ""
