@@ -193,7 +193,8 @@ def up_to(count: int, env: Mapping[str, str], user: str, run: str, nvml: Nvml, f
 
     FREE: not one that somebody has a process on. How long a card was idle does not count.
     """
-    taken, busy = [], []
+    taken: list[tuple[Card, int]] = []
+    busy: list[str] = []
     who = Claims(1, env, user, run, nvml, idle_s=0.0)
     gpus, uses = nvml.read()
     for place in allowed(gpus, env):

@@ -29,11 +29,14 @@ _lock = threading.Lock()
 
 
 def telemetry(disk: str | Path = ".") -> Telemetry:
-    """This process's sampler. The first caller's DISK is the one whose space is told."""
+    """This process's sampler. The first caller's DISK is the one whose space, and whose runs, are told."""
     global _shared
     with _lock:
         if _shared is None:
+            from workbench.experiments.found_owner import Owners
+            from workbench.experiments.launch.local import ledger_for
             from workbench.telemetry.sampler import Sampler
 
-            _shared = Sampler(Path(disk).absolute())
+            folder = Path(disk).absolute()
+            _shared = Sampler(folder, run_of=Owners([ledger_for(folder)]))
         return _shared

@@ -22,10 +22,18 @@ Callback = Callable[[Sample], None]
 class Sampler:
     """Takes samples in a thread of its own from the first subscription to the last one's end.
 
-    `disk`: a path on the disk whose space is told. `who` says which process a number is.
+    `disk`: a path on the disk whose space is told. `who` says which process a number is, `run_of` to which run it
+    belongs.
     """
 
-    def __init__(self, disk: Path, nvml: Nvml | None = None, who: Who | None = None) -> None:
+    def __init__(
+        self,
+        disk: Path,
+        nvml: Nvml | None = None,
+        who: Who | None = None,
+        run_of: Callable[[int], str | None] = lambda pid: None,
+    ) -> None:
+        self._run_of = run_of
         self._nvml, self._who = nvml or Nvml(), who or Who()
         self._host = HostReader(disk)
         self._lock = threading.Condition()
@@ -160,5 +168,6 @@ class Sampler:
             memory=use.memory,
             utilization=use.utilization,
             started=started,
+            run=None if foreign else self._run_of(use.pid),
             foreign=foreign,
         )

@@ -22,9 +22,11 @@ def main(args: list[str]) -> int:
     parser.add_argument("--watch", action="store_true", help="again every second, until ctrl+c")
     options = parser.parse_args(args)
 
+    from workbench.experiments.found_owner import Owners
+    from workbench.experiments.launch.local import ledger_for
     from workbench.telemetry.sampler import Sampler
 
-    sampler = Sampler(Path.cwd())
+    sampler = Sampler(Path.cwd(), run_of=Owners([ledger_for(Path.cwd())]))
     sampler.sample()
     sampler.read_links()
     time.sleep(APART_S)
@@ -150,7 +152,7 @@ def _process(process: Any) -> tuple[str, ...]:
         visible(process.user or words.DASH),
         words.size(process.memory),
         words.percent(process.utilization),
-        visible(process.command or words.DASH)[:200],
+        visible(f"{process.run or ''} {process.command or words.DASH}".strip())[:200],
     )
 
 
