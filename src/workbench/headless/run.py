@@ -13,6 +13,8 @@ from workbench.headless.signals import Signals
 from workbench.headless.streams import Console, Stdout
 from workbench.host import local
 from workbench.host.client import Client
+from workbench.host.server import Server
+from workbench.host.sockets import SocketError
 from workbench.protocol import codec
 from workbench.protocol.commands import Stop
 from workbench.protocol.events import SessionEnded, SessionStarted
@@ -84,9 +86,20 @@ class Run:
             return await self._failed(error.subtype, error.message)
         return await self._attend(client, asked)
 
-    async def _attend(self, client: Client, asked: flags.Asked) -> int:
+    def _open(self, client: local.LocalClient) -> Server | None:
+        """Lets others watch this run, and stop it; where that is not possible it runs all the same."""
+        server = Server(client.hosting)
+        try:
+            server.open()
+        except (SocketError, OSError) as error:
+            self.console.say(f"nobody can attach to this run: {error}")
+            return None
+        return server
+
+    async def _attend(self, client: local.LocalClient, asked: flags.Asked) -> int:
         """From the session's first event to the last word about it."""
         self.session = client.session
+        server = self._open(client)
         if asked.resume is not None:
             self._recall()
         teller = telling.Teller(self.console)
@@ -104,6 +117,8 @@ class Run:
             for helper in helpers:
                 helper.cancel()
             self.console.clear()
+            if server is not None:
+                await server.close()
             await client.close()
         if result is None:
             return await self._failed("error_during_execution", f"session {self.session} ended without a result")

@@ -30,8 +30,9 @@ class Guest:
 class Guests:
     """The doors of one session."""
 
-    def __init__(self, hosting: Hosting, token: str) -> None:
-        self._hosting, self._token = hosting, token
+    def __init__(self, hosting: Hosting) -> None:
+        self._hosting = hosting
+        self.token = ""  # the owner's; nobody comes in while there is none
 
     def owners(self, peer: Peer, hello: wire.Hello) -> Guest:
         """The door that only the session's owner can reach. Raises RefusedError."""
@@ -39,7 +40,7 @@ class Guests:
             raise RefusedError("identity", "this session belongs to another user")
         if descends(peer.pid, os.getpid()):
             raise RefusedError("identity", "a command of the session cannot be its client")
-        if not secrets.compare_digest(hello.token.encode(), self._token.encode()):
+        if not self.token or not secrets.compare_digest(hello.token.encode(), self.token.encode()):
             raise RefusedError("identity", "the token is not this session's")
         return Guest(_name(peer.uid), hello.role if hello.role in ROLES else "viewer", owner=True, place=hello.place)
 

@@ -37,7 +37,7 @@ class Server:
 
     def __init__(self, hosting: Hosting, changed: Callable[[], None] = lambda: None) -> None:
         self.hosting = hosting
-        self.guests = Guests(hosting, sockets.new_token(hosting.session.folder))
+        self.guests = Guests(hosting)
         self.connections: set[Connection] = set()
         self._changed = changed  # called when somebody came or left
         self._tasks: set[asyncio.Task[None]] = set()
@@ -49,6 +49,7 @@ class Server:
         """Listens from now on. Raises SocketError."""
         sockets.made_folder()
         self._bind()
+        self.guests.token = sockets.new_token(self.hosting.session.folder)
         self._listening = asyncio.create_task(self._keep_listening())
 
     def _bind(self) -> None:
