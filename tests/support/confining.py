@@ -138,8 +138,8 @@ class World:
         return ConfinedLauncher(PlainLauncher(env), made, self.profile(**changed), env, self.python)
 
 
-async def run_in(launcher: ConfinedLauncher, world: World, command: str, **given: Any) -> Result:
-    """COMMAND, run to its end."""
+async def run_in(launcher: ConfinedLauncher, world: World, command: str, close: bool = True, **given: Any) -> Result:
+    """COMMAND, run to its end. CLOSE: the launcher is done with, too."""
     output = Path(tempfile.mkstemp(dir=world.outputs)[1])
     scratch = Path(tempfile.mkdtemp(dir=world.outputs, prefix=".shell-"))
     spec = Spec(command=command, cwd=world.work, output=output, env=launcher.environment(), scratch=scratch, **given)
@@ -150,7 +150,8 @@ async def run_in(launcher: ConfinedLauncher, world: World, command: str, **given
         finally:
             ended = await running.end()
     finally:
-        await launcher.close()
+        if close:
+            await launcher.close()
     text = output.read_text(errors="replace")
     return Result(ended.exit_code, text, list(ended.refused), ended.swept, ended.signal)
 
@@ -271,7 +272,33 @@ def _answers(world: World, layers: Any, what: str, given: dict[str, Any]) -> Any
     for key in ("roots", "read_only", "hidden", "caches", "shown", "domains"):
         if key in given:
             given[key] = tuple(given[key] if key == "domains" else map(Path, given[key]))
+    if what == "beside":
+        others, until = given.pop("others"), world.work / given.pop("until")
+        launchers = [world.launcher(layer, **given) for _ in range(2)]
+        return asyncio.run(_beside(world, launchers, command, others, until))
     return msgspec.to_builtins(asyncio.run(run_in(world.launcher(layer, **given), world, command, reach=reach)))
+
+
+async def _beside(
+    world: World, launchers: list[ConfinedLauncher], command: str, others: list[str], until: Path
+) -> dict[str, str]:
+    """What OTHERS say, one of the same session and one of another, while COMMAND runs and UNTIL is there."""
+    running = asyncio.ensure_future(run_in(launchers[0], world, command, close=False))
+    try:
+        for _ in range(1000):
+            if until.exists() or running.done():
+                break
+            await asyncio.sleep(0.01)
+        said = [
+            (await run_in(one, world, other, close=False)).output for one, other in zip(launchers, others, strict=True)
+        ]
+    finally:
+        running.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await running
+        for one in launchers:
+            await one.close()
+    return dict(zip(("same", "other"), said, strict=True))
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 import contextlib
 import functools
 import os
+import re
 import shutil
 import socket
 import stat
@@ -27,8 +28,10 @@ _TEMPORARY = ("/tmp", "/var/tmp")  # noqa: S108
 _SHARED_MEMORY = "/dev/shm"  # noqa: S108
 _LISTENS = 0x10000  # __SO_ACCEPTCON, in /proc/net/unix
 _SYS_ADMIN = 21
-# Younger sockets come and go (multiprocessing makes them); one that went while it is covered would stop the command.
+# Younger sockets come and go; one that went while it is covered would stop the command. Those of multiprocessing do so
+# at any age, and ask for a key.
 _SETTLED_S = 5.0
+_PASSING = re.compile(r"/pymp-[^/]+/listener-[^/]+$")
 
 
 @functools.cache
@@ -58,17 +61,19 @@ def prepare(
     scratch: Path | None,
     writable_too: tuple[Path, ...] = (),
     bound: tuple[Path, ...] = (),
+    shared_network: bool = False,
 ) -> Prepared:
     """What runs a command in PROFILE. WRITABLE_TOO is opened below what is read-only (git's folder, for git).
 
-    BOUND are further paths that it needs, read-only (the proxy's socket). Raises OSError.
+    BOUND are further paths that it needs, read-only (the proxy's socket). SHARED_NETWORK: whoever starts it has put it
+    into a network without a way out already. Raises OSError.
     """
     program = executable()
     if program is None:
         raise FileNotFoundError("bubblewrap (bwrap) was not found")
     filter_ = _file_with(seccomp.program(seccomp.CONTAINED))
     descriptors = [filter_]
-    words = [program, *_namespaces(profile), "--ro-bind", "/", "/", *_system(profile)]
+    words = [program, *_namespaces(profile, shared_network), "--ro-bind", "/", "/", *_system(profile)]
     if profile.network != "full" and Path("/etc/hosts").exists():
         # The machine's name shall lead to loopback, the only network here: torchrun and gloo look it up.
         descriptors.append(_file_with(_hosts(socket.gethostname())))
@@ -78,11 +83,11 @@ def prepare(
     return Prepared(words, tuple(descriptors))
 
 
-def _namespaces(profile: Profile) -> list[str]:
+def _namespaces(profile: Profile, shared_network: bool) -> list[str]:
     words = ["--unshare-pid", "--unshare-ipc", "--unshare-uts", "--unshare-cgroup-try", "--new-session"]
-    if profile.network != "full":
+    if profile.network != "full" and not shared_network:
         words.append("--unshare-net")
-    if not _may_mount():
+    if not may_mount():
         words.append("--unshare-user")
     words += ["--cap-drop", "ALL"]
     if os.geteuid() == 0 and not all(_is_ours(path) for path in (*profile.roots, *profile.caches)):
@@ -91,7 +96,8 @@ def _namespaces(profile: Profile) -> list[str]:
     return words
 
 
-def _may_mount() -> bool:
+@functools.cache
+def may_mount() -> bool:
     """Whether we are root with the capability itself; everybody else needs a user namespace."""
     try:
         effective = next(line for line in Path("/proc/self/status").read_text().splitlines() if "CapEff" in line)
@@ -147,7 +153,12 @@ def _files(
 ) -> list[str]:
     """Mounts, the outer before the inner, so that what is named deeper decides. Adds to DESCRIPTORS."""
     mounts = {path: (0, _cover(path, descriptors)) for path in _sockets(profile)}
-    for path, rank, kind in _standing(profile):
+    there: dict[str, bool] = {}  # folders: most of what is hidden lies in some that this machine does not have
+    for path, above, rank, kind in _standing(profile):
+        if above not in there:
+            there[above] = os.access(above, os.F_OK)
+        if not there[above]:
+            continue
         if kind == "hide":
             mounts[path] = (rank, _cover(path, descriptors))
         elif kind == "--bind" or not stat.S_ISLNK(_mode(path) or stat.S_IFLNK):
@@ -156,13 +167,13 @@ def _files(
         mounts[path] = (3, ["--ro-bind-try", path, path])
     for path in map(str, (*writable_too, *([scratch] if scratch else []))):
         mounts[path] = (3, ["--bind-try", path, path])
-    ordered = sorted(mounts.items(), key=lambda item: (item[0].count("/"), item[1][0], item[0]))
-    return [word for _, (_, part) in ordered for word in part]
+    ordered = sorted((path.count("/"), rank, path, part) for path, (rank, part) in mounts.items() if part)
+    return [word for *_, part in ordered for word in part]
 
 
 @functools.lru_cache(maxsize=8)
-def _standing(profile: Profile) -> tuple[tuple[str, int, str], ...]:
-    """Path, rank and how it is mounted, of all that PROFILE names, whether it is there or not."""
+def _standing(profile: Profile) -> tuple[tuple[str, str, int, str], ...]:
+    """Path, the folder that it is in, rank and how it is mounted, of all that PROFILE names, be it there or not."""
     ours = [str(path) for path in (*profile.roots, *profile.caches, profile.temp)]
     open_to = (*ours, str(profile.home))
     found = [(open_to[-1], 0, "--ro-bind-try")] if _is_covered(open_to[-1]) else []
@@ -171,7 +182,7 @@ def _standing(profile: Profile) -> tuple[tuple[str, int, str], ...]:
     found += [(path, 2, "hide") for path in hidden if _within(path, open_to) or not _is_covered(path)]
     found += [(str(path), 2, "--ro-bind-try") for path in profile.read_only]
     found += [(str(path), 3, "--ro-bind-try") for path in profile.shown]
-    return tuple(found)
+    return tuple((path, path.rpartition("/")[0] or "/", rank, kind) for path, rank, kind in found)
 
 
 def _within(path: str, folders: Iterable[str]) -> bool:
@@ -185,13 +196,13 @@ def _is_covered(path: str) -> bool:
 
 def _cover(path: str, descriptors: list[int]) -> list[str]:
     """An empty folder or file over what is there; nothing where nothing is: no layer makes files of its own."""
-    mode = _mode(path)
+    mode = _mode(path) if os.access(path, os.F_OK) else 0  # to ask is cheaper than to fail
     if stat.S_ISDIR(mode):
         return ["--perms", "0555", "--tmpfs", path] if os.access(path, os.R_OK | os.X_OK) else []
     # What this user cannot open, a command cannot either.
     if mode == 0 or stat.S_ISLNK(mode) or not os.access(path, os.R_OK | os.W_OK if stat.S_ISSOCK(mode) else os.R_OK):
         return []
-    descriptors.append(_file_with(b""))
+    descriptors.append(os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC))
     return ["--ro-bind-data", str(descriptors[-1]), path]
 
 
@@ -206,13 +217,25 @@ def _mode(path: str) -> int:
 def _sockets(profile: Profile) -> Iterator[str]:
     """Sockets that other programs listen at, wherever they lie: a mount that is read-only keeps nobody from these."""
     settled = time.time() - _SETTLED_S
-    known = [str(path) for path in (*profile.roots, profile.temp, *profile.caches, *profile.hidden)]
+    known = _known(profile)
     for path in listening_sockets():
-        if not _is_covered(path) and not _within(path, known):
+        if not _is_covered(path) and known.isdisjoint(_and_above(path)) and not _PASSING.search(path):
             with contextlib.suppress(OSError):
                 found = os.lstat(path)
                 if stat.S_ISSOCK(found.st_mode) and found.st_mtime < settled:
                     yield path
+
+
+@functools.lru_cache(maxsize=8)
+def _known(profile: Profile) -> frozenset[str]:
+    """Folders whose sockets a command may reach, or that it does not see anyway."""
+    return frozenset(map(str, (*profile.roots, profile.temp, *profile.caches, *profile.hidden)))
+
+
+def _and_above(path: str) -> Iterator[str]:
+    while path:
+        yield path
+        path = path.rpartition("/")[0]
 
 
 def listening_sockets() -> set[str]:

@@ -12,7 +12,8 @@ import msgspec
 from workbench.sandbox import bridge, bubblewrap, hints, landlock
 from workbench.sandbox.connections import Listening
 from workbench.sandbox.landlocked import Landlocked
-from workbench.sandbox.launcher import PlainLauncher, PlainRunning, bash, shell, spawn
+from workbench.sandbox.launcher import PlainLauncher, PlainRunning, at_once, bash, shell, spawn
+from workbench.sandbox.loopback import Loopback
 from workbench.sandbox.proxy import Allowed, Proxy
 from workbench.sandbox.secret_places import Seen, in_workspace, outermost, places
 from workbench.sandbox.tree import Tree
@@ -31,7 +32,6 @@ _CACHES = {
     "RUFF_CACHE_DIR": ("ruff", ""),
     "UV_CACHE_DIR": ("uv", ".cache/uv"),  # `uv run` ends where it cannot write there
 }
-_BRIDGE = 3128  # the port of the proxy in a network namespace, where every port is free
 # Git as a path of its own: no program that the repository names runs in it.
 _GIT = {
     "core.hooksPath": "/dev/null",
@@ -69,6 +69,8 @@ class ConfinedLauncher:
         self._proxy: Proxy | None = None
         self._at = ""  # where the proxy listens: a path, or a port
         self._token = ""
+        self._network: Loopback | None = None
+        self._alone = False  # no network can be shared here
         self._profile = _settled(profile, os.environ if env is None else env)
         Allowed.read(profile.domains)
 
@@ -118,6 +120,9 @@ class ConfinedLauncher:
         """Ends the proxy, if there is one, and lets go of rules. Commands that still run lose the network."""
         if self._reading is not None:
             self._reading.close()
+        if self._network is not None:
+            self._network.close()
+            self._network = None
         if self._proxy is not None:
             await self._proxy.close()
             self._proxy = None
@@ -135,10 +140,19 @@ class ConfinedLauncher:
                 port, self._token = await proxy.at_port()
                 self._at = str(port)
             self._proxy = proxy
-        where = f"127.0.0.1:{_BRIDGE}" if self.layer.name == "bubblewrap" else f"{self._token}@127.0.0.1:{self._at}"
-        found = dict.fromkeys(("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"), f"http://{where}")
-        found["NO_PROXY"] = "localhost,127.0.0.1,::1"
-        return found | {name.lower(): value for name, value in found.items()}
+        found = {"NO_PROXY": "localhost,127.0.0.1,::1", "no_proxy": "localhost,127.0.0.1,::1"}
+        if self.layer.name == "bubblewrap":
+            return found  # the bridge says where it is
+        return found | bridge.variables(f"{self._token}@127.0.0.1:{self._at}")
+
+    def _shared_network(self) -> Loopback | None:
+        """The network of this session's commands; None where each has one of its own, or the machine's."""
+        if self._network is None and self._profile.network != "full" and not self._alone:
+            try:
+                self._network = Loopback()
+            except OSError:
+                self._alone = True
+        return self._network
 
     def _refused_since(self, seen: int) -> list[str]:
         return [hints.refused_host(host, port) for host, port in self._hosts[seen:]]
@@ -181,20 +195,25 @@ class ConfinedLauncher:
 
     def _in_bubblewrap(self, spec: Spec, profile: Profile, argv: list[str], git: tuple[Path, ...]) -> Running:
         secret = [path for root in profile.roots for path in in_workspace(root, self._seen)]
-        profile = msgspec.structs.replace(profile, hidden=(*profile.hidden, *secret))
+        if secret:
+            profile = msgspec.structs.replace(profile, hidden=(*profile.hidden, *secret))
         seen = len(self._hosts)
         bound: tuple[Path, ...] = ()
         if profile.network == "allowlist":
             script = Path(bridge.__file__)
-            argv = [self._python, "-I", "-S", str(script), self._at, str(_BRIDGE), *argv]
+            argv = [self._python, "-I", "-S", str(script), self._at, *argv]
             bound = (Path(self._at).parent, script)
-        ready = bubblewrap.prepare(profile, cwd=spec.cwd, scratch=spec.scratch, writable_too=git, bound=bound)
+        shared = self._shared_network()
+        ready = bubblewrap.prepare(
+            profile, cwd=spec.cwd, scratch=spec.scratch, writable_too=git, bound=bound, shared_network=bool(shared)
+        )
         try:
             running = spawn(
                 spec,
-                [*ready.words, *argv],
-                pass_fds=ready.descriptors,
+                [*(shared.words if shared else ()), *ready.words, *argv],
+                pass_fds=(*ready.descriptors, *(shared.descriptors if shared else ())),
                 around=bubblewrap.executable() or "",
+                within=shared.within if shared else at_once,
             )
         finally:
             ready.close()

@@ -57,6 +57,11 @@ class PlainLauncher:
 Start = Callable[[], "subprocess.Popen[bytes]"]
 
 
+def at_once(start: Start) -> "subprocess.Popen[bytes]":
+    """What START gives, called where one is."""
+    return start()
+
+
 def shell(command: str) -> list[str]:
     """The words that run COMMAND, the absolute path of bash first. Raises FileNotFoundError."""
     return [bash(), "--noprofile", "--norc", "-c", command]
@@ -67,7 +72,7 @@ def spawn(
     argv: list[str],
     *,
     pass_fds: tuple[int, ...] = (),
-    within: Callable[[Start], "subprocess.Popen[bytes]"] = lambda start: start(),
+    within: Callable[[Start], "subprocess.Popen[bytes]"] = at_once,
     around: str = "",
     tree: Tree | None = None,
 ) -> "PlainRunning":
