@@ -184,7 +184,7 @@ int nvmlDeviceRegisterEvents(Handle *h, ulong64 kinds, int *set) {
 typedef struct { Handle *device; ulong64 kind, data; uint gpu_instance, compute_instance; } Event;
 int nvmlEventSetWait_v2(int *set, Event *out, uint timeout_ms) {
   (void)set;
-  for (uint waited = 0;; waited += 10) {
+  for (uint waited = 0;; waited += 50) {
     int count = load();
     if (driver_error) return driver_error;
     for (int card = 0; card < count; card++) {
@@ -196,7 +196,7 @@ int nvmlEventSetWait_v2(int *set, Event *out, uint timeout_ms) {
       return SUCCESS;
     }
     if (waited >= timeout_ms) return 10; /* timeout */
-    nanosleep(&(struct timespec){0, 10000000}, NULL);
+    nanosleep(&(struct timespec){0, 50000000}, NULL);
   }
 }
 

@@ -34,12 +34,13 @@ class Collector(Numbers):
         started: float,
         pids: Callable[[], list[int]],
         alive: Callable[[Path], bool] | None = None,
+        clock: Callable[[], float] = time.time,
     ) -> None:
         super().__init__(run_folder / OUTPUT, cwd)
         self.started = started
         self._taken: set[Path] = {run_folder / OUTPUT}
         self._refused: dict[Path, float] = {}  # file of no format, or nobody's, and when it is looked at again
-        self._sources = Sources(run_folder, self.cwd, roots, started, pids, alive or _alive)
+        self._sources = Sources(run_folder, self.cwd, roots, started, pids, alive or _alive, clock)
 
     def poll(self, thorough: bool = False) -> bool:
         """Looks for files and reads what is new, with bounded work; whether there was something.
@@ -76,7 +77,7 @@ class Collector(Numbers):
                 return None
             self._taken.add(path)
             if claimed:
-                self.add(path, Start(self.started, self._sources.offset(path)))
+                self.add(path, Start(self._sources.since, self._sources.offset(path)))
             return claimed
         return False
 

@@ -38,6 +38,7 @@ class Feed:
         self.series: dict[str, Series] = {}
         self.config: dict[str, Any] = {}
         self._open: dict[Path, Callable[[], Reader]] = {}
+        self._anew: set[Path] = set()  # files that were begun anew and have told no number since
 
     def add(self, path: Path, reader: Callable[[], Reader]) -> None:
         """One more file, read by what READER makes."""
@@ -50,7 +51,11 @@ class Feed:
         for path in sorted(self.readers):
             if batch := self.readers[path].poll(last):
                 if batch.restart:
-                    self._again(path)
+                    self._anew.add(path)
+                if batch.columns and path in self._anew:
+                    self._anew.remove(path)
+                    if not self._goes_on(batch):
+                        self._again(path)
                 batches.append(batch)
                 self.config |= batch.config
                 for key, column in batch.columns.items():
@@ -61,6 +66,11 @@ class Feed:
                         found = self.series[key] = Series()
                     found.take(column, now)
         return batches
+
+    def _goes_on(self, batch: Batch) -> bool:
+        """Whether what a file tells after it was emptied goes on where it was: its beginning was put aside."""
+        known = [(self.series[key], column) for key, column in batch.columns.items() if key in self.series]
+        return bool(known) and all(len(one) and min(column.steps) > one.steps[-1] for one, column in known)
 
     def _again(self, rewritten: Path) -> None:
         """A file was rewritten: what it gave is not told from what the others gave, so these are read anew."""

@@ -54,8 +54,10 @@ class Sources:
         started: float,
         pids: Callable[[], list[int]],
         alive: Callable[[Path], bool],
+        clock: Callable[[], float] = time.time,
     ) -> None:
         self.folder, self.started = folder, started
+        self._clock, self._ahead = clock, clock() - time.monotonic()
         self._roots = tuple(dict.fromkeys((cwd, *roots)))
         self._named: dict[Path, None] = {}  # folders that the run's processes were told
         self._asked: set[int] = set()
@@ -88,7 +90,12 @@ class Sources:
 
     def _since(self, status: os.stat_result) -> bool:
         coarse = status.st_mtime_ns % 1_000_000_000 == 0  # a file system that keeps no fractions
-        return status.st_mtime >= self.started - (_COARSE if coarse else _TICK)
+        return status.st_mtime >= self.since - (_COARSE if coarse else _TICK)
+
+    @property
+    def since(self) -> float:
+        """When the run began, by the clock of now where that was set back meanwhile: files have its time."""
+        return self.started + min(0.0, self._clock() - time.monotonic() - self._ahead)
 
     def offset(self, path: Path) -> int:
         """Bytes of PATH that were there before the run."""

@@ -11,10 +11,14 @@ _TAIL = 64  # bytes before the offset that must still be there, else the file wa
 
 
 class News(msgspec.Struct, frozen=True):
-    """New bytes of a file. `restart`: they are from its beginning, what was read before does not count."""
+    """New bytes of a file. `restart`: they are from its beginning, what was read before does not count.
+
+    `rotated`: they are from the beginning of a file that goes on where the one before ended.
+    """
 
     data: bytes = b""
     restart: bool = False
+    rotated: bool = False
 
 
 class Follower:
@@ -38,9 +42,11 @@ class Follower:
             self._offset, self._tail = 0, b""
         data = self._more(limit)
         if not data and (rotated := self._moved()) is not None:
+            if data := self._more(limit):  # written between the two looks, before the file was moved away
+                return News(data, restart)
             self.close()
             if self._open():
-                return News(self._more(limit), restart=not rotated)
+                return News(self._more(limit), restart=not rotated, rotated=rotated)
         return News(data, restart)
 
     def close(self) -> None:

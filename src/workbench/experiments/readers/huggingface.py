@@ -43,6 +43,7 @@ class StateReader:
         self.path = path
         self._seen: tuple[int, int, int] | None = None
         self._given = 0  # rows of the history
+        self._newest: Any = None  # the last of them
 
     def poll(self, last: bool = False) -> Batch:
         """What is new since the last time; see `readers.base.Reader`."""
@@ -64,8 +65,8 @@ class StateReader:
     def _take(self, state: dict[str, Any], batch: Batch) -> None:
         history = state.get("log_history")
         rows = history if isinstance(history, list) else []
-        if len(rows) < self._given:
-            self._given, batch.restart = 0, True
+        if self._given and (len(rows) < self._given or rows[self._given - 1] != self._newest):
+            self._given, batch.restart = 0, True  # begun again, in the same folder
         for row in rows[self._given :]:
             if isinstance(row, dict):
                 step = number(row.get("step"))
@@ -73,7 +74,7 @@ class StateReader:
                     real = number(value)
                     if real is not None and key != "step":
                         batch.column(str(key)).add(real, math.nan if step is None else step)
-        self._given = len(rows)
+        self._given, self._newest = len(rows), rows[-1] if rows else None
         done, total = number(state.get("global_step")), number(state.get("max_steps"))
         if done is not None and total:
             batch.progress = (done, total)

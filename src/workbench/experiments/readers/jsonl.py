@@ -11,6 +11,7 @@ from workbench.experiments.readers.lines import LineReader
 from workbench.experiments.readers.rows import flat, take
 
 _FIRST = 4 << 20  # bytes of a first line
+_TRIES = 64  # places in a broken line where an object may begin
 _CONFIG = ("config", "hparams", "hyperparameters", "params", "args")
 
 
@@ -47,12 +48,27 @@ class JsonReader(LineReader):
             return
         row = decoded(line)
         if not isinstance(row, dict):
+            row = _behind(line)
             self.say(batch, "a line that is no JSON object is passed over")
+        if row is None:
             return
         for key in _CONFIG:
             if isinstance(row.get(key), dict):
                 batch.config.update(row.pop(key))
         take(flat(row), batch)
+
+
+def _behind(line: bytes) -> dict[str, Any] | None:
+    """The object that LINE ends with: a program that was killed left half a line, and the next one wrote on there."""
+    at = line.find(b"{", 1)
+    for _ in range(_TRIES):
+        if at < 0:
+            return None
+        row = decoded(line[at:])
+        if isinstance(row, dict):
+            return row
+        at = line.find(b"{", at + 1)
+    return None
 
 
 def decoded(line: bytes) -> Any:

@@ -37,6 +37,8 @@ class LineReader:
         if news.restart:
             self._rest, self._skipping, self._older, batch.restart = b"", False, 0, True
             self.begin()
+        if news.rotated:  # what the file before ended with will not go on in this one
+            self._rest = self._rest + b"\n" if self.endless and self._rest else b""
         if last and self.endless and not news.data and self._rest:
             news = News(b"\n")
         if not news.data:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from workbench.experiments.readers.base import BEGINNING, Batch, Start
 from workbench.experiments.readers.lines import LineReader
-from workbench.experiments.readers.rows import EPOCHS, STEPS, take
+from workbench.experiments.readers.rows import EPOCHS, STEPS, number, take
 
 
 class Tables:
@@ -88,17 +88,22 @@ class TableReader(LineReader):
         cells = _cells(line, self._separator)
         if not cells:
             return
-        if not self._names:
+        if not self._names or self._another_header(cells):
             self._names = [name.strip() for name in cells]
             return
-        if len(cells) > len(self._names):
-            self.say(batch, "a row has more cells than the header names; the rest of it is passed over")
+        if any(cell.strip() for cell in cells[len(self._names) :]):  # two rows in one: its numbers are not to be told
+            self.say(batch, "a row that has more cells than the header names is passed over")
+            return
         row = {
             name if name in STEPS else self._prefix + name: cell
             for name, cell in zip(self._names, cells, strict=False)
             if cell.strip()
         }
         take(row, batch)
+
+    def _another_header(self, cells: list[str]) -> bool:
+        """Whether CELLS are the header of a program that was begun again and writes on in the same file."""
+        return cells[0].strip() in self._names and not any(number(cell) is not None for cell in cells)
 
 
 def _cells(line: bytes, separator: str) -> list[str]:
