@@ -19,7 +19,7 @@ cards.write_text(cards.read_text().replace("xid=0", "xid=79"))
 until = time.monotonic() + 10
 while len(recent_xids(begun, none)) < wanted and time.monotonic() < until:
     time.sleep(0.01)
-print(json.dumps([[one.code, one.gpu_uuid, one.bus, one.text] for one in recent_xids(begun, none)]))
+print(json.dumps([[one.code, one.gpu_uuid, one.bus, one.words] for one in recent_xids(begun, none)]))
 print(json.dumps(len(recent_xids(time.time() + 1, none))))
 """
 
@@ -64,11 +64,11 @@ def test_the_kernels_log_is_read_as_the_device_and_as_dmesg_have_it(tmp_path: Pa
     )
     one, other = recent_xids(time.time() - 60, log)
     assert (one.code, one.bus, abs(one.at - (time.time() - 50)) < 2) == (31, "0000:41:00", True)
-    assert (other.code, other.bus, other.text) == (999, "0000:c1:00", "Xid 999: something new")
+    assert (other.code, other.bus, other.words) == (999, "0000:c1:00", "Xid 999: something new")
     assert [found.code for found in recent_xids(time.time() - 35, log)] == [999]
     assert recent_xids(0, tmp_path / "none") == recent_xids(0, tmp_path) == ()
 
 
 def test_addresses_on_the_bus() -> None:
     assert bus_of("00000000:41:00.0") == bus_of("0000:41:00") == "0000:41:00"
-    assert Xid(code=3, at=0.0).text == "Xid 3"
+    assert Xid(code=3, at=0.0).words == "Xid 3"

@@ -16,7 +16,7 @@ from typing import Any
 
 import msgspec
 
-from workbench.telemetry.nvml import CardLostError, DriverGoneError, Nvml
+from workbench.telemetry.nvml import RETRY_S, CardLostError, DriverGoneError, Nvml
 
 KERNEL_LOG = Path("/dev/kmsg")
 _WAIT_MS = 2000  # of one wait for an event
@@ -63,7 +63,7 @@ class Xid(msgspec.Struct, frozen=True, kw_only=True):
     detail: str = ""  # what the kernel's log adds
 
     @property
-    def text(self) -> str:
+    def words(self) -> str:
         """In words."""
         said = _MEANINGS.get(self.code) or self.detail
         return f"Xid {self.code}{f': {said}' if said else ''}"
@@ -75,7 +75,6 @@ class _Listener:
     def __init__(self, nvml: Nvml) -> None:
         self.heard: deque[Xid] = deque(maxlen=_KEPT)
         self._nvml = nvml
-        self._over = threading.Event()
         self._thread = threading.Thread(target=self._listen, name="xid", daemon=True)
 
     def begin(self) -> bool:
@@ -106,19 +105,15 @@ class _Listener:
 
     def _listen(self) -> None:
         nv = self._nvml.nv
-        while not self._over.is_set():
+        while True:
             try:
                 event = nv.nvmlEventSetWait_v2(self._set, _WAIT_MS)
             except nv.NVMLError as error:
                 if error.value != _TIMEOUT:  # a card that fell off the bus; another may still have something to tell
-                    self._over.wait(_PAUSE_S)
+                    time.sleep(_PAUSE_S)
                 continue
             uuid, bus = self._cards.get(_address(event.device), (None, None))
             self.heard.append(Xid(code=int(event.eventData), at=time.time(), gpu_uuid=uuid, bus=bus))
-
-    def close(self) -> None:
-        """Ends the thread, once its wait is over."""
-        self._over.set()
 
 
 def _address(handle: Any) -> int | None:
@@ -127,6 +122,7 @@ def _address(handle: Any) -> int | None:
 
 _lock = threading.Lock()
 _listeners: list[_Listener] = []  # of this process: none or one
+_tried: list[float] = []  # when it was last tried in vain
 
 
 def listen(nvml: Nvml | None = None) -> bool:
@@ -135,12 +131,14 @@ def listen(nvml: Nvml | None = None) -> bool:
     Costs next to nothing. May be called again and again; without a driver it is quick.
     """
     with _lock:
-        if not _listeners:
-            listener = _Listener(nvml or Nvml())
-            if not listener.begin():
-                return False
+        if _listeners or (_tried and time.monotonic() < _tried[-1] + RETRY_S):
+            return bool(_listeners)
+        listener = _Listener(nvml or Nvml())
+        if listener.begin():
             _listeners.append(listener)
-        return True
+        else:
+            _tried[:] = [time.monotonic()]
+        return bool(_listeners)
 
 
 def recent_xids(since: float, log: Path = KERNEL_LOG) -> tuple[Xid, ...]:

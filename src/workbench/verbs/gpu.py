@@ -120,7 +120,7 @@ def xids() -> list[str]:
 
     now = time.time()
     found = recent_xids(now - _DAY_S)[: -_XIDS - 1 : -1]
-    return [f"{visible(one.text)} ({one.bus or words.DASH}, {words.age(now - one.at)} ago)" for one in found]
+    return [f"{visible(one.words)} ({one.bus or words.DASH}, {words.age(now - one.at)} ago)" for one in found]
 
 
 FOREIGN = "These are process numbers of the host: this container cannot tell whose they are."
