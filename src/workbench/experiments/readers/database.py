@@ -11,6 +11,7 @@ from urllib.parse import quote
 from workbench.experiments.readers.base import BEGINNING, Batch, Start
 
 ROWS = 50_000  # of one table in one poll
+SLACK = 1.0  # seconds by which what a run logged may be dated before it began
 _PATIENCE = 0.05  # seconds to wait for a writer's lock; then the next poll tries again
 _FOR_NOW = ("locked", "busy", "no such", "schema has changed")  # errors while a writer writes, or makes its tables
 _MAGIC = b"SQLite format 3\0"
@@ -48,7 +49,10 @@ def connected(path: Path) -> Iterator[sqlite3.Connection]:
 
 
 class DatabaseReader:
-    """Polls a database when it changed; what is read, and how, `_read` says."""
+    """Polls a database when it changed; what is read, and how, `_read` says.
+
+    A database that holds several runs of a tool: the first one names its keys plainly, others are named before theirs.
+    """
 
     kind = "sqlite"
 
@@ -59,6 +63,7 @@ class DatabaseReader:
         self._state: tuple[Any, ...] = ()
         self._identity: tuple[int, int] | None = None
         self._said: set[str] = set()
+        self._prefixes: dict[str, str] = {}  # run -> what stands before its keys
 
     def poll(self, last: bool = False) -> Batch:
         """What is new since the last time; see `readers.base.Reader`."""
@@ -86,8 +91,13 @@ class DatabaseReader:
     def close(self) -> None:
         """Nothing is held between polls."""
 
-    def begin(self) -> None:
-        """The database starts anew."""
+    def prefix(self, run: str, name: str = "") -> str:
+        """What stands before the keys of RUN, which is called NAME, else as it is."""
+        return self._prefixes.setdefault(run, f"{name or run}/" if self._prefixes else "")
+
+    def counts(self, time: float) -> bool:
+        """Whether what is dated TIME (Unix) is not of a run before ours."""
+        return time >= self.since - SLACK
 
     def new_rows(self, database: sqlite3.Connection, table: str, query: str, *values: Any) -> list[Any]:
         """Rows of QUERY, whose first column and first parameter are the row's number in TABLE."""
@@ -100,8 +110,7 @@ class DatabaseReader:
         raise NotImplementedError
 
     def _anew(self, batch: Batch) -> None:
-        self._last, batch.restart = {}, True
-        self.begin()
+        self._last, self._prefixes, batch.restart = {}, {}, True
 
     def _now(self) -> tuple[Any, ...] | None:
         """What tells that something was written: identity, sizes and times of the database and its log."""

@@ -14,10 +14,8 @@ from typing import Any
 import msgspec
 
 from workbench.experiments.readers.base import BEGINNING, Batch, Start
-from workbench.experiments.readers.database import DatabaseReader, has_tables
+from workbench.experiments.readers.database import SLACK, DatabaseReader, has_tables
 from workbench.experiments.readers.follow import Follower
-
-_SLACK = 1.0  # seconds
 
 
 class MlflowDatabases:
@@ -44,19 +42,11 @@ class MlflowReader(DatabaseReader):
 
     kind = "mlflow"
 
-    def __init__(self, path: Path, start: Start = BEGINNING) -> None:
-        super().__init__(path, start)
-        self._prefixes: dict[str, str] = {}
-
-    def begin(self) -> None:
-        """The database starts anew."""
-        self._prefixes = {}
-
     def _read(self, database: sqlite3.Connection, batch: Batch) -> None:
-        since = (self.since - _SLACK) * 1000 if self.since else 0
+        since = (self.since - SLACK) * 1000 if self.since else 0
         query = "SELECT rowid, run_uuid, name FROM runs WHERE rowid > ? AND start_time >= ? ORDER BY rowid"
         for _, run, name in self.new_rows(database, "runs", query, since):
-            self._prefixes[run] = f"{name or run[:8]}/" if self._prefixes else ""
+            self.prefix(run, name or run[:8])
         for _, run, key, value in self.new_rows(
             database, "params", "SELECT rowid, run_uuid, key, value FROM params WHERE rowid > ? ORDER BY rowid"
         ):

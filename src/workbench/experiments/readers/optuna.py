@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from workbench.experiments.readers.base import BEGINNING, Batch, Start
-from workbench.experiments.readers.database import DatabaseReader, has_tables
+from workbench.experiments.readers.database import SLACK, DatabaseReader, has_tables
 from workbench.experiments.readers.jsonl import decoded
 from workbench.experiments.readers.lines import LineReader
 from workbench.experiments.readers.rows import number
@@ -20,7 +20,6 @@ from workbench.experiments.readers.rows import number
 _TRIAL, _PARAMETER, _STATE, _INTERMEDIATE = 4, 5, 6, 7
 _COMPLETE = 1  # a pruned trial has a value, too, which is no result
 _WORDS = {"INF_POS": math.inf, "INF_NEG": -math.inf, "NAN": math.nan}
-_SLACK = 1.0  # seconds
 
 
 class OptunaJournals:
@@ -66,7 +65,7 @@ class JournalReader(LineReader):
         code, trial = row.get("op_code"), row.get("trial_id")
         if code == _TRIAL:
             begun = _time(row.get("datetime_start"))
-            self._trials.append(not begun or begun >= self._since - _SLACK)
+            self._trials.append(not begun or begun >= self._since - SLACK)
         elif isinstance(trial, int) and 0 <= trial < len(self._trials) and self._trials[trial]:
             self._of(trial, code, row, batch)
 
@@ -139,7 +138,7 @@ class OptunaReader(DatabaseReader):
         )
 
     def _counts(self, began: Any) -> bool:
-        return began is None or _time(began) >= self.since - _SLACK
+        return began is None or self.counts(_time(began))
 
 
 def _parameter(batch: Batch, trial: int, name: str, value: Any) -> None:

@@ -10,8 +10,6 @@ from workbench.experiments.readers.database import DatabaseReader, has_tables
 from workbench.experiments.readers.jsonl import decoded
 from workbench.experiments.readers.rows import flat, number, take
 
-_SLACK = 1.0  # seconds
-
 
 class TrackioDatabases:
     """The format; see `readers.base.Kind`."""
@@ -37,21 +35,13 @@ class TrackioReader(DatabaseReader):
 
     kind = "trackio"
 
-    def __init__(self, path: Path, start: Start = BEGINNING) -> None:
-        super().__init__(path, start)
-        self._prefixes: dict[str, str] = {}
-
-    def begin(self) -> None:
-        """The database starts anew."""
-        self._prefixes = {}
-
     def _read(self, database: sqlite3.Connection, batch: Batch) -> None:
         query = "SELECT id, run_name, timestamp, step, metrics FROM metrics WHERE id > ? ORDER BY id"
         for _, run, stamp, step, metrics in self.new_rows(database, "metrics", query):
             time = _time(stamp)
-            if time < self.since - _SLACK:
+            if not self.counts(time):
                 continue
-            prefix = self._prefixes.setdefault(run, f"{run}/" if self._prefixes else "")
+            prefix = self.prefix(run)
             row = _decoded(metrics)
             if isinstance(row, dict):
                 named = {prefix + key: value for key, value in flat(row).items()}
@@ -64,8 +54,8 @@ class TrackioReader(DatabaseReader):
             database, "configs", "SELECT id, run_name, config, created_at FROM configs WHERE id > ? ORDER BY id"
         ):
             config = _decoded(text)
-            if _time(stamp) >= self.since - _SLACK and isinstance(config, dict):
-                prefix = self._prefixes.setdefault(run, f"{run}/" if self._prefixes else "")
+            if self.counts(_time(stamp)) and isinstance(config, dict):
+                prefix = self.prefix(run)
                 batch.config.update({prefix + key: value for key, value in config.items() if key[:1] != "_"})
 
     def _alerts(self, database: sqlite3.Connection, batch: Batch) -> None:
@@ -73,7 +63,7 @@ class TrackioReader(DatabaseReader):
             return
         query = "SELECT id, timestamp, level, title, text, step FROM alerts WHERE id > ? ORDER BY id"
         for _, stamp, level, title, text, step in self.new_rows(database, "alerts", query):
-            if _time(stamp) >= self.since - _SLACK:
+            if self.counts(_time(stamp)):
                 at = "" if step is None else f" at step {step}"
                 batch.notes.append(f"the program says{at}: {level} {title}" + (f": {text}" if text else ""))
 
