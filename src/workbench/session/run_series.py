@@ -17,9 +17,9 @@ from workbench.experiments.types import Run
 from workbench.protocol import queries as q
 from workbench.session.run_points import Place, PointsFile, check_of
 from workbench.session.run_table import RunTable, Stamp, stamp_of
-from workbench.session.run_thin import Pyramid, edges_of, span_of
+from workbench.session.run_thin import Thinning, edges_of, span_of
 
-_POINTS = 16_000_000  # of all series that are kept; 24 bytes a point and 5 for its blocks
+_POINTS = 16_000_000  # of all series that are kept; 25 bytes a point
 _PAGES = 8  # of a series
 _WIDTH = (2, 4000)
 _GOES_ON = ("queued", "running")
@@ -31,7 +31,7 @@ class _Series:
 
     def __init__(self) -> None:
         self.steps, self.times = array("d"), array("d")
-        self.pyramid = Pyramid()
+        self.thinning = Thinning()
         self.pages: OrderedDict[q.SeriesPage, q.Series] = OrderedDict()
         self.axes: dict[str, array[float] | None] = {}
         self._sums = 0, 0, 0
@@ -42,7 +42,7 @@ class _Series:
     @property
     def values(self) -> "array[float]":
         """One a step; what is no number stands as it was logged."""
-        return self.pyramid.values
+        return self.thinning.values
 
     def goes_on(self, file: PointsFile, place: Place) -> bool:
         """Whether what was read of it is the beginning of what FILE holds at PLACE."""
@@ -62,7 +62,7 @@ class _Series:
         """More points at the end."""
         self.steps.extend(steps)
         self.times.extend(times)
-        self.pyramid.extend(values)
+        self.thinning.extend(values)
         self.pages.clear()
         self.axes.clear()
 
@@ -262,7 +262,7 @@ def _page(query: q.SeriesPage, series: _Series, xs: "array[float] | None") -> q.
             above = bisect_left(xs, math.ulp(0.0), start, end)
             low = max(low, xs[above]) if above < end else low
         width = min(max(query.width, _WIDTH[0]), _WIDTH[1])
-        places += series.pyramid.thinned(xs, start, end, edges_of(low, high, width, query.log))
+        places += series.thinning.thinned(xs, start, end, edges_of(low, high, width, query.log))
     if end < len(xs):
         places.append(end)
     values = series.values

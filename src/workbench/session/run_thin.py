@@ -1,116 +1,149 @@
-"""A series thinned to what a screen can show, by minima and maxima over blocks that are kept, each of eight below."""
+"""A series thinned to what a screen can show, by the extremes of blocks of points, whose places are kept.
+
+The blocks of one level are twice as large as those of the level below, so that a part of any size is made of few blocks
+or of many that lie side by side: a slice.
+"""
 
 import math
 from array import array
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Sequence
+from collections.abc import Iterable, Sequence
 
-BASE = 8  # blocks that a block of the next level covers
+SMALLEST = 16  # points of a block that is kept
 _WHOLE = 4  # points a column up to which all are given
+_STRETCH = 16  # columns that are thinned alike
 
 
-class Pyramid:
-    """Least and greatest values of the blocks of a series that grows at its end. What is no number is in no block."""
+class Thinning:
+    """A series that grows at its end, and the places of the least and the greatest value of its blocks.
+
+    What is no number is neither, where a block has any number.
+    """
 
     def __init__(self) -> None:
         self.values = array("d")
         self.bad: list[int] = []  # places of values that are no numbers, in order
-        self._lows: list[array[float]] = []
-        self._highs: list[array[float]] = []
+        self._least: list[array[int]] = []
+        self._greatest: list[array[int]] = []
 
     def extend(self, more: "array[float]") -> None:
         """MORE values at the end."""
-        start = len(self.values)
-        self.values.extend(more)
+        start, values = len(self.values), self.values
+        values.extend(more)
         if not math.isfinite(sum(more)):  # a sum beyond all bounds only costs a closer look
             self.bad += [start + at for at, value in enumerate(more) if not math.isfinite(value)]
-        level, count = 0, len(self.values)
-        while count >= BASE:
-            if level == len(self._lows):
-                self._lows.append(array("d"))
-                self._highs.append(array("d"))
-            made, whole = len(self._lows[level]), count // BASE
-            lows, highs = self._below(level, made * BASE, whole * BASE)
-            self._lows[level].extend(map(min, *(lows[part::BASE] for part in range(BASE))))
-            self._highs[level].extend(map(max, *(highs[part::BASE] for part in range(BASE))))
-            level, count = level + 1, whole
+        size, made = SMALLEST, 0
+        for level in range(64):
+            if size > len(values):
+                break
+            if level == len(self._least):
+                self._least.append(array("I"))
+                self._greatest.append(array("I"))
+            made, whole = len(self._least[level]), len(values) // size
+            if not level:
+                least, greatest = self._extremes(made * size, whole * size, size)
+            else:
+                least, greatest = self._joined(level, made, whole)
+            self._least[level].extend(least)
+            self._greatest[level].extend(greatest)
+            size *= 2
 
-    def _below(self, level: int, start: int, end: int) -> tuple["array[float]", "array[float]"]:
-        if level:
-            return self._lows[level - 1][start:end], self._highs[level - 1][start:end]
-        lows = self.values[start:end]
-        first, last = bisect_left(self.bad, start), bisect_left(self.bad, end)
-        if first == last:
-            return lows, lows
-        highs = lows[:]
-        for place in self.bad[first:last]:
-            lows[place - start], highs[place - start] = math.inf, -math.inf
-        return lows, highs
+    def _extremes(self, start: int, end: int, size: int) -> tuple[list[int], list[int]]:
+        """The places of the least and greatest values of the blocks of SIZE from START to END."""
+        least, greatest = [], []
+        bad = bisect_left(self.bad, start) < bisect_left(self.bad, end)
+        for at in range(start, end, size):
+            part = self.values[at : min(at + size, end)]
+            low, high = min(part), max(part)
+            if bad and not math.isfinite(sum(part)):
+                finite = [value for value in part if math.isfinite(value)]
+                if not finite:
+                    least.append(at)
+                    greatest.append(at)
+                    continue
+                low, high = min(finite), max(finite)
+            least.append(at + part.index(low))
+            greatest.append(at + part.index(high))
+        return least, greatest
+
+    def _joined(self, level: int, made: int, whole: int) -> tuple[list[int], list[int]]:
+        """As `_extremes`, from the blocks of the level below."""
+        least, greatest = (held[level - 1][2 * made : 2 * whole] for held in (self._least, self._greatest))
+        low, high = self._known(least, math.inf), self._known(greatest, -math.inf)
+        pairs = zip(least[0::2], least[1::2], low[0::2], low[1::2], strict=True)
+        others = zip(greatest[0::2], greatest[1::2], high[0::2], high[1::2], strict=True)
+        return (
+            [one if x <= y else other for one, other, x, y in pairs],
+            [one if x >= y else other for one, other, x, y in others],
+        )
+
+    def _known(self, places: Iterable[int], none: float) -> list[float]:
+        """The values at PLACES; NONE for a block without any number, which so loses against any other."""
+        found = list(map(self.values.__getitem__, places))
+        return [value if math.isfinite(value) else none for value in found] if self.bad else found
 
     # --- thinning ------------------------------------------------------------------------------------------
 
     def thinned(self, xs: Sequence[float], start: int, end: int, edges: Sequence[float]) -> list[int]:
-        """Places between START and END that show the same: of each column between EDGES of XS the first, the last, the
-        least and the greatest, and where values are no numbers the ends of these gaps. Every place where they are few.
-
-        Columns end where blocks do that are a quarter of them at most, so that each point counts in exactly one.
+        """Places between START and END that show the same, in order: for each column between EDGES of XS the least and
+        greatest values, about four, and where values are no numbers the ends of such gaps. All, where they are few.
         """
-        count, columns = end - start, len(edges) - 1
-        if count <= _WHOLE * columns:
-            return list(range(start, end))
+        columns = len(edges) - 1
         found: list[int] = []
         at = start
-        for column in range(columns):
-            to = end if column == columns - 1 else bisect_left(xs, edges[column + 1], at, end)
-            if to - at <= _WHOLE:
-                found += range(at, to)
-            else:
-                block = 1
-                while block * BASE * _WHOLE <= to - at:
-                    block *= BASE
-                to = min(end, -(-to // block) * block)
-                found += self._column(at, to)
+        for first in range(0, columns, _STRETCH):
+            last = min(columns, first + _STRETCH)
+            to = end if last == columns else bisect_left(xs, edges[last], at, end)
+            if to > at:
+                found += self._stretch(at, to, last - first)
             at = to
         return found
 
-    def _column(self, start: int, end: int) -> list[int]:
+    def _stretch(self, start: int, end: int, columns: int) -> Iterable[int]:
+        """Places between START and END, of so many columns of about as many points."""
+        count = end - start
+        if count <= _WHOLE * columns:
+            return range(start, end)
         places = {start, end - 1}
-        for levels, best, none in ((self._lows, min, math.inf), (self._highs, max, -math.inf)):
-            if (place := self._extreme(levels, best, none, start, end)) >= 0:
-                places.add(place)
+        if count < SMALLEST * columns:
+            size = SMALLEST // 2 if 2 * count >= SMALLEST * columns else SMALLEST // 4
+            for one in self._extremes(start, end, size):
+                places.update(one)
+        else:
+            self._blocks(places, start, end, (count // (SMALLEST * columns)).bit_length() - 1)
         if self.bad:
-            first, last = bisect_left(self.bad, start), bisect_left(self.bad, end)
-            for place in {self.bad[first], self.bad[last - 1]} if first < last else ():
-                places |= {at for at in (place - 1, place, place + 1) if start <= at < end}
+            self._gaps(places, start, end, max(1, count // columns))
         return sorted(places)
 
-    def _extreme(
-        self, levels: "list[array[float]]", best: Callable[..., float], none: float, start: int, end: int
-    ) -> int:
-        """Where the best value between START and END lies, -1 where none is a number: by the largest blocks there."""
-        found, held, level = none, (-1, 0, 0), -1
-        while start < end:
-            # What of this level stands before and behind the blocks of the next one; all of it where there are none.
-            higher = level + 1 < len(levels) and end - start >= 2 * BASE
-            first, last = (-(-start // BASE), end // BASE) if higher else (end, end)
-            spans = ((start, first * BASE), (last * BASE, end)) if higher else ((start, end),)
-            for one, two in spans:
-                if one < two:
-                    value = best(levels[level][one:two] if level >= 0 else self._finite(one, two), default=none)
-                    if value != none and best(value, found) == value:
-                        found, held = value, (level, one, two)
-            start, end, level = (first, last, level + 1) if higher else (end, end, level)
-        level, one, two = held
-        if one == two:
-            return -1
-        while level >= 0:
-            at = levels[level].index(found, one, two)
-            level, one, two = level - 1, at * BASE, at * BASE + BASE
-        return self.values.index(found, one, two)
+    def _blocks(self, places: set[int], start: int, end: int, most: int) -> None:
+        """The extremes of the blocks that START to END are made of, of level MOST and, at both ends, of lower ones."""
+        first, last = -(-start // SMALLEST), end // SMALLEST
+        places.update(range(start, min(end, first * SMALLEST)))
+        places.update(range(max(start, last * SMALLEST), end))
+        for level in range(most + 1):
+            if first >= last:
+                break
+            least, greatest = self._least[level], self._greatest[level]
+            if level == most:
+                places.update(least[first:last])
+                places.update(greatest[first:last])
+                break
+            if first % 2:
+                places |= {least[first], greatest[first]}
+                first += 1
+            if last % 2 and first < last:
+                last -= 1
+                places |= {least[last], greatest[last]}
+            first, last = first // 2, last // 2
 
-    def _finite(self, start: int, end: int) -> "array[float] | list[float]":
-        values = self.values[start:end]
-        return [value for value in values if math.isfinite(value)] if self.bad else values
+    def _gaps(self, places: set[int], start: int, end: int, apart: int) -> None:
+        """Where numbers end and begin again, no nearer to each other than APART."""
+        at, last = bisect_left(self.bad, start), bisect_left(self.bad, end)
+        while at < last:
+            after = bisect_left(self.bad, self.bad[at] + apart, at, last)
+            for place in (self.bad[at], self.bad[after - 1]):
+                places |= {near for near in (place - 1, place, place + 1) if start <= near < end}
+            at = after
 
 
 def edges_of(low: float, high: float, columns: int, log: bool) -> list[float]:
