@@ -10,7 +10,7 @@ driver has a card.
 import argparse
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from support import cards
@@ -47,6 +47,21 @@ def train(cfg):
             print(f"step {step} | loss {loss.item():.4f}")
 '''
 CONFIG = "width: 256\nlayers: 6\nlr: 0.03\nsteps: 2000\n"
+# A training in a second, or slowly where a pause is given: learning rate, seed, steps, pause.
+SMALL = """\
+import math, random, sys, time
+
+rate, seed, steps, pause = (float(word) for word in sys.argv[1:])
+random.seed(seed)
+for step in range(int(steps)):
+    loss = 1.4 + math.exp(-step * rate * 400 / steps) + random.gauss(0, 0.015)
+    if rate > 0.05 and step > steps * 0.6:
+        loss = math.nan
+    print(f"step {step}/{steps:.0f} | loss {loss:.4f} | val_loss {loss + 0.05:.4f} | 41k tok/s", flush=True)
+    if rate > 0.08 and step > steps * 0.8:
+        raise RuntimeError("CUDA out of memory. Tried to allocate 2.00 GiB")
+    time.sleep(pause)
+"""
 ANSWER = """\
 The loss is flat from step 40 on: **warm-up is missing**, and `lr=3e-2` is ten times too high for this width.
 
@@ -105,6 +120,18 @@ def busy(repo: Path) -> list[Turn]:
     return [turn(trains), *work(repo)]
 
 
+def train(place: Place) -> None:
+    """Runs in the ledger of PLACE: two of before, one that broke, three seeds, and one that goes on."""
+    place.write("small.py", SMALL)
+    for words in (("--name", "baseline", "--", "0.01", "1", "2000", "0"),
+                  ("--name", "warmup", "--", "0.03", "1", "2000", "0"),
+                  ("--name", "lr 1e-1", "--", "0.1", "1", "2000", "0"),
+                  ("--name", "cosine", "--seeds", "0..2", "--", "0.02", "{seed}", "2000", "0"),
+                  ("--name", "longer", "--detach", "--", "0.025", "7", "2000", "0.05")):  # fmt: skip
+        at = words.index("--") + 1
+        place.mlwb("exp", "run", *words[:at], "python", "small.py", *words[at:])
+
+
 def submit(tmux: Tmux, text: str, until: str) -> None:
     """Sends TEXT and waits until UNTIL is shown."""
     tmux.type(text)
@@ -113,8 +140,10 @@ def submit(tmux: Tmux, text: str, until: str) -> None:
     tmux.wait(until)
 
 
-def typed(*keys: str, text: str = "", until: str = "", enter: bool = False) -> Callable[[Tmux], None]:
-    """A scene that is reached by KEYS and TEXT."""
+def typed(
+    *keys: str, text: str = "", until: str = "", enter: bool = False, then: Sequence[str] = ()
+) -> Callable[[Tmux], None]:
+    """A scene that is reached by KEYS and TEXT, and THEN other keys."""
 
     def reach(tmux: Tmux) -> None:
         submit(tmux, "lower the validation loss without more parameters", "three seeds of each")
@@ -129,6 +158,9 @@ def typed(*keys: str, text: str = "", until: str = "", enter: bool = False) -> C
             tmux.keys("Enter")
         if until:
             tmux.wait(until)
+        for key in then:
+            tmux.keys(key)
+            rests(tmux)
 
     return reach
 
@@ -140,7 +172,10 @@ SCENES: dict[str, tuple[Callable[[Path], list[Turn]], Callable[[Tmux], None]]] =
     "edit": (edit, lambda tmux: submit(tmux, "write the defaults", "waits for you")),
     "diff": (work, typed(text="/diff", enter=True)),
     "gpu": (work, typed(text="/gpu", enter=True)),
-    "runs": (busy, typed(text="/runs", enter=True)),
+    "runs": (busy, typed(text="/runs", enter=True, until="longer")),
+    "runs-whole": (busy, typed(text="/runs", enter=True, until="longer", then=("z", "Space"))),
+    "runs-log": (busy, typed(text="/runs", enter=True, until="longer", then=("z", "o", "Enter"))),
+    "runs-changes": (busy, typed(text="/runs", enter=True, until="longer", then=("z", "j", "j", "o"))),
     "help": (work, typed("C-g")),
     "palette": (work, typed("C-p")),
     "sessions": (work, typed("C-o")),
@@ -160,6 +195,8 @@ def drawn(
         place = Place(Path(root), {"train.py": TRAIN, "config.yaml": CONFIG, "data/loader.py": "", "README.md": ""})
         config = place.home / ".config/mlwb/config.yaml"
         config.write_text(config.read_text() + "permissions: {allow: ['Bash(sleep 600 *)']}\n")
+        if scene.startswith("runs"):
+            train(place)
         with place.endpoint(turns(place.repo)) as (_, env), Tmux(
             size=sizes[0], env={**env, **_card(Path(root))}, cwd=place.repo, term="xterm-256color"
         ) as tmux:  # fmt: skip
@@ -171,6 +208,8 @@ def drawn(
                 paper = Paper("#26292e", "#fbfaf7") if "light" in theme else Paper("#d9dbde", "#121315")
                 name = f"{scene}-{width}x{height}-{theme}.{suffix}"
                 yield picture_of_ansi(tmux.ansi().rstrip("\n"), folder / name, paper=paper)
+        if scene.startswith("runs"):
+            place.mlwb("exp", "stop", "--now", "r-7")
 
 
 def _card(root: Path) -> dict[str, str]:

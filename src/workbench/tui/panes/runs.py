@@ -26,6 +26,7 @@ from workbench.tui.widgets.runs_table import RunsTable
 
 PARTS = ("chart", "log", "changes")
 BIG = (110, 18)  # cells from which chart and log stand beside each other
+TALL = 13  # rows from which the names of the parts stand over the chart; under it the footer tells the key
 SETTLED_S = 0.06  # after a key, what it led to is asked for: one that is held asks once
 
 
@@ -227,7 +228,7 @@ class RunsPane(RunsDoing, Pane):
         self._rows = min(most, max(self._rows, rows + 1)) if rows else 0
         self.table.styles.height = self._rows
         self.table.set_class(not rows, "-off")
-        self.tabs.set_class(not parts, "-off")
+        self.tabs.set_class(not parts or (height < TALL and self.part == "chart"), "-off")
         shown = {"chart"} | {self.beside} if big else {self.part}
         for name, part in zip(PARTS, (self.chart, self.log_view, self.changes_view), strict=True):
             part.set_class(not parts or name not in shown, "-off")
@@ -321,6 +322,10 @@ class RunsPane(RunsDoing, Pane):
     def on_table_moved(self, event: RunsTable.Moved) -> None:
         """Another row was chosen."""
         event.stop()
+        self.choose()
+
+    def choose(self) -> None:
+        """What the table's cursor stands on is looked at."""
         if 0 <= self.table.cursor < len(self._entries) and self._entries[self.table.cursor].key != self.selected:
             self.selected = self._entries[self.table.cursor].key
             self._arrange()

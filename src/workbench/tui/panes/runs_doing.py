@@ -80,6 +80,10 @@ class RunsDoing(Widget):
         """Has what is looked at of the selected run asked for."""
         raise NotImplementedError
 
+    def choose(self) -> None:
+        """What the table's cursor stands on is looked at."""
+        raise NotImplementedError
+
     def drawn(self) -> list[RunRow]:
         """The runs whose curves are shown."""
         raise NotImplementedError
@@ -130,6 +134,7 @@ class RunsDoing(Widget):
             self.changes_view.scroll_to(y=self.changes_view.scroll_y + rows, animate=False)
         else:
             self.table.action_by(rows)
+            self.choose()
 
     def _page(self, pages: int) -> None:
         for part in (self.log_view, self.changes_view):
@@ -137,6 +142,7 @@ class RunsDoing(Widget):
                 self._by(pages * max(1, part.size.height - 1))
                 return
         self.table.action_page(pages)
+        self.choose()
 
     def _open(self) -> None:
         """A group folds and unfolds; a run is gone into."""
@@ -214,6 +220,7 @@ class RunsDoing(Widget):
         self.marked = self.marked - names if names <= self.marked else self.marked | names
         self.redraw()
         self.table.action_by(1)
+        self.choose()
         self.detail()
 
     def _choose_metric(self) -> None:

@@ -378,7 +378,8 @@ def _labels(drawn: Plot) -> dict[int, str]:
     if drawn.y is None:
         return {}
     rows = len(drawn.rows)
-    return {rows - 1 - (drawn.y.dot(value) >> 2): number(value) for value in drawn.y.ticks(max(2, rows * 2 // 5))}
+    ticks = drawn.y.ticks(max(3 if rows > 3 else 2, rows * 2 // 5))
+    return {rows - 1 - (drawn.y.dot(value) >> 2): number(value) for value in ticks}
 
 
 def _names(drawn: Plot, names: Sequence[str]) -> dict[int, tuple[str, int]]:

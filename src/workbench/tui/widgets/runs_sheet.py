@@ -50,7 +50,8 @@ class Sheet:
         bests = _aligned([_value(one.best) if one else "" for one in values])
         steps = [_steps(entry, key) for entry in entries]
         differences = [difference(entry, key, known) for entry in entries]
-        compared = _aligned([_difference(one) for one in differences])
+        digits = max((len(last.partition(".")[2].rstrip()) for last in lasts if "e" not in last), default=0)
+        compared = _aligned([_difference(one, digits) for one in differences])
         columns = {
             "last": self._right("last", lasts), "best": self._right("best", bests),
             "vs": self._right("vs", compared), "step": self._right("step", steps),
@@ -118,10 +119,13 @@ def _aligned(texts: Sequence[str]) -> list[str]:
     ]
 
 
-def _difference(one: float | None) -> str:
-    if one is None:
-        return ""
-    return f"{'▼' if one < 0 else '▲' if one > 0 else '='}{_short(abs(one)) if one else ''}"
+def _difference(one: float | None, digits: int) -> str:
+    """With as many DIGITS behind the point as the values have, where that leaves anything of it."""
+    if not one:
+        return "" if one is None else "="
+    size = abs(one)
+    told = f"{size:.{digits}f}"
+    return ("▼" if one < 0 else "▲") + (told if size < 1e4 and float(told) else _short(size))
 
 
 def _better(one: float | None, own: Value | None) -> str:
