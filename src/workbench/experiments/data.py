@@ -21,6 +21,7 @@ FILES = 200  # of a run at most
 _FOLDERS = 500  # below one that is named
 SMALL = 64 << 20  # bytes up to which a file's content is hashed
 LINES = 2_000_000  # of a file that are compared
+_HASHED = 2 << 30  # bytes of a run that are hashed in all
 _TOTAL = 512 << 20  # bytes that are read for all comparisons of a run
 _SHORTEST = 8  # characters of a line that is no accident
 _FEW = 0.001  # share of shared lines below which they may be one
@@ -73,20 +74,22 @@ def seen(
     cwd: Path,
     opened: Iterable[Path] = (),
     roots: Sequence[Path] = (),
+    digests: "Digests | None" = None,
 ) -> tuple[Data, ...]:
     """The data files that the command ARGV, its CONFIG or OPENED name; the role by the option, else by the name.
 
     A folder stands for the files below it. Files that are no data by their ending are left out, as are those that
     cannot be read, and, where ROOTS are given, those that really lie elsewhere: a confined command must not have files
-    read for it. A file that is named for two roles is there twice.
+    read for it. A file that is named for two roles is there twice. DIGESTS are those that are known from earlier.
     """
+    digests = digests or Digests()
     found: dict[tuple[str, str], Data] = {}
     within = [root.resolve() for root in roots]
     for key, word in [*_words(argv), *_strings(config), *(("", str(path)) for path in opened)]:
         for path in _files(cwd, word):
             if within and not any(path.resolve().is_relative_to(root) for root in within):
                 continue
-            _take(found, path, role_of(key) or _role_of_path(path, cwd), cwd)
+            _take(found, path, role_of(key) or _role_of_path(path, cwd), cwd, digests)
             if len(found) >= FILES:
                 return tuple(found.values())
     return tuple(found.values())
@@ -100,7 +103,7 @@ def _strings(config: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
                 yield key, word
 
 
-def _take(found: dict[tuple[str, str], Data], path: Path, role: str, cwd: Path) -> None:
+def _take(found: dict[tuple[str, str], Data], path: Path, role: str, cwd: Path, digests: "Digests") -> None:
     """Adds PATH; without a role only where it has none yet, and a role replaces none."""
     name = str(path.relative_to(cwd)) if path.is_relative_to(cwd) else str(path)
     if (name, role) in found or (not role and any((name, other) in found for other in _ROLES)):
@@ -108,7 +111,7 @@ def _take(found: dict[tuple[str, str], Data], path: Path, role: str, cwd: Path) 
     with suppress(OSError):
         status = path.stat()
         found.pop((name, ""), None)
-        digest = _digest(path) if status.st_size <= SMALL else ""
+        digest = digests.of(path, status)
         found[name, role] = Data(path=name, role=role, size=status.st_size, mtime=status.st_mtime, digest=digest)
 
 
@@ -176,9 +179,23 @@ def opened(pids: Iterable[int]) -> list[Path]:
     return list(found)
 
 
-def _digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()[:32]
+class Digests:
+    """Hashes of files, each taken once as long as the file stays as it is; none of what is too large, or too much."""
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[str, int, int], str] = {}
+        self._left = _HASHED
+
+    def of(self, path: Path, status: os.stat_result) -> str:
+        """The hash of PATH, empty where it is not taken. Raises OSError."""
+        key = (str(path), status.st_size, status.st_mtime_ns)
+        if key not in self._known:
+            if status.st_size > min(SMALL, self._left):
+                return ""
+            self._left -= status.st_size
+            with path.open("rb") as file:
+                self._known[key] = hashlib.file_digest(file, "sha256").hexdigest()[:32]
+        return self._known[key]
 
 
 # --- what overlaps -----------------------------------------------------------------------------------------
@@ -260,6 +277,7 @@ class Inputs:
         self._opened: dict[Path, None] = {}
         self._known: tuple[object, ...] = ()
         self._told: set[str] = set()
+        self._digests = Digests()
         self.files: tuple[Data, ...] = ()
 
     def look(self, config: Mapping[str, Any], pids: Iterable[int], now: float) -> list[Alert]:
@@ -272,7 +290,7 @@ class Inputs:
         if known == self._known:
             return []
         self._known = known
-        before, self.files = self.files, seen(self._argv, config, self._cwd, self._opened, self._roots)
+        before, self.files = self.files, seen(self._argv, config, self._cwd, self._opened, self._roots, self._digests)
         if self.files == before:
             return []
         fresh = [one for one in overlaps(self.files, self._cwd) if one.text not in self._told]

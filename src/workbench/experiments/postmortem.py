@@ -2,8 +2,11 @@
 
 import re
 from collections import deque
+from collections.abc import Iterator
 
 import msgspec
+
+from workbench.experiments.types import Crash, Moment
 
 _LINE = 400  # characters of a line that are kept
 _TAIL = 200  # lines
@@ -151,6 +154,32 @@ def post_mortem(tail: str | bytes) -> PostMortem:
         frames=tuple(f"{file}:{line} in {name}" for file, line, name in log.frames[-8:]),
         traceback=tuple(log.traceback[-40:]), last_lines=tuple(log.last(12)),
     )  # fmt: skip
+
+
+def rows(crash: Crash) -> Iterator[tuple[str, str]]:
+    """CRASH as a card of two columns: what the output shows, memory before it, Xid errors, who else was there."""
+    error = f"{crash.error}{f' ({crash.where})' if crash.where else ''}"
+    yield from ((("error", error),) if crash.error else ())
+    yield from (("", line) for line in crash.traceback)
+    if not crash.traceback:
+        yield from (("" if at else "said", line) for at, line in enumerate(crash.last_lines))
+    end = crash.memory[-1].at if crash.memory else 0.0
+    for at, one in enumerate(crash.memory[-5:]):
+        yield (
+            "" if at else "memory",
+            f"{_moment(one)}{f', {end - one.at:.0f} s before' if end > one.at else ' at the last look'}",
+        )
+    yield from (("xid", words) for words in crash.xids)
+    yield from (("on its card", words) for words in crash.holders)
+
+
+def _moment(one: Moment) -> str:
+    parts = [f"{one.used / 1e9:.2f} GB used"]
+    if one.free is not None:
+        parts.append(f"{one.free / 1e9:.2f} GB free")
+    if one.on_cards is not None:
+        parts.append(f"{one.on_cards / 1e9:.2f} GB taken on its cards")
+    return ", ".join(parts)
 
 
 def plain(text: str) -> list[str]:

@@ -110,6 +110,32 @@ class Alert(msgspec.Struct, frozen=True, kw_only=True):
     step: float | None = None
 
 
+class Moment(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Memory at a time, in bytes: of the run's processes, free for others on the machine, taken of its cards."""
+
+    at: float
+    used: int
+    free: int | None = None
+    on_cards: int | None = None
+
+
+class Crash(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What a run that failed left behind: how its output ends, memory before it, Xid errors, who else was on its cards.
+
+    `kind`: memory, disk, crash, or empty where the output shows none; `where` is the innermost frame of the user's own
+    code; `memory` holds the last samples, the oldest first.
+    """
+
+    kind: str = ""
+    error: str = ""
+    where: str = ""
+    traceback: tuple[str, ...] = ()
+    last_lines: tuple[str, ...] = ()
+    memory: tuple[Moment, ...] = ()
+    xids: tuple[str, ...] = ()
+    holders: tuple[str, ...] = ()
+
+
 class Run(msgspec.Struct, frozen=True, kw_only=True):
     """One run: the content of its `run.json`. Times are Unix times; `argv` is the command as it was started."""
 
@@ -147,6 +173,7 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     data: tuple[Data, ...] = ()
     metrics: dict[str, Metric] = {}
     alerts: tuple[Alert, ...] = ()
+    crash: Crash | None = None
     why: str = ""  # in words, why it failed or was stopped
     goal: Goal | None = None  # of every metric; None: by its name
     timeout_s: float | None = None

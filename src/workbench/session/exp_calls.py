@@ -139,7 +139,8 @@ class _Run(Carried):
             handed = await asyncio.to_thread(Local(ledger, forks=False).submit, job)
         except (LaunchError, OSError) as error:
             raise ToolError(f"The run could not be begun: {error}") from None
-        awaited = not self._options.detach and self._options.service is None
+        service = self._options.service
+        awaited = not self._options.detach and not (service and service.stay)
         following = _Following(self._session, ledger, call_id, progress, awaited)
         timeout_s = min(given.timeout or _DEFAULT_MS, _MOST_MS) / 1000
         detached = self._options.detach or bool(given.run_in_background)

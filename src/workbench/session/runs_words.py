@@ -17,6 +17,7 @@ _METRICS = 8
 _ALERTS = 6
 _KEYS = 8  # of the configuration, that differ
 _LINES = 6  # the last ones
+_FRAMES = 12  # lines of a traceback, the innermost
 _TAIL = 1 << 16  # bytes of the output in which they are looked for
 _LINE = 200
 _HEAD = "[mlwb, not a person: news of the runs of this session. Lines after `|` are their output.]"
@@ -95,6 +96,8 @@ def alert_words(alert: Alert) -> str:
 
 
 def _told(ledger: Ledger, news: Happened) -> Iterator[str]:
+    from workbench.experiments.postmortem import rows
+
     run = news.run
     yield headline(run) if news.ended else f"{headline(run)}{_progress(run)}{metrics(run)}"
     yield f"  {run.name}{'' if run.seed is None else f', seed {run.seed}'}"
@@ -102,7 +105,11 @@ def _told(ledger: Ledger, news: Happened) -> Iterator[str]:
     if len(news.alerts) > _ALERTS:
         yield f"  and {len(news.alerts) - _ALERTS} more alerts: mlwb exp show {run.id}"
     yield from (f"  {line}" for line in _beside(ledger, news))
-    if run.status != "finished":
+    if run.crash is not None:
+        shown = [(name, text) for name, text in rows(run.crash) if name and name not in ("error", "said")]
+        yield from (f"  {name}: {text[:_LINE]}" for name, text in shown)
+        yield from (f"  | {line[:_LINE]}" for line in run.crash.traceback[-_FRAMES:])
+    elif run.status != "finished":
         yield from (f"  | {line[:_LINE]}" for line in last_lines(ledger, run.id))
 
 

@@ -21,6 +21,7 @@ from workbench.verbs import exp_words as words
 
 _SHOWN = 50  # runs of a table without --all
 _SETTLE_S = 5.0
+_DATA = 5  # files of a role that are named
 _STATUS = ("queued", "running", "finished", "failed", "stopped")
 
 
@@ -184,8 +185,21 @@ def _told(run: Run, ledger: Ledger) -> Iterator[tuple[str, str]]:
     yield "output", visible(str(ledger.path(run.id) / OUTPUT))
     for reader in run.notes[:10]:
         yield "note", visible(reader)
+    yield from _data(run)
     for alert in run.alerts:
         yield alert.kind, visible(alert.text)
+    if run.crash is not None:
+        from workbench.experiments.postmortem import rows
+
+        yield from ((name, visible(text)) for name, text in rows(run.crash))
+
+
+def _data(run: Run) -> Iterator[tuple[str, str]]:
+    """Which files were which data, a line each role."""
+    for role in dict.fromkeys(one.role for one in run.data):
+        paths = [one.path for one in run.data if one.role == role]
+        more = f" and {len(paths) - _DATA} more" if len(paths) > _DATA else ""
+        yield role or "data", visible(", ".join(paths[:_DATA]) + more)
 
 
 def _progress(run: Run) -> str:

@@ -98,19 +98,25 @@ class Watcher:
             self._gone()
         if word is None or word.tree is None:
             return
+        from workbench.experiments.launch.crashing import crash_of
         from workbench.experiments.launch.guarding import Guarding
+        from workbench.experiments.launch.inputs import Looking
         from workbench.experiments.launch.using import Using
         from workbench.sandbox.tree import Tree
 
         self._tree = tree = Tree.identified(*word.tree)
         guarding = Guarding(self.job, folder, self._alert)
-        using = Using(tree, self.ledger.get(self.run).gpus)
+        begun = self.ledger.get(self.run)
+        using = Using(tree, begun.gpus)
+        inputs = Looking(self.job, begun.argv, self._alert)
         pause, last = FIRST_S, self._next(FIRST_S)
         looked_around = False
         while last is not None and not last.ended:
             using.look()
             collecting.poll()
-            self._write(collecting.found() | {"usage": using.told, "gpus": using.cards})
+            found = collecting.found()
+            inputs.look(found["config"], tree.members())
+            self._write(found | {"usage": using.told, "gpus": using.cards, "data": inputs.found})
             guarding.look(collecting.series, using.busy)
             if not looked_around:
                 self._surroundings()
@@ -119,9 +125,13 @@ class Watcher:
         if last is None:
             self._orphaned(tree)
         collecting.finish()
-        self._write(collecting.found() | {"usage": using.told, "gpus": using.cards})
+        found = collecting.found()
+        inputs.finish(found["config"])
+        self._write(found | {"usage": using.told, "gpus": using.cards, "data": inputs.found})
         with contextlib.suppress(LedgerError):
-            guarding.last(collecting.series, self.ledger.get(self.run))
+            ended = self.ledger.get(self.run)
+            self._write({"crash": crash_of(ended, folder, using)})
+            guarding.last(collecting.series, ended)
         if not looked_around:
             self._surroundings()
 
