@@ -99,6 +99,22 @@ def test_slices_stand_under_their_card():
     assert rows[1] == "  mig 3g.40gb  10/40G"
 
 
+def test_a_process_stands_under_its_slice():
+    slices = tuple(Mig(index=at, uuid=f"MIG-{at}", name="NVIDIA H100 MIG 3g.40gb") for at in range(2))
+    held = (process(mig_uuid="MIG-1", command="b"), process(mig_uuid="MIG-0", command="a"), process(command="c"))
+    rows = shown(58, sample(card(mig=True, mig_devices=slices), processes=held))
+    assert [row.split()[0] for row in rows[1:6]] == ["mig", "a", "mig", "b", "c"]
+
+
+def test_a_process_tells_its_share_of_the_card_where_there_is_room():
+    busy = sample(card(), processes=(process(utilization=92), process(utilization=None, user="li")))
+    assert shown(58, busy)[1:3] == [
+        "  python3 train.py --lr 3e-4  ana  59.8G   92%",
+        "  python3 train.py --lr 3e-4  li   59.8G     –",
+    ]
+    assert shown(40, busy)[1].endswith("59.8G")
+
+
 def test_details_on_demand():
     rows = shown(90, sample(card()), details=True)
     assert "    sm 1755/1980MHz  memory –" in rows

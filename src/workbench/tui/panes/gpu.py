@@ -34,6 +34,7 @@ SHORT = {
     "power brake": "brake",
 }
 NAMED_FOR = 76  # columns from which rows of processes grow no wider
+BUSY_FROM = 44  # columns from which each process tells its share of the card
 FULL = 0.95  # share of a card's memory from which it is marked
 BUSY = 5  # percent
 FOREIGN = "process numbers are the host's: this container cannot tell whose they are"
@@ -188,10 +189,13 @@ class GpuPane(Pane, Rows):
             points = [(one.mono, _utilization(one, at, gpu.uuid)) for one in recent]
             blocks = spark(bins(points, sample.mono, columns.spark, STEP_S)) if columns.spark else ""
             yield columns.card(gpu, blocks)
+            on_card = [one for one in sample.processes if one.gpu == gpu.index]
             for mig in gpu.mig_devices:
                 profile = (mig.name or "").rpartition("MIG ")[2] or "slice"
                 yield row((f"  mig {profile}  {words.of(mig.memory_used, mig.memory_total)}", "$muted"))
-            yield from _processes([one for one in sample.processes if one.gpu == gpu.index], width)
+                yield from _processes([one for one in on_card if mig.uuid and one.mig_uuid == mig.uuid], width)
+            slices = {mig.uuid for mig in gpu.mig_devices if mig.uuid}
+            yield from _processes([one for one in on_card if one.mig_uuid not in slices], width)
             if self.details and not gpu.problem:
                 yield from _details(gpu, width)
 
@@ -298,12 +302,16 @@ def _processes(processes: Sequence[GpuProcess], width: int) -> Iterator[Content]
     ranked = sorted(processes, key=lambda one: -(one.memory or 0))
     users = [safe(one.user or words.DASH) for one in ranked]
     user = min(12, max(map(cell_len, users)))
-    room = min(width, NAMED_FOR) - 2 - 2 - user - 2 - 5
+    busy = 6 if width >= BUSY_FROM and any(one.utilization is not None for one in ranked) else 0
+    room = min(width, NAMED_FOR) - 2 - 2 - user - 2 - 5 - busy
     names = [safe(_name(one)) for one in ranked]
     wide = max(8, min(room, max(map(cell_len, names))))
     for process, name, owner in zip(ranked, names, users, strict=True):
         size = f"{words.size(process.memory):>5}"
-        yield row((f"  {_fit(name, wide)}", "$muted"), (f"  {_fit(owner, user)}", "$muted-2"), (f"  {size}", "$muted"))
+        share = f"  {words.percent(process.utilization):>4}" if busy else ""
+        yield row(
+            (f"  {_fit(name, wide)}", "$muted"), (f"  {_fit(owner, user)}", "$muted-2"), (f"  {size}{share}", "$muted")
+        )
 
 
 def _name(process: GpuProcess) -> str:
