@@ -17,6 +17,8 @@ PROGRAMS = Path(__file__).parent / "programs"
 PATIENCE = 240.0  # seconds for a program to begin, on a machine that is busy
 # program -> (modules that it needs, seconds until what was logged can be on disk; None: only when the program ends)
 LIBRARIES: dict[str, tuple[tuple[str, ...], float | None]] = {
+    "print_loop": ((), 5),
+    "json_lines": ((), 5),
     "tensorboard_torch": (("torch", "tensorboard"), 5),
     "tensorboard_x": (("tensorboardX",), 5),
     "mlflow_sklearn": (("mlflow", "sklearn"), 5),
