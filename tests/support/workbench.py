@@ -152,7 +152,9 @@ class FakeOpener:
         return await RunPages(self.workspace).answer(query)
 
     async def runs_since(self, after: float) -> tuple[str, ...]:
-        return self.phrases.get("runs", ())
+        from workbench.session.run_pages import RunPages
+
+        return await RunPages(self.workspace).since(after)
 
     async def neighbours(self, session: str) -> list[NeighbourRow]:
         return self.beside

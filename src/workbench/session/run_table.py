@@ -108,11 +108,11 @@ class RunTable:
 
     def _read(self, ledger: Ledger) -> bool:
         """Brings the records up to date; whether one of them is another."""
-        names = ledger.ids()
+        names, folder = ledger.ids(), str(ledger.folder)
         changed = list(self._kept) != names
         kept: dict[str, _Kept] = {}
         for name in names:
-            stamp = stamp_of(ledger.folder / name / RECORD)
+            stamp = stamp_of(f"{folder}/{name}/{RECORD}")  # a Path costs more than the look
             before = self._kept.get(name)
             if before is not None and before.stamp == stamp:
                 kept[name] = before
@@ -160,7 +160,7 @@ def _being_made(folder: Path) -> bool:
     return True
 
 
-def stamp_of(path: Path) -> Stamp | None:
+def stamp_of(path: Path | str) -> Stamp | None:
     """What tells a file from the one that replaces it; None where there is none."""
     try:
         found = os.stat(path)  # noqa: PTH116 - a thousand of them

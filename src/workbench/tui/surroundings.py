@@ -46,6 +46,10 @@ class Surroundings:
         app.main.recall(parts)
         self.boundary()
 
+    async def alone(self) -> None:
+        """One line on what runs came to, where there is no session."""
+        self.app.main.recall(await self._runs(await self.app.opener.sessions(), prefs.looked()))
+
     async def _runs(self, sessions: list[SessionRow], looked: dict[str, float]) -> list[Part]:
         """What runs of this folder came to since the person was here last; nothing where that is not known."""
         here = str(self.app.opener.workspace)

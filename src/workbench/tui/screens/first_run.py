@@ -48,12 +48,15 @@ class FirstRun(VerticalScroll):
     @classmethod
     async def stand_in(cls, app: "WorkbenchApp", error: NotOpenedError) -> None:
         """Puts ERROR's words in the place of the talk; APP is a monitor from now on."""
+        from workbench.tui.surroundings import Surroundings
+
         main, app.facts = app.main, app.facts._replace(monitor=True)
         for old in main.query(cls):
             await old.remove()
         if main.talk is not None:
             main.talk.display = False
         await main.frames["talk"].mount(cls(error))
+        app.beside(Surroundings(app).alone, "facts", exclusive=True)
 
 
 def words(error: NotOpenedError) -> Content:
