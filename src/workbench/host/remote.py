@@ -21,44 +21,70 @@ from workbench.protocol.fold import apply
 from workbench.protocol.queries import AnyPage, AnyQuery
 from workbench.protocol.state import SessionState
 
-# Makes a connection; raises OSError where there is none.
+# Makes a connection; raises OSError where there is none now, NotAttachedError where there will be none.
 Dial = Callable[[], Awaitable[tuple[asyncio.StreamReader, asyncio.StreamWriter]]]
 
 LIMIT = 1 << 18
 _HELLO_S = 20.0
 _FIRST_PAUSE_S, _LAST_PAUSE_S = 0.2, 10.0
+_STOOD_S = 5.0  # a connection that stood so long is made again at once
+_SLEPT_S = 30.0  # by which the clock is ahead when the machine has slept
 HELD = 2_000  # envelopes that wait here for whoever draws; beyond that the host is left to wait
+MOST_WAITING = 200  # commands that wait here for a connection
 
 
 class NotAttachedError(Exception):
-    """There is no session to be a client of; the message says why."""
+    """There is no session to be a client of; the message says why, the code is the wire's."""
 
     def __init__(self, message: str, code: str = "gone") -> None:
         super().__init__(message)
         self.code = code
 
 
-class RemoteClient:
-    """A view of a session behind a socket. Made by `attach`; `ended` says why its events ended (see `wire.Bye`)."""
+class _Asked:
+    """A command that was not answered yet. SENT: it was written to a connection, so that it may have been done."""
 
-    def __init__(self, dial: Dial, hello: wire.Hello, retry_s: float) -> None:
-        self._dial, self._hello, self._retry_s = dial, hello, retry_s
+    def __init__(self, command: AnyCommand) -> None:
+        self.command, self.sent = command, False
+        self.answer: asyncio.Future[Ack] = asyncio.get_running_loop().create_future()
+
+
+class RemoteClient:
+    """A view of a session behind a socket. Made by `attach`; `ended` says why its events ended (see `wire.Bye`).
+
+    A connection that is lost is made again for RETRY_S seconds (None: for ever). What is asked for meanwhile waits, and
+    a command whose answer was lost is asked again; the host does none of them twice. HANG_UP ends what carried the
+    connection. FAR: it may lie dead after this machine has slept. HELLO is made anew for each connection: another host
+    process has another token.
+    """
+
+    def __init__(
+        self,
+        dial: Dial,
+        hello: Callable[[], wire.Hello],
+        retry_s: float | None,
+        hang_up: Callable[[], None] = lambda: None,
+        far: bool = False,
+    ) -> None:
+        self._dial, self._hello, self._retry_s, self._hang_up, self._far = dial, hello, retry_s, hang_up, far
         self.session = self.user = self.role = ""
         self.owner = False
         self.state = SessionState()
-        self.ended = ""
+        self.renewed = 0  # how often a whole new state took the place of `state`: what was drawn is drawn anew
+        self.ended = self.why = ""
         self.lost_since: float | None = None  # monotonic time since when there is no connection
+        self.trouble = ""  # what the last attempt to connect failed of
         self.on_line: Callable[[], None] = lambda: None  # called when the connection is lost, and when it is back
         self._id = ""
         self._lines: Lines | None = None
         self._writer: asyncio.StreamWriter | None = None
         self._held: deque[Envelope] = deque()
         self._news, self._room = asyncio.Event(), asyncio.Event()
-        self._acks: dict[str, asyncio.Future[Ack]] = {}
-        self._pages: dict[int, asyncio.Future[wire.Page]] = {}
+        self._asked: dict[str, _Asked] = {}
+        self._pages: dict[int, tuple[AnyQuery, asyncio.Future[wire.Page]]] = {}
         self._numbers = itertools.count(1)
         self._last: Envelope | None = None  # the ephemeral envelope that `More` goes on with
-        self._received = 0  # seq of the last journalled envelope that came
+        self._received = -1  # seq of the last journalled envelope that came; -1: a state is wanted
         self._heard = self._sent = 0.0
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -69,72 +95,89 @@ class RemoteClient:
         try:
             await self._connect()
         except OSError as error:
+            self._hang_up()
             raise NotAttachedError(f"the session does not answer: {error.strerror or error}") from None
+        except BaseException:
+            self._hang_up()
+            raise
         self._tasks = [asyncio.create_task(work) for work in (self._stay(), self._beat())]
 
     async def _connect(self) -> None:
         reader, writer = await self._dial()
         lines = Lines(reader, wire.MOST_FROM_HOST)
-        held = bool(self.session)
-        hello = msgspec.structs.replace(self._hello, after=self._received if held else -1, again=self._id)
+        hello = msgspec.structs.replace(self._hello(), after=self._received, again=self._id)
         try:
             writer.write(wire.line(hello))
             async with asyncio.timeout(_HELLO_S):
                 line = await lines.next()
             answer = wire.from_host(line) if line is not None else None
+            if isinstance(answer, wire.Refused):
+                raise NotAttachedError(answer.why, answer.code)
+            if not isinstance(answer, wire.Welcome):
+                raise ConnectionError("it went away")
         except TimeoutError:
             writer.close()
             raise ConnectionError("it says nothing") from None
         except (codec.MalformedError, TooLongError):
             writer.close()
             raise NotAttachedError("what answers there is no session of mlwb") from None
-        if isinstance(answer, wire.Refused):
+        except BaseException:
             writer.close()
-            raise NotAttachedError(answer.why, answer.code)
-        if not isinstance(answer, wire.Welcome):
-            writer.close()
-            raise ConnectionError("it went away")
-        self._take(answer, held)
-        self._lines, self._writer, self.lost_since = lines, writer, None
+            raise
+        self._lines, self._writer, self.lost_since, self.trouble = lines, writer, None, ""
         self._heard = self._sent = time.monotonic()
+        self._take(answer)
 
-    def _take(self, answer: wire.Welcome, held: bool) -> None:
-        if held and answer.state:  # too much was missed to be told one by one
-            raise NotAttachedError("too much happened meanwhile; it is attached anew", "behind")
+    def _take(self, answer: wire.Welcome) -> None:
+        known, self._id = bool(self._id) and answer.client == self._id, answer.client
         if answer.state:
+            self.renewed += bool(self.session)
+            self._held.clear()
+            self._room.set()
             self.state = msgspec.json.decode(answer.state, type=SessionState)
         self._last, self._received = None, answer.seq
         self.session, self.user, self.role, self.owner = answer.session, answer.user, answer.role, answer.owner
-        self._id = answer.client
+        for asked in list(self._asked.values()):
+            if asked.sent and not known:  # another process hosts the session by now, and knows nothing of it
+                _fail(asked.answer, "the connection broke before it was answered, so it may have been done or not")
+            else:
+                self._write_command(asked)
+        for number, (query, _) in self._pages.items():
+            self._write(wire.Ask(id=number, query=wire.raw(query)))
 
     async def _stay(self) -> None:
         """Takes in what comes, and connects again when the connection is lost, until the host says goodbye."""
-        pause = _FIRST_PAUSE_S
+        pause, since = _FIRST_PAUSE_S, time.monotonic()
         while not self.ended:
             try:
                 if self._lines is None:
                     await self._connect()
-                    pause = _FIRST_PAUSE_S
+                    since = time.monotonic()
                     self.on_line()
                 await self._read()
             except NotAttachedError as error:
-                self.ended = error.code
-            except (OSError, TooLongError, codec.MalformedError):
-                pass
+                self.ended, self.why = error.code, str(error)
+            except (TooLongError, codec.MalformedError) as error:
+                self.ended, self.why = "malformed", f"the session's host said what no mlwb says: {error}"
+            except OSError as error:
+                self.trouble = str(error)
             if not self.ended:
+                if self._lines is not None and time.monotonic() - since > _STOOD_S:
+                    pause = _FIRST_PAUSE_S
                 pause = await self._lost(pause)
-        self._give_up("the session's host has let go of this client")
+        self._drop()
+        self._give_up(self.why or "the session's host has let go of this client")
+        self.on_line()
         self._news.set()
 
     async def _lost(self, pause: float) -> float:
         """Waits before the next attempt; how long to wait after that one."""
         self._drop()
-        self._give_up("the connection to the session was lost before it answered")
         if self.lost_since is None:
             self.lost_since = time.monotonic()
             self.on_line()
-        if time.monotonic() - self.lost_since > self._retry_s:
-            self.ended = "gone"
+        if self._retry_s is not None and time.monotonic() - self.lost_since > self._retry_s:
+            self.ended, self.why = "gone", "the session's host does not answer any more"
             return pause
         await asyncio.sleep(pause)
         return min(_LAST_PAUSE_S, pause * 2)
@@ -144,14 +187,13 @@ class RemoteClient:
         if self._writer is not None:
             self._writer.close()
             self._writer = None
+        self._hang_up()
 
     def _give_up(self, why: str) -> None:
-        asked: list[asyncio.Future[Any]] = [*self._acks.values(), *self._pages.values()]
-        for waiting in asked:
-            if not waiting.done():
-                waiting.set_exception(ConnectionError(why))
-        self._acks.clear()
-        self._pages.clear()
+        for asked in self._asked.values():
+            _fail(asked.answer, why)
+        for _, page in self._pages.values():
+            _fail(page, why)
 
     async def _read(self) -> None:
         assert self._lines is not None
@@ -171,14 +213,20 @@ class RemoteClient:
                 await self._hold(msgspec.structs.replace(self._last, event=event, at=time.time()))
             elif isinstance(frame, wire.Done):
                 ack = codec.decode_ack(bytes(frame.ack))
-                if (asked := self._acks.pop(ack.id, None)) and not asked.done():
-                    asked.set_result(ack)
+                if (asked := self._asked.get(ack.id)) and not asked.answer.done():
+                    asked.answer.set_result(ack)
             elif isinstance(frame, wire.Page):
-                if (wanted := self._pages.pop(frame.id, None)) and not wanted.done():
-                    wanted.set_result(frame)
+                if (wanted := self._pages.get(frame.id)) and not wanted[1].done():
+                    wanted[1].set_result(frame)
             elif isinstance(frame, wire.Bye):
-                self.ended = frame.code
+                self._parted(frame)
                 return
+
+    def _parted(self, bye: wire.Bye) -> None:
+        if bye.code == "behind":  # too much was missed to be told one by one: on from the state as it is now
+            self._received = -1
+        else:
+            self.ended, self.why = bye.code, bye.why
 
     async def _hold(self, envelope: Envelope) -> None:
         self._held.append(envelope)
@@ -186,26 +234,40 @@ class RemoteClient:
         if len(self._held) > HELD:
             self._room.clear()
             await self._room.wait()
+            self._heard = time.monotonic()  # nothing was read meanwhile
 
     async def _beat(self) -> None:
         """Shows that this client is there; a host that was silent for too long counts as lost."""
-        while not self.ended:
+        while True:
+            before, clock = time.monotonic(), time.time()
             await asyncio.sleep(wire.BEAT_S / 2)
             now = time.monotonic()
+            if now - before > wire.BEAT_S:  # this process was stopped: what came meanwhile is yet to be read
+                self._heard = now
             if self._writer is None:
                 continue
-            if now - self._heard > wire.SILENT_S and len(self._held) <= HELD:
+            slept = self._far and time.time() - clock - (now - before) > _SLEPT_S
+            if slept or (now - self._heard > wire.SILENT_S and len(self._held) <= HELD):
                 self._writer.transport.abort()
             elif now - self._sent >= wire.BEAT_S:
                 self._write(wire.Beat())
 
     def _write(self, frame: wire.Frame) -> None:
-        if self._writer is None:
-            raise ConnectionError("the connection to the session is lost; it is being made again")
-        self._sent = time.monotonic()
-        self._writer.write(wire.line(frame))
+        if self._writer is not None:
+            self._sent = time.monotonic()
+            self._writer.write(wire.line(frame))
+
+    def _write_command(self, asked: _Asked) -> None:
+        if self._writer is not None:
+            asked.sent = True
+            self._write(wire.Do(command=wire.raw(asked.command)))
 
     # --- what a view does with it --------------------------------------------------------------------------
+
+    @property
+    def waiting(self) -> int:
+        """Commands that were not answered yet."""
+        return len(self._asked)
 
     async def events(self) -> AsyncIterator[Envelope]:
         """Envelopes, also such as the state has in it already; ends when the host or `close` lets go."""
@@ -221,22 +283,27 @@ class RemoteClient:
             self._news.clear()
 
     async def send(self, command: AnyCommand) -> Ack:
-        """Asks for something. A command whose answer was lost with the connection is told as such."""
-        answer: asyncio.Future[Ack] = asyncio.get_running_loop().create_future()
+        """Asks for something, now or as soon as there is a connection again. An id is used for one command alone."""
+        if self.ended or len(self._asked) >= MOST_WAITING:
+            words = self.why or "the session's host has let go of this client"
+            return Ack(id=command.id, ok=False, error=words if self.ended else "too much waits for the connection")
+        asked = self._asked[command.id] = _Asked(command)
         try:
-            self._acks[command.id] = answer
-            self._write(wire.Do(command=wire.raw(command)))
-            return await answer
+            self._write_command(asked)
+            return await asked.answer
         except ConnectionError as error:
             return Ack(id=command.id, ok=False, error=str(error))
         finally:
-            self._acks.pop(command.id, None)
+            if self._asked.get(command.id) is asked:
+                del self._asked[command.id]
 
     async def query(self, query: AnyQuery) -> AnyPage:
         """A page of what the state does not hold. Raises ConnectionError, and LookupError where the host has none."""
+        if self.ended:
+            raise ConnectionError(self.why or "the session's host has let go of this client")
         number = next(self._numbers)
         answer: asyncio.Future[wire.Page] = asyncio.get_running_loop().create_future()
-        self._pages[number] = answer
+        self._pages[number] = query, answer
         try:
             self._write(wire.Ask(id=number, query=wire.raw(query)))
             found = await answer
@@ -248,29 +315,43 @@ class RemoteClient:
 
     async def close(self) -> None:
         """Leaves; the session goes on."""
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(OSError, TimeoutError):
             self._write(wire.Bye())
             if self._writer is not None:
                 async with asyncio.timeout(0.5):
                     await self._writer.drain()
-        self.ended = self.ended or "left"
+        self.ended, self.why = self.ended or "left", self.why or "this client has left"
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         self._drop()
-        self._give_up("this client has left")
+        self._give_up(self.why)
         self._news.set()
 
 
-async def attach(
-    session: Path, role: str = "driver", place: str = "", retry_s: float = 30.0, after: int = -1
-) -> RemoteClient:
+def _fail(waiting: "asyncio.Future[Any]", why: str) -> None:
+    if not waiting.done():
+        waiting.set_exception(ConnectionError(why))
+
+
+async def attach(session: Path, role: str = "driver", place: str = "", retry_s: float = 30.0) -> RemoteClient:
     """A client of the live session of this user whose folder is SESSION. Raises NotAttachedError."""
 
     async def dial() -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-        return await asyncio.open_unix_connection(str(sockets.path_of(session.name)), limit=LIMIT)
+        try:
+            return await asyncio.open_unix_connection(str(sockets.path_of(session.name)), limit=LIMIT)
+        except sockets.SocketError as error:
+            raise NotAttachedError(str(error)) from None
+        except OSError:
+            from workbench.session.journal import is_live
 
-    hello = wire.Hello(token=sockets.token_of(session), role=role, program=__version__, place=place, after=after)
+            if not is_live(session):
+                raise NotAttachedError("the process that hosted the session is gone") from None
+            raise
+
+    def hello() -> wire.Hello:
+        return wire.Hello(token=sockets.token_of(session), role=role, program=__version__, place=place)
+
     client = RemoteClient(dial, hello, retry_s)
     await client.begin()
     return client

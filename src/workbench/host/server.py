@@ -15,6 +15,7 @@ from workbench.host.frames import Lines, TooLongError
 from workbench.host.guests import Guest, Guests, RefusedError
 from workbench.host.hosting import Hosting
 from workbench.host.hub import BehindError, Feed
+from workbench.host.repeats import Repeats
 from workbench.protocol import wire
 from workbench.protocol.codec import MalformedError, decode_command, decode_query, encode
 from workbench.protocol.commands import Ack, AnyCommand
@@ -38,6 +39,7 @@ class Server:
     def __init__(self, hosting: Hosting, changed: Callable[[], None] = lambda: None) -> None:
         self.hosting = hosting
         self.guests = Guests(hosting)
+        self.repeats = Repeats(hosting.carry_out)
         self.connections: set[Connection] = set()
         self._changed = changed  # called when somebody came or left
         self._tasks: set[asyncio.Task[None]] = set()
@@ -112,6 +114,15 @@ class Server:
             self._changed()
             writer.close()
 
+    def came(self, connection: "Connection", again: str) -> str:
+        """The id of CONNECTION's client; one that was here as AGAIN is that one still, and is here only once."""
+        assert connection.guest is not None
+        found = self.repeats.came(connection.id, again, connection.guest.user)
+        for other in self.connections:
+            if other.id == found:
+                other.abort()
+        return found
+
     def joined(self, connection: "Connection") -> None:
         """CONNECTION's client is in."""
         self.connections.add(connection)
@@ -135,6 +146,7 @@ class Server:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self.repeats.close()
 
 
 class Connection:
@@ -202,7 +214,10 @@ class Connection:
         guest, hosting = self.guest, self.server.hosting
         assert guest is not None
         state, journal = hosting.session.state, hosting.session.journal
-        anew = not 0 <= hello.after <= journal.seq or journal.seq - hello.after > MISSED
+        self.id = self.server.came(self, hello.again)
+        # A client of another host process: what that one told last may not have reached the disk.
+        unknown = hello.again != "" and self.id != hello.again
+        anew = unknown or not 0 <= hello.after <= journal.seq or journal.seq - hello.after > MISSED
         after = hello.after
         if anew:
             after = min(journal.seq, state.items[0].id // PLACES - 1) if state.items else journal.seq
@@ -258,14 +273,15 @@ class Connection:
             self._done(Ack(id=found, ok=False, error=f"this host does not know this command: {str(error)[:200]}"))
             return
         command = msgspec.structs.replace(command, by=self.guest.user)
-        if why := self.server.guests.refusal(self.guest, command):
+        again = self.server.repeats.knows(self.id, command.id)
+        if why := not again and self.server.guests.refusal(self.guest, command):
             self._done(Ack(id=command.id, ok=False, error=why))
             return
         # Begun here, in the order in which commands came; what takes long goes on beside the next one.
         self._beside(self._carried_out(command))
 
     async def _carried_out(self, command: AnyCommand) -> None:
-        self._done(await self.server.hosting.carry_out(command))
+        self._done(await self.server.repeats.done(self.id, command))
 
     def _done(self, ack: Ack) -> None:
         self._write(wire.line(wire.Done(ack=wire.raw(ack))))
@@ -327,6 +343,10 @@ class Connection:
     def _write(self, data: bytes) -> None:
         self._sent = asyncio.get_running_loop().time()
         self._writer.write(data)
+
+    def abort(self) -> None:
+        """Lets go of the connection at once."""
+        self._writer.transport.abort()
 
     def end(self, code: str) -> None:
         """Has the client leave, with this code, once it has been told what there is."""
