@@ -104,6 +104,13 @@ def test_a_missing_cache_is_made(cell):
     shutil.rmtree(cache, ignore_errors=True)
 
 
+def test_a_cache_of_the_home_is_used_where_it_may_be_written(cell):
+    shown = run(cell, 'echo "$UV_CACHE_DIR $TRITON_CACHE_DIR"').output.split()
+    assert shown == [f"{cell[0].world.temp}/{name}" for name in ("uv", "triton")]
+    caches = [str(cell[0].world.home / name) for name in (".cache/uv", ".triton")]
+    assert run(cell, 'echo "$UV_CACHE_DIR$TRITON_CACHE_DIR"', caches=caches).output == "\n"
+
+
 def test_descriptors_pass_between_processes_and_memory_is_shared(cell):
     (cell[0].world.work / "pass.py").write_text(PASSES_A_DESCRIPTOR)
     assert run(cell, "PYTHON pass.py; rm pass.py").output == "through ok\n"
@@ -141,6 +148,23 @@ def test_an_interpreter_in_the_home_runs(cell):
 def test_a_large_sparse_checkpoint(cell):
     script = "f = open('c.pt', 'wb'); f.seek(5 << 30); f.write(b'end')"
     assert run(cell, f'PYTHON -c "{script}"; mv c.pt d.pt; stat -c %s d.pt; rm d.pt').output == f"{(5 << 30) + 3}\n"
+
+
+def test_a_command_ranks_and_binds_its_own_processes(cell):
+    """OpenMP binds threads by their number; loaders are niced."""
+    script = (
+        "import os, threading; one = min(os.sched_getaffinity(0)); "
+        "threading.Thread(target=lambda: os.sched_setaffinity(threading.get_native_id(), {one})).start(); "
+        "child = os.posix_spawn('/bin/sleep', ['sleep', '9'], os.environ); "
+        "os.setpriority(os.PRIO_PROCESS, child, 7); os.setpriority(os.PRIO_PROCESS, os.getpid(), 3); "
+        "os.sched_setaffinity(child, {one}); os.sched_setscheduler(child, os.SCHED_BATCH, os.sched_param(0)); "
+        "print(os.getpriority(os.PRIO_PROCESS, child), os.nice(0), len(os.sched_getaffinity(child))); os.kill(child, 9)"
+    )
+    assert run(cell, f'nice -n 1 true && PYTHON -c "{script}" && ionice -c 3 true').output == "7 3 1\n"
+
+
+def test_attributes_that_cannot_be_kept_are_left_out_of_copies(cell):
+    assert run(cell, "cp -a train.py kept.py && cat kept.py && rm kept.py").output == "print(1)\n"
 
 
 def test_streams_can_be_opened_by_name(cell):

@@ -145,6 +145,31 @@ def chmod_outside():
 
 
 @attack
+def access_list_outside():
+    """An access list lets others read what the mode does not."""
+    users = ((1, 6, 0xFFFFFFFF), (2, 4, 12345), (4, 4, 0xFFFFFFFF), (16, 4, 0xFFFFFFFF), (32, 4, 0xFFFFFFFF))
+    acl = struct.pack("<I", 2) + b"".join(struct.pack("<HHI", *one) for one in users)
+    os.setxattr(OUTSIDE / "file", "system.posix_acl_access", acl)
+    return True
+
+
+@attack
+def attribute_outside():
+    found = os.open(OUTSIDE / "file", os.O_RDONLY)
+    os.setxattr(found, "user.planted", b"x")
+    return True
+
+
+@attack
+def flags_outside():
+    """FS_IOC_SETFLAGS needs no right to write: no dumps of this file."""
+    found = os.open(OUTSIDE / "file", os.O_RDONLY)
+    flags = struct.unpack("l", fcntl.ioctl(found, 0x80086601, bytes(8)))[0]
+    fcntl.ioctl(found, 0x40086602, struct.pack("l", flags ^ 0x40))
+    return True
+
+
+@attack
 def fchmod_outside():
     with open(OUTSIDE / "file") as file:
         os.fchmod(file.fileno(), 0o777)
@@ -490,6 +515,46 @@ def signal_through_a_descriptor():
     process = os.pidfd_open(W["victim"])
     signal.pidfd_send_signal(process, 0)
     return _is(W["victim"], "sleep")
+
+
+@attack
+def slow_the_host():
+    """Priorities cannot be raised again: what is slowed stays slow. In namespaces a number is somebody else's."""
+    if not _is(W["host"], "confining"):
+        return False
+    os.setpriority(os.PRIO_PROCESS, W["host"], 1)
+    return True
+
+
+@attack
+def slow_all_of_the_user():
+    before = [os.getpriority(os.PRIO_PROCESS, 0)]
+    os.setpriority(os.PRIO_USER, os.getuid(), 1)
+    return os.path.exists(f"/proc/{W['victim']}") and os.getpriority(os.PRIO_PROCESS, W["victim"]) > before[0]
+
+
+@attack
+def bind_the_neighbour_to_a_processor():
+    if not _is(W["victim"], "sleep"):
+        return False
+    os.sched_setaffinity(W["victim"], {min(os.sched_getaffinity(0))})
+    return True
+
+
+@attack
+def schedule_the_neighbour_last():
+    if not _is(W["victim"], "sleep"):
+        return False
+    os.sched_setscheduler(W["victim"], os.SCHED_IDLE, os.sched_param(0))
+    return True
+
+
+@attack
+def inherited_descriptors():
+    """Whatever was open outside and came along: namespaces, sockets, files."""
+    script = "import os; print(*[fd for fd in map(int, os.listdir('/proc/self/fd')) if fd > 3])"
+    done = subprocess.run([sys.executable, "-c", script], close_fds=False, capture_output=True, text=True)
+    return bool(done.stdout.split())
 
 
 @attack

@@ -2,6 +2,7 @@
 mended: a limit is gone."""
 
 import os
+from pathlib import Path
 
 import pytest
 
@@ -53,6 +54,35 @@ def test_landlock_lets_names_be_listed(cell):
 def test_landlock_lets_command_lines_be_read(cell):
     victim = confining(cell.partition("-")[0]).where["victim"]
     assert "sleep" in held(cell, f"tr '\\0' ' ' < /proc/{victim}/cmdline")[0]
+
+
+@pytest.mark.parametrize("cell", CELLS)
+def test_a_fifo_outside_is_written_under_bubblewrap_alone(cell):
+    """A mount that is read-only keeps nobody from a program that listens at one; /run and /tmp are covered."""
+    world = confining(cell.partition("-")[0]).world
+    fifo = world.home / f"fifo-{cell}"
+    os.mkfifo(fifo)
+    os.chown(fifo, world.work.stat().st_uid, -1)
+    reader = os.open(fifo, os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        held(cell, f"timeout 5 bash -c 'echo told >{fifo}'")
+        assert os.read(reader, 10) == (b"told\n" if "bubblewrap" in cell else b"")
+    finally:
+        os.close(reader)
+        fifo.unlink()
+
+
+@pytest.mark.parametrize("cell", CELLS)
+def test_shared_memory_of_other_programs_is_written_under_landlock_alone(cell):
+    world = confining(cell.partition("-")[0]).world
+    memory = Path(f"/dev/shm/mlwb-test-{os.getpid()}-{cell}")
+    memory.write_text("was\n")
+    os.chown(memory, world.work.stat().st_uid, -1)
+    try:
+        held(cell, f"echo is >{memory}")
+        assert memory.read_text() == ("was\n" if "bubblewrap" in cell else "is\n")
+    finally:
+        memory.unlink()
 
 
 @pytest.mark.parametrize("cell", CELLS)

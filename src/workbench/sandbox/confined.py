@@ -147,6 +147,9 @@ class ConfinedLauncher:
 
     def _shared_network(self) -> Loopback | None:
         """The network of this session's commands; None where each has one of its own, or the machine's."""
+        if self._network is not None and not self._network.lasts:
+            self._network.close()
+            self._network = None
         if self._network is None and self._profile.network != "full" and not self._alone:
             try:
                 self._network = Loopback()
@@ -211,7 +214,7 @@ class ConfinedLauncher:
             running = spawn(
                 spec,
                 [*(shared.words if shared else ()), *ready.words, *argv],
-                pass_fds=(*ready.descriptors, *(shared.descriptors if shared else ())),
+                pass_fds=ready.descriptors,
                 around=bubblewrap.executable() or "",
                 within=shared.within if shared else at_once,
             )

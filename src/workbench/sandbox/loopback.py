@@ -24,26 +24,26 @@ _PATIENCE_S = 5.0
 class Loopback:
     """The network of one session. It lasts until it is closed and the last command in it has ended.
 
-    `words` stand before a command that shall be in it, and name `descriptors`, which the command gets; `within` calls
-    its argument, which starts the command. Raises OSError where none can be made: each command then gets its own.
+    `words` stand before a command that shall be in it; `within` calls its argument, which starts the command. No
+    command gets a descriptor of it. Raises OSError where none can be made: each command then has its own.
     """
 
     def __init__(self) -> None:
         self.words: tuple[str, ...] = ()
+        self._net = -1
+        self._holder: subprocess.Popen[bytes] | None = None
         if bubblewrap.may_mount():
-            self.descriptors: tuple[int, ...] = ()
-            self._held: tuple[int, ...] = (landlock.in_thread(_made),)
+            self._net = landlock.in_thread(_made)
             return
         enter = shutil.which("nsenter", path="/usr/bin:/bin:/usr/local/bin")
         if enter is None:
             raise FileNotFoundError("nsenter (util-linux) was not found")
-        self._held = self.descriptors = _made_by_bubblewrap()
-        names = [f"--{kind}=/proc/self/fd/{held}" for kind, held in zip(("user", "net"), self._held, strict=True)]
+        self._holder, pid = _held()
+        names = (f"--user=/proc/{pid}/ns/user", f"--net=/proc/{pid}/ns/net")
         self.words = (os.path.realpath(enter), *names, "--preserve-credentials", "--")
         try:
             subprocess.run(
                 [*self.words, "/bin/true"],
-                pass_fds=self.descriptors,
                 stdin=subprocess.DEVNULL,
                 capture_output=True,
                 check=True,
@@ -53,22 +53,29 @@ class Loopback:
             self.close()
             raise OSError(f"the session's network cannot be entered: {error}") from None
 
+    @property
+    def lasts(self) -> bool:
+        """Whether a command can still be started in it."""
+        return self._holder.poll() is None if self._holder else self._net >= 0
+
     def within(self, start: Start) -> "subprocess.Popen[bytes]":
         """What START gives, in this network where `words` do not lead there."""
         if self.words:
             return start()
 
         def entered() -> "subprocess.Popen[bytes]":
-            system.call("setns", self._held[0], _CLONE_NEWNET)
+            system.call("setns", self._net, _CLONE_NEWNET)
             return start()
 
         return landlock.in_thread(entered)
 
     def close(self) -> None:
         """Lets go of it. Commands in it keep it."""
-        for held in self._held:
-            os.close(held)
-        self._held = ()
+        if self._net >= 0:
+            os.close(self._net)
+            self._net = -1
+        if self._holder is not None:
+            _end(self._holder)
 
 
 def _made() -> int:
@@ -80,21 +87,28 @@ def _made() -> int:
     return os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
 
 
-def _made_by_bubblewrap() -> tuple[int, int]:
-    """Descriptors of a new user namespace and of a network in it. Raises OSError."""
+def _held() -> "tuple[subprocess.Popen[bytes], int]":
+    """A process that holds a user namespace and a network in it until its input ends, and its number there."""
     words = [bubblewrap.executable() or "", "--unshare-user", "--unshare-net", "--dev-bind", "/", "/", "--"]
-    with subprocess.Popen(
+    process = subprocess.Popen(
         [*words, "/bin/sh", "-c", "echo $$; read wait"],
-        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
-    ) as process:  # fmt: skip
-        assert process.stdout is not None
-        try:
-            ready, _, _ = select.select([process.stdout], [], [], _PATIENCE_S)
-            told = process.stdout.readline().strip() if ready else b""
-            if not told.isdigit():
-                raise OSError("no network of its own can be made")
-            user = os.open(f"/proc/{int(told)}/ns/user", os.O_RDONLY | os.O_CLOEXEC)
-            return user, os.open(f"/proc/{int(told)}/ns/net", os.O_RDONLY | os.O_CLOEXEC)
-        except OSError:
-            process.kill()
-            raise
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env={}, start_new_session=True,
+    )  # fmt: skip
+    assert process.stdout is not None
+    ready, _, _ = select.select([process.stdout], [], [], _PATIENCE_S)
+    told = process.stdout.readline().strip() if ready else b""
+    if not told.isdigit():
+        _end(process)
+        raise OSError("no network of its own can be made here")
+    return process, int(told)
+
+
+def _end(process: "subprocess.Popen[bytes]") -> None:
+    for stream in (process.stdin, process.stdout):
+        if stream is not None:
+            stream.close()
+    try:
+        process.wait(_PATIENCE_S)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()

@@ -25,6 +25,7 @@ _CLONE_NEW = 0x7E020000  # every CLONE_NEW* flag but CLONE_NEWTIME
 _CLONE_NEWTIME = 0x80
 _TIOCSTI, _TIOCLINUX = 0x5412, 0x541C
 _ENABLE_VERITY = 0x40806685
+_SET_FLAGS = (0x40086602, 0x40046602, 0x401C5820)  # FS_IOC_SETFLAGS, the same of 32 bits, FS_IOC_FSSETXATTR
 _RLIMIT_LOCKS = 10  # by which a command's processes are known: see tree.py
 _UNIX, _INET, _INET6, _NETLINK = 1, 2, 10, 16
 _STREAM = 1
@@ -119,6 +120,25 @@ _OTHERS = (  # what would act on processes of the user that are not the command'
     Rule("fcntl", _EPERM, (When(1, "is", 8),)),  # F_SETOWN: a signal by way of a file
     Rule("fcntl", _EPERM, (When(1, "is", 15),)),  # F_SETOWN_EX
 )
+_PRIORITIES = (  # what slows others cannot be undone by them
+    *(
+        Rule(name, ALLOW, (When(0, "is", own), When(1, "is", 0)))
+        for name, own in (("setpriority", 0), ("ioprio_set", 1))
+    ),
+    *_rules(NOTIFY, "setpriority ioprio_set"),
+    *(
+        Rule(f"sched_{name}", NOTIFY, (When(0, "given"),))
+        for name in ("setaffinity", "setscheduler", "setparam", "setattr")
+    ),
+)
+# Access lists are modes by another name, and flags need no right to write: neither is taken here.
+_ATTRIBUTES = (
+    *_rules(
+        refuse(errno.EOPNOTSUPP),
+        "setxattr lsetxattr fsetxattr setxattrat removexattr lremovexattr fremovexattr removexattrat",
+    ),
+    *(Rule("ioctl", refuse(errno.ENOTTY), (When(1, "is", request),)) for request in _SET_FLAGS),
+)
 _SIGNALS = tuple(_rules(NOTIFY, "kill tkill tgkill rt_sigqueueinfo rt_tgsigqueueinfo pidfd_send_signal"))
 # Only TCP goes out of here, and by connect alone: a datagram says where it goes in memory, where no filter looks.
 _TCP_ALONE = (
@@ -145,6 +165,8 @@ def supervised(abi: int, *, network: bool) -> tuple[Rule, ...]:
         *_BASE,
         *_PATHS,
         *_OTHERS,
+        *_PRIORITIES,
+        *_ATTRIBUTES,
         *(_SIGNALS if abi < 6 else ()),
         Rule("socket", ALLOW, (When(0, "is", _UNIX),)),
         *(() if network else _TCP_ALONE),

@@ -23,6 +23,7 @@ from workbench.sandbox.notify import Call
 
 _CLONE_FS = 0x200
 _AT_FDCWD = -100
+_SCHEDULED = ("sched_setaffinity", "sched_setscheduler", "sched_setparam", "sched_setattr")
 _UNIX = struct.pack("=H", socket.AF_UNIX)
 
 
@@ -59,6 +60,9 @@ class Supervisor:
             "rt_sigqueueinfo": self._signal_one,
             "rt_tgsigqueueinfo": self._signal_one,
             "pidfd_send_signal": self._signal_through,
+            "setpriority": lambda call: self._rank(call, 0),
+            "ioprio_set": lambda call: self._rank(call, 1),
+            **dict.fromkeys(_SCHEDULED, self._schedule),
         }
         self._stop, self._stopped = os.pipe2(os.O_CLOEXEC)
         self._listener: queue.SimpleQueue[int] = queue.SimpleQueue()
@@ -177,7 +181,7 @@ class Supervisor:
         os.close(held)
         raise OSError(errno.EACCES, "a socket that is not a command's own")
 
-    # --- signals: arguments are numbers in registers, which nobody changes meanwhile ---
+    # --- signals and priorities: arguments are numbers in registers, which nobody changes meanwhile ---
 
     def _kill(self, call: Call) -> None:
         target = call.number(0)
@@ -202,6 +206,20 @@ class Supervisor:
         finally:
             os.close(held)
         call.done()
+
+    def _schedule(self, call: Call) -> None:
+        if call.number(0) == 0:
+            raise LeaveIt
+        self._signal_one(call)
+
+    def _rank(self, call: Call, process: int) -> None:
+        """setpriority(2), ioprio_set(2): PROCESS is their word for one process; the next ones are a group, a user."""
+        kind, target = call.number(0) - process, call.number(1)
+        if kind in (0, 1) and (
+            target == 0 or (self._owns(target) if kind == 0 else target > 0 and self._owns_group(target))
+        ):
+            raise LeaveIt
+        call.fail(errno.EPERM)
 
     def _owns_group(self, group: int) -> bool:
         members = []

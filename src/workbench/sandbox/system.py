@@ -12,7 +12,7 @@ _NEWER = {
     "open_tree": 428, "move_mount": 429, "fsopen": 430, "fsconfig": 431, "fsmount": 432, "fspick": 433,
     "clone3": 435, "openat2": 437, "pidfd_getfd": 438, "mount_setattr": 442, "quotactl_fd": 443,
     "landlock_create_ruleset": 444, "landlock_add_rule": 445, "landlock_restrict_self": 446, "fchmodat2": 452,
-    "setxattrat": 463, "open_tree_attr": 467,
+    "setxattrat": 463, "removexattrat": 466, "open_tree_attr": 467,
 }  # fmt: skip
 NUMBERS: dict[str, dict[str, int]] = {
     "x86_64": _NEWER | {
@@ -29,10 +29,16 @@ NUMBERS: dict[str, dict[str, int]] = {
         "renameat": 264, "linkat": 265, "symlinkat": 266, "fchmodat": 268, "unshare": 272,
         "rt_tgsigqueueinfo": 297, "perf_event_open": 298, "fanotify_init": 300, "prlimit64": 302,
         "open_by_handle_at": 304, "sendmmsg": 307, "setns": 308, "process_vm_readv": 310,
+        "setpriority": 141, "sched_setparam": 142, "sched_setscheduler": 144, "setxattr": 188, "lsetxattr": 189,
+        "fsetxattr": 190, "removexattr": 197, "lremovexattr": 198, "fremovexattr": 199, "sched_setaffinity": 203,
+        "ioprio_set": 251, "sched_setattr": 314,
         "finit_module": 313, "renameat2": 316, "seccomp": 317, "kexec_file_load": 320, "bpf": 321,
         "userfaultfd": 323,
     },
     "aarch64": _NEWER | {
+        "setxattr": 5, "lsetxattr": 6, "fsetxattr": 7, "removexattr": 14, "lremovexattr": 15, "fremovexattr": 16,
+        "ioprio_set": 30, "sched_setparam": 118, "sched_setscheduler": 119, "sched_setaffinity": 122,
+        "setpriority": 140, "sched_setattr": 274,
         "fcntl": 25, "ioctl": 29, "mknodat": 33, "mkdirat": 34, "unlinkat": 35, "symlinkat": 36,
         "linkat": 37, "renameat": 38, "umount2": 39, "mount": 40, "pivot_root": 41, "truncate": 45,
         "chroot": 51, "fchmod": 52, "fchmodat": 53, "fchownat": 54, "fchown": 55, "openat": 56,
