@@ -110,6 +110,7 @@ def test_records_that_cannot_be_read_are_noted_and_the_others_are_there(exp, ask
     (exp.ledger.path("r-2") / "run.json").write_text('{"id": "r-2"')
     (exp.ledger.path("r-3") / "run.json").unlink()
     (exp.ledger.path("r-3") / "output.log").write_text("what it printed")
+    (exp.ledger.folder / "r-4").mkdir()  # one that is just being begun
     page = ask(q.ListRuns())
     assert [row.id for row in page.rows] == ["r-1"]
     assert len(page.notes) == 2 and "r-2" in page.notes[0] and "r-3" in page.notes[1]
@@ -139,7 +140,7 @@ def test_a_run_whose_supervisor_was_killed_has_failed(exp, ask):
 def test_a_run_is_followed_while_it_goes_on(exp, ask):
     script(exp, steps=2000, pause=0.02)
     run = exp.detached("--", "python3", "train.py")
-    until(lambda: ask.rows()[run].metrics)
+    until(lambda: ask.rows()[run].points_at and ask.rows()[run].metrics)
     first = until(lambda: ask(q.SeriesPage(run=run, key="loss")).points)
     assert ask.rows()[run].status == "running"
     more = until(lambda: len(now := ask(q.SeriesPage(run=run, key="loss")).points) > len(first) and now)

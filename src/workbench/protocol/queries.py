@@ -195,6 +195,7 @@ class RunRow(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     tags: tuple[str, ...] = ()
     note: str = ""
     metrics: dict[str, RunMetric] = {}
+    points_at: float = 0.0  # when its series were written down last: while it runs, some time after its metrics
     alerts: tuple[RunAlert, ...] = ()
     progress: tuple[float, float] | None = None  # steps done, and in all
     eta_s: float | None = None

@@ -73,6 +73,8 @@ class RunDifferences:
             return compare(*sides, metrics[0], ledger=self._table.ledger, names=_names(sides), read=read)
         except CompareError as error:
             return str(error)
+        except KeyError:  # removed while it was read
+            return f"the points of {metrics[0]} are gone"
 
     def _made(self, against: str, sides: Sides) -> q.RunChanges:
         found = self._comparison(sides)

@@ -13,6 +13,7 @@ from pathlib import Path
 from workbench.experiments.collect import of_run
 from workbench.experiments.compare import Curve, Read
 from workbench.experiments.points import FILE
+from workbench.experiments.points import Series as Points
 from workbench.experiments.types import Run
 from workbench.protocol import queries as q
 from workbench.session.run_points import Place, PointsFile, check_of
@@ -106,7 +107,10 @@ class _Held:
             return
         self.record, self.stamp = mark, None
         self.series, self.places = {}, {}
-        for key, one in of_run(run, self.folder).series.items():
+        found: Mapping[str, Points] = {}
+        with suppress(OSError):
+            found = of_run(run, self.folder).series
+        for key, one in found.items():
             self.series[key] = series = _Series()
             series.take(one.steps, one.times, one.values)
             self.places[key] = Place(len(one), 0, 0, 0)

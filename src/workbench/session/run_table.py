@@ -15,6 +15,7 @@ from workbench.experiments.goals import known
 from workbench.experiments.launch.alive import LOCK, truly
 from workbench.experiments.launch.local import ledger_for
 from workbench.experiments.ledger import RECORD, Ledger, LedgerError
+from workbench.experiments.points import FILE
 from workbench.experiments.types import Run
 from workbench.protocol import queries as q
 from workbench.session.run_against import defaults
@@ -99,7 +100,8 @@ class RunTable:
             run = kept.run
             if run.status in _GOES_ON:
                 run = truly(ledger, run)
-                changed |= self._standing.get(name, run).status != run.status
+                row = self._rows.get(name)
+                changed |= row is not None and (row.status != run.status or row.points_at != self._points_at(name))
             standing[name] = run
         self._standing = standing
         if changed or not self._version:
@@ -109,7 +111,7 @@ class RunTable:
     def _read(self, ledger: Ledger) -> bool:
         """Brings the records up to date; whether one of them is another."""
         names, folder = ledger.ids(), str(ledger.folder)
-        changed = list(self._kept) != names
+        changed = False
         kept: dict[str, _Kept] = {}
         for name in names:
             stamp = stamp_of(f"{folder}/{name}/{RECORD}")  # a Path costs more than the look
@@ -129,16 +131,21 @@ class RunTable:
             changed = True
         for name in self._kept.keys() - kept.keys():
             self._rows.pop(name, None)
+            changed = True
         self._kept = kept
-        return changed or len(kept) != len(names)
+        return changed
+
+    def _points_at(self, name: str) -> float:
+        stamp = stamp_of(self.ledger.path(name) / FILE)
+        return stamp[1] / 1e9 if stamp else 0.0
 
     def _paged(self) -> q.Runs:
         self._against = defaults(list(self._standing.values()))
         rows = []
         for name, run in self._standing.items():
             row = self._rows.get(name)
-            if row is None or row.status != run.status:
-                row = self._rows[name] = row_of(run)
+            if row is None or run.status in _GOES_ON or row.status != run.status:
+                row = self._rows[name] = row_of(run, self._points_at(name))
             if row.against != (against := self._against.get(name, "")):
                 row = self._rows[name] = msgspec.structs.replace(row, against=against)
             rows.append(row)
@@ -172,7 +179,7 @@ def stamp_of(path: Path | str) -> Stamp | None:
 # --- rows --------------------------------------------------------------------------------------------------
 
 
-def row_of(run: Run) -> q.RunRow:
+def row_of(run: Run, points_at: float) -> q.RunRow:
     """RUN as a list shows it, what it is compared with left open."""
     goes_on = run.status == "running"
     return q.RunRow(
@@ -194,6 +201,7 @@ def row_of(run: Run) -> q.RunRow:
         tags=run.tags,
         note=run.note[:_TEXT],
         metrics=_metrics(run),
+        points_at=points_at,
         alerts=tuple(
             q.RunAlert(kind=one.kind, at=one.at, text=one.text[:_TEXT], step=one.step) for one in run.alerts[-_ALERTS:]
         ),
