@@ -47,7 +47,7 @@ class Curves:
         for run in runs[:MOST]:
             if (metric := run.metrics.get(self.key)) is None:
                 continue
-            mark = (metric.count, metric.step, self.width // 40, self.log)
+            mark = (metric.count, metric.step, run.points_at, self.width // 40, self.log)
             came |= await self._take(self._whole, run.id, mark, None)
             if self.view is not None and not self._fine(run.id):
                 came |= await self._take(self._parts, run.id, mark, _around(self.view))
