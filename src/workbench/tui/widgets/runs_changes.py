@@ -5,8 +5,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from rich.cells import cell_len
 from textual.content import Content
 
-from workbench.protocol.queries import ConfigChange, RunChanges, RunRow
+from workbench.protocol.queries import ConfigChange, RunAlert, RunChanges, RunRow
 from workbench.tui.panes.rows import Rows, cut, row, wrapped
+from workbench.tui.safe import content, safe
 
 VERDICTS = {
     "better": ("▲ better", "$success"), "worse": ("▼ worse", "$error"),
@@ -64,9 +65,7 @@ class RunsChanges(Rows):
     def _verdict(self, run: RunRow, changes: RunChanges | None, width: int) -> Iterator[Content]:
         if changes is None:
             yield row(("comparing…", "$muted"))
-        elif not changes.against:
-            yield row(("nothing to compare it with yet", "$muted"))
-        else:
+        elif changes.against:
             words, colour = VERDICTS.get(changes.verdict, ("", "$muted"))
             told = (f"{words}  ", f"{colour} bold") if words else ""
             yield row(told, (f"{run.id} against {changes.against}", "$muted"))
@@ -81,7 +80,7 @@ def _headed(title: str) -> Iterator[Content]:
 
 def _record(run: RunRow, width: int) -> Iterator[Content]:
     """Alerts, why it ended, what was noted, and what it ran."""
-    told = [(f"! {alert.text}{_step(alert.step)}", "$warning") for alert in run.alerts]
+    told = [(told_of(alert), "$warning") for alert in run.alerts]
     if run.why:
         told.append((f"✗ {run.why}" if run.status == "failed" else run.why, "$error" if run.status == "failed" else ""))
     if run.note:
@@ -99,23 +98,39 @@ def _record(run: RunRow, width: int) -> Iterator[Content]:
         yield row((cut(" · ".join(filter(None, parts)), width), "$muted"))
 
 
-def _step(step: float | None) -> str:
-    return "" if step is None else f" · step {step:.10g}"
+def told_of(alert: RunAlert) -> str:
+    """An alert in words, with its step where they do not tell it."""
+    at = "" if alert.step is None or "step" in alert.text else f" · step {alert.step:.10g}"
+    return f"! {alert.text or alert.kind}{at}"
 
 
 def _config(changes: Sequence[ConfigChange], width: int, quiet: bool = False) -> Iterator[Content]:
     """A key a row: what it was, and what it is. QUIET: it makes no difference."""
     keys = [cut(one.key, min(KEY, width // 2)) for one in changes]
     wide = max(map(cell_len, keys))
-    room = max(8, (width - wide - 8) // 2)
-    befores = [cut(" ".join((one.before if one.before is not None else _UNSET).split()), room) for one in changes]
-    left = max(map(cell_len, befores))
-    for one, key, before in zip(changes, keys, befores, strict=True):
-        after = cut(" ".join((one.after if one.after is not None else _UNSET).split()), room)
-        yield row((key + " " * (wide - cell_len(key) + 2), "$muted" if quiet else "$foreground"),
-                  (before, "$muted-2" if quiet or one.before is None else "$removed"),
-                  (" " * (left - cell_len(before)) + " → ", "$muted-2"),
-                  (after, "$muted-2" if quiet or one.after is None else "$added"))  # fmt: skip
+    sides = [(_one_line(one.before), _one_line(one.after)) for one in changes]
+    room = max(8, (width - wide - 5) // 2)
+    left = max((cell_len(before) for before, after in sides if _fits(room, before, after)), default=0)
+    grey, old, new = "$muted-2", "$muted-2" if quiet else "$removed", "$muted-2" if quiet else "$added"
+    for one, key, (before, after) in zip(changes, keys, sides, strict=True):
+        name = key + " " * (wide - cell_len(key) + 2)
+        looks = grey if one.before is None else old, grey if one.after is None else new
+        named = (name, "$muted" if quiet else "$foreground")
+        if _fits(room, before, after):
+            yield row(named, (before, looks[0]), (" " * (left - cell_len(before)) + " → ", grey), (after, looks[1]))
+            continue
+        yield row(named)
+        for sign, text, look in (("- ", before, looks[0]), ("+ ", after, looks[1])):
+            for at, line in enumerate(content(text).wrap(max(8, width - 2))):
+                yield row((("  " if at else sign) + line.plain.rstrip(), look))
+
+
+def _one_line(text: str | None) -> str:
+    return safe(_UNSET if text is None else " ".join(text.split()))
+
+
+def _fits(room: int, *texts: str) -> bool:
+    return all(cell_len(text) <= room for text in texts)
 
 
 def _line(text: str) -> Content:

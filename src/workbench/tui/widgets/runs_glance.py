@@ -12,12 +12,14 @@ from workbench.protocol.queries import RunRow
 from workbench.tui.panes.rows import Rows, cut, wrapped
 from workbench.tui.widgets.chart import Chart
 from workbench.tui.widgets.chart_axis import number
+from workbench.tui.widgets.runs_changes import told_of
 from workbench.tui.widgets.runs_rows import ALIVE, Entry, difference, metrics, value
 from workbench.tui.widgets.runs_sheet import SIGNS
 from workbench.tui.widgets.runs_shells import Shell
 
 __all__ = ["Words", "alert", "app_of", "cut", "line", "remembered", "settings", "teaches"]
 
+GRAVE = ("memory", "disk", "crash", "nan", "divergence")  # alerts that say why a run is of no use, the gravest first
 TEACHES = "No runs yet: `mlwb exp run -- python train.py`, or let the agent start one."
 
 
@@ -100,13 +102,13 @@ def settings(x: str, smoothing: float, chart: Chart) -> str:
 
 
 def alert(run: RunRow | None) -> tuple[str, str]:
-    """What a person should know of RUN first, and its colour: why it failed, else what the watchdog saw last."""
+    """What a person should know of RUN first, and its colour: the gravest that was seen, or why it ended."""
     if run is None:
         return "", ""
-    if run.status == "failed" and run.why:
+    seen = next((one for kind in GRAVE for one in run.alerts if one.kind == kind), None)
+    seen = seen or (run.alerts[-1] if run.alerts else None)
+    if run.status == "failed" and run.why and (seen is None or seen.kind not in GRAVE):
         return f"✗ {run.why.splitlines()[0]}", "$error"
-    if run.alerts:
-        last = run.alerts[-1]
-        at = "" if last.step is None or "step" in last.text else f" · step {last.step:.10g}"
-        return f"! {last.text.splitlines()[0] if last.text else last.kind}{at}", "$warning"
+    if seen is not None:
+        return told_of(seen).splitlines()[0], "$error" if run.status == "failed" else "$warning"
     return (run.why.splitlines()[0], "$muted") if run.why else ("", "")

@@ -111,28 +111,32 @@ class RunsLog(ScrollView, can_focus=True):
     # --- looking for words -----------------------------------------------------------------------------------
 
     async def search(self, words: str, backwards: bool, again: bool = False) -> str:
-        """Shows the next line that has WORDS in it, or says that there is none. AGAIN: behind the one found before."""
-        other, self.find = words != self.find, words
+        """Shows the next line that has WORDS in it, or says that there is none. AGAIN: behind the one found before;
+        else words that are not found one way are looked for the other way, too.
+        """
+        if words != self.find or not again:
+            self.find, self.match = words, None
+        self.refresh()
         if not words:
-            self.match = None
-            self.refresh()
             return ""
-        start = self.match
-        if start is None or other or not again:
-            start = min(self.total, round(self.scroll_y) + self.size.height) if backwards else round(self.scroll_y)
-        elif not backwards:
-            start += 1
+        first, last = round(self.scroll_y), min(self.total, round(self.scroll_y) + self.size.height)
+        start = (last if backwards else first) if self.match is None else self.match + (not backwards)
+        found = await self._found(words, start, backwards)
+        if found is None and not again:
+            found = await self._found(words, start, not backwards)
+        if words != self.find:
+            return ""
+        if found is None:
+            return "nothing further " + ("up" if backwards else "down") if again else "nothing has these words"
+        self._take(found)
+        self.match = found.first
+        self.to(found.first)
+        return f"line {found.first + 1:,} of {found.total:,}"
+
+    async def _found(self, words: str, start: int, backwards: bool) -> RunLog | None:
         run = self.run
         page = await self._ask(RunLogPage(run=run, line=max(0, start), n=PAGE, find=words, backwards=backwards))
-        if run != self.run or words != self.find:
-            return ""
-        self.refresh()
-        if not isinstance(page, RunLog) or not page.lines:
-            return "nothing further " + ("up" if backwards else "down")
-        self._take(page)
-        self.match = page.first
-        self.to(page.first)
-        return f"line {page.first + 1:,} of {page.total:,}"
+        return page if isinstance(page, RunLog) and page.lines and run == self.run else None
 
     # --- drawing ---------------------------------------------------------------------------------------------
 
