@@ -12,10 +12,13 @@ import pytest
 from support.endpoint import Endpoint, say, turn, use
 from support.live import Ran, resume, run, texts, workspace
 from support.running import Exp, until
+from workbench import places
 from workbench.experiments.ledger import Ledger
 from workbench.host import local
 from workbench.protocol import events as e
 from workbench.protocol.commands import Stop, SubmitPrompt
+from workbench.protocol.fold import apply
+from workbench.protocol.state import SessionState
 from workbench.protocol.task import Rules, Task
 from workbench.session import audit
 
@@ -247,10 +250,6 @@ def test_the_transcript_and_the_audit_tell_of_it(workspace: Path) -> None:
 
     with Endpoint([begun(run_in_background=True, code=3), say("It trains."), say("It failed (r-1).")]) as endpoint:
         ran = run(workspace, endpoint, allow=ALLOW, steer=steer)
-    from workbench import places
-    from workbench.protocol.fold import apply
-    from workbench.protocol.state import SessionState
-
     state = SessionState()
     for envelope in ran.envelopes:
         apply(state, envelope)
@@ -259,3 +258,28 @@ def test_the_transcript_and_the_audit_tell_of_it(workspace: Path) -> None:
     found = audit.audit(places.sessions() / ran.result.session_id)
     assert any("r-1 failed, crash" in remark for remark in found.told)
     assert json.loads((places.sessions() / ran.result.session_id / "result.json").read_text())["runs"] == ["r-1"]
+
+
+def test_the_result_says_which_runs_stand_behind_the_answer(workspace: Path) -> None:
+    (workspace / "go").touch()
+    before = Exp(workspace)("run", "--", "true")
+    assert before.returncode == 0
+    with Endpoint([begun(), begun(code=3), say("Better than r-1: 0.6 in r-2; r-77 was worse.")]) as endpoint:
+        ran = run(workspace, endpoint, allow=ALLOW)
+    told = [(one.run, one.status, one.exit_code, one.named, one.own) for one in ran.result.evidence]
+    assert told == [
+        ("r-2", "finished", 0, True, True),
+        ("r-3", "failed", 3, False, True),
+        ("r-1", "finished", 0, True, False),
+        ("r-77", "unknown", None, True, False),
+    ]
+    assert ran.result.runs == ["r-2", "r-3"]
+    text = (places.sessions() / ran.result.session_id / "summary.md").read_text()
+    assert "- `r-2` finished, named in the answer" in text and "- `r-3` failed, not named" in text
+
+
+def test_the_prompt_says_how_to_wait(workspace: Path) -> None:
+    with Endpoint([say("done")]) as endpoint:
+        run(workspace, endpoint)
+    [block] = endpoint.requests[0].body["system"]
+    assert "the session sleeps, and you are told" in block["text"] and "`mlwb exp wait [RUN…]`" in block["text"]

@@ -165,10 +165,8 @@ def rows(crash: Crash) -> Iterator[tuple[str, str]]:
         yield from (("" if at else "said", line) for at, line in enumerate(crash.last_lines))
     end = crash.memory[-1].at if crash.memory else 0.0
     for at, one in enumerate(crash.memory[-5:]):
-        yield (
-            "" if at else "memory",
-            f"{_moment(one)}{f', {end - one.at:.0f} s before' if end > one.at else ' at the last look'}",
-        )
+        when = f"{end - one.at:.0f} s before" if end > one.at else "at the last look"
+        yield "" if at else "memory", f"{_moment(one)}, {when}"
     yield from (("xid", words) for words in crash.xids)
     yield from (("on its card", words) for words in crash.holders)
 

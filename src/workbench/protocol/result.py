@@ -69,6 +69,20 @@ class FileChange(msgspec.Struct, frozen=True, kw_only=True):
     removed: int | None = None
 
 
+class Evidence(msgspec.Struct, frozen=True, kw_only=True):
+    """A run of the session, or one that its final answer names, as it stood at the end.
+
+    `status` as in the ledger; `unknown`: the answer names it, and the ledger has none of that name. `named`: the final
+    answer names it. `own`: the session began it.
+    """
+
+    run: str
+    status: str
+    exit_code: int | None = None
+    named: bool = False
+    own: bool = True
+
+
 class Usage(msgspec.Struct, kw_only=True):
     """Tokens of one answer, or of many added up."""
 
@@ -120,6 +134,7 @@ class Result(msgspec.Struct, kw_only=True, tag_field="type", tag="result"):
     checks: list[CheckResult] = []
     files_changed: list[FileChange] = []
     runs: list[str] = []
+    evidence: list[Evidence] = []
     questions: list[Question] = []
     errors: list[str] = []
     exit_code: int = 0

@@ -1,14 +1,15 @@
 """The end of the work: is the agent's answer accepted, and what the result says."""
 
+import asyncio
 import contextlib
 import traceback
 
 import msgspec
 
 from workbench.protocol import events as e
-from workbench.protocol.result import EXIT_CODES, FileChange, Result, SessionUsage
+from workbench.protocol.result import EXIT_CODES, Evidence, FileChange, Result, SessionUsage
 from workbench.protocol.visible import visible
-from workbench.session import checks, gpus, questions, store, summary, watching
+from workbench.session import checks, gpus, questions, runs_named, store, summary, watching
 from workbench.session.core import Session
 from workbench.session.end import EndSession
 from workbench.session.files import write_whole
@@ -96,7 +97,10 @@ async def conclude(session: Session, ending: EndSession | None) -> None:
     with contextlib.suppress(Exception):
         await session.model.close()
     changed = await session.changes.finish()
-    result = _result(session, ending, changed)
+    evidence = await asyncio.to_thread(
+        runs_named.evidence, session.context.workspace, session.state.runs, session.tally.final_text
+    )
+    result = _result(session, ending, changed, evidence)
     try:
         if session.broken is None:
             for note in session.changes.notes:
@@ -112,7 +116,7 @@ async def conclude(session: Session, ending: EndSession | None) -> None:
     session.tell_unwritten(e.SessionEnded(result=result))
 
 
-def _result(session: Session, ending: EndSession | None, changed: list[FileChange]) -> Result:
+def _result(session: Session, ending: EndSession | None, changed: list[FileChange], evidence: list[Evidence]) -> Result:
     state, tally = session.state, session.tally
     subtype = ending.subtype if ending else "success"
     active = state.active_s + (0.0 if state.waiting else max(0.0, session.clock() - state.resumed_at))
@@ -135,6 +139,7 @@ def _result(session: Session, ending: EndSession | None, changed: list[FileChang
         checks=tally.checks,
         files_changed=changed,
         runs=list(state.runs),
+        evidence=evidence,
         questions=list(tally.questions),
         errors=[str(ending)] if ending and str(ending) else [],
         exit_code=EXIT_CODES[subtype],

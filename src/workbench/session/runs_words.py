@@ -108,6 +108,7 @@ def _told(ledger: Ledger, news: Happened) -> Iterator[str]:
     if run.crash is not None:
         shown = [(name, text) for name, text in rows(run.crash) if name and name not in ("error", "said")]
         yield from (f"  {name}: {text[:_LINE]}" for name, text in shown)
+    if run.crash is not None and run.crash.traceback:
         yield from (f"  | {line[:_LINE]}" for line in run.crash.traceback[-_FRAMES:])
     elif run.status != "finished":
         yield from (f"  | {line[:_LINE]}" for line in last_lines(ledger, run.id))
@@ -156,7 +157,10 @@ def _beside(ledger: Ledger, news: Happened) -> Iterator[str]:
             except CompareError:
                 continue
             yield f"against {names[0]} ({key}): {found.verdict.replace('_', ' ')}. {found.sentence}"
-    differing = [f"{key}: {_value(a)} → {_value(b)}" for key, (a, b) in (changes.config | changes.command).items()]
+    differing = [f"{key}: {_value(a)} → {_value(b)}" for key, (a, b) in changes.config.items()]
+    differing += [
+        f"{'command' if key == 'words' else key}: {_value(a)} → {_value(b)}" for key, (a, b) in changes.command.items()
+    ]
     if differing:
         more = f"; and {len(differing) - _KEYS} more" if len(differing) > _KEYS else ""
         yield f"config against {names[0]}: {'; '.join(differing[:_KEYS])}{more}"

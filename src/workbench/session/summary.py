@@ -43,7 +43,7 @@ def markdown(result: Result, state: SessionState, task: Task, folder: Path) -> s
         _section(*_changes(result.files_changed)),
         _section("Checks", [_check(check) for check in result.checks]),
         _section("Locked files", [f"- `{_line(each)}`" for each in task.locked]),
-        _section("Runs", [f"- `{_line(run)}`" for run in result.runs]),
+        _section("Runs", _runs(result)),
         _section("Denied", _denials(result.permission_denials)),
     )
     return "\n\n".join(section for section in sections if section) + "\n"
@@ -120,6 +120,14 @@ def _changes(changes: list[FileChange]) -> tuple[str, list[str]]:
         counts = "" if change.added is None else f", +{change.added} -{change.removed or 0}"
         entries.append(f"- `{_line(change.path)}` {change.change}{counts}")
     return f"Changes: {len(changes)} file{'s' if len(changes) > 1 else ''}, +{added} -{removed}", entries
+
+
+def _runs(result: Result) -> Iterator[str]:
+    known = {one.run for one in result.evidence}
+    yield from (f"- `{_line(run)}`" for run in result.runs if run not in known)
+    for one in result.evidence:
+        named = "named in the answer" if one.named else "not named in the answer"
+        yield f"- `{_line(one.run)}` {one.status}, {named}{'' if one.own else ', begun elsewhere'}"
 
 
 def _check(check: CheckResult) -> str:
