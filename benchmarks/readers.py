@@ -1,11 +1,10 @@
 """What reading the files of runs costs, against the readers that the tools themselves ship where those are there.
 
 TensorBoard's `EventAccumulator` and the readers run in processes of their own; CPU time and peak memory are those of
-the whole process, less those of one that only imports. Needs tensorboard for the reference (`make test-contracts`
-makes a venv with it: `.venv-contracts/bin/python benchmarks/readers.py`).
+the whole process, less those of one that only imports. The reference needs tensorboard: it is taken from the venv that
+`make test-contracts` makes, where this one has none.
 """
 
-import importlib.util
 import json
 import os
 import random
@@ -18,6 +17,7 @@ from pathlib import Path
 from measure import ROOT, figure
 
 POINTS = 1_000_000
+CONTRACTS = ROOT / ".venv-contracts/bin/python"
 _PEAK = "import resource; print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)"
 _OWN = """
 import sys
@@ -43,16 +43,25 @@ assert sum(len(events.Scalars(tag)) for tag in events.Tags()["scalars"]) == int(
 """
 
 
-def cost(program: str, *words: str) -> tuple[float, float]:
-    """CPU seconds and peak MB of a process that runs PROGRAM."""
+def cost(program: str, *words: str, python: str = sys.executable) -> tuple[float, float]:
+    """CPU seconds and peak MB of a process of PYTHON that runs PROGRAM."""
     environment = {**os.environ, "PYTHONPATH": str(ROOT / "src")}
     before = os.times()
     done = subprocess.run(
-        [sys.executable, "-c", f"{program}\n{_PEAK}", *words], check=True, capture_output=True, env=environment
+        [python, "-c", f"{program}\n{_PEAK}", *words], check=True, capture_output=True, env=environment
     )
     after = os.times()
     cpu = after.children_user - before.children_user + after.children_system - before.children_system
     return cpu, int(done.stdout.split()[-1]) / 1024
+
+
+def with_tensorboard() -> str | None:
+    """A Python that has tensorboard."""
+    for python in (sys.executable, str(CONTRACTS)):
+        command = [python, "-c", "import tensorboard.backend.event_processing.event_accumulator"]
+        if Path(python).exists() and subprocess.run(command, capture_output=True).returncode == 0:
+            return python
+    return None
 
 
 def events(path: Path) -> None:
@@ -102,18 +111,18 @@ def tensorboard(folder: Path) -> None:
     own = _OWN.format(module="tensorboard", kind="EventFiles", body="{body}")
     empty, _ = cost(own.format(body=""))
     cpu, memory = cost(own.format(body=_READ.format(kind="EventFiles")), str(path), str(POINTS))
-    if importlib.util.find_spec("tensorboard") is None:
+    name = f"{POINTS:,} TensorBoard scalars"
+    if (python := with_tensorboard()) is None:
         print("tensorboard is not installed here: no reference for its event files", file=sys.stderr)
-        figure("tensorboard_memory", memory, "MB", 100, f"{POINTS:,} scalars", cpu_s=cpu - empty)
+        figure(f"{name}, memory", memory, "MB", 100, "the aim", cpu_s=cpu - empty)
         return
-    other_empty, _ = cost(_ACCUMULATOR.format(body=""))
-    other, other_memory = cost(_ACCUMULATOR.format(body=_ACCUMULATE), str(path), str(POINTS))
-    ratio = (other - other_empty) / (cpu - empty)
+    other_empty, _ = cost(_ACCUMULATOR.format(body=""), python=python)
+    other, other_memory = cost(_ACCUMULATOR.format(body=_ACCUMULATE), str(path), str(POINTS), python=python)
     figure(
-        "tensorboard_cpu", ratio, "x less", 8, "EventAccumulator", points=POINTS, cpu_s=cpu - empty,
+        f"{name}, CPU", (cpu - empty) / (other - other_empty), "x", 1 / 8, "EventAccumulator", cpu_s=cpu - empty,
         reference_cpu_s=other - other_empty,
     )  # fmt: skip
-    figure("tensorboard_memory", memory, "MB", 100, "EventAccumulator", reference_mb=other_memory)
+    figure(f"{name}, memory", memory, "MB", 100, "EventAccumulator", reference_mb=other_memory)
 
 
 def lines(folder: Path) -> None:
@@ -136,7 +145,7 @@ def lines(folder: Path) -> None:
     pairs = "import re, sys\nf = re.compile(r'(\\w+)\\W+([-+]?\\d+(?:\\.\\d+)?(?:e[-+]?\\d+)?)').findall\n"
     plain, _ = cost(f"{pairs}for line in open(sys.argv[1]):\n    [float(value) for _, value in f(line)]", str(path))
     figure(
-        "stdout_cpu", (cpu - empty) / plain, "x", 1.5, "one regex for pairs, and float",
+        f"{count:,} printed lines, CPU", (cpu - empty) / plain, "x", 1.5, "one regex for pairs, and float",
         lines_per_s=count / (cpu - empty), memory_mb=memory,
     )  # fmt: skip
 
@@ -151,7 +160,10 @@ def jsonl(folder: Path) -> None:
     empty, _ = cost(own.format(body=""))
     cpu, _ = cost(own.format(body=_READ.format(kind="JsonLines")), str(path), str(2 * rows))
     plain, _ = cost("import json, sys\nfor line in open(sys.argv[1]):\n    json.loads(line)", str(path))
-    figure("jsonl_cpu", (cpu - empty) / plain, "x", 1.5, "json.loads of each line", rows_per_s=rows / (cpu - empty))
+    figure(
+        f"{rows:,} JSON lines, CPU", (cpu - empty) / plain, "x", 1.5, "json.loads of each line",
+        rows_per_s=rows / (cpu - empty),
+    )  # fmt: skip
 
 
 if __name__ == "__main__":

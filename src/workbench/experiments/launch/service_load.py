@@ -82,16 +82,17 @@ class Press:
     def _watch(self, callers: Sequence[threading.Thread]) -> bool:
         """Tells of the windows as they pass; whether it was ended early."""
         length = max(1.0, self._service.duration_s / _WINDOWS)
-        told = 0
-        while any(caller.is_alive() for caller in callers):
+        told, going = 0, True
+        while going:
             if self._stop():
                 self._over.set()
                 return True
-            now = time.perf_counter()
-            while self._measured + (told + 1) * length <= min(now, self._end):
+            going = any(caller.is_alive() for caller in callers)
+            now = min(time.perf_counter(), self._end)
+            while self._measured + (told + 1) * length <= now:
                 told += 1
                 self._tell_window(told, length)
-            time.sleep(_TICK_S)
+            time.sleep(_TICK_S if going else 0)
         return False
 
     def _tell_window(self, number: int, length: float) -> None:
