@@ -4,6 +4,7 @@ import asyncio
 import math
 import os
 import random
+import shlex
 import time
 from array import array
 
@@ -14,6 +15,7 @@ from workbench.experiments.launch.alive import alive
 from workbench.experiments.points import Series, save
 from workbench.experiments.types import Alert, Metric, Run
 from workbench.protocol import queries as q
+from workbench.session.run_against import program_of
 from workbench.session.run_log import LONG
 from workbench.session.run_pages import RunPages
 
@@ -187,6 +189,29 @@ def test_a_run_is_compared_with_the_newest_earlier_end_of_the_same_program(exp, 
         "r-1": "", "r-2": "r-1", "r-3": "", "r-4": "r-1", "r-5": "", "r-6": "", "r-7": "r-5", "r-8": "r-6",
         "r-9": "r-1", "r-10": "", "r-11": "r-10", "r-12": "", "r-13": "",
     }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "alike"),
+    [
+        ("python3.11 -m pkg.train --lr 1", "python -u -m pkg.train", True),
+        ("python -m pkg.train", "python -m pkg.eval", False),
+        ("python -m torch.distributed.run --nproc 2 train.py", "python train.py", True),
+        ("uv run python -m torch.distributed.launch -m pkg.train", "torchrun -m pkg.train", True),
+        ("env A=1 timeout 2h python train.py", "accelerate launch --config_file a.yaml train.py --lr 2", True),
+        ("nnunet -m 2d", "nnunet -m 3d", True),
+        ("python config=a.py train.py", "python train.py", True),
+        ("make train", "make eval", False),
+        ("bash -c 'python train.py'", "sh -lc 'python train.py --x'", True),
+        ("python -c 'print(1'", "python -c 'print(2'", False),
+        ("", "", True),
+    ],
+)
+def test_what_is_the_same_program(exp, one, other, alike):
+    programs = {
+        program_of(exp.ledger.get(put(exp, argv=tuple(shlex.split(command))))) for command in (one, other)
+    }  # fmt: skip
+    assert len(programs) == (1 if alike else 2)
 
 
 def test_seeds_are_compared_with_the_same_seeds_and_never_with_their_own_group(exp, ask):

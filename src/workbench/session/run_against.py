@@ -10,6 +10,11 @@ from pathlib import PurePath
 from workbench.experiments.types import Run
 
 _SCRIPT = re.compile(r".+\.(?:py|sh|bash|ipynb|jl|lua|R|r|rb|pl|m|js|ts)")
+_PYTHON = re.compile(r"(?:python|pypy|torchrun|accelerate|deepspeed)[\d.]*")
+# Modules that run another program, which is told behind them.
+_LAUNCHERS = re.compile(
+    r"(?:torch\.distributed|accelerate|deepspeed|coverage|cProfile|i?pdb|debugpy|viztracer)(?:\..*)?"
+)
 _AGAIN = re.compile(r"^.*?\.mlwb/runs/\.again-[^/]+/")  # where a rerun works
 _LOOKS = 20  # earlier experiments that are looked at for one with a metric in common
 
@@ -24,7 +29,7 @@ def _program(argv: Sequence[str], cwd: str, workspace: str) -> tuple[str, ...]:
     for at, word in enumerate(rest):
         if _SCRIPT.fullmatch(word) and not word.startswith("-") and "=" not in word:
             return (_place(word, cwd, workspace),)
-        if at and word == "-m" and at + 1 < len(rest) and "." not in PurePath(rest[0]).suffix:
+        if _is_module(rest, at):
             return ("-m", rest[at + 1])
         if at and re.fullmatch(r"-[a-z]*c", word) and at + 1 < len(rest):
             with suppress(ValueError):
@@ -34,6 +39,13 @@ def _program(argv: Sequence[str], cwd: str, workspace: str) -> tuple[str, ...]:
             return ("-c", rest[at + 1])
     plain = [word for word in rest[1:2] if not word.startswith("-") and "=" not in word]
     return (PurePath(rest[0]).name, *plain) if rest else ()
+
+
+def _is_module(words: Sequence[str], at: int) -> bool:
+    """Whether the word behind the one at AT is the module that Python runs."""
+    if words[at] != "-m" or at + 1 >= len(words) or _LAUNCHERS.fullmatch(words[at + 1]):
+        return False
+    return any(_PYTHON.fullmatch(PurePath(word).name) for word in words[:at])
 
 
 def _place(word: str, cwd: str, workspace: str) -> str:

@@ -1,5 +1,6 @@
 """Runs beyond the session: what they came to since one was here, with a key and without; references to them."""
 
+import asyncio
 import json
 import time
 
@@ -11,6 +12,8 @@ from workbench.experiments.launch.alive import alive
 from workbench.protocol import queries as q
 from workbench.tui.opening import NotOpenedError
 from workbench.tui.panes.runs import RunsPane
+from workbench.verbs.workbench import Opening
+from workbench.verbs.workbench_flags import read
 
 exp = fixture
 NO_KEY = NotOpenedError("error_authentication", "no key for the model service")
@@ -98,3 +101,15 @@ def test_a_reference_opens_any_run_of_the_workspace_at_its_step(exp: Exp):
         await shown(pilot, lambda: "no run r-99 is known here" in text_of(pilot.app))
 
     playing(play, exp.folder, WIDE, parts={**PLAIN, "runs": Pane})
+
+
+def test_the_program_itself_answers_without_a_key_or_a_session(exp: Exp):
+    trained(exp, 1.5)
+    opener = Opening(read([]), exp.folder, {})
+    page = asyncio.run(opener.runs(q.ListRuns()))
+    assert [row.status for row in page.rows] == ["finished"] * 3
+    assert asyncio.run(opener.runs(q.ListRuns(stamp=page.stamp))).same
+    points = asyncio.run(opener.runs(q.SeriesPage(run="r-2", key="val_loss"))).points
+    assert points == tuple((float(step), 1.501) for step in range(9))
+    assert asyncio.run(opener.runs_since(1.0))[0].startswith("r-3 finished just now")
+    assert asyncio.run(opener.runs_since(time.time() + 9)) == ()
