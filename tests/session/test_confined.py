@@ -14,6 +14,8 @@ import pytest
 from support.endpoint import Endpoint, say, turn, use
 from support.live import Ran, resume, run, workspace
 from workbench.host import local
+from workbench.permissions.types import Policy, Runs, Verdict
+from workbench.permissions.world import RealWorld
 from workbench.protocol import events as e
 from workbench.protocol.commands import Approve, Stop, SubmitPrompt
 from workbench.protocol.task import Task
@@ -22,6 +24,7 @@ from workbench.sandbox.launcher import PlainLauncher
 from workbench.sandbox.types import Layer
 from workbench.session import confinement
 from workbench.session.end import StartError
+from workbench.session.gate import Gate
 from workbench.settings.types import Sandbox
 
 __all__ = ["workspace"]
@@ -227,9 +230,43 @@ def test_somebody_elses_folder_is_not_taken_for_the_temporary_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    (tmp_path / f"mlwb-tmp-{os.getuid()}").symlink_to(tmp_path)
-    with pytest.raises(OSError, match="remove it"):
+    taken = tmp_path / f"mlwb-tmp-{os.getuid()}"
+    taken.symlink_to(tmp_path)
+    with pytest.raises(OSError, match=r"is no folder: remove it, or start mlwb with another TMPDIR"):
         confinement.temporary_folder("s-x")
+    taken.unlink()
+    taken.mkdir(mode=0o755)
+    with pytest.raises(OSError, match=f"is open to others: run chmod 700 {taken}"):
+        confinement.temporary_folder("s-x")
+    if os.getuid() == 0:
+        os.chown(taken, 65533, 65533)
+        with pytest.raises(OSError, match="belongs to the user number 65533: have it removed"):
+            confinement.temporary_folder("s-x")
+
+
+def test_a_session_that_finds_its_temporary_folder_taken_says_so(
+    confined: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    (tmp_path / f"mlwb-tmp-{os.getuid()}").write_text("")
+    with Endpoint([]) as endpoint, pytest.raises(StartError, match=r"^/.*where commands keep temporary files, is no"):
+        run(confined(), endpoint)
+
+
+@pytest.mark.parametrize(("setting", "told"), [(None, True), (False, False)])
+def test_what_landlock_cannot_hide_is_named_where_it_makes_a_command_ask(
+    workspace: Path, setting: bool | None, told: bool
+) -> None:
+    (workspace / ".env").write_text("KEY=x")
+    layer = Layer(name="landlock", ok=True, detail="", auto_allow=True)
+    made = confinement.Confinement(PlainLauncher({}), layer, Sandbox(auto_allow=setting), roots=(workspace,))
+    policy = Policy(
+        grants={"Bash": ()}, mode="default", workspace=str(workspace), home=str(workspace), roots=(str(workspace),)
+    )
+    asked = Verdict(verdict="ask", reason="no rule allows it", confinable=True)
+    verdict, _ = made.settle(Gate(policy, RealWorld()), (Runs(command="make"),), str(workspace), asked)
+    assert verdict.verdict == "ask"
+    assert (f"Landlock cannot hide {workspace}/.env" in verdict.reason) == told
 
 
 @pytest.mark.parametrize("secret", [False, True])

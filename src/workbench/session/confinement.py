@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import pwd
 import shutil
 import stat
 import tempfile
@@ -9,6 +10,8 @@ import threading
 import time
 from collections.abc import Mapping
 from pathlib import Path
+
+import msgspec
 
 from workbench import places, programs
 from workbench.permissions.paths import protected_names
@@ -66,9 +69,22 @@ class Confinement:
         """
         if self.layer is None or self.settings.auto_allow is not None:
             return self.layer is not None and bool(self.settings.auto_allow)
-        if not self.layer.auto_allow or self.layer.name != "landlock":
-            return self.layer.auto_allow
-        return not any(in_workspace(root, self._seen) for root in self._roots)
+        return self.layer.auto_allow and self._exposed() is None
+
+    def _exposed(self) -> Path | None:
+        """A secret in the workspace that the layer cannot hide from commands."""
+        if self.layer is None or self.layer.name != "landlock":
+            return None
+        return next((path for root in self._roots for path in in_workspace(root, self._seen)), None)
+
+    def _why_it_asks(self) -> str:
+        """What is added to an ask that confinement would have taken the place of, were it not for a secret."""
+        if self.layer is None or self.settings.auto_allow is not None or not self.layer.auto_allow:
+            return ""
+        return (
+            f"; it does not run confined instead, since Landlock cannot hide {self._exposed()} from it "
+            "(bubblewrap could; `sandbox: {autoAllow: true}` lets commands read it)"
+        )
 
     def settle(self, gate: Gate, needs: tuple[Need, ...], cwd: str, verdict: Verdict) -> tuple[Verdict, Reach]:
         """VERDICT, an allow where confinement takes the place of asking, and how far the command then reaches.
@@ -87,6 +103,8 @@ class Confinement:
             return Verdict(
                 verdict="allow", reason=f"runs confined ({self.name}); else it would ask: {verdict.reason}"
             ), "confined"
+        if verdict.verdict == "ask" and verdict.confinable and (more := self._why_it_asks()):
+            verdict = msgspec.structs.replace(verdict, reason=verdict.reason + more)
         return verdict, "confined"
 
     def told(self, needs: tuple[Need, ...], reach: Reach) -> str:
@@ -115,12 +133,15 @@ def confine(
 ) -> Confinement:
     """The confinement of the session kept in the folder SESSION. MODE is the task's own word, off or auto.
 
-    Raises OSError where its temporary folder cannot be made, StartError for settings that cannot hold.
+    Raises StartError where its temporary folder cannot be made, and for settings that cannot hold; OSError.
     """
     layer = None if mode == "off" else layers.choose(settings.mode)
     if layer is None:
         return Confinement(plain, None, settings)
-    temp = temporary_folder(session.name)
+    try:
+        temp = temporary_folder(session.name)
+    except OSError as error:
+        raise StartError("error_during_execution", str(error)) from None
     threading.Thread(target=sweep_temporary, args=(time.time(),), daemon=True).start()
     roots = tuple(map(Path, policy.roots))
     profile = Profile(
@@ -170,11 +191,24 @@ def temporary_folder(session: str) -> Path:
         try:
             folder.mkdir(mode=0o700)
         except FileExistsError:
-            found = folder.lstat()
-            if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid() or found.st_mode & 0o077:
-                said = "is not a folder of this user's alone; remove it, or name another place by TMPDIR"
-                raise OSError(f"{folder} {said}") from None
+            if wrong := _not_ours(folder):
+                raise OSError(f"{folder}, where commands keep temporary files, {wrong}") from None
     return above / session
+
+
+def _not_ours(folder: Path) -> str:
+    """Why FOLDER, which is there, is not this user's alone, and what to do; empty where it is."""
+    found = folder.lstat()
+    elsewhere = "or start mlwb with another TMPDIR"
+    if found.st_uid != os.getuid():
+        try:
+            owner = pwd.getpwuid(found.st_uid).pw_name
+        except KeyError:
+            owner = f"the user number {found.st_uid}"
+        return f"belongs to {owner}: have it removed, {elsewhere}"
+    if not stat.S_ISDIR(found.st_mode):
+        return f"is no folder: remove it, {elsewhere}"
+    return f"is open to others: run chmod 700 {folder}, {elsewhere}" if found.st_mode & 0o077 else ""
 
 
 def sweep_temporary(now: float) -> None:

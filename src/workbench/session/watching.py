@@ -49,7 +49,9 @@ def _tell(session: Session, changes: list[Change], who: str) -> None:
     session.notice("error", f"{who} changed what is protected, and no approved call did:\n{told}", "protected")
     raise EndSession(
         "error_during_execution",
-        f"stopped: {who} changed what is protected: {', '.join(rows)}. Look at it, put it right, resume the session",
+        f"stopped: {who} changed what is protected: {', '.join(rows)}. Look at what is different "
+        f"(`mlwb sessions audit {session.journal.session}`) and put back what you do not want: "
+        "a session that is resumed takes it as it is then",
     )
 
 
