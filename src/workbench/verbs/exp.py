@@ -11,6 +11,7 @@ VERBS = {
     "list": ("exp_list", "list_", "all runs, the newest first"),
     "show": ("exp_list", "show", "what a run was, and how it went"),
     "tail": ("exp_tail", "tail", "the output of a run, as it comes with -f"),
+    "wait": ("exp_wait", "wait", "until a run has ended, or something was seen in it"),
     "metrics": ("exp_list", "metrics", "every point of a run's series"),
     "compare": ("exp_compare", "main", "whether one run, or group, is better than another, beyond noise"),
     "rerun": ("exp_compare", "rerun", "a run again, from its code, configuration and seed"),

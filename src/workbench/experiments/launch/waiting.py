@@ -21,7 +21,8 @@ def read(args: Sequence[str]) -> WaitOptions:
         prog="mlwb exp wait",
         description="Waits until a run has ended, or something was seen in it: NaN, a stall, full memory, … An agent "
         "that waits in a session spends no token meanwhile.",
-        epilog="Exits 0 where all named runs have finished well, 1 where one has not, 124 where the time was over.",
+        epilog="Exits 0 where what ended has finished well, 1 where it has not or something was seen, 124 where the "
+        "time was over.",
     )
     parser.add_argument("runs", nargs="*", metavar="RUN", help="(default: all that go on)")
     parser.add_argument("--all", action="store_true", help="until the last of them has ended")
