@@ -19,7 +19,7 @@ from textual.widget import Widget
 from workbench.tui.panes.rows import cut
 from workbench.tui.widgets.chart_axis import duration, number
 from workbench.tui.widgets.chart_canvas import NOBODY
-from workbench.tui.widgets.chart_plot import Plot, extent_x, plot
+from workbench.tui.widgets.chart_plot import Plot, extent_x, labels, names_at_ends, plot
 from workbench.tui.widgets.chart_series import Series
 
 LEFT = 9  # cells for the numbers beside the y axis, with the axis
@@ -75,7 +75,7 @@ class Chart(Widget, can_focus=True):
 
     def __init__(self, title: str = "", x_name: str = "step", x_time: bool = False) -> None:
         super().__init__()
-        self.title, self.x_name = title, x_name
+        self.title, self.x_name, self.nothing = title, x_name, "no points yet"
         self.series: tuple[Series, ...] = ()
         self.behind: tuple[Series, ...] = ()
         self.bounds: tuple[float, float] | None = None
@@ -113,11 +113,20 @@ class Chart(Widget, can_focus=True):
             self.refresh()
 
     def readings(self) -> list[tuple[str, float, float]]:
-        """Name, x and value of the point of each series that is nearest to the cursor."""
+        """Name, x and value of the point of each series that is nearest to the cursor, as it was before smoothing.
+
+        A series that begins behind the cursor or ends before it has none.
+        """
         if self.cursor is None:
             return []
-        found = [(one, one.nearest(self.cursor)) for one in self.series]
-        return [(one.name, one.xs[at], one.ys[at]) for one, at in found if at is not None]
+        raw = {one.name: one for one in self.behind}
+        cell = 2 / self._plot.x.scale if self._plot.x is not None and not self._plot.x.log else 0.0
+        told = []
+        for one in (raw.get(one.name, one) for one in self.series):
+            at = one.nearest(self.cursor)
+            if at is not None and one.xs[0] - cell <= self.cursor <= one.xs[-1] + cell:
+                told.append((one.name, one.xs[at], one.ys[at]))
+        return told
 
     @property
     def reach(self) -> tuple[float, float] | None:
@@ -278,8 +287,8 @@ class Chart(Widget, can_focus=True):
             self._plot = plot(
                 (*self.series, *self.behind), width, self.size.height - 2, self.reach, self.log_x, self.log_y
             )
-            self._labels = _labels(self._plot)
-            self._names = _names(self._plot, names) if named else {}
+            self._labels = labels(self._plot)
+            self._names = names_at_ends(self._plot, names) if named else {}
             self._plotted = key
         return self._plot
 
@@ -327,15 +336,15 @@ class Chart(Widget, can_focus=True):
             few = self.size.width < WIDE or len(self.series) < 2
             return [(f"  ─ {cut(one.name, NAMES)}", self._look(at)) for at, one in enumerate(self.series) if few]
         told = [(f"  {self.x_name} {self._x_format(self.cursor)}", self._style("text"))]
+        values = {name: number(value) for name, _, value in self.readings()}
         for at, one in enumerate(self.series):
-            if (place := one.nearest(self.cursor)) is not None:
-                told.append((f"  {cut(one.name, NAMES)} {number(one.ys[place])}", self._look(at)))
+            told.append((f"  {cut(one.name, NAMES)} {values.get(one.name, '–')}", self._look(at)))
         return told
 
     def _middle(self, drawn: Plot, row: int) -> list[Segment]:
         axis = self._style("axis")
         if drawn.y is None or row >= len(drawn.rows):
-            words = "no points yet" if row == 0 else ""
+            words = self.nothing if row == 0 else ""
             return [Segment(" " * LEFT, axis), Segment(words, self._style("text"))]
         label = self._labels.get(row)
         edge = f"{label:>{LEFT - 2}} ┤" if label is not None else " " * (LEFT - 1) + "│"
@@ -372,21 +381,3 @@ class Chart(Widget, can_focus=True):
             line[start : start + len(text)] = text
             taken = start + len(text) + 1
         return [Segment("".join(line), self._style("axis"))]
-
-
-def _labels(drawn: Plot) -> dict[int, str]:
-    if drawn.y is None:
-        return {}
-    rows = len(drawn.rows)
-    ticks = drawn.y.ticks(max(3 if rows > 3 else 2, rows * 2 // 5))
-    return {rows - 1 - (drawn.y.dot(value) >> 2): number(value) for value in ticks}
-
-
-def _names(drawn: Plot, names: Sequence[str]) -> dict[int, tuple[str, int]]:
-    """Where each line ends, or in the nearest free row."""
-    placed: dict[int, tuple[str, int]] = {}
-    for owner in sorted(owner for owner in drawn.ends if owner < len(names)):
-        free = [(abs(row - drawn.ends[owner]), row) for row in range(len(drawn.rows)) if row not in placed]
-        if free:
-            placed[min(free)[1]] = names[owner], owner
-    return placed

@@ -4,7 +4,7 @@ from array import array
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from workbench.tui.widgets.chart_axis import LEAST, Axis, padded
+from workbench.tui.widgets.chart_axis import LEAST, Axis, number, padded
 from workbench.tui.widgets.chart_canvas import Canvas
 from workbench.tui.widgets.chart_series import Series, Span
 
@@ -145,3 +145,22 @@ def _log_dot(y: Axis, bottom: int) -> Callable[[float], int]:
         return bottom - y.dot(value)
 
     return dot
+
+
+def labels(drawn: Plot) -> dict[int, str]:
+    """The numbers beside the y axis, by row."""
+    if drawn.y is None:
+        return {}
+    rows = len(drawn.rows)
+    ticks = drawn.y.ticks(max(3 if rows > 3 else 2, rows * 2 // 5))
+    return {rows - 1 - (drawn.y.dot(value) >> 2): number(value) for value in ticks}
+
+
+def names_at_ends(drawn: Plot, names: Sequence[str]) -> dict[int, tuple[str, int]]:
+    """Where each line ends, or in the nearest free row."""
+    placed: dict[int, tuple[str, int]] = {}
+    for owner in sorted(owner for owner in drawn.ends if owner < len(names)):
+        free = [(abs(row - drawn.ends[owner]), row) for row in range(len(drawn.rows)) if row not in placed]
+        if free:
+            placed[min(free)[1]] = names[owner], owner
+    return placed

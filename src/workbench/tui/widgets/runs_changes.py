@@ -1,6 +1,7 @@
 """What a run changed against the one it is compared with, and what came of it: words, config, then code."""
 
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import dropwhile
 
 from rich.cells import cell_len
 from textual.content import Content
@@ -41,6 +42,9 @@ class RunsChanges(Rows):
 
     def build(self, width: int) -> Iterable[Content]:
         """Verdict, alerts, what is known of its end, config, code."""
+        return dropwhile(lambda one: not one.plain, self._all(width))
+
+    def _all(self, width: int) -> Iterator[Content]:
         run, changes = self._run, self._changes
         if run is None:
             return

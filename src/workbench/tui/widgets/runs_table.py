@@ -84,6 +84,11 @@ class RunsTable(Table):
             if before != now and 0 <= at - top < self.size.height:
                 self.refresh(Region(0, at - top + 1, self.size.width, 1))
 
+    def on_resize(self) -> None:
+        """Other columns fit, and the cursor's row stays in sight."""
+        self._fit()
+        self.call_after_refresh(self._reveal)
+
     def on_click(self, event: events.Click) -> None:
         """A heading sorts; a row gets the cursor, and what has it opens."""
         row = event.y - 1 + self.scroll_offset.y
