@@ -3,17 +3,24 @@
 import asyncio
 import os
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from support.endpoint import Endpoint, say, turn, use
 from support.live import Ran, run, workspace
-from support.running import until
+from support.mlwb import MLWB
+from support.running import Exp, until
+from workbench.experiments.launch.alive import alive
+from workbench.experiments.launch.begin import record
+from workbench.experiments.launch.types import Job
 from workbench.experiments.ledger import Ledger
 from workbench.experiments.types import Run
+from workbench.host import local
 from workbench.protocol import events as e
+from workbench.protocol.commands import RunShell, Stop
+from workbench.protocol.task import Task
 from workbench.sandbox import layers
 
 __all__ = ["workspace"]
@@ -106,9 +113,9 @@ def test_a_background_command_is_a_run_and_its_kill_stops_it(workspace: Path) ->
     ]
     with Endpoint([*calls, say("done")]) as endpoint:
         ran = run(workspace, endpoint, steer=steer, allow=("Bash(*)",))
-    record = ledger.get("r-1")
-    assert record.status == "stopped" and record.signal == 15 and record.why
-    assert record.metrics["loss"].count == 4 and ran.result.runs == ["r-1"]
+    kept = ledger.get("r-1")
+    assert kept.status == "stopped" and kept.signal == 15 and kept.why
+    assert kept.metrics["loss"].count == 4 and ran.result.runs == ["r-1"]
 
 
 @pytest.mark.parametrize("layer", ["bubblewrap", "landlock"])
@@ -138,3 +145,71 @@ def test_what_only_shows_or_waits_or_is_over_at_once_is_none(workspace: Path, co
     with Endpoint([turn(use("Bash", command=command)), say("done")]) as endpoint:
         ran = run(workspace, endpoint, allow=("Bash(*)",))
     assert ran.result.runs == [] and not (workspace / ".mlwb").exists()
+
+
+def test_a_person_stops_it_and_the_session_goes_on(workspace: Path) -> None:
+    (workspace / "train.py").write_text(PRINTS)
+
+    async def steer(client: object, envelope: e.Envelope) -> None:
+        if isinstance(envelope.event, e.RunLinked):
+            await asyncio.to_thread(Exp(workspace), "stop", "r-1")
+
+    with Endpoint([turn(use("Bash", command="python3 train.py")), say("done")]) as endpoint:
+        ran = run(workspace, endpoint, steer=steer, allow=("Bash(*)",))
+    kept = Ledger(workspace).get("r-1")
+    assert (kept.status, kept.signal) == ("stopped", 15) and "stopped" in kept.why
+    assert ran.result.exit_code == 0
+
+
+def test_a_persons_own_command_is_one(workspace: Path) -> None:
+    (workspace / "train.py").write_text(PRINTS)
+    (workspace / "go").touch()
+    slow = "python3 -c 'import time; time.sleep(2)'; python3 train.py; sleep 2.5"
+
+    async def whole() -> list[e.Envelope]:
+        task = Task(prompt="", workspace=str(workspace), interactive=True)
+        client = await local.start(task, local.Options(env={**os.environ, "ANTHROPIC_API_KEY": "k"}))
+        seen = []
+        async for envelope in client.events():
+            seen.append(envelope)
+            if isinstance(envelope.event, e.SessionStarted):
+                await client.send(RunShell(id="c", command=slow, by="ana"))
+            if isinstance(envelope.event, e.ShellRan):
+                await client.send(Stop(id="s", reason="signal", by="ana"))
+        await client.close()
+        return seen
+
+    envelopes = asyncio.run(asyncio.wait_for(whole(), 60))
+    assert [one.event.run for one in envelopes if isinstance(one.event, e.RunLinked)] == ["r-1"]
+    kept = Ledger(workspace).get("r-1")
+    assert (kept.status, kept.call_id, kept.metrics["loss"].count) == ("finished", None, 5)
+
+
+def test_after_a_crash_of_the_host_it_is_followed_and_its_end_is_not_known(workspace: Path) -> None:
+    (workspace / "train.py").write_text(PRINTS)
+    (workspace / "task.md").write_text("Go.")
+    exp = Exp(workspace)
+    with Endpoint([turn(use("Bash", command="python3 train.py")), say("done")]) as endpoint:
+        env = exp.env | {"ANTHROPIC_BASE_URL": endpoint.url, "ANTHROPIC_API_KEY": "k"}
+        host = subprocess.Popen(
+            [*MLWB, "run", "task.md", "--allow", "Bash(*)"], cwd=workspace, env=env, stderr=subprocess.DEVNULL
+        )
+        until(lambda: exp.status("r-1") == "running" and exp.ledger.get("r-1").metrics)
+        host.kill()
+        host.wait()
+    assert exp.json("list")[0]["status"] == "running", "the command goes on, and so does its curve"
+    (workspace / "go").touch()
+    kept = exp.ended("r-1")
+    assert (kept.status, kept.exit_code) == ("stopped", None) and "not known" in kept.why
+    until(lambda: not alive(exp.ledger.path("r-1")))
+    assert exp.ledger.get("r-1").metrics["loss"].count == 5
+
+
+def test_a_run_whose_host_and_watcher_are_gone_is_told_as_stopped(workspace: Path) -> None:
+    exp = Exp(workspace)
+    begun = record(
+        Job(workspace=str(workspace), argv=("true",), cwd=str(workspace), env={}), "r-1", None, ["true"], None
+    )
+    exp.ledger.begin(lambda run_: msgspec.structs.replace(begun, status="running", origin="bash"))
+    [told] = exp.json("list")
+    assert told["status"] == "stopped"

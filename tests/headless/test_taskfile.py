@@ -33,7 +33,7 @@ def test_every_key_of_the_contract_is_known() -> None:
         "agent model permissionMode allow ask deny maxTurns maxUsd maxTokens timeout maxGpuHours checks "
         "checkAttempts locked outputSchema sandbox gpus notify"
     )
-    assert {key.name for key in KEYS} == set(contract.split())
+    assert {key.name for key in KEYS} == {*contract.split(), "maxGpus"}
     assert BY_NAME["maxTurns"].flag == "--max-turns"
 
 

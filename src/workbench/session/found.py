@@ -6,10 +6,11 @@ holds up the session; here it is only decided, in a thread, whether there is a r
 
 import asyncio
 import contextlib
+import functools
 import re
 import shlex
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -40,14 +41,20 @@ _OWN = re.compile(r"\bmlwb\s+(?:exp|run)\b")  # what begins runs by itself
 class _One:
     """A command that goes on, and what became of it."""
 
-    def __init__(self, running: Running, seen: "Seen", background: bool) -> None:
-        self.running, self.seen, self.background = running, seen, background
+    def __init__(self, running: Running, make: Callable[[], "Seen"], background: bool) -> None:
+        self.running, self.background = running, background
+        self._make = make  # not before it is looked at: what that takes is not even imported for a quick command
         self.over = asyncio.Event()
         self.timer: asyncio.TimerHandle | None = None
         self.task: asyncio.Task[None] | None = None
         self.look: Look | None = None
         self.code: Code | None = None
         self.run: Begun | None = None
+
+    @functools.cached_property
+    def seen(self) -> "Seen":
+        """What is known of it."""
+        return self._make()
 
 
 class Finder:
@@ -82,24 +89,28 @@ class Finder:
         tree = getattr(running, "tree", None)
         if tree is None or _OWN.search(command):
             return
-        from workbench.experiments.found import Seen
-
         session = self._session
-        seen = Seen(
-            command=command,
-            cwd=str(cwd),
-            workspace=str(session.context.workspace),
-            env=env,
-            output=output,
-            tree=tree.identity(),
-            started=started,
-            session=session.id,
-            turn=session.state.turns,
-            call_id=call_id,
-            user=user_name(),
-            confined=confined,
-        )
-        one = self._going[key] = _One(running, seen, background)
+        turn = session.state.turns
+
+        def make() -> "Seen":
+            from workbench.experiments.found import Seen
+
+            return Seen(
+                command=command,
+                cwd=str(cwd),
+                workspace=str(session.context.workspace),
+                env=env,
+                output=output,
+                tree=tree.identity(),
+                started=started,
+                session=session.id,
+                turn=turn,
+                call_id=call_id,
+                user=user_name(),
+                confined=confined,
+            )
+
+        one = self._going[key] = _One(running, make, background)
         one.timer = asyncio.get_running_loop().call_later(FIRST_S, self._follow_it, one)
 
     async def ended(self, key: object, ended: Ended, by_itself: bool, why: str = "") -> str:
@@ -137,6 +148,7 @@ class Finder:
 
     async def _follow(self, one: _One) -> None:
         if one.background:  # the agent goes on, and may change the code before it shows what the command is
+            self._took_code = True
             one.code = await asyncio.to_thread(self._code, one)
         looks = 0
         while not one.over.is_set():
@@ -174,7 +186,6 @@ class Finder:
         return one.look.counts([] if last else tree.members(), last)
 
     def _code(self, one: _One) -> "Code | None":
-        self._took_code = True
         with contextlib.suppress(code.CodeError):
             return code.taken(Path(one.seen.workspace), self._early)
         return None

@@ -94,13 +94,13 @@ class Cards:
 
     def _visible(self) -> dict[str, str]:
         """Claims what a command shall see. Blocks: some milliseconds where there are cards."""
-        from workbench.experiments.gpus import allowed, listed, up_to
-
         nvml = self._open()
         if nvml is None:
             return {} if self.gpus in WORDS else {VISIBLE: self.gpus}
         if not self._granted:
             return {VISIBLE: ""}
+        from workbench.experiments.gpus import allowed, listed, up_to
+
         with self._lock:
             places = allowed(nvml.read()[0], self._env)
             named = listed(places, self.gpus) if self.gpus not in WORDS else places
