@@ -17,7 +17,7 @@ _HOLDERS = 10
 
 def crash_of(run: Run, folder: Path, using: Using) -> Crash | None:
     """The card of RUN with FOLDER, as it has ended; None where it ended well, or was ended by somebody."""
-    if run.status != "failed" or run.why.startswith("stopped"):
+    if run.status != "failed" or "time limit" in run.why:
         return None
     found = post_mortem(_tail(folder / OUTPUT))
     return Crash(
