@@ -55,6 +55,12 @@ SERVE = ("--", sys.executable, "server.py", "{port}")
 SHORT = ("--duration", "1s", "--warm-up", "0.2s")
 
 
+def settled(exp: Exp, run: str = "r-1") -> tuple[str, dict[str, float]]:
+    """How RUN stands, and its metrics, once its last numbers are in."""
+    told = exp.json("show", run)
+    return told["status"], {key: one["last"] for key, one in told["metrics"].items()}
+
+
 def post(**asked: float) -> str:
     return f"POST /v1/completions\nContent-Type: application/json\n\n{json.dumps(asked)}\n"
 
@@ -103,7 +109,7 @@ def test_another_server_at_the_address_is_not_taken_for_the_service(exp: Exp, ot
 
 def test_a_port_that_takes_connections_is_enough_where_that_is_asked_for(exp: Exp) -> None:
     exp("run", "--service", "--ready", "tcp://127.0.0.1:{port}", "--load", "echo METRIC seen=$PORT", *SERVE)
-    assert exp.ledger.get("r-1").metrics["seen"].last > 1024
+    assert settled(exp)[1]["seen"] > 1024
 
 
 # --- loads -------------------------------------------------------------------------------------------------
@@ -112,9 +118,8 @@ def test_a_port_that_takes_connections_is_enough_where_that_is_asked_for(exp: Ex
 def test_a_load_is_measured_and_the_service_is_ended_after_it(exp: Exp) -> None:
     (exp.folder / "asked.http").write_text(post(seconds=0.02))
     exp("run", "--service", "--ready", URL, "--request", "asked.http", "--concurrency", "4", *SHORT, *SERVE)
-    run = exp.json("show", "r-1")
-    found = {key: one["last"] for key, one in run["metrics"].items()}
-    assert (run["status"], run["exit_code"]) == ("finished", 0)
+    status, found = settled(exp)
+    assert status == "finished"
     assert (
         20 <= found["latency_p50_ms"] <= found["latency_p90_ms"] <= found["latency_p95_ms"] <= found["latency_p99_ms"]
     )
@@ -127,24 +132,24 @@ def test_a_load_is_measured_and_the_service_is_ended_after_it(exp: Exp) -> None:
 def test_errors_are_counted_and_are_no_latencies(exp: Exp) -> None:
     (exp.folder / "asked.http").write_text(f"{post(seconds=0.01)}###\n{post(status=500)}")
     done = exp("run", "--service", "--ready", URL, "--request", "asked.http", *SHORT, *SERVE)
-    found = exp.ledger.get("r-1").metrics
-    assert found["request_error_rate"].last == pytest.approx(0.5, abs=0.1)
-    assert (found["latency_p50_ms"].last or 0) >= 10
+    _, found = settled(exp)
+    assert found["request_error_rate"] == pytest.approx(0.5, abs=0.1)
+    assert found["latency_p50_ms"] >= 10
     assert b"failed: status 500" in done.stdout
 
 
 def test_a_service_that_dies_under_its_load_has_failed(exp: Exp) -> None:
     (exp.folder / "asked.http").write_text("GET /die\n")
     exp("run", "--service", "--ready", URL, "--request", "asked.http", *SHORT, *SERVE, code=1)
-    run = exp.ledger.get("r-1")
-    assert (run.status, "latency_p50_ms" in run.metrics) == ("failed", False)
+    status, found = settled(exp)
+    assert (status, "latency_p50_ms" in found) == ("failed", False)
 
 
 def test_the_users_own_load_generator_is_read_and_its_status_counts(exp: Exp) -> None:
     load = "echo 'METRIC latency_p99_ms=12.5'; exit 4"
     exp("run", "--service", "--ready", URL, "--load", load, *SERVE, code=4)
-    run = exp.ledger.get("r-1")
-    assert (run.status, run.metrics["latency_p99_ms"].last) == ("failed", 12.5)
+    status, found = settled(exp)
+    assert (status, found["latency_p99_ms"]) == ("failed", 12.5)
 
 
 def test_it_stays_after_its_load_where_it_shall(exp: Exp) -> None:

@@ -60,7 +60,7 @@ def confined(request: pytest.FixtureRequest, workspace: Path) -> Path:
 def test_it_is_ready_and_measured_within_its_confinement(confined: Path) -> None:
     load = f"--request {URL} --duration 0.5s --warm-up 0s"
     _, [text] = works(confined, f"{SERVICE} {load} -- python3 server.py {{port}}")
-    run = Ledger(confined).get("r-1")
+    run = until(lambda: "throughput_rps" in (one := Ledger(confined).get("r-1")).metrics and one)
     assert run.status == "finished", text
     assert (run.metrics["throughput_rps"].last or 0) > 0
     assert run.metrics["request_error_rate"].last == 0
