@@ -8,6 +8,7 @@ from typing import Protocol
 import msgspec
 
 from workbench.protocol.visible import REDACTED
+from workbench.protocol.words import counted
 from workbench.tools import diffs, files
 from workbench.tools.base import Context, Outcome, ToolError, text_content
 from workbench.tools.replacing import substitute
@@ -75,7 +76,7 @@ def edit(context: Context, file_path: str, edits: Sequence[Replacement]) -> Outc
                 raise
             raise ToolError(f"Edit {number} of {len(edits)}: {error} No edit was made.") from None
     if given.source is None:
-        return store(context, given, text, lambda change: f"Created {given.shown} ({change.added} lines).")
+        return store(context, given, text, lambda change: f"Created {given.shown} ({counted(change.added, 'line')}).")
     return store(context, given, text, lambda change: f"Changed {given.shown} (+{change.added} -{change.removed}):")
 
 
@@ -116,6 +117,6 @@ def store(context: Context, given: Target, text: str, said: Callable[[diffs.Chan
     return Outcome(
         content=text_content("\n".join(note for note in notes if note)),
         display=[diffs.block(given.shown, change, context.put_blob, created=old is None)],
-        summary=f"+{change.added} -{change.removed}" if old else f"created, {len(lines_of(text))} lines",
+        summary=f"+{change.added} -{change.removed}" if old else f"created, {counted(len(lines_of(text)), 'line')}",
         changed=[str(given.path)],
     )

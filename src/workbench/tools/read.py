@@ -12,6 +12,7 @@ import msgspec
 from workbench.permissions.types import Need, Reads
 from workbench.protocol.blocks import Code, Image
 from workbench.protocol.blocks import Text as Shown
+from workbench.protocol.words import counted
 from workbench.tools import files, images, kinds, notebook
 from workbench.tools.base import Context, Outcome, ToolError, absolute, text_content
 from workbench.tools.ledger import Seen
@@ -107,7 +108,7 @@ class Page(msgspec.Struct, frozen=True):
         return Outcome(
             content=text_content("\n".join(rows)),
             display=[Code(path=shown, text=text[:_INLINE], start=self.start, blob=blob)],
-            summary=f"{last - self.start + 1} lines",
+            summary=counted(last - self.start + 1, "line"),
         )
 
 

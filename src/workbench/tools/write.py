@@ -6,6 +6,7 @@ from typing import Annotated, Any
 import msgspec
 
 from workbench.permissions.types import Need, Writes
+from workbench.protocol.words import counted
 from workbench.tools import changing
 from workbench.tools.base import Context, Outcome, absolute
 from workbench.tools.text import Text
@@ -51,4 +52,6 @@ def _write(given: Any, context: Context) -> Outcome:
         return changing.store(
             context, target, text, lambda change: f"{target.shown} has its new text now; what changed:"
         )
-    return changing.store(context, target, text, lambda change: f"Created {target.shown} ({change.added} lines).")
+    return changing.store(
+        context, target, text, lambda change: f"Created {target.shown} ({counted(change.added, 'line')})."
+    )

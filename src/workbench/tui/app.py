@@ -6,7 +6,7 @@ import sys
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any, ClassVar, cast
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from textual.app import App
 from textual.binding import Binding, BindingType
@@ -16,11 +16,11 @@ from textual.widget import Widget
 
 from workbench import places
 from workbench.host.client import Client
-from workbench.protocol.commands import AnyCommand, Interrupt
+from workbench.protocol.commands import AnyCommand
 from workbench.protocol.events import Envelope
 from workbench.protocol.state import SessionState
 from workbench.tui import garbage, parting, prefs, signs
-from workbench.tui.actions import ACTIONS, Action
+from workbench.tui.actions import ACTIONS
 from workbench.tui.keys import Keymap
 from workbench.tui.keys import load as load_keys
 from workbench.tui.opening import NotOpenedError, Opener, OpeningClient, let_go
@@ -30,7 +30,6 @@ from workbench.tui.screens.main import MainScreen
 from workbench.tui.themes import DARK, Looks, ansi, defaults, pace
 from workbench.tui.view import View
 from workbench.tui.widgets.dock import PANES, load
-from workbench.tui.widgets.footer import STILL
 from workbench.tui.widgets.header import Facts
 from workbench.tui.widgets.prompt_paste import driver
 
@@ -43,7 +42,6 @@ PARTS: Mapping[str, str | type[Widget]] = {
     "prompt": "workbench.tui.widgets.prompt:Prompt",
     **PANES,
 }
-_TWICE = 0.8  # seconds within which a second Esc opens the rewind
 _WRITTEN = 0.01  # seconds in which a thread of Textual's writes the first frame, if nothing else wants to run
 _TIDIED = 5.0  # seconds between two looks at how much garbage there may be
 _BY_ID = {action.id: action for action in ACTIONS}
@@ -81,7 +79,7 @@ class WorkbenchApp(App[int], inherit_bindings=False):
         self._presenter: Presenter | None = None
         self._failed: set[int] = set()
         self._windows: dict[str, int | None] = {}
-        self._escaped = self.quitting = 0.0  # when Esc and ctrl+q were pressed last
+        self.escaped = self.quitting = 0.0  # when Esc and ctrl+q were pressed last
         self.surroundings: Surroundings | None = None  # of the session that is open
         self.touched = time.monotonic()  # when the person last did something
         self.add_mode(self.DEFAULT_MODE, self._new_screen)
@@ -341,22 +339,11 @@ class WorkbenchApp(App[int], inherit_bindings=False):
         if found is None:
             return self.tell(f"there is no action {action!r}", "warning")
         try:
-            self._do(found, argument)
-        except Exception as error:  # the reason, and the screen stays
-            self.tell_fault(error, found.title)
-
-    def _do(self, found: Action, argument: str) -> None:
-        action = found.id
-        if found.on == "prompt":
-            cast(View, self.main.prompt).do(action)
-        elif found.on != "app":
-            view: object = self.main.frames[found.on].held if found.on in self.main.frames else None
-            if isinstance(view, View):
-                view.do(action)
-        else:
             from workbench.tui import doing
 
-            doing.do(self, action, argument)
+            doing.carry_out(self, found, argument)
+        except Exception as error:  # the reason, and the screen stays
+            self.tell_fault(error, found.title)
 
     def command(self, command: AnyCommand, done: str = "") -> None:
         """Sends COMMAND; a refusal is told, and so is DONE where it was taken."""
@@ -371,20 +358,6 @@ class WorkbenchApp(App[int], inherit_bindings=False):
                 self.tell(done or ack.value)
 
         self.beside(send, "commands")
-
-    def escape(self) -> None:
-        """Stops what runs; else goes back a step; twice in a row it opens the rewind."""
-        if self.state.phase not in STILL:
-            self.command(Interrupt(id=f"i{time.monotonic_ns()}", by=self.opener.user))
-            return
-        if (stop := getattr(self.main.prompt, "stop_shells", None)) and stop():
-            return
-        now = time.monotonic()
-        if not self.main.back() and now - self._escaped < _TWICE:
-            self._escaped = 0.0
-            self.do("rewind")
-            return
-        self._escaped = now
 
     def action_hint(self) -> None:
         """ctrl+c with nothing selected."""

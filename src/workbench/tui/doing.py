@@ -1,16 +1,20 @@
 """What each action of the app does. One function an action; `do` finds it by the action's id."""
 
 import itertools
+import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, cast
 
 from textual.content import Content
 
-from workbench.protocol.commands import Compact, UndoRewind
+from workbench.protocol.commands import Compact, Interrupt, UndoRewind
+from workbench.protocol.words import counted
 from workbench.tui import alarms, prefs
 from workbench.tui import doing_safety as at_safety
 from workbench.tui import doing_session as at_session
+from workbench.tui.actions import Action
 from workbench.tui.safe import content
+from workbench.tui.screens import sizes
 from workbench.tui.view import View
 from workbench.tui.widgets.footer import STILL
 from workbench.tui.widgets.header import count, short_model
@@ -20,15 +24,22 @@ if TYPE_CHECKING:
 
     from workbench.tui.app import WorkbenchApp
 
+_TWICE = 0.8  # seconds within which a second Esc opens the rewind
 _ids = (f"app-{number}" for number in itertools.count(1))
 
 
-def do(app: "WorkbenchApp", action: str, argument: str = "") -> None:
-    """Carries out the app's ACTION; ARGUMENT is what stood behind a slash command."""
-    if action in ("talk", "diff", "runs", "gpu", "todo"):
-        app.main.go(action)
+def carry_out(app: "WorkbenchApp", action: Action, argument: str = "") -> None:
+    """Carries out ACTION: the app's own, or that of a view which is mounted. ARGUMENT stood behind a slash command."""
+    if action.on == "prompt":
+        cast(View, app.main.prompt).do(action.id)
+    elif action.on != "app":
+        view: object = app.main.frames[action.on].held if action.on in app.main.frames else None
+        if isinstance(view, View):
+            view.do(action.id)
+    elif action.id in ("talk", "diff", "runs", "gpu", "todo"):
+        app.main.go(action.id)
     else:
-        _DOES[action](app, argument.strip())
+        _DOES[action.id](app, argument.strip())
 
 
 # --- places ------------------------------------------------------------------------------------------------
@@ -39,8 +50,18 @@ def _quit(app: "WorkbenchApp", argument: str) -> None:
 
 
 def _stop(app: "WorkbenchApp", argument: str) -> None:
-    if app.state.phase not in STILL or not alarms.close(app):
-        app.escape()
+    """Stops what runs; else goes back a step; twice in a row it opens the rewind."""
+    if app.state.phase not in STILL:
+        app.command(Interrupt(id=next(_ids), by=app.opener.user))
+        return
+    if alarms.close(app) or ((stop := getattr(app.main.prompt, "stop_shells", None)) and stop()):
+        return
+    now = time.monotonic()
+    if not app.main.back() and now - app.escaped < _TWICE:
+        app.escaped = 0.0
+        app.do("rewind")
+        return
+    app.escaped = now
 
 
 def _palette(app: "WorkbenchApp", argument: str) -> None:
@@ -60,7 +81,7 @@ def _step(by: int) -> Callable[["WorkbenchApp", str], None]:
 
 
 def _size(dock: float = 0.0, height: float = 1.0) -> Callable[["WorkbenchApp", str], None]:
-    return lambda app, argument: app.main.resize_view(dock, height)
+    return lambda app, argument: sizes.step(app.main, dock, height)
 
 
 def _motion(app: "WorkbenchApp", argument: str) -> None:
@@ -138,7 +159,7 @@ def _cost(app: "WorkbenchApp", argument: str) -> None:
     spent = "not known: the price of a model is missing" if state.cost_usd is None else f"${state.cost_usd:.4f}"
     rows = [
         ("spent", spent),
-        ("model", f"{short_model(state.model)}   {state.turns} turns"),
+        ("model", f"{short_model(state.model)}   {counted(state.turns, 'turn')}"),
         ("tokens in", f"{usage.input_tokens:,}"),
         ("  from the cache", f"{usage.cache_read_input_tokens:,}"),
         ("  into the cache", f"{usage.cache_creation_input_tokens:,}"),

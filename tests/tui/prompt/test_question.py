@@ -32,7 +32,7 @@ def test_options_stand_with_their_cost_and_the_recommended_one_is_chosen():
             screen = text_of(app)
             assert "1 full data set   about 30 GPU-hours" in screen
             assert "› 2 subset only" in screen
-            assert "recommended: subset only: the error bars" in screen
+            assert "the agent's advice: the error bars" in screen and screen.count("recommended") == 1
             await press(pilot, "1", "enter")
             await until(pilot, lambda: client.sent)
             assert client.sent[0].text == "full data set"

@@ -6,7 +6,7 @@ from rich.cells import cell_len, split_graphemes
 from rich.segment import Segment
 from textual.strip import Strip
 
-from workbench.tui.safe import safe
+from workbench.tui.safe import parted, safe
 from workbench.tui.widgets.approval_text import _cut, command_lines, spelled
 from workbench.tui.widgets.blocks import fit, paragraph, plain, shown, wrap
 from workbench.tui.widgets.completion import Completion, Row
@@ -108,3 +108,10 @@ def cells(text: str, begin: int, end: int) -> list[str]:
             found.append(text[first:last])
         at += size
     return found
+
+
+def test_an_emoji_that_is_joined_is_read_as_its_parts_and_a_joiner_elsewhere_is_seen():
+    assert safe(parted("👩\u200d🔬 and 🏳️\u200d🌈 and 👩🏽\u200d🔬")) == "👩🔬 and 🏳️🌈 and 👩🏽🔬"
+    for other in ("a\u200db", "👩\u200d", "\u200d👩", "👩\u200d\u200d🔬", "rm\u200d🔬"):
+        assert "\\u{200D}" in safe(parted(other)), other
+    assert "\\u{200D}" in safe("👩\u200d🔬.py"), "a name is shown as it is"

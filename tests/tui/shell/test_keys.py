@@ -107,7 +107,7 @@ def test_the_users_keys_work_in_the_app_and_a_wrong_name_is_a_toast(tmp_path):
 def test_actions_of_a_view_work_while_it_has_the_focus(tmp_path):
     async def play(pilot, opener):
         await pilot.press("tab", "y")
-        assert pilot.app.main.talk.did == ["copy"]
+        await until(pilot, lambda: pilot.app.main.talk.did == ["copy"])
         await pilot.press("2")
         await until(pilot, lambda: pilot.app.main.focused_view == "diff")
         await pilot.press("a", "]")
@@ -228,3 +228,51 @@ def test_the_search_of_the_talk_opens_from_wherever_one_is(tmp_path):
         await until(pilot, lambda: did == ["search"] and pilot.app.main.current == "talk")
 
     playing(play, tmp_path, (80, 24))
+
+
+def in_the_talk(play):
+    """PLAY(pilot, field of the prompt, what the talk did) with the focus in the talk."""
+
+    async def begin(pilot, opener):
+        field = pilot.app.main.prompt.query_one("Input")
+        pilot.app.main.focus_view("talk")
+        await until(pilot, lambda: pilot.app.main.focused_view == "talk")
+        await play(pilot, field, pilot.app.main.frames["talk"].held.did)
+
+    return begin
+
+
+def test_words_that_are_typed_in_the_talk_go_to_the_prompt(tmp_path):
+    async def play(pilot, field, did):
+        await pilot.press(*"explain it")
+        await until(pilot, lambda: field.value == "explain it")
+        assert did == [] and pilot.app.main.focused_view == "prompt"
+
+    playing(in_the_talk(play), tmp_path)
+
+
+def test_a_sign_that_means_nothing_in_the_talk_goes_to_the_prompt_and_a_slash_too(tmp_path):
+    for sign in "c/@":
+
+        async def play(pilot, field, did, sign=sign):
+            await pilot.press(sign)
+            await until(pilot, lambda: field.value == sign)
+            assert did == []
+
+        (tmp_path / f"in{ord(sign)}").mkdir()
+        playing(in_the_talk(play), tmp_path / f"in{ord(sign)}")
+
+
+def test_a_letter_by_itself_does_what_it_is_for_and_again_at_once(tmp_path):
+    async def play(pilot, field, did):
+        await pilot.press("e")
+        await until(pilot, lambda: did == ["edit_block"])
+        await pilot.press("n", "n", "n")
+        await until(pilot, lambda: did[1:] == ["search_next"] * 3)
+        await pilot.press("g", "enter")
+        await until(pilot, lambda: did[4:] == ["to_start", "open_card"])
+        await pilot.press("j", "k")
+        await until(pilot, lambda: did[6:] == ["item_next", "item_previous"])
+        assert field.value == ""
+
+    playing(in_the_talk(play), tmp_path)

@@ -193,7 +193,7 @@ def test_the_list_has_this_folder_first_and_one_line_a_session_in_80_columns(tmp
         opener.rows = [*ROWS, here]
         await pilot.press("ctrl+o")
         await until(pilot, lambda: "in this folder" in text_of(pilot.app))
-        lines = [line for line in text_of(pilot.app).splitlines() if "turns" in line]
+        lines = [line for line in text_of(pilot.app).splitlines() if " turn" in line]
         assert len(lines) == 4 and "a title" in lines[0]
         assert pilot.app.screen.current == "s-here0000"
 

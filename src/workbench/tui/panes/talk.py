@@ -1,6 +1,5 @@
 """The talk: what was asked, said and done, newest at the end."""
 
-import os
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, cast
 
@@ -13,16 +12,16 @@ from workbench.host.client import Client
 from workbench.protocol.events import Envelope
 from workbench.protocol.state import SessionState
 from workbench.tui.panes.talk_search import Search
+from workbench.tui.panes.talk_taken import Taken
 from workbench.tui.safe import safe
 from workbench.tui.view import View
 from workbench.tui.widgets.blocks import Line
 from workbench.tui.widgets.markdown_draw import load as load_parser
 from workbench.tui.widgets.search import SearchBar
 from workbench.tui.widgets.transcript import Transcript
-from workbench.tui.widgets.transcript_entry import HEAD, Entry, Scene
+from workbench.tui.widgets.transcript_entry import Entry, Scene
 from workbench.tui.widgets.transcript_pages import Pages
 from workbench.tui.widgets.transcript_window import Window
-from workbench.tui.widgets.transcript_words import suffix, words
 
 TICK = 0.125  # seconds between two frames of the spinner
 EMPTY: list[Line] = [
@@ -31,7 +30,6 @@ EMPTY: list[Line] = [
      ("/", "agent"), (" lists what else there is", "muted")],
     [("What the agent says and does is told here; nothing runs that the rules do not allow.", "muted")],
 ]  # fmt: skip
-COPIED = 256 * 1024  # characters that go to the clipboard at most: terminals drop longer ones
 
 
 class Talk(View, Widget):
@@ -148,14 +146,15 @@ class Talk(View, Widget):
             try:
                 await coroutine
             except (OSError, ValueError, RuntimeError, NotImplementedError) as error:
-                self._tell(f"a part of the talk cannot be read: {error}", "error")
+                self.tell(f"a part of the talk cannot be read: {error}", "error")
             finally:
                 self._paging = self._paging and not pages
             self.refresh_rows()
 
         self.run_worker(run(), group="pages")
 
-    def _tell(self, words: str, severity: SeverityLevel = "information") -> None:
+    def tell(self, words: str, severity: SeverityLevel = "information") -> None:
+        """A short word in the corner."""
         self.app.notify(safe(words), severity=severity, timeout=3, markup=False)
 
     def pages(self) -> Pages:
@@ -239,18 +238,18 @@ class Talk(View, Widget):
         last = 2 if entry.more_inside() else 1
         entry.opened = entry.opened + 1 if entry.opened < last else 0
         if entry.lacks() or entry.unseen():
-            self.ask(self._fetch(entry))
+            self.ask(self.fetch(entry))
         self.window.rebuild(entry)
         if self.transcript.cursor is not None:
             self.transcript.reveal(self.transcript.cursor)
         self.refresh_rows()
 
-    async def _fetch(self, entry: Entry) -> None:
+    async def fetch(self, entry: Entry) -> None:
         """The whole texts of what ENTRY shows cut."""
         from workbench.tui.panes.talk_fetch import fetch
 
         for problem in await fetch(entry, self.pages()):
-            self._tell(problem, "warning")
+            self.tell(problem, "warning")
         self.window.rebuild(entry)
 
     def toggle_thinking(self) -> None:
@@ -261,59 +260,6 @@ class Talk(View, Widget):
                 entry.opened = 0
                 self.window.rebuild(entry)
         self.refresh_rows()
-
-    def copy(self) -> None:
-        """Copies what the cursor stands on, whole; on the line that names a turn its name."""
-        if (cursor := self.transcript.cursor) is not None and cursor[1] == HEAD:
-            self.copy_reference()
-            return
-        self._with_words(lambda entry, stop: self._copy(*words(entry, stop)))
-
-    def _with_words(self, use: Callable[[Entry, int], None]) -> None:
-        """USE gets what the cursor stands on, once all its words are here."""
-        if (chosen := self.chosen()) is None:
-            return
-        entry, stop = chosen
-        if stop or not entry.lacks() or self.client is None:
-            use(entry, stop)
-            return
-
-        async def fetched() -> None:
-            await self._fetch(entry)
-            use(entry, stop)
-
-        self.ask(fetched())
-
-    def copy_reference(self) -> None:
-        """Copies the name of the turn that the cursor stands on."""
-        chosen = self.chosen()
-        if chosen is None:
-            return
-        start = self.window.entries.index(chosen[0])
-        turn = next((entry.item.turn for entry in self.window.entries[start:] if entry.item.turn), 0)
-        reference = f"{self.state.session}:t{turn}" if turn else self.state.session
-        self._copy(reference, reference)
-
-    def _copy(self, text: str, name: str) -> None:
-        from workbench.tui.panes.talk_outside import to_clipboard
-
-        kept = to_clipboard(self.app, text, COPIED)
-        size = f"{len(text):,} characters" if len(text) < 10_000 else f"{len(text) / 1000:,.0f} K"
-        if kept < len(text):
-            self._tell(f"copied the first {kept // 1024} K of {name} ({size}); e opens it whole", "warning")
-        else:
-            self._tell(f"copied {name}" + (f", {size}" if name != text else ""))
-
-    def edit(self) -> None:
-        """Opens what the cursor stands on in the person's editor."""
-        from workbench.tui.panes.talk_outside import edit
-
-        def opened(entry: Entry, stop: int) -> None:
-            info = next((block.info for block in entry.blocks if block.stop == stop and block.info), "") if stop else ""
-            if problem := edit(self.app, words(entry, stop)[0], suffix(entry, info), os.environ):
-                self._tell(problem, "error")
-
-        self._with_words(opened)
 
     # --- mouse and search ---------------------------------------------------------------------------------------
 
@@ -366,10 +312,10 @@ class Talk(View, Widget):
 
 _ACTIONS: dict[str, Callable[[Talk], None]] = {
     "search": Talk.searching,
-    "copy": Talk.copy,
-    "copy_reference": Talk.copy_reference,
+    "copy": lambda talk: Taken(talk).copy(),
+    "copy_reference": lambda talk: Taken(talk).copy_reference(),
     "open_card": Talk.open_chosen,
-    "edit_block": Talk.edit,
+    "edit_block": lambda talk: Taken(talk).edit(),
     "to_end": Talk.to_end,
     "to_start": Talk.to_start,
     "thinking": Talk.toggle_thinking,

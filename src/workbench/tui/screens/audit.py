@@ -10,6 +10,7 @@ from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import Input, Static
 
+from workbench.protocol.words import counted
 from workbench.tui.opening import AuditRows, CallRow
 from workbench.tui.safe import content, safe
 from workbench.tui.screens.steady import Steady
@@ -195,7 +196,7 @@ def _details(row: CallRow, width: int) -> list[Content]:
     facts = (
         ("rule", row.rule or ""),
         ("why", row.reason),
-        ("files", files if len(files) <= most else f"{files[:most]}… ({len(row.files_changed)} files)"),
+        ("files", files if len(files) <= most else f"{files[:most]}… ({counted(len(row.files_changed), 'file')})"),
     )
     by = {None: "", "": "", "nobody": ": nobody could be asked"}.get(row.by, f" by {row.by}")
     head = f"{at}   {row.duration_ms / 1000:,.1f} s   {verdict(row).text[2:]}{by}"
@@ -216,4 +217,6 @@ def _remarks(found: AuditRows) -> Iterator[Content]:
     for remark in found.remarks[-_REMARKS:]:
         yield content(f"! {remark.partition(chr(10))[0]}", "$warning")
     if found.damaged:
-        yield content(f"! {len(found.damaged)} lines of the journal cannot be read: {found.damaged[0]}", "$error")
+        yield content(
+            f"! {counted(len(found.damaged), 'line')} of the journal cannot be read: {found.damaged[0]}", "$error"
+        )

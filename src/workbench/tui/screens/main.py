@@ -12,6 +12,8 @@ from textual.widget import Widget
 from workbench.protocol.events import Envelope
 from workbench.protocol.state import SessionState
 from workbench.tui import keys, prefs
+from workbench.tui.letters import Letters
+from workbench.tui.screens import sizes
 from workbench.tui.screens.steady import Steady
 from workbench.tui.view import View
 from workbench.tui.widgets.dock import PANES, TITLES, WEIGHTS, Dragged, Frame, Splitter, heading, short
@@ -50,6 +52,7 @@ class MainScreen(Steady, Screen[None]):
         self.open: list[str] = []  # docked panes, the one that was taken last at the end
         self.offered: set[str] = set()  # panes that had something to show: each opens by itself once
         self.current, self.zoomed = "talk", False
+        self._letters = Letters(self)
         self._going = ""  # the view that gets the focus as soon as it can take it
         self._placed: tuple[Any, ...] = ()
         self._needed: dict[str, int] = {}  # short pane -> rows that it needed so far
@@ -144,7 +147,7 @@ class MainScreen(Steady, Screen[None]):
         for name, frame in self.frames.items():
             words = bench.state.title if name == "talk" else heading(frame.held)
             frame.entitle(name == focused, words, closes=name != "talk")
-        self.strip.show([self._told(view) for view in self._hidden()])
+        self.strip.show([self._told(view) for view in self.hidden()])
 
     def recall(self, parts: Sequence[Part], stays: bool = False) -> None:
         """One line on what happened in this workspace before, until the next request; where it STAYS, until another."""
@@ -152,7 +155,8 @@ class MainScreen(Steady, Screen[None]):
         self.opening.put([Part(" "), *parts])
         self.opening.display = bool(parts)
 
-    def _hidden(self) -> list[str]:
+    def hidden(self) -> list[str]:
+        """The views that are not on the screen."""
         return [view for view in TITLES if view not in self.frames or not self.frames[view].display]
 
     def _told(self, view: str) -> Told:
@@ -205,7 +209,7 @@ class MainScreen(Steady, Screen[None]):
         for view, frame in self.frames.items():  # above the first one nothing could be moved
             frame.title_line.fixed = view in ("talk", first)
         self.header.display = self.footer.display = not tiny
-        self.strip.display = bool(self._hidden())
+        self.strip.display = bool(self.hidden())
         if self.is_mounted:
             self.call_after_refresh(self.chrome)
 
@@ -316,7 +320,7 @@ class MainScreen(Steady, Screen[None]):
 
     def step(self, by: int) -> None:
         """The next or previous view that is on the screen."""
-        hidden = self._hidden()
+        hidden = self.hidden()
         shown = [view for view in TITLES if view not in hidden and self.frames[view].held is not None]
         ring = ["prompt", *shown]
         here = self.focused_view if self.focused_view in ring else "prompt"
@@ -339,6 +343,10 @@ class MainScreen(Steady, Screen[None]):
         if self._early and self._early.waits:
             self._early.keep(event)
             return
+        if self._letters.take(event):
+            event.stop()
+            event.prevent_default()
+            return
         found = self.bench.keymap.find(self.focused_view, keys.name_of(event.key, event.character))
         if found is not None:
             event.stop()
@@ -360,41 +368,9 @@ class MainScreen(Steady, Screen[None]):
             self.bench.do(verb, name)
 
     def on_dragged(self, event: Dragged) -> None:
-        """A line is being moved: the dock's width, or the heights of the panes above and below it."""
+        """A line between panes is being moved."""
         event.stop()
-        p = self.bench.prefs
-        if event.frame is None:
-            body = self.query_one("#body").region
-            p.dock = min(0.8, max(0.2, (body.right - event.x) / max(1, body.width)))
-        else:
-            self._drag_height(event.frame, event.y)
-        self.place()
-        if event.done:
-            prefs.save(p)
-
-    def _drag_height(self, frame: str, y: int) -> None:
-        hidden = self._hidden()
-        shown = [view for view in PANES if view not in hidden]
-        at = shown.index(frame) if frame in shown else 0
-        if at == 0:
-            return
-        above, below = self.frames[shown[at - 1]].region, self.frames[frame].region
-        both = above.height + below.height
-        upper = min(both - 3, max(3, y - above.y))
-        heights = self.bench.prefs.heights
-        weight = heights.get(shown[at - 1], WEIGHTS[shown[at - 1]]) + heights.get(frame, WEIGHTS[frame])
-        heights[shown[at - 1]] = round(weight * upper / both, 3)
-        heights[frame] = round(weight - heights[shown[at - 1]], 3)
-
-    def resize_view(self, dock: float = 0.0, height: float = 1.0) -> None:
-        """By keys: the dock wider by DOCK, the focused pane higher by the factor HEIGHT."""
-        p = self.bench.prefs
-        p.dock = min(0.8, max(0.2, p.dock + dock))
-        if self.focused_view in PANES:
-            weight = p.heights.get(self.focused_view, WEIGHTS[self.focused_view]) * height
-            p.heights[self.focused_view] = min(20.0, max(0.1, weight))
-        prefs.save(p)
-        self.place()
+        sizes.drag(self, event)
 
     def on_resize(self) -> None:
         """Wide or narrow, the view that has the focus stays in sight."""

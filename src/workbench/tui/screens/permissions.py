@@ -6,6 +6,7 @@ from textual.content import Content
 
 from workbench.protocol.queries import BUILT_IN, Holding, RuleInForce
 from workbench.protocol.state import SessionState
+from workbench.protocol.words import counted
 from workbench.tui.doing_session import MODES_IN_WORDS
 from workbench.tui.safe import content, safe
 from workbench.tui.screens.sheet import Sheet, hanging
@@ -39,7 +40,7 @@ class Permissions(Sheet):
         if state.agent_in_place_of:
             words = f"the workspace's own, in place of {home(state.agent_in_place_of)}"
             lines += _row("agent", state.agent, words, width, "$warning")
-        lines += _row("denied", f"{state.denials} calls", "so far; /audit lists every call", width)
+        lines += _row("denied", counted(state.denials, "call"), "so far; /audit lists every call", width)
         if held is not None:
             lines += _rules(held.rules, width)
         lines += [*_denied(state, width), Content(""), content("what changes it", "bold")]
@@ -81,7 +82,9 @@ def _rules(held: Sequence[RuleInForce], width: int) -> Iterator[Content]:
         if len(these) > _MOST:
             yield content(f"{'':<11}… and {len(these) - _MOST} more", "$muted")
     if own := len(held) - len(rules):
-        words = f"and {own} rules of mlwb itself, which guard its own files and what programs are started from"
+        words = (
+            f"and {counted(own, 'rule')} of mlwb itself, which guard its own files and what programs are started from"
+        )
         yield from hanging(Content("  "), content(words, "$muted-2"), width)
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from textual import work
 
+from workbench.protocol.words import counted
 from workbench.tui.opening import Opener, SessionRow, TurnRow
 from workbench.tui.safe import safe
 from workbench.tui.screens.ask import Ask, Confirm
@@ -168,7 +169,8 @@ def recalled(last: SessionRow, now: float) -> list[Part]:
     """One line on what the session that was LAST at work here came to."""
     end = {None: "was left", "success": "ended well"}.get(last.subtype, str(last.subtype).replace("_", " "))
     cost = "$?" if last.cost_usd is None else f"${last.cost_usd:.2f}"
-    said = f"{last.title or last.id}: {end} {ago(now - (last.updated or last.started))} ago, {last.turns} turns, {cost}"
+    when, turns = ago(now - (last.updated or last.started)), counted(last.turns, "turn")
+    said = f"{last.title or last.id}: {end} {when} ago, {turns}, {cost}"
     return [Part("last here  ", "$muted-2"), Part(said, "$muted", f"sessions {last.id}"),
             Part(f"   {last.id}", "$muted-2", f"sessions {last.id}")]  # fmt: skip
 
@@ -177,7 +179,8 @@ def _note(one: SessionRow, elsewhere: bool) -> str:
     cost = "$?" if one.cost_usd is None else f"${one.cost_usd:.2f}"
     where = f"  {shortened(home(one.workspace), 28)}" if elsewhere else ""
     end = "" if one.subtype in (None, "success") else f"  {one.subtype.removeprefix('error_').replace('_', ' ')}"
-    return f"{one.id:<10} {one.turns:>3} turns {cost:>7}{end}  {one.agent} · {short_model(one.model)}{where}"
+    turns = f"{one.turns:>3} {'turn ' if one.turns == 1 else 'turns'}"
+    return f"{one.id:<10} {turns} {cost:>7}{end}  {one.agent} · {short_model(one.model)}{where}"
 
 
 def ago(seconds: float) -> str:

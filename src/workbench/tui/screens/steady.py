@@ -22,7 +22,7 @@ class Steady(Screen):  # type: ignore[type-arg]  # mixed into screens of any res
     itself, behind the other one. The size of the terminal as it is now ends that; and one that the screen has already
     is no reason to lay out and draw it anew, with all that lies behind it."""
 
-    _lines: list[Strip] | None = None  # how it looks behind another one, until something in it changes
+    _seen_lines: list[Strip] | None = None  # how it looks behind another one, until something in it changes
 
     def _screen_resized(self, size: Size) -> None:
         if self._compositor.root is None or self._compositor.size != self.app.size:
@@ -39,21 +39,21 @@ class Steady(Screen):  # type: ignore[type-arg]  # mixed into screens of any res
 
     def _compositor_refresh(self) -> None:
         if self._compositor._dirty_regions:
-            self._lines = None
+            self._seen_lines = None
         super()._compositor_refresh()
 
     def render(self) -> Any:
         """The screen behind, dimmed, where the own background lets it through."""
         rendered = super().render()
         if isinstance(rendered, BackgroundScreen) and isinstance(rendered.screen, Steady):
-            return Behind(rendered.screen.lines(), rendered.color)
+            return Behind(rendered.screen.seen(), rendered.color)
         return rendered
 
-    def lines(self) -> list[Strip]:
+    def seen(self) -> list[Strip]:
         """What it shows behind another screen."""
-        if self._lines is None:
-            self._lines = self._compositor.render_strips()
-        return self._lines
+        if self._seen_lines is None:
+            self._seen_lines = self._compositor.render_strips()
+        return self._seen_lines
 
     def dismiss(self, result: Any = None) -> AwaitComplete:
         """Leaves with RESULT; a second esc, typed before the first was seen, leaves nothing more."""

@@ -13,6 +13,7 @@ from textual.screen import ModalScreen
 from textual.timer import Timer
 from textual.widgets import Static
 
+from workbench.protocol.words import counted
 from workbench.tui.opening import NotOpenedError, StandingRow
 from workbench.tui.safe import content, safe
 from workbench.tui.screens.steady import Steady
@@ -98,7 +99,7 @@ class Trust(Steady, ModalScreen[str]):
             )
         ]
         below = round(body.max_scroll_y - body.scroll_offset.y)
-        self.query_one(Line).put(keys, [Part(f"↓ {below} more lines", "$warning")] if below > 0 else [])
+        self.query_one(Line).put(keys, [Part(f"↓ {counted(below, 'more line')}", "$warning")] if below > 0 else [])
 
     # --- keys ------------------------------------------------------------------------------------------------
 

@@ -13,6 +13,7 @@ from textual.widgets import Static
 
 from workbench.protocol.bounds import clip
 from workbench.protocol.state import PendingApproval
+from workbench.protocol.words import counted
 from workbench.tui.safe import content
 from workbench.tui.widgets.approval_text import Spelled
 from workbench.tui.widgets.approval_words import FIELDS, OUTSIDE, choices, runs_how, title, what, why
@@ -167,7 +168,7 @@ class ApprovalCard(Vertical):
             self._tell_facts(self.request)
         self.set_class(self.armed or bool(self._field), "-armed")
         unseen = self.query_one(Spelled).unseen
-        below = [Part(f"↓ {unseen} more lines", "$warning")] if unseen else []
+        below = [Part(f"↓ {counted(unseen, 'more line')}", "$warning")] if unseen else []
         self.query_one(Line).put(self._parts(sum(len(part.text) for part in below)), below)
 
     @on(Spelled.Moved)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from workbench.protocol import blocks as b
+from workbench.protocol.words import counted
 from workbench.tui.widgets.blocks import Block, Line, fit, moved, paragraph, shown, wrap
 from workbench.tui.widgets.markdown import Piece
 from workbench.tui.widgets.markdown_draw import block as code_block
@@ -92,7 +93,7 @@ def _output(text: str, width: int, most: int) -> list[Line]:
     for line in lines[-most:]:
         rows += wrap([(shown(line.rsplit("\r", 1)[-1][:20_000]), "")], width)
     left = len(lines) - most
-    return ([[(f"… {left:,} lines before", "muted")]] if left > 0 else []) + rows[-most:]
+    return ([[(f"… {counted(left, 'line')} before", "muted")]] if left > 0 else []) + rows[-most:]
 
 
 def _head(rows: Iterable[Line], total: int, most: int) -> list[Line]:

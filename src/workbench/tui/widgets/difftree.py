@@ -10,6 +10,7 @@ from textual.message import Message
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
+from workbench.protocol.words import counted
 from workbench.tui.widgets.diffview_paint import Palette, shorten, spread
 from workbench.tui.widgets.diffview_rows import counts
 from workbench.tui.widgets.hunks import Changeset, DiffFile
@@ -178,7 +179,7 @@ class DiffTree(ScrollView, can_focus=False):
         if node.folder and node.path not in self._folded:
             return []
         if node.folder:
-            return [Segment(f"{len(node.files)} files", self._palette.style("muted", ground))]
+            return [Segment(counted(len(node.files), "file"), self._palette.style("muted", ground))]
         return [Segment(text, self._palette.style(role, ground)) for text, role in counts(node.files[0])]
 
     def _keep_seen(self) -> None:

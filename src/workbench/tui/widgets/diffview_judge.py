@@ -10,6 +10,7 @@ from textual.containers import Vertical
 from workbench.host.client import Client
 from workbench.protocol import commands as c
 from workbench.protocol.state import SessionState
+from workbench.protocol.words import counted
 from workbench.tui.widgets.difftree import DiffTree
 from workbench.tui.widgets.diffview import DiffView
 from workbench.tui.widgets.diffview_comment import CommentLine
@@ -190,4 +191,4 @@ def _what(files: Sequence[DiffFile], laid: Laid | None) -> str:
         return f"this hunk (+{laid.added} −{laid.removed})"
     if len(files) == 1:
         return f"all changes of {files[0].path}"
-    return f"all changes of {len(files)} files"
+    return f"all changes of {counted(len(files), 'file')}"

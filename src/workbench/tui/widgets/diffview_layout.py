@@ -4,6 +4,7 @@ from bisect import bisect_right
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from workbench.protocol.words import counted
 from workbench.tui.widgets.hunks import Changeset, DiffFile, Laid
 from workbench.tui.widgets.hunks_review import Comment, Review
 
@@ -141,7 +142,7 @@ def _file_blocks(file: DiffFile, review: Review, side: bool) -> Iterator[Block]:
             yield Block("hunk", 1, file, laid)
             yield from _hunk_blocks(file, laid, review, side)
         if file.missing:
-            yield Block("note", 1, file, text=f"{file.missing:,} more lines of this diff are not shown")
+            yield Block("note", 1, file, text=f"{counted(file.missing, 'more line')} of this diff not shown")
     yield Block("gap", 1, file)
 
 

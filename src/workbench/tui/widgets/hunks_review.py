@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from workbench.protocol.words import counted
 from workbench.tui.widgets.hunks import DiffFile
 
 _QUOTED = 6  # lines of a hunk that was taken back
@@ -100,7 +101,7 @@ def _taken(taken: Taken) -> str:
     changed = [line for line in taken.lines if line[:1] in "+-"]
     quotes = [f"> {_short(line)}" for line in changed[:_QUOTED]]
     if len(changed) > _QUOTED:
-        quotes.append(f"> … {len(changed) - _QUOTED} more lines")
+        quotes.append(f"> … {counted(len(changed) - _QUOTED, 'more line')}")
     return "\n".join([f"{place(taken.path, taken.line)} ({what})", *quotes])
 
 

@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
+from workbench.tui.safe import parted
 from workbench.tui.widgets.blocks import Block, Line, Run, cut, fit, indented, paragraph, plain, shown, width_of, wrap
 from workbench.tui.widgets.markdown import Piece
 
@@ -156,7 +157,7 @@ def runs(tokens: Iterable["Token"], style: str = "") -> list[Line]:
         kind = token.type
         name = " ".join(open_)
         if kind == "text":
-            rows[-1].append((shown(token.content), name))
+            rows[-1].append((shown(parted(token.content)), name))
         elif kind == "code_inline":
             rows[-1].append((shown(token.content.replace("\n", " ")), f"{name} code".strip()))
         elif kind in ("softbreak", "hardbreak"):

@@ -71,8 +71,8 @@ class QuestionCard(Static):
                     ("   recommended" if at == recommended else "", "$agent"),
                 )
             )
-        if question.recommendation:
-            lines += [Content(""), Content.styled("recommended: ", "$muted") + content(question.recommendation)]
+        if advice := _advice(question, recommended):
+            lines += [Content(""), Content.styled("the agent's advice: ", "$muted") + content(advice)]
         keys = (
             "↑↓ or a digit chooses, enter answers · or type an answer" if labels else "type an answer, enter sends it"
         )
@@ -120,6 +120,15 @@ class QuestionCard(Static):
         if 0 <= row - first < len(self._question.options):
             self._chosen = row - first
             self._draw()
+
+
+def _advice(question: Question, recommended: int | None) -> str:
+    """What the recommendation says beyond the name of the option that is marked as recommended."""
+    words = question.recommendation.strip()
+    if recommended is None:
+        return words
+    label = question.options[recommended].label
+    return words[len(label) :].lstrip(" .,:;–—-") if words.casefold().startswith(label.casefold()) else words
 
 
 def _recommended(question: Question) -> int | None:

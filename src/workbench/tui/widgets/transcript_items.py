@@ -3,6 +3,8 @@
 from collections.abc import Callable
 
 from workbench.protocol.blocks import Image
+from workbench.protocol.words import counted
+from workbench.tui.safe import parted
 from workbench.tui.widgets.blocks import Block, Line, fit, indented, moved, paragraph, shown, width_of, wrap
 from workbench.tui.widgets.card import SPINNER, card, spread, took, turn_tag
 from workbench.tui.widgets.card_details import picture
@@ -12,7 +14,8 @@ from workbench.tui.widgets.transcript_entry import AGENT, BEFORE, HEAD, Entry, S
 
 _TOGETHER = {
     ("call", "call"), ("call", "check"), ("call", "notice"), ("thinking", "call"), ("thinking", "answer"),
-    ("thinking", "thinking"), ("notice", "notice"), ("runs", "notice"), ("notice", "runs"), (BEFORE, "notice"), ("check", "check"), ("question", "question"),
+    ("thinking", "thinking"), ("notice", "notice"), ("runs", "notice"), ("notice", "runs"), (BEFORE, "notice"),
+    ("check", "check"), ("question", "question"),
 }  # fmt: skip
 PROMPT_ROWS = 12  # rows of a prompt that is not opened
 _ORIGINS = {"task": "task", "check": "check", "schema": "schema", "limit": "limit", "definition": "agent file"}
@@ -25,7 +28,7 @@ def build(entry: Entry, above: str, scene: Scene) -> None:
     entry.heads = len(entry.blocks)
     entry.gap = 0 if entry.heads else _space(entry)
     if entry.draft is not None and entry.item.kind == "answer":
-        entry.blocks += _answer_blocks(entry.draft.pieces, 0, entry, scene)
+        entry.blocks += _tagged(_answer_blocks(entry.draft.pieces, 0, entry, scene), entry, scene)
         entry.tail = {}
         extend(entry, [], scene)
         return
@@ -44,6 +47,8 @@ def extend(entry: Entry, done: list[Piece], scene: Scene) -> None:
     keep = len(entry.blocks) - len(entry.tail)
     pieces = [*done, *draft.tail()]
     fresh = _answer_blocks(pieces, draft.codes, entry, scene, entry.tail)
+    if keep == entry.heads and fresh and fresh[0] not in entry.tail.values():
+        fresh = _tagged(fresh, entry, scene)
     draft.pieces += done
     draft.codes += sum(piece.kind == "code" and piece.first for piece in done)
     entry.blocks[keep:] = fresh
@@ -68,8 +73,6 @@ def _head(entry: Entry, scene: Scene) -> list[Block]:
             return [spread([(fit(name, width), "agent strong")], tag, width)]
 
         return [Block(draw, gap=int(bool(entry.above)), stop=HEAD)]
-    if entry.begins and entry.item.kind == "answer" and _space(entry):  # in the place of the blank line
-        return [Block(lambda width: [spread([], turn_tag(entry, scene, width), width)], stop=HEAD)]
     return []
 
 
@@ -82,7 +85,7 @@ def _space(entry: Entry) -> int:
 
 
 def _answer(entry: Entry, scene: Scene) -> list[Block]:
-    made = _answer_blocks(split(entry.text), 0, entry, scene)
+    made = _tagged(_answer_blocks(split(entry.text), 0, entry, scene), entry, scene)
     if entry.item.cut and "" not in entry.full:
         made.append(Block(lambda width: [[("  ▸ there is more: enter shows it", "muted")]], gap=1))
     return made
@@ -101,6 +104,20 @@ def _answer_blocks(
         else:
             made.append(moved(piece_block(piece, scene.highlighter, codes if piece.kind == "code" else 0), 2, style))
     return made
+
+
+def _tagged(made: list[Block], entry: Entry, scene: Scene) -> list[Block]:
+    """MADE, with the name of the turn that begins with it at the right of its first words; code has no room for it."""
+    if not made or not entry.begins or entry.heads or made[0].code is not None:
+        return made
+    first = made[0]
+
+    def draw(width: int) -> list[Line]:
+        tag = turn_tag(entry, scene, width)
+        rows = first.draw(width - width_of(tag) - 1) if tag else first.draw(width)
+        return [spread(rows[0], tag, width), *rows[1:]] if tag and rows else rows
+
+    return [Block(draw, gap=first.gap, stop=first.stop, info=first.info), *made[1:]]
 
 
 def _thinking(entry: Entry, scene: Scene) -> list[Block]:
@@ -137,12 +154,12 @@ def _prompt(entry: Entry, scene: Scene) -> list[Block]:
 
     def draw(width: int) -> list[Line]:
         rows = paragraph(
-            entry.text.rstrip("\n"), "" if person else "muted", width, first=label, most=most + 1 if most else 0
+            parted(entry.text.rstrip("\n")), "" if person else "muted", width, first=label, most=most + 1 if most else 0
         )
         if not most or len(rows) <= most:
             return rows
         left = entry.text.count("\n") + 1 - most
-        more = f"▸ {left:,} more lines" if left > 0 else "▸ more"
+        more = f"▸ {counted(left, 'more line')}" if left > 0 else "▸ more"
         return [*rows[:most], [(" " * width_of(label), ""), (more, "muted")]]
 
     pictures = [one for image in item.display if isinstance(image, Image) for one in picture(image, entry)]
@@ -245,7 +262,7 @@ def _shell(entry: Entry, scene: Scene) -> list[Block]:
         output = item.text.rstrip("\n").split("\n") if item.text.strip() else []
         most = 5_000 if entry.opened else 8
         if len(output) > most:
-            rows.append([(f"  … {len(output) - most:,} lines before", "muted")])
+            rows.append([(f"  … {counted(len(output) - most, 'line')} before", "muted")])
         return rows + [row for one in output[-most:] for row in indented(wrap([(shown(one), "muted")], width - 2), 2)]
 
     return [Block(draw)]
