@@ -17,13 +17,12 @@ from workbench.experiments.points import Series as Points
 from workbench.experiments.types import Run
 from workbench.protocol import queries as q
 from workbench.session.run_points import Place, PointsFile, check_of
-from workbench.session.run_table import RunTable, Stamp, stamp_of
+from workbench.session.run_table import GOES_ON, RunTable, Stamp, stamp_of
 from workbench.session.run_thin import Thinning, edges_of, span_of
 
 _POINTS = 16_000_000  # of all series that are kept; 25 bytes a point
 _PAGES = 8  # of a series
 _WIDTH = (2, 4000)
-_GOES_ON = ("queued", "running")
 _NONE = q.Series(points=())
 
 
@@ -103,7 +102,7 @@ class _Held:
     def _from_its_files(self, run: Run) -> None:
         """A run whose points are not kept: by the files that it is known to have, once it has ended."""
         mark = run.status, run.ended
-        if run.status in _GOES_ON or mark == self.record:
+        if run.status in GOES_ON or mark == self.record:
             return
         self.record, self.stamp = mark, None
         self.series, self.places = {}, {}

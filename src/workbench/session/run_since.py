@@ -7,7 +7,7 @@ from workbench.experiments.compare_words import about, number
 from workbench.experiments.compared import Comparison
 from workbench.experiments.types import Run
 from workbench.session.run_changes import RunDifferences
-from workbench.session.run_table import RunTable
+from workbench.session.run_table import GOES_ON, RunTable
 
 _LOOKS = 8  # experiments that are compared at most, the newest
 _PATIENCE_S = 0.7  # after which no other comparison is begun
@@ -33,7 +33,7 @@ def since(table: RunTable, differences: RunDifferences, after: float, now: float
     runs = table.runs()
     units: dict[str, list[Run]] = {}
     for run in runs:
-        if run.ended is not None and run.ended > after and run.status not in ("queued", "running"):
+        if run.ended is not None and run.ended > after and run.status not in GOES_ON:
             units.setdefault(run.group or run.id, []).append(run)
     newest = sorted(units.values(), key=lambda unit: max(run.ended or 0.0 for run in unit), reverse=True)
     until = time.monotonic() + _PATIENCE_S
@@ -43,7 +43,8 @@ def since(table: RunTable, differences: RunDifferences, after: float, now: float
         last = max(unit, key=lambda run: (run.status == "finished", run.ended or 0.0))
         if place < _LOOKS and last.status == "finished" and time.monotonic() < until:
             compared = differences.compared(last, runs)
-        news.append(_told(last, compared, now))
+        left = sum(run.group == last.group for run in runs if run.status in GOES_ON) if last.group else 0
+        news.append(_told(last, compared, now, f", {left} of its seeds to come" if left else ""))
     news += [
         _News(_ALERT, run.alerts[-1].at, f"{run.id} still runs, but {run.alerts[-1].text[:_TEXT]}")
         for run in runs
@@ -55,7 +56,8 @@ def since(table: RunTable, differences: RunDifferences, after: float, now: float
     return (news[0].words, f"and {len(news) - 1} more") if len(news) > 1 else (news[0].words,)
 
 
-def _told(run: Run, compared: tuple[str, Comparison] | None, now: float) -> _News:
+def _told(run: Run, compared: tuple[str, Comparison] | None, now: float, rest: str) -> _News:
+    """What RUN came to; REST is on those that belong to it and go on."""
     at = run.ended or now
     if run.status == "failed":
         seen = next((alert.text for alert in reversed(run.alerts) if alert.kind in ("memory", "crash", "disk")), "")
@@ -63,7 +65,7 @@ def _told(run: Run, compared: tuple[str, Comparison] | None, now: float) -> _New
         return _News(_FAILED, at, f"{run.id} failed {ago(now - at)}{f': {why[:_TEXT]}' if why else ''}")
     if run.status == "stopped":
         return _News(_STOPPED, at, f"{run.id} was stopped {ago(now - at)}{f': {run.why[:_TEXT]}' if run.why else ''}")
-    head = f"{run.id} finished {ago(now - at)}"
+    head = f"{run.id} finished {ago(now - at)}{rest}"
     if compared is None:
         return _News(_TOLD, at, f"{head}{_value(run)}")
     against, found = compared
@@ -95,8 +97,18 @@ def _verdict(found: Comparison, against: str) -> str:
         return f"only the seed changed against {against}, {found.metric} {_shown(b.mean)}"
     side = "less" if found.difference < 0 else "more"
     size = f"{number(abs(found.difference))} {side} than" if found.difference else "the same as"
-    few = "one run each says nothing of the noise" if a.n == b.n == 1 else f"too few runs to judge, {count}"
-    return f"{found.metric} {_shown(b.mean)}, {size} {against}; {few}"
+    return f"{found.metric} {_shown(b.mean)}, {size} {against}; {_few(found, count)}"
+
+
+def _few(found: Comparison, count: str) -> str:
+    """What so few runs tell all the same."""
+    a, b = found.groups
+    if a.n == b.n == 1:
+        return "one run each says nothing of the noise"
+    if min(a.n, b.n) == 1 and found.p is not None:
+        place = "outside" if found.p < 1 - found.level else "inside"
+        return f"one run, {place} of what the spread of {max(a.n, b.n)} explains"
+    return f"too few runs to judge, {count}"
 
 
 def _extent(found: Comparison, size: float) -> str:

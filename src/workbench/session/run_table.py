@@ -23,7 +23,7 @@ from workbench.session.run_against import defaults
 _KEYS = 200  # metrics of a row at most, the most telling ones
 _TEXT = 2000  # characters of a command, a note, a reason
 _ALERTS = 20  # of a row, the newest
-_GOES_ON = ("queued", "running")
+GOES_ON = ("queued", "running")
 
 Stamp = tuple[int, int, int]  # of a file: inode, time of change, size
 
@@ -98,7 +98,7 @@ class RunTable:
             if kept.run is None:
                 continue
             run = kept.run
-            if run.status in _GOES_ON:
+            if run.status in GOES_ON:
                 run = truly(ledger, run)
                 row = self._rows.get(name)
                 changed |= row is not None and (row.status != run.status or row.points_at != self._points_at(name))
@@ -144,7 +144,7 @@ class RunTable:
         rows = []
         for name, run in self._standing.items():
             row = self._rows.get(name)
-            if row is None or run.status in _GOES_ON or row.status != run.status:
+            if row is None or run.status in GOES_ON or row.status != run.status:
                 row = self._rows[name] = row_of(run, self._points_at(name))
             if row.against != (against := self._against.get(name, "")):
                 row = self._rows[name] = msgspec.structs.replace(row, against=against)
