@@ -8,6 +8,7 @@ from workbench import __version__, entry
 VERBS = {
     "run": ("run", "run a task file with no one watching"),
     "demo": ("demo", "a recorded session against real tools and real training; no key, no network"),
+    "attach": ("attach", "join a live session from another terminal, or through ssh"),
     "sessions": ("sessions", "list, show, audit, export, remove sessions"),
     "agents": ("agents", "list, show and check agent definitions"),
     "exp": ("exp", "run, list, compare and stop experiments"),

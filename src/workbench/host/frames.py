@@ -34,3 +34,8 @@ class Lines:
         line = bytes(self._kept[:at])
         del self._kept[: at + 1]
         return line
+
+    def rest(self) -> bytes:
+        """What has come behind the last line; to be read no more from here."""
+        kept, self._kept = bytes(self._kept), bytearray()
+        return kept

@@ -3,9 +3,10 @@
 import asyncio
 import contextlib
 import itertools
+import os
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,8 @@ from workbench.protocol.state import SessionState
 
 # Makes a connection; raises OSError where there is none now, NotAttachedError where there will be none.
 Dial = Callable[[], Awaitable[tuple[asyncio.StreamReader, asyncio.StreamWriter]]]
+
+Choose = Callable[[Sequence[wire.Live]], Awaitable[str]]
 
 LIMIT = 1 << 18
 _HELLO_S = 20.0
@@ -55,7 +58,7 @@ class RemoteClient:
     A connection that is lost is made again for RETRY_S seconds (None: for ever). What is asked for meanwhile waits, and
     a command whose answer was lost is asked again; the host does none of them twice. HANG_UP ends what carried the
     connection. FAR: it may lie dead after this machine has slept. HELLO is made anew for each connection: another host
-    process has another token.
+    process has another token. CHOOSE is asked where several sessions are live.
     """
 
     def __init__(
@@ -65,8 +68,10 @@ class RemoteClient:
         retry_s: float | None,
         hang_up: Callable[[], None] = lambda: None,
         far: bool = False,
+        choose: Choose | None = None,
     ) -> None:
         self._dial, self._hello, self._retry_s, self._hang_up, self._far = dial, hello, retry_s, hang_up, far
+        self._choose = choose
         self.session = self.user = self.role = ""
         self.owner = False
         self.state = SessionState()
@@ -105,12 +110,12 @@ class RemoteClient:
     async def _connect(self) -> None:
         reader, writer = await self._dial()
         lines = Lines(reader, wire.MOST_FROM_HOST)
-        hello = msgspec.structs.replace(self._hello(), after=self._received, again=self._id)
+        hello = msgspec.structs.replace(self._hello(), after=self._received, again=self._id, session=self.session)
         try:
-            writer.write(wire.line(hello))
-            async with asyncio.timeout(_HELLO_S):
-                line = await lines.next()
-            answer = wire.from_host(line) if line is not None else None
+            answer = await _greeted(lines, writer, hello)
+            if isinstance(answer, wire.Which) and self._choose is not None:
+                named = msgspec.structs.replace(hello, session=await self._choose(answer.sessions))
+                answer = await _greeted(lines, writer, named)
             if isinstance(answer, wire.Refused):
                 raise NotAttachedError(answer.why, answer.code)
             if not isinstance(answer, wire.Welcome):
@@ -329,9 +334,26 @@ class RemoteClient:
         self._news.set()
 
 
+async def _greeted(lines: Lines, writer: asyncio.StreamWriter, hello: wire.Hello) -> wire.FromHost | None:
+    writer.write(wire.line(hello))
+    async with asyncio.timeout(_HELLO_S):
+        line = await lines.next()
+    return wire.from_host(line) if line is not None else None
+
+
 def _fail(waiting: "asyncio.Future[Any]", why: str) -> None:
     if not waiting.done():
         waiting.set_exception(ConnectionError(why))
+
+
+def seat() -> str:
+    """Where the person of this process sits, in words: `pts/3`, `pts/3 from 10.0.0.7`."""
+    try:
+        terminal = os.ttyname(0).removeprefix("/dev/")
+    except OSError:
+        terminal = ""
+    come = os.environ.get("SSH_CONNECTION", "").partition(" ")[0]
+    return " from ".join(filter(None, (terminal, come)))
 
 
 async def attach(session: Path, role: str = "driver", place: str = "", retry_s: float = 30.0) -> RemoteClient:
@@ -350,7 +372,7 @@ async def attach(session: Path, role: str = "driver", place: str = "", retry_s: 
             raise
 
     def hello() -> wire.Hello:
-        return wire.Hello(token=sockets.token_of(session), role=role, program=__version__, place=place)
+        return wire.Hello(token=sockets.token_of(session), role=role, program=__version__, place=place or seat())
 
     client = RemoteClient(dial, hello, retry_s)
     await client.begin()

@@ -39,7 +39,9 @@ class Hello(Frame, frozen=True, kw_only=True):
 
     `after`: the seq of the last envelope that the client holds; -1: it holds nothing, and is sent the state.
     `token`: the owner's, or an invitation's. `role`: viewer, suggester or driver; less may be granted. `place`: where
-    the person sits, in words (a terminal, a host). `again`: the client's id before it lost its connection.
+    the person sits, in words (a terminal, a host). `again`: the client's id before it lost its connection; where the
+    host still knows it, commands that were not answered are sent again, and none is done twice. `session`: which one,
+    where `Which` asked.
     """
 
     protocol: str = PROTOCOL
@@ -49,6 +51,7 @@ class Hello(Frame, frozen=True, kw_only=True):
     program: str = ""
     place: str = ""
     again: str = ""
+    session: str = ""
 
 
 class Do(Frame, frozen=True, kw_only=True):
@@ -96,10 +99,30 @@ class Welcome(Frame, frozen=True, kw_only=True):
 
 
 class Refused(Frame, frozen=True, kw_only=True):
-    """The client is not let in. code: version, identity, invitation, full, malformed."""
+    """The client is not let in. code: version, identity, invitation, full, malformed, gone (there is no such session)."""
 
     code: str
     why: str
+
+
+class Live(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A live session, as a list has it. `updated`: when something happened in it last, in Unix seconds."""
+
+    id: str
+    title: str = ""
+    workspace: str = ""
+    agent: str = ""
+    turns: int = 0
+    updated: float = 0.0
+
+
+class Which(Frame, frozen=True, kw_only=True):
+    """Several sessions are live: the client says hello once more, with the one it means.
+
+    No host says so: it comes from `mlwb attach --stdio`, which stands before all sessions of a user.
+    """
+
+    sessions: tuple[Live, ...]
 
 
 class Told(Frame, frozen=True, kw_only=True):
@@ -136,7 +159,7 @@ class Page(Frame, frozen=True, kw_only=True):
 
 T = TypeVar("T")
 FromClient = Hello | Do | Ask | Beat | Bye
-FromHost = Welcome | Refused | Told | Passing | More | Done | Page | Beat | Bye
+FromHost = Welcome | Refused | Which | Told | Passing | More | Done | Page | Beat | Bye
 
 _from_client: msgspec.json.Decoder[FromClient] = msgspec.json.Decoder(FromClient)
 _from_host: msgspec.json.Decoder[FromHost] = msgspec.json.Decoder(FromHost)

@@ -21,6 +21,7 @@ from workbench.protocol.events import Envelope
 from workbench.protocol.state import SessionState
 from workbench.tui import garbage, parting, prefs, signs
 from workbench.tui.actions import ACTIONS
+from workbench.tui.connection import Connection, parted
 from workbench.tui.keys import Keymap
 from workbench.tui.keys import load as load_keys
 from workbench.tui.opening import NotOpenedError, Opener, OpeningClient, let_go
@@ -73,6 +74,7 @@ class WorkbenchApp(App[int], inherit_bindings=False):
         self._signs = signs.filters(os.environ)
         self.state = SessionState(agent=opener.agent, workspace=str(opener.workspace))
         self.client: Client | None = OpeningClient(self.state)  # commands wait for the session
+        self._connection: Connection | None = None
         self.panes: dict[str, Any] = {}  # pane id -> Pane, from when their classes are loaded
         self.facts = Facts(branch=opener.branch(), user=opener.user)
         self.animation_level = "none"
@@ -199,6 +201,7 @@ class WorkbenchApp(App[int], inherit_bindings=False):
         self._presenter = Presenter(
             client, self.present, 1 / self.pace.frames, lambda: getattr(self._driver, "written", 0)
         )
+        self._connection = Connection(self, client, self._presenter)
         if client.state.session:  # else nothing was received yet, and what is on the screen stays
             self.present(client.state, ())
         self.beside(partial(self._follow, self._presenter), "follow", exclusive=True)
@@ -206,8 +209,8 @@ class WorkbenchApp(App[int], inherit_bindings=False):
 
     async def _follow(self, presenter: Presenter) -> None:
         await presenter.follow()
-        if presenter is self._presenter and self.state.phase != "ended":
-            self.tell("the session's host has let go of this screen; ctrl+o takes a session up again", "warning")
+        if presenter is self._presenter and (words := parted(presenter.client, self.keymap.label("sessions"))):
+            self.tell(words, "warning")
 
     def on_talk_reference(self, message: "Talk.Reference") -> None:
         """A reference in the talk was clicked."""

@@ -17,6 +17,9 @@ from workbench.protocol.queries import AnyPage, AnyQuery
 from workbench.protocol.state import SessionState
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from workbench.protocol.wire import Live
     from workbench.tui.tour import Tour
 
 
@@ -136,6 +139,7 @@ class FindingRow(msgspec.Struct, frozen=True, kw_only=True):
 
 
 Asking = Callable[[StandingRow], Awaitable[None]]
+Choosing = Callable[["Sequence[Live]"], Awaitable[str | None]]
 
 
 class Opener(Protocol):

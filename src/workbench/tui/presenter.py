@@ -56,6 +56,14 @@ class Presenter:
             self._cancel()
         self._flush()
 
+    def renew(self) -> None:
+        """The client's state is another than what was shown led to: all of it is shown anew."""
+        self._cancel()
+        self._news.clear()
+        self._show(SessionState(), ())
+        self._show(self.client.state, ())
+        self._room.set()
+
     def _cancel(self) -> None:
         if self._handle is not None:
             self._handle.cancel()

@@ -14,12 +14,14 @@ if TYPE_CHECKING:
     from workbench.host.client import Client
     from workbench.host.spawn import Spawned
     from workbench.protocol.queries import AnyPage, AnyQuery
+    from workbench.protocol.wire import Live
     from workbench.session.fork import Prompt
     from workbench.session.neighbours import Neighbour, Neighbourhood
     from workbench.session.run_pages import RunPages
     from workbench.tui.app import WorkbenchApp
     from workbench.tui.opening import AgentRow, Asking, ModelRow, NeighbourRow, SessionRow, StandingRow, TurnRow
     from workbench.tui.tour import Tour
+    from workbench.verbs.attach_far import FarOpening
 
 T = TypeVar("T")
 KEYS = ("ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN", "ANTHROPIC_BASE_URL")
@@ -42,7 +44,7 @@ def main(args: list[str]) -> int:
     return show(Opening(asked, workspace, os.environ), asked.theme)
 
 
-def show(opener: "Opening", theme: str | None = None) -> int:
+def show(opener: "Opening | FarOpening", theme: str | None = None) -> int:
     """The workbench, until it is left; then one line says how to come back."""
     from workbench.tui import frames, garbage
 
@@ -52,9 +54,12 @@ def show(opener: "Opening", theme: str | None = None) -> int:
 
     app = WorkbenchApp(opener, theme=theme)
     opener.asking = lambda row: _ask_trust(app, row)
+    if hasattr(opener, "choosing"):
+        opener.choosing = lambda sessions: _choose(app, sessions)
     status = app.run()
     if app.state.session and app.state.turns and opener.tour is None:
-        print(f"mlwb --resume {app.state.session}   goes on with this session", file=sys.stderr)
+        back = getattr(opener, "way_back", lambda session: f"mlwb --resume {session}")(app.state.session)
+        print(f"{back}   goes on with this session", file=sys.stderr)
     return app.return_code or status or 0
 
 
@@ -62,6 +67,12 @@ async def _ask_trust(app: "WorkbenchApp", row: "StandingRow") -> None:
     from workbench.tui.screens import trust
 
     await trust.ask(app, row)
+
+
+async def _choose(app: "WorkbenchApp", sessions: "Sequence[Live]") -> str | None:
+    from workbench.tui import connection
+
+    return await connection.choose(app, sessions)
 
 
 def _here() -> Path:

@@ -29,6 +29,7 @@ class Footer(Line):
         self._view, self._keymap = "prompt", Keymap()
         self._still = False
         self.message = ""  # said while nothing works: `opening…`
+        self.lost = ""  # said in place of all else: there is no connection to the session
 
     def show(self, state: SessionState, view: str, keymap: Keymap, still: bool) -> None:
         """Draws STATE and the keys of VIEW. STILL: without a spinner (reduced motion)."""
@@ -58,6 +59,8 @@ class Footer(Line):
         self.put(self._activity(), self._keys())
 
     def _activity(self) -> list[Part]:
+        if self.lost:
+            return [Part(f" ● {self.lost}", "$warning")]
         if self._phase in STILL:
             return [Part(f" {self.message}", "$muted")]
         seconds = time.monotonic() - self._since

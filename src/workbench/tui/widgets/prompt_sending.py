@@ -1,6 +1,7 @@
 """What leaves the prompt: commands in the order they were given, and what is on its way since."""
 
 import asyncio
+import secrets
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -11,7 +12,7 @@ from workbench.protocol.commands import AnyCommand, SubmitPrompt, Withdraw
 from workbench.tui.widgets.attachments import Attachments
 
 NO_SESSION = "not sent: no session is open here"
-_ID = "prompt-"
+_ID = f"prompt-{secrets.token_hex(3)}-"  # another client of the session counts its own
 
 
 @dataclass
