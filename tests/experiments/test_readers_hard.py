@@ -194,6 +194,34 @@ def test_a_table_that_a_second_program_goes_on_with_its_own_header(tmp_path: Pat
     assert points(feed) == {"loss": {0.0: 0.5, 1.0: 0.25, 2.0: 0.125}, "acc": {2.0: 0.9}}
 
 
+@pytest.mark.parametrize("name", FORMATS)
+def test_a_reader_that_was_closed_begins_anew_and_says_so(name: str, tmp_path: Path) -> None:
+    file, head, record = FORMATS[name]
+    path = tmp_path / file
+    path.write_bytes(head + b"".join(map(record, range(1, 6))))
+    feed = feed_of(path)
+    read(feed)
+    feed.close()
+    with path.open("ab") as out:
+        out.write(record(6))
+    batches = feed.poll(time.time(), False)
+    assert batches[0].restart
+    assert points(feed) == expected(range(1, 7))
+
+
+def test_wandb_is_read_again_after_it_was_closed(tmp_path: Path) -> None:
+    path = tmp_path / "run-x.wandb"
+    path.write_bytes(_wandb(2000))
+    feed = Feed("wandb", path)
+    kind = next(kind for kind in KINDS if kind.name == "wandb")
+    feed.add(path, lambda: kind.open(path))
+    read(feed)
+    feed.close()
+    assert not [note for batch in feed.poll(time.time(), False) for note in batch.notes]
+    read(feed)
+    assert points(feed) == expected(range(1, 2001))
+
+
 # --- rotated, emptied, gone --------------------------------------------------------------------------------
 
 

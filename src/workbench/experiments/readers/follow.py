@@ -32,25 +32,30 @@ class Follower:
         self._fd: int | None = None
         self._offset = 0
         self._tail = b""
+        self._anew = False  # it was closed after something had been read
 
     def read(self, limit: int = CHUNK) -> News:
         """Up to LIMIT new bytes; none where there is nothing new, or no file. Raises OSError for an unreadable one."""
         if self._fd is None and not self._open():
             return News()
-        restart = self._rewritten()
+        restart = self._rewritten() or self._anew
         if restart:
-            self._offset, self._tail = 0, b""
+            self._offset, self._tail, self._anew = 0, b"", False
         data = self._more(limit)
         if not data and (rotated := self._moved()) is not None:
             if data := self._more(limit):  # written between the two looks, before the file was moved away
                 return News(data, restart)
-            self.close()
+            self._let_go()
             if self._open():
                 return News(self._more(limit), restart=not rotated, rotated=rotated)
         return News(data, restart)
 
     def close(self) -> None:
-        """Lets go of the file; the next read begins it anew."""
+        """Lets go of the file; the next read begins it anew, and says so."""
+        self._anew = self._anew or self._offset > 0
+        self._let_go()
+
+    def _let_go(self) -> None:
         if self._fd is not None:
             os.close(self._fd)
         self._fd, self._offset, self._tail = None, 0, b""
