@@ -56,6 +56,7 @@ class RunsPane(RunsDoing, Pane):
         self._mark: tuple[object, ...] = ()
         self._compared: tuple[object, ...] = ()  # what the changes that are shown are of
         self._changes: RunChanges | None = None
+        self._looks: tuple[object, ...] = ()  # what the chart was drawn of
         self._opening: tuple[str, float | None] | None = None  # a run to be shown once it is known
 
     def compose(self) -> ComposeResult:
@@ -279,14 +280,19 @@ class RunsPane(RunsDoing, Pane):
         if not self.seen or not self.feed.rows:
             return
         run = self.entry.head if self.entry else None
-        self._draw_chart()
+        chart = self.chart
+        looks = ([one.id for one in self.drawn()], self.metric, self.x, self.smoothing, chart.x_range, chart.log_x,
+                 chart.size)  # fmt: skip
+        if looks != self._looks:  # what is held is shown at once
+            self._looks = looks
+            self._draw_chart()
         if self.log_view.display and run is not None:
             fresh = run.id != self.log_view.run
             self.log_view.show(run.id)
             if fresh or run.status in ALIVE or not self.log_view.total or self.log_ended != run.status:
                 self.log_ended = run.status
                 await self.log_view.tail()
-        if self.chart.display and await self.curves.refresh(self.drawn()):
+        if chart.display and await self.curves.refresh(self.drawn()):
             self._draw_chart()
         if self.changes_view.display:
             await self._compare(run)

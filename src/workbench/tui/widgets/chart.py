@@ -89,15 +89,19 @@ class Chart(Widget, can_focus=True):
         self._labels: dict[int, str] = {}  # row of the canvas -> number beside it
         self._names: dict[int, tuple[str, int]] = {}  # row of the canvas -> name of the series that ends there
         self._styles: dict[str, Style] = {}
+        self._lines: dict[int, Strip] = {}  # as they were made last
         self._grip: tuple[int, tuple[float, float]] | None = None  # where the mouse took hold, and what was shown
 
     # --- what is shown -------------------------------------------------------------------------------------
 
     def show(self, series: Sequence[Series], behind: Sequence[Series] = ()) -> None:
-        """Draws SERIES from now on, over those BEHIND."""
+        """Draws SERIES from now on, over those BEHIND; only lines that are other than before are written."""
         self.series, self.behind = tuple(series), tuple(behind)
         self._plotted = None
-        self.refresh()
+        width, before = self.size.width, dict(self._lines)
+        changed = [y for y in range(self.size.height) if before.get(y) != self.render_line(y)]
+        if changed:
+            self.refresh(*(Region(0, y, width, 1) for y in changed))
 
     def measure(self, x_name: str, x_time: bool = False) -> None:
         """Another x: all of it is shown, and the cursor, which was on another scale, is gone."""
@@ -316,7 +320,9 @@ class Chart(Widget, can_focus=True):
             segments = self._bottom(drawn)
         else:
             segments = self._middle(drawn, y - 1)
-        return Strip(segments).adjust_cell_length(width, self.visual_style.rich_style)
+        line = Strip(segments).adjust_cell_length(width, self.visual_style.rich_style)
+        self._lines[y] = line
+        return line
 
     def _top(self, width: int) -> list[Segment]:
         title = cut(self.title, width)
