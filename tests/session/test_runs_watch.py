@@ -151,6 +151,31 @@ def test_an_alert_wakes_once_and_the_end_later(workspace: Path) -> None:
     assert [event.runs[0].alerts for event in ran.events(e.RunsTold) if event.text] == [("nan",), ()]
 
 
+def test_what_is_told_holds_the_verdict_and_what_differs(workspace: Path) -> None:
+    code = (
+        "import os, sys, time\nwhile not os.path.exists('go'): time.sleep(0.02)\n"
+        "print('loss', float(sys.argv[2]) + int(os.environ['SEED']) / 1000)\n"
+    )
+    (workspace / "train.py").write_text(code)
+    (workspace / "go").touch()
+    Exp(workspace)("run", "--seeds", "0..2", "--", "python3", "train.py", "--lr", "0.5")
+    (workspace / "go").unlink()
+    command = "mlwb exp run --seeds 0..2 -- python3 train.py --lr 0.3"
+    calls = [turn(use("Bash", command=command, run_in_background=True)), say("It trains."), say("Better.")]
+
+    async def steer(client: Any, envelope: e.Envelope) -> None:
+        if isinstance(envelope.event, e.Notice) and envelope.event.about == "runs":
+            (workspace / "go").touch()
+
+    with Endpoint(calls) as endpoint:
+        run(workspace, endpoint, steer=steer, allow=("Bash(python3 train.py *)",))
+        last = said(endpoint, -1)
+    assert len(endpoint.requests) == 3, "seeds are one experiment: the agent hears of them when the last has ended"
+    assert all(f"r-{number} finished" in last for number in (4, 5, 6)) and "seed 2" in last
+    assert last.count("against r-1…r-3 (loss)") == 1
+    assert "against r-1…r-3 (loss): better." in last and "config against r-1…r-3: --lr: 0.5 → 0.3" in last
+
+
 def test_a_limit_of_time_holds_while_it_sleeps(workspace: Path) -> None:
     with Endpoint([begun(run_in_background=True), say("It trains.")]) as endpoint:
         began = time.monotonic()

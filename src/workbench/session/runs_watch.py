@@ -36,9 +36,10 @@ class RunsWatch:
     def look(self, known: dict[str, Told], wanted: Wanted, anybodys: bool = False) -> tuple[list[Happened], list[str]]:
         """What the agent has not heard of the runs KNOWN and WANTED, and those of them that still go on. Blocks.
 
-        ANYBODYS: not only of runs that this session began, which one that it was forked from is not.
+        A seed that ended well is no news while others of its group go on. ANYBODYS: of any run; else of those that this
+        session began, and not the one that it was forked from.
         """
-        news, going = [], []
+        news, going, groups = list[Happened](), list[str](), set[str | None]()
         for run, told in list(known.items()):
             if told.ended or not wanted(run, told):
                 continue
@@ -48,11 +49,12 @@ class RunsWatch:
             ended = record.status not in GOING and self._settled(record)
             if not ended:
                 going.append(run)
+                groups.add(record.group)
             elif _in_call(record, told):
                 continue
             if ended or len(record.alerts) > told.alerts:
                 news.append(Happened(run=record, ended=ended, alerts=record.alerts[told.alerts :]))
-        return news, going
+        return [one for one in news if not (one.quiet and one.run.group in groups - {None})], going
 
     def _record(self, run: str) -> Run | None:
         """The record as it stands; None where the run was removed."""

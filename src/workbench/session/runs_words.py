@@ -1,11 +1,12 @@
 """What the agent is told of its runs: one bounded message, however many things happened at once."""
 
+import contextlib
 import shlex
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 import msgspec
 
-from workbench.experiments.ledger import OUTPUT, Ledger
+from workbench.experiments.ledger import OUTPUT, Ledger, LedgerError
 from workbench.experiments.types import Alert, Run
 from workbench.protocol.events import Heard
 
@@ -30,6 +31,11 @@ class Happened(msgspec.Struct, frozen=True, kw_only=True):
     ended: bool
     alerts: tuple[Alert, ...] = ()
 
+    @property
+    def quiet(self) -> bool:
+        """Whether all is well: it finished, and nothing was seen."""
+        return self.ended and self.run.status == "finished" and not self.alerts
+
     def after(self, since: float) -> bool:
         """Whether it happened after the Unix time SINCE."""
         ended = self.ended and (self.run.ended is None or self.run.ended >= since)
@@ -50,7 +56,8 @@ class Happened(msgspec.Struct, frozen=True, kw_only=True):
 def message(ledger: Ledger, news: Sequence[Happened], going: Sequence[str] = ()) -> str:
     """NEWS in words, with what still goes on. Reads outputs and numbers: for a thread."""
     parts = [_HEAD]
-    parts += [_clip("\n".join(_told(ledger, one)), _RUN) for one in news[:_RUNS]]
+    last = {one.run.group or one.run.id: one for one in news[:_RUNS]}  # of a group one comparison tells all
+    parts += [_clip("\n".join(_told(ledger, one, one in last.values())), _RUN) for one in news[:_RUNS]]
     parts += [headline(one.run) for one in news[_RUNS:]]
     if going:
         shown = ", ".join(going[:20]) + (f" and {len(going) - 20} more" if len(going) > 20 else "")
@@ -95,16 +102,16 @@ def alert_words(alert: Alert) -> str:
     return f"{alert.kind}: {' '.join(alert.text.split())[:400]}"
 
 
-def _told(ledger: Ledger, news: Happened) -> Iterator[str]:
+def _told(ledger: Ledger, news: Happened, compared: bool) -> Iterator[str]:
     from workbench.experiments.postmortem import rows
 
     run = news.run
     yield headline(run) if news.ended else f"{headline(run)}{_progress(run)}{metrics(run)}"
-    yield f"  {run.name}{'' if run.seed is None else f', seed {run.seed}'}"
+    yield f"  {' '.join(run.name.split())[:80]}{'' if run.seed is None else f', seed {run.seed}'}"
     yield from (f"  {alert_words(alert)}" for alert in news.alerts[:_ALERTS])
     if len(news.alerts) > _ALERTS:
         yield f"  and {len(news.alerts) - _ALERTS} more alerts: mlwb exp show {run.id}"
-    yield from (f"  {line}" for line in _beside(ledger, news))
+    yield from (f"  {line}" for line in (_compared(ledger, news) if compared else ()))
     if run.crash is not None:
         shown = [(name, text) for name, text in rows(run.crash) if name and name not in ("error", "said")]
         yield from (f"  {name}: {text[:_LINE]}" for name, text in shown)
@@ -137,26 +144,36 @@ def last_lines(ledger: Ledger, run: str, count: int = _LINES) -> list[str]:
 # --- beside what came before it ----------------------------------------------------------------------------
 
 
+def _compared(ledger: Ledger, news: Happened) -> list[str]:
+    """As `_beside`; what cannot be compared is not: what happened is told all the same."""
+    from workbench.experiments.code import CodeError
+
+    lines: list[str] = []
+    with contextlib.suppress(CodeError, LedgerError, OSError, KeyError):  # a broken repository, a run that was removed
+        lines.extend(_beside(ledger, news))
+    return lines
+
+
 def _beside(ledger: Ledger, news: Happened) -> Iterator[str]:
-    """The verdict against the run that it is compared with, and what differs from that one."""
+    """The verdict against the run that it is compared with, as the runs pane has it, and what differs from that one."""
     from workbench.experiments.changes import between
     from workbench.experiments.compare import CompareError, compare, reader, shared
+    from workbench.session.run_against import defaults
+    from workbench.session.run_changes import sides_of
 
     runs, _ = ledger.runs()
-    base = compared_with(news.run, runs)
+    known = {run.id: run for run in runs}
+    base = known.get(defaults(runs).get(news.run.id, ""))
     if base is None:
         return
-    mine, theirs = _group(news.run, runs), _group(base, runs)
-    names = (_name(theirs), _name(mine))
-    read = reader(ledger)
+    theirs, mine = sides_of(known[news.run.id], base, runs)
+    names, read = (_name(theirs), _name(mine)), reader(ledger)
     changes = between(theirs, mine, ledger)
-    if news.run.status == "finished" and all(run.status == "finished" for run in mine):
+    if news.run.status == "finished" and all(run.status not in GOING for run in (*mine, *_seeds(news.run, runs))):
         for key in shared(theirs, mine, read)[:1]:
-            try:
+            with contextlib.suppress(CompareError):
                 found = compare(theirs, mine, key, ledger=ledger, names=names, read=read)
-            except CompareError:
-                continue
-            yield f"against {names[0]} ({key}): {found.verdict.replace('_', ' ')}. {found.sentence}"
+                yield f"against {names[0]} ({key}): {found.verdict.replace('_', ' ')}. {found.sentence}"
     differing = [f"{key}: {_value(a)} → {_value(b)}" for key, (a, b) in changes.config.items()]
     differing += [
         f"{'command' if key == 'words' else key}: {_value(a)} → {_value(b)}" for key, (a, b) in changes.command.items()
@@ -168,35 +185,9 @@ def _beside(ledger: Ledger, news: Happened) -> Iterator[str]:
         yield f"code against {names[0]}: {', '.join(file.path for file in changes.code[:_KEYS])} changed"
 
 
-def compared_with(run: Run, runs: Iterable[Run]) -> Run | None:
-    """What RUN is held against: the run that it repeats, else the newest finished one before it of the same program.
-
-    Of the same seed where its group has one. None where there is none.
-    """
-    earlier = [
-        one
-        for one in runs
-        if one.status == "finished" and one.created < run.created and (one.group is None or one.group != run.group)
-    ]
-    parent = next((one for one in earlier if one.id == run.parent), None)
-    alike = [one for one in earlier if _program(one) == _program(run) and one.service == run.service]
-    return parent or max(alike, key=lambda one: one.created, default=None)
-
-
-def _program(run: Run) -> tuple[str, ...]:
-    """The words of a command up to its script or module: what tells one program from another."""
-    for at, word in enumerate(run.argv):
-        if word.endswith((".py", ".sh", ".ipynb")) or (at and run.argv[at - 1] == "-m"):
-            return (word.rpartition("/")[2],)
-    return run.argv[:1]
-
-
-def _group(run: Run, runs: Iterable[Run]) -> list[Run]:
-    """RUN with the other seeds of its group, what was stopped or failed apart where it is not RUN itself."""
-    if run.group is None:
-        return [run]
-    others = [one for one in runs if one.group == run.group and one.id != run.id]
-    return sorted([run, *(one for one in others if one.status in ("finished", *GOING))], key=lambda one: one.created)
+def _seeds(run: Run, runs: Sequence[Run]) -> list[Run]:
+    """The runs of RUN's group: a verdict waits for the last seed."""
+    return [one for one in runs if run.group is not None and one.group == run.group]
 
 
 def _name(runs: Sequence[Run]) -> str:

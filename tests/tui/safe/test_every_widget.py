@@ -111,6 +111,7 @@ def happened() -> Iterator[Any]:
         user=LINE,
     )
     yield e.Notice(level="error", text=LINES, about=LINE)
+    yield e.RunsTold(runs=(e.Heard(run=LINE, status=LINE, alerts=(LINE,)),), text=LINES)
     yield e.PromptSubmitted(text=LINES, origin="person", by=LINE)
     yield e.PromptSubmitted(text=LINES, origin="check", by=LINE)
     yield e.RequestStarted(turn=1, model=LINE)
