@@ -8,6 +8,7 @@ import shlex
 import time
 from array import array
 
+import msgspec
 import pytest
 
 from support.running import Exp, fixture, until
@@ -469,6 +470,8 @@ def test_config_first_then_the_code_and_the_verdict_over_seeds(exp, ask):
     assert q.ConfigChange(key="--level", before="2.0", after="1.5", kind="command") in page.config
     assert "+print('changed')" in page.diff and page.diff[0].startswith("diff --git")
     assert ask(q.RunChangesPage(run="r-5")) is page
+    for sent in (page, ask(q.ListRuns()), ask(q.SeriesPage(run="r-1", key="loss")), ask(q.RunLogPage(run="r-1"))):
+        assert msgspec.json.decode(msgspec.json.encode(sent), type=q.AnyPage) == sent
     one = ask(q.RunChangesPage(run="r-5", against="r-4"))  # of one group: each by itself
     assert one.verdict == "only_seed_changed" and one.diff == ()
 

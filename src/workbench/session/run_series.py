@@ -135,10 +135,12 @@ class _Held:
         return self.series.get(key)  # as it was: the file is gone, or being looked at too early
 
     def forget(self, key: str) -> None:
-        """Lets go of what was read."""
-        if self.stamp is not None:
-            self.series.pop(key, None)
-            self._fresh.discard(key)
+        """Lets go of what was read; of what its own files gave, of all of it."""
+        if self.stamp is None:
+            self.record = None
+            self.series.clear()
+        self.series.pop(key, None)
+        self._fresh.discard(key)
 
 
 class RunCurves:

@@ -43,6 +43,7 @@ class RunTable:
         self._workspace = workspace
         self._lock = threading.Lock()
         self._kept: dict[str, _Kept] = {}
+        self._newer: dict[str, _Kept] = {}  # read since the last look at all
         self._standing: dict[str, Run] = {}  # as they stand: one whose supervisor is gone has failed
         self._rows: dict[str, q.RunRow] = {}  # without what it is compared with
         self._page = q.Runs()
@@ -68,17 +69,16 @@ class RunTable:
         """The run NAME as it stands now; None where there is none. Only its own record is looked at."""
         with self._lock:
             try:
-                stamp = stamp_of(self.ledger.path(name) / RECORD)
-                if stamp is None:
-                    self.ledger = ledger_for(self._workspace)
-                    stamp = stamp_of(self.ledger.path(name) / RECORD)
-                kept = self._kept.get(name)
-                if stamp is None:
-                    return None
-                if kept is None or kept.stamp != stamp:
-                    return truly(self.ledger, self.ledger.get(name))
+                path = self.ledger.path(name) / RECORD
             except LedgerError:
                 return None
+            if (stamp := stamp_of(path)) is None:  # there may be a nearer ledger by now
+                self.ledger = ledger_for(self._workspace)
+                if (stamp := stamp_of(self.ledger.path(name) / RECORD)) is None:
+                    return None
+            kept = self._newer.get(name) or self._kept.get(name)
+            if kept is None or kept.stamp != stamp:
+                kept = self._newer[name] = _got(self.ledger, name, stamp)
             return truly(self.ledger, kept.run) if kept.run else None
 
     def against(self, run: str) -> str:
@@ -133,6 +133,7 @@ class RunTable:
             self._rows.pop(name, None)
             changed = True
         self._kept = kept
+        self._newer.clear()
         return changed
 
     def _points_at(self, name: str) -> float:
