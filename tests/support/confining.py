@@ -8,6 +8,7 @@ import asyncio
 import contextlib
 import json
 import os
+import shlex
 import shutil
 import socket
 import subprocess
@@ -272,11 +273,29 @@ def _answers(world: World, layers: Any, what: str, given: dict[str, Any]) -> Any
     for key in ("roots", "read_only", "hidden", "caches", "shown", "domains"):
         if key in given:
             given[key] = tuple(given[key] if key == "domains" else map(Path, given[key]))
+    if what == "planted":
+        return asyncio.run(_planted(world, world.launcher(layer, **given), command))
     if what == "beside":
         others, until = given.pop("others"), world.work / given.pop("until")
         launchers = [world.launcher(layer, **given) for _ in range(2)]
         return asyncio.run(_beside(world, launchers, command, others, until))
     return msgspec.to_builtins(asyncio.run(run_in(world.launcher(layer, **given), world, command, reach=reach)))
+
+
+async def _planted(world: World, launcher: ConfinedLauncher, command: str) -> dict[str, str | None]:
+    """What COMMAND says, to which $0 is the folder that its shell writes in, and the folder that is believed."""
+    from workbench.sandbox import prologue
+
+    scratch = Path(tempfile.mkdtemp(dir=world.outputs, prefix=".shell-"))
+    env = launcher.environment() | prologue.write(scratch, setup="", workspace=world.work, cwd=world.work)
+    output = Path(tempfile.mkstemp(dir=world.outputs)[1])
+    told = command.replace("$0", shlex.quote(str(scratch)))
+    running = await launcher.start(Spec(command=told, cwd=world.work, output=output, env=env, scratch=scratch))
+    await running.wait()
+    await running.end()
+    await launcher.close()
+    cwd = prologue.read(scratch).cwd
+    return {"output": output.read_text(errors="replace"), "cwd": None if cwd is None else str(cwd)}
 
 
 async def _beside(

@@ -16,6 +16,7 @@ from workbench.sandbox.launcher import PlainLauncher, PlainRunning, at_once, bas
 from workbench.sandbox.loopback import Loopback
 from workbench.sandbox.proxy import Allowed, Proxy
 from workbench.sandbox.secret_places import Seen, in_workspace, outermost, places
+from workbench.sandbox.small import text
 from workbench.sandbox.tree import Tree
 from workbench.sandbox.types import Ended, Layer, Limits, Profile, Running, Spec
 
@@ -313,14 +314,14 @@ def git_folders(roots: tuple[Path, ...]) -> tuple[Path, ...]:
 
 def _of_worktree(root: Path, file: Path) -> list[Path]:
     """Where a worktree's `.git` file leads, if that is a git folder and names this worktree in turn."""
-    try:
-        word, _, where = file.read_text(encoding="utf-8").strip().partition(": ")
-        own = Path(os.path.realpath(root / where))
-        if word != "gitdir" or Path(os.path.realpath((own / "gitdir").read_text(encoding="utf-8").strip())) != file:
-            return []
-        common = Path(os.path.realpath(own / (own / "commondir").read_text(encoding="utf-8").strip()))
-    except (OSError, UnicodeDecodeError):
+    word, _, where = (text(file) or "").strip().partition(": ")
+    if word != "gitdir" or "\0" in where:
         return []
+    own = Path(os.path.realpath(root / where))
+    back, shared = text(own / "gitdir"), text(own / "commondir")
+    if back is None or shared is None or "\0" in back + shared or Path(os.path.realpath(back.strip())) != file:
+        return []
+    common = Path(os.path.realpath(own / shared.strip()))
     whole = all((common / name).exists() for name in ("HEAD", "objects", "refs"))
     return [common] if whole and own.is_relative_to(common) else []
 

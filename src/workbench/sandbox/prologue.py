@@ -12,6 +12,8 @@ from pathlib import Path
 
 import msgspec
 
+from workbench.sandbox.small import text
+
 _ENV, _SETUP, _STATUS, _CWD = "env", "setup", "status", "cwd"
 
 
@@ -51,14 +53,14 @@ def read(scratch: Path) -> Aftermath:
         found = _line(scratch / _STATUS)
         status = int(found) if found and found.isdigit() else None
     cwd = _line(scratch / _CWD)
+    if cwd and ("\0" in cwd or os.path.realpath(cwd) != cwd):  # not by `pwd -P`
+        cwd = None
     return Aftermath(cwd=Path(cwd) if cwd else None, setup_status=status)
 
 
 def _line(path: Path) -> str | None:
-    try:
-        return os.fsdecode(path.read_bytes()).removesuffix("\n")
-    except OSError:
-        return None
+    found = text(path)  # the command itself may have put anything there
+    return found.removesuffix("\n") if found is not None else None
 
 
 def _quoted(path: Path) -> str:

@@ -20,6 +20,7 @@ from workbench.permissions.git import names_program
 from workbench.permissions.paths import protected_names
 from workbench.permissions.words import names
 from workbench.permissions.world import parse_git_config
+from workbench.sandbox import small
 from workbench.tools import beneath
 
 _MOST = 5_000  # entries of one root
@@ -183,10 +184,9 @@ def _seen(path: str, state: os.stat_result) -> Seen:
 
 def _git_folder(path: str) -> str:
     """The folder of the repository whose `.git` is at PATH: that folder, or the one that the file names."""
-    with contextlib.suppress(OSError, UnicodeDecodeError), Path(path).open(encoding="utf-8") as file:
-        line = file.readline(4096).strip()
-        if line.startswith("gitdir: "):
-            return os.path.normpath(Path(path).parent / line[8:])
+    line = (small.text(Path(path)) or "").partition("\n")[0].strip()
+    if line.startswith("gitdir: ") and "\0" not in line:
+        return os.path.normpath(Path(path).parent / line[8:])
     return path
 
 
