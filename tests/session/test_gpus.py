@@ -3,6 +3,7 @@
 import json
 import os
 import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -163,6 +164,59 @@ def test_ask_is_denied_with_words_where_nobody_can_be_asked(machine: Machine) ->
     assert place.ledger.ids() == []
 
 
+ASKED = """\
+import asyncio, os, sys
+from support.endpoint import Endpoint, say, turn, use
+from workbench.host import local
+from workbench.protocol import events as e
+from workbench.protocol.commands import Approve, Stop, SubmitPrompt
+from workbench.protocol.task import Rules, Task
+
+async def whole(url, decision):
+    task = Task(prompt="", workspace=os.getcwd(), interactive=True, gpus="ask", rules=Rules(allow=("Bash(*)",)))
+    env = {**os.environ, "ANTHROPIC_BASE_URL": url, "ANTHROPIC_API_KEY": "k"}
+    client = await local.start(task, local.Options(env=env))
+    async for envelope in client.events():
+        event = envelope.event
+        if isinstance(event, e.SessionStarted):
+            await client.send(SubmitPrompt(id="p", text="Go.", by="ana"))
+        if isinstance(event, e.ApprovalRequested):
+            print("ASKED", event.reason)
+            await client.send(
+                Approve(id="a", request_id=event.request_id, digest=event.digest, decision=decision, by="ana")
+            )
+        if isinstance(event, e.CallFinished):
+            print("TOLD", event.content[0]["text"])
+        if isinstance(event, e.Idle):
+            await client.send(Stop(id="s", reason="signal", by="ana"))
+    await client.close()
+
+see = "echo cards=$CUDA_VISIBLE_DEVICES."
+commands = [see, f"mlwb exp run --gpus 1 -- bash -c '{see}'", f"mlwb exp run --gpus 1 -- bash -c '{see}'"]
+with Endpoint([*(turn(use("Bash", command=one)) for one in commands), say("done")]) as endpoint:
+    asyncio.run(asyncio.wait_for(whole(endpoint.url, sys.argv[1]), 30))
+"""
+
+
+@pytest.mark.parametrize(("decision", "asked"), [("once", 2), ("no", 2)])
+def test_ask_puts_it_to_the_person(machine: Machine, decision: str, asked: int) -> None:
+    place = machine(FREE)
+    (Path(place.env["HOME"]) / ".config/mlwb").mkdir(parents=True)
+    (Path(place.env["HOME"]) / ".config/mlwb/config.yaml").write_text("sandbox: {mode: off}\n")
+    env = place.env | {"PYTHONPATH": str(Path(__file__).parent.parent)}
+    done = subprocess.run(
+        [sys.executable, "-c", ASKED, decision], cwd=place.folder, env=env, capture_output=True, text=True, timeout=90,
+        check=False,
+    )  # fmt: skip
+    lines = done.stdout.splitlines()
+    assert lines.count("ASKED it takes 1 GPU (GPU 0: free)") == asked, done.stderr
+    assert "TOLD cards=." in lines, "no card before somebody said so"
+    if decision == "no":
+        assert lines.count("TOLD Refused by ana: no GPUs for this run.") == 2
+    else:
+        assert lines.count(f"TOLD cards={UUIDS[0]}.") == 2
+
+
 def test_a_program_on_a_card_is_a_run_that_costs_gpu_hours(machine: Machine) -> None:
     place = machine(FREE)
     (place.folder / "serve.py").write_text(ON_A_CARD)
@@ -176,7 +230,7 @@ def test_a_program_on_a_card_is_a_run_that_costs_gpu_hours(machine: Machine) -> 
     assert record.origin == "bash" and [card.uuid for card in record.gpus] == [UUIDS[0]]
     assert record.usage.peak_gpu_memory == 61 << 30 and record.usage.gpu_hours
     assert result["usage"]["gpu_hours"] == pytest.approx(record.usage.gpu_hours)
-    assert result["runs"] == ["r-1"] and result["exit_code"] == 0
+    assert result["runs"] == ["r-1"] and result["exit_code"] == 0, result["errors"]
 
 
 def test_gpu_hours_are_counted_and_end_the_session(machine: Machine) -> None:

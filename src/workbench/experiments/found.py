@@ -42,6 +42,7 @@ _BYSTANDERS = re.compile(
     r"bash|sh|dash|zsh|fish|bwrap|sleep|tail|head|cat|less|more|grep|rg|sed|[gm]?awk|tee|watch|timeout|nice|nohup|env|"
     r"sort|uniq|wc|cut|tr|find|xargs|ls|ps|top|htop|nvidia-smi|nvtop|git|setsid|stdbuf|script"
 )
+_ON_A_CARD = "it uses a GPU"
 _CUDA = "/dev/nvidia-uvm"  # what computes on a card holds it; what only looks at one does not
 
 
@@ -63,7 +64,7 @@ class Seen(msgspec.Struct, frozen=True, kw_only=True):
     call_id: str | None = None
     user: str = ""
     confined: bool = False
-    cards: tuple[Card, ...] = ()  # that it was given, where its processes are not known to the driver
+    cards: tuple[Card, ...] = ()  # that it sees, where the driver's process numbers are not those of here
 
     @property
     def argv(self) -> tuple[str, ...]:
@@ -117,10 +118,10 @@ class Look:
         if not pids:
             return ""
         if any(_holds(pid) for pid in pids):
-            return "it uses a GPU"
+            return _ON_A_CARD
         own = set(pids)
         if self._nvml.open() and any(use.pid in own for use in self._nvml.read()[1]):
-            return "it uses a GPU"
+            return _ON_A_CARD
         return ""
 
     def _prints(self, last: bool) -> str:
@@ -211,7 +212,7 @@ def begin(seen: Seen, why: str, found: Code | None = None) -> "Begun":
 
     Blocks. Raises LedgerError, OSError.
     """
-    ledger = Ledger(Path(seen.workspace))
+    ledger, cards = Ledger(Path(seen.workspace)), seen.cards if why == _ON_A_CARD else ()
     locks: list[int] = []
     job = Job(
         workspace=seen.workspace,
@@ -230,7 +231,7 @@ def begin(seen: Seen, why: str, found: Code | None = None) -> "Begun":
         locks.append(hold(ledger.path(run)))
         made = record(job, run, seed_of(seen.words, seen.env), list(seen.argv), None)
         started = {"created": seen.started, "started": seen.started, "pid": seen.tree[0]}
-        return msgspec.structs.replace(made, origin="bash", status="running", gpus=seen.cards, **started)
+        return msgspec.structs.replace(made, origin="bash", status="running", gpus=cards, **started)
 
     try:
         run = ledger.begin(make).id

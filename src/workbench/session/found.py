@@ -94,6 +94,7 @@ class Finder:
 
         def make() -> "Seen":
             from workbench.experiments.found import Seen
+            from workbench.telemetry.host import pids_are_ours
 
             return Seen(
                 command=command,
@@ -108,6 +109,7 @@ class Finder:
                 call_id=call_id,
                 user=user_name(),
                 confined=confined,
+                cards=() if pids_are_ours() else gpus.of(session).cards,
             )
 
         one = self._going[key] = _One(running, make, background)

@@ -18,7 +18,7 @@ from workbench.tools.base import ToolError
 
 if TYPE_CHECKING:
     from workbench.experiments.gpus import Taken
-    from workbench.experiments.types import Run
+    from workbench.experiments.types import Card, Run
     from workbench.telemetry.nvml import Nvml
 
 VISIBLE = "CUDA_VISIBLE_DEVICES"
@@ -48,6 +48,11 @@ class Cards:
         self._lock = threading.Lock()
         self._said = self._unsaid = ""
         self._counting: asyncio.Task[None] | None = None
+
+    @property
+    def cards(self) -> "tuple[Card, ...]":
+        """Those that plain commands see now."""
+        return self._taken.cards if self._taken is not None else ()
 
     # --- plain commands ---
 
