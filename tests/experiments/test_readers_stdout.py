@@ -185,6 +185,28 @@ def test_tables_and_what_an_earlier_line_tells(name: str, tmp_path: Path) -> Non
     assert told(read(text, tmp_path)) == expected
 
 
+def test_what_a_load_generator_prints(tmp_path: Path) -> None:
+    """`vllm bench serve`, whose result a service's load may be."""
+    said = """\
+============ Serving Benchmark Result ============
+Successful requests:                     1000
+Benchmark duration (s):                  57.81
+Request throughput (req/s):              17.30
+Output token throughput (tok/s):         3430.93
+---------------Time to First Token----------------
+Mean TTFT (ms):                          10112.52
+P99 TTFT (ms):                           29441.23
+-----Time per Output Token (excl. 1st token)------
+Median TPOT (ms):                        92.10
+P99 ITL (ms):                            1026.13
+==================================================
+"""
+    assert {key: points[0][1] for key, points in told(read(said, tmp_path)).items()} == {
+        "Request_throughput": 17.3, "Output_token_throughput": 3430.93, "Mean_TTFT": 10112.52, "P99_TTFT": 29441.23,
+        "Median_TPOT": 92.1, "P99_ITL": 1026.13,
+    }  # fmt: skip
+
+
 def test_arguments_are_a_configuration(tmp_path: Path) -> None:
     batch = read(
         "Namespace(lr=0.001, name='a', sizes=[1, 2], device=device(type='cpu'))\nNamespace(broken=\n", tmp_path

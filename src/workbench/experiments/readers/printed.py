@@ -64,13 +64,14 @@ _MARKERS = re.compile(
 _KNOWN = re.compile(
     r"(?:^|[_/. -])(?:loss|nll|perplexity|ppl|acc|accuracy|f1|auc|auroc|precision|recall|mse|mae|rmse|r2|bleu|rouge\w*|"
     r"wer|cer|iou|dice|psnr|ssim|fid|bpb|bpc|reward|return|score|kl|entropy|lr|learning_rate|grad_norm|gnorm|"
-    r"throughput|mfu|tokens_per_sec\w*|samples_per_sec\w*|top[15]|map\d*)(?:$|[_/. \d-])",
+    r"throughput|mfu|tokens_per_sec\w*|samples_per_sec\w*|top[15]|map\d*|"
+    r"ttft|tpot|itl|e2el|latency|qps|rps)(?:$|[_/. \d-])",
     re.IGNORECASE,
 )
 _MAYBE = re.compile(
     rb"namespace|trainingarg|step|num_updates|iter|\bit\b|batch|update|epoch|train:|metric|%\||[0]/0+ |[0][\]:]\t|"
     rb"loss|nll|perplexity|ppl|acc|f0|au|precision|recall|mse|mae|r0|bleu|rouge|wer|cer|iou|dice|psnr|ssim|fid|bp|reward|"
-    rb"return|score|kl|entropy|lr|learning_rate|norm|throughput|mfu|tokens_per|samples_per|top0|map"
+    rb"return|score|kl|entropy|lr|learning_rate|norm|throughput|mfu|tokens_per|samples_per|top0|map|ttft|tpot|itl|e0el|latency|qps|rps"
 )
 _WORDS = re.compile(r"\S+(?: \S+)*")
 _CELL = re.compile(r"\S+")
