@@ -16,7 +16,7 @@ from workbench import places
 from workbench.experiments.ledger import Ledger
 from workbench.host import local
 from workbench.protocol import events as e
-from workbench.protocol.commands import Stop, SubmitPrompt
+from workbench.protocol.commands import Interrupt, Stop, SubmitPrompt
 from workbench.protocol.fold import apply
 from workbench.protocol.state import SessionState
 from workbench.protocol.task import Rules, Task
@@ -266,6 +266,54 @@ def test_a_person_can_turn_it_off_and_the_next_prompt_brings_it(workspace: Path)
         attend(workspace, endpoint, steer)
     told = said(endpoint, 2)
     assert "r-1 finished" in told and "and?" in told
+
+
+def test_a_persons_words_end_a_wait_and_the_run_goes_on(workspace: Path) -> None:
+    calls = [begun("--detach"), turn(use("Bash", command="mlwb exp wait --all")), say("Yes?"), say("Fine.")]
+
+    async def steer(client: Any, event: e.AnyEvent) -> None:
+        if isinstance(event, e.CallProgress) and "waiting for r-1" in event.text:
+            await client.send(SubmitPrompt(id="q", text="how long?", by="ana"))
+        if isinstance(event, e.Idle):
+            await stopped(client)
+
+    with Endpoint(calls) as endpoint:
+        attend(workspace, endpoint, steer)
+    told = said(endpoint, 2)
+    assert "a person said something: this wait is over, the runs go on" in told and "how long?" in told
+    assert Ledger(workspace).get("r-1").status == "running"
+
+
+def test_nothing_begins_by_itself_after_an_interrupt(workspace: Path) -> None:
+    calls = [begun("--detach"), say("…", delay=30), say("I see.")]
+    idle: list[str] = []
+
+    async def steer(client: Any, event: e.AnyEvent) -> None:
+        if isinstance(event, e.RequestStarted) and event.turn == 2:
+            await asyncio.sleep(0.5)
+            await client.send(Interrupt(id="i", by="ana"))
+        if isinstance(event, e.Idle):
+            idle.append(event.reason)
+            if event.reason == "interrupted":
+                (workspace / "go").touch()
+                await asyncio.to_thread(until, lambda: Ledger(workspace).get("r-1").status == "finished")
+                await asyncio.sleep(2.5)  # more than two looks
+                assert len(endpoint.requests) == 2
+                await client.send(SubmitPrompt(id="p", text="and?", by="ana"))
+            else:
+                await stopped(client)
+
+    with Endpoint(calls) as endpoint:
+        attend(workspace, endpoint, steer)
+    assert idle == ["interrupted", "done"] and "r-1 finished" in said(endpoint, 2)
+
+
+def test_words_that_make_no_wait_are_told(workspace: Path) -> None:
+    words = ("wait r-9", "wait --timeout soon", "wait --help")
+    with Endpoint([turn(use("Bash", command=f"mlwb exp {one}")) for one in words]) as endpoint:
+        ran = run(workspace, endpoint)
+    told = [event.content[0]["text"] for event in ran.events(e.CallFinished)]
+    assert "there is no run r-9" in told[0] and "no duration" in told[1] and "mlwb exp wait [RUN…]" in told[2]
 
 
 def test_the_transcript_and_the_audit_tell_of_it(workspace: Path) -> None:
