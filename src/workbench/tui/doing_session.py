@@ -300,7 +300,7 @@ def lower_mode(app: "WorkbenchApp", argument: str) -> None:
 MODES_IN_WORDS = {
     "plan": "reads and thinks; changes nothing",
     "dontAsk": "as default, and what would ask is denied",
-    "default": "asks before edits, and before commands that do not run confined",
-    "acceptEdits": "edits in the workspace pass, and commands that run confined; others ask",
+    "default": "asks before edits and unconfined commands",
+    "acceptEdits": "edits in the workspace pass; unconfined commands ask",
     "bypassPermissions": "asks nothing",
 }

@@ -1,5 +1,7 @@
 """Letters that are typed while the talk has the focus: an action's, or the beginning of words for the prompt."""
 
+import time
+from collections import deque
 from typing import TYPE_CHECKING
 
 from textual import events
@@ -10,6 +12,7 @@ if TYPE_CHECKING:
     from workbench.tui.screens.main import MainScreen
 
 HOLD = 0.2  # seconds in which another letter shows that a word is typed
+_ON_THE_WAY = 1.0  # seconds in which keys that were typed at once may still arrive
 # They move one step, undo themselves by their neighbour, and are held down; or the prompt is where they lead anyway.
 _AT_ONCE = ("item_next", "item_previous", "prompt")
 
@@ -22,6 +25,8 @@ class Letters:
         self._screen = screen
         self._held = ""
         self._timer: Timer | None = None
+        self._written = 0.0  # when the focus went to the prompt with what was typed
+        self._passed: deque[events.Key] = deque(maxlen=64)  # events that went on to the prompt
 
     def take(self, event: events.Key) -> bool:
         """Whether EVENT, which no widget took, is dealt with here."""
@@ -33,6 +38,8 @@ class Letters:
         if held:
             self._act(held)
         screen = self._screen
+        if screen.focused_view == "prompt":
+            return self._late(event)
         if screen.focused_view != "talk" or not sign or sign == " ":
             return False
         action = screen.bench.keymap.find("talk", sign)
@@ -43,6 +50,14 @@ class Letters:
         else:
             return False
         return True
+
+    def _late(self, event: events.Key) -> bool:
+        """A key that was typed to the talk so fast that the focus had not gone yet belongs to the prompt as well."""
+        fresh = time.monotonic() - self._written < _ON_THE_WAY and event not in self._passed
+        if fresh and (event.is_printable or event.key in ("enter", "backspace")):
+            self._write(event)
+            return True
+        return False
 
     def _release(self) -> str:
         held, self._held = self._held, ""
@@ -67,5 +82,8 @@ class Letters:
         if field is None:
             return
         screen.set_focus(field, scroll_visible=False)
+        self._written = time.monotonic()
         for one in typed:
-            field.post_message(events.Key(one.key, one.character))
+            passed = events.Key(one.key, one.character)
+            self._passed.append(passed)
+            field.post_message(passed)

@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+from textual import events
+
 from support.screens import text_of
 from support.workbench import playing, until
 from workbench.protocol import events as e
@@ -274,5 +276,15 @@ def test_a_letter_by_itself_does_what_it_is_for_and_again_at_once(tmp_path):
         await pilot.press("j", "k")
         await until(pilot, lambda: did[6:] == ["item_next", "item_previous"])
         assert field.value == ""
+
+    playing(in_the_talk(play), tmp_path)
+
+
+def test_what_arrives_at_once_goes_to_the_prompt_whole_and_in_order(tmp_path):
+    async def play(pilot, field, did):
+        for sign in "/explain it twice":
+            pilot.app.post_message(events.Key("space" if sign == " " else sign, sign))
+        await until(pilot, lambda: field.value == "/explain it twice")
+        assert did == []
 
     playing(in_the_talk(play), tmp_path)
