@@ -122,6 +122,17 @@ def test_records_that_cannot_be_read_are_noted_and_the_others_are_there(exp, ask
         assert ask(query) in (q.Series(points=()), q.RunLog(), q.RunChanges())
 
 
+def test_a_folder_that_was_copied_is_the_run_that_it_is_called(exp, ask):
+    put(exp, {"loss": curve(3)}, status="running", ended=None)
+    record = (exp.ledger.path("r-1") / "run.json").read_text()
+    for name, told in (("r-7", "r-1"), ("r-8", "../../x")):
+        exp.ledger.path(name).mkdir()
+        (exp.ledger.path(name) / "run.json").write_text(record.replace('"r-1"', f'"{told}"'))
+    assert list(ask.rows()) == ["r-8", "r-7", "r-1"]
+    assert ask(q.SeriesPage(run="r-8", key="loss")) == q.Series(points=())
+    assert ask(q.RunChangesPage(run="r-8")).words and ask(q.RunLogPage(run="r-8")) == q.RunLog()
+
+
 def test_a_workspace_without_a_run_and_names_that_are_no_runs(exp, ask):
     page = ask(q.ListRuns())
     assert page.rows == () and ask(q.ListRuns(stamp=page.stamp)).same

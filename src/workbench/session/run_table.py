@@ -79,7 +79,7 @@ class RunTable:
             kept = self._newer.get(name) or self._kept.get(name)
             if kept is None or kept.stamp != stamp:
                 kept = self._newer[name] = _got(self.ledger, name, stamp)
-            return truly(self.ledger, kept.run) if kept.run else None
+            return _called(name, truly(self.ledger, kept.run)) if kept.run else None
 
     def against(self, run: str) -> str:
         """The run that RUN is compared with unless another is named; empty where there is none."""
@@ -99,7 +99,7 @@ class RunTable:
                 continue
             run = kept.run
             if run.status in GOES_ON:
-                run = truly(ledger, run)
+                run = _called(name, truly(ledger, run))
                 row = self._rows.get(name)
                 changed |= row is not None and (row.status != run.status or row.points_at != self._points_at(name))
             standing[name] = run
@@ -156,9 +156,14 @@ class RunTable:
 
 def _got(ledger: Ledger, name: str, stamp: Stamp) -> _Kept:
     try:
-        return _Kept(stamp, ledger.get(name))
+        return _Kept(stamp, _called(name, ledger.get(name)))
     except LedgerError as error:
         return _Kept(stamp, None, str(error))
+
+
+def _called(name: str, run: Run) -> Run:
+    """RUN under the name of its folder, also where that was copied or renamed."""
+    return run if run.id == name else msgspec.structs.replace(run, id=name)
 
 
 def _being_made(folder: Path) -> bool:
