@@ -16,6 +16,7 @@ from support.endpoint import Endpoint, say, turn, use
 from support.mlwb import MLWB
 from support.running import Exp, until
 from workbench.experiments.ledger import Ledger
+from workbench.sandbox import bubblewrap
 
 FREE = "util=0 used=0 total=80 power=100"
 UUIDS = [f"GPU-{number:08}-0000-0000-0000-000000000000" for number in range(4)]
@@ -243,6 +244,21 @@ def test_gpu_hours_are_counted_and_end_the_session(machine: Machine) -> None:
         "the 0.0005 GPU-hours of the session are used up",
     )
     assert result["exit_code"] == 7 and "GPU-hours are used (maxGpuHours)" in result["errors"][0]
+
+
+@pytest.mark.parametrize(
+    ("cards", "kept"),
+    [
+        (None, "nvidia-uvm nvidia0 nvidia1 nvidiactl"),
+        (UUIDS[1], "nvidia-uvm nvidia1 nvidiactl"),
+        ("", "nvidia-uvm nvidiactl"),
+        ("MIG-1,0", "nvidia-uvm nvidia0 nvidia1 nvidiactl"),
+    ],
+)
+def test_a_confined_command_has_the_devices_of_its_cards_alone(cards: str | None, kept: str) -> None:
+    found = tuple(f"/dev/{name}" for name in ("nvidia-uvm", "nvidia0", "nvidia1", "nvidiactl"))
+    minors = {UUIDS[0]: "0", UUIDS[1]: "1"}
+    assert bubblewrap.of_cards(found, cards, minors) == tuple(f"/dev/{name}" for name in kept.split())
 
 
 def test_check_tells_the_cards(machine: Machine) -> None:

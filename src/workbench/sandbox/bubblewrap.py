@@ -9,7 +9,7 @@ import socket
 import stat
 import tempfile
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from workbench import programs
@@ -18,6 +18,7 @@ from workbench.sandbox.types import Profile
 
 # What of the machine's devices a training job uses. InfiniBand only where the network is open: it goes out.
 _GPUS = ("nvidia*", "dri", "kfd", "dxg", "accel", "habanalabs*")
+_CARD = re.compile(r"/dev/nvidia\d+")
 _NETWORK_DEVICES = ("infiniband",)
 # What programs read below /run, which holds everybody's sockets otherwise.
 _OF_RUN = ("/run/opengl-driver", "/run/current-system", "/run/booted-system", "/run/udev/data")
@@ -62,18 +63,20 @@ def prepare(
     writable_too: tuple[Path, ...] = (),
     bound: tuple[Path, ...] = (),
     shared_network: bool = False,
+    cards: str | None = None,
 ) -> Prepared:
     """What runs a command in PROFILE. WRITABLE_TOO is opened below what is read-only (git's folder, for git).
 
     BOUND are further paths that it needs, read-only (the proxy's socket). SHARED_NETWORK: whoever starts it has put it
-    into a network without a way out already. Raises OSError.
+    into a network without a way out already. CARDS, as CUDA_VISIBLE_DEVICES has them: the devices of other NVIDIA cards
+    are not there. Raises OSError.
     """
     program = executable()
     if program is None:
         raise FileNotFoundError("bubblewrap (bwrap) was not found")
     filter_ = _file_with(seccomp.program(seccomp.CONTAINED))
     descriptors = [filter_]
-    words = [program, *_namespaces(profile, shared_network), "--ro-bind", "/", "/", *_system(profile)]
+    words = [program, *_namespaces(profile, shared_network), "--ro-bind", "/", "/", *_system(profile, cards)]
     if profile.network != "full" and Path("/etc/hosts").exists():
         # The machine's name shall lead to loopback, the only network here: torchrun and gloo look it up.
         descriptors.append(_file_with(_hosts(socket.gethostname())))
@@ -113,11 +116,11 @@ def _is_ours(path: Path) -> bool:
         return True
 
 
-def _system(profile: Profile) -> list[str]:
+def _system(profile: Profile, cards: str | None) -> list[str]:
     words = ["--dev", "/dev", "--proc", "/proc"]
     if os.geteuid() == 0:  # settings of the machine in /proc obey the user root, whatever its capabilities
         words += ["--remount-ro", "/proc"]
-    for device in devices(profile.network == "full"):
+    for device in of_cards(devices(profile.network == "full"), cards, _minors()):
         words += ["--dev-bind-try", device, device]
     words += ["--perms", "0555", "--tmpfs", "/run", "--symlink", _SHARED_MEMORY, "/run/shm"]
     for path in of_run(profile):
@@ -133,6 +136,29 @@ def devices(network: bool) -> tuple[str, ...]:
     """The devices of this machine that training uses, as they were first seen."""
     patterns = _GPUS + (_NETWORK_DEVICES if network else ())
     return tuple(sorted(str(path) for pattern in patterns for path in Path("/dev").glob(pattern)))
+
+
+def of_cards(found: tuple[str, ...], cards: str | None, minors: Mapping[str, str]) -> tuple[str, ...]:
+    """FOUND without the devices of NVIDIA cards that are not among CARDS; MINORS are their numbers, by UUID.
+
+    All of them where CARDS names what has no such number (a slice, a card by its index).
+    """
+    named = None if cards is None else [card for card in cards.split(",") if card]
+    if named is None or not minors.keys() >= set(named):
+        return found
+    kept = {f"/dev/nvidia{minors[card]}" for card in named}
+    return tuple(path for path in found if path in kept or not _CARD.fullmatch(path))
+
+
+@functools.cache
+def _minors() -> dict[str, str]:
+    """Which /dev/nvidiaN a card's UUID stands for, as the driver says."""
+    found = {}
+    for path in Path("/proc/driver/nvidia/gpus").glob("*/information"):
+        with contextlib.suppress(OSError):
+            lines = dict(line.partition(":")[::2] for line in path.read_text().splitlines())
+            found[lines.get("GPU UUID", "").strip()] = lines.get("Device Minor", "").strip()
+    return found
 
 
 def of_run(profile: Profile) -> tuple[str, ...]:

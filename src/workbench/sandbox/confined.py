@@ -209,7 +209,13 @@ class ConfinedLauncher:
             bound = (Path(self._at).parent, script)
         shared = self._shared_network()
         ready = bubblewrap.prepare(
-            profile, cwd=spec.cwd, scratch=spec.scratch, writable_too=git, bound=bound, shared_network=bool(shared)
+            profile,
+            cwd=spec.cwd,
+            scratch=spec.scratch,
+            writable_too=git,
+            bound=bound,
+            shared_network=bool(shared),
+            cards=spec.env.get("CUDA_VISIBLE_DEVICES"),
         )
         try:
             running = spawn(
