@@ -5,7 +5,7 @@ It adds the token, which never leaves this machine; it holds no more than two bu
 
 import asyncio
 import contextlib
-import sys
+import os
 from pathlib import Path
 
 import msgspec
@@ -69,10 +69,10 @@ async def _relay(prefix: str) -> int:
 async def _standard() -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
     loop = asyncio.get_running_loop()
     reader = asyncio.StreamReader(limit=_LIMIT)
-    await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
+    await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), os.fdopen(os.dup(0), "rb"))
     transport, protocol = await loop.connect_write_pipe(
         lambda: asyncio.streams.FlowControlMixin(loop=loop),
-        sys.stdout,
+        os.fdopen(os.dup(1), "wb"),
     )
     return reader, asyncio.StreamWriter(transport, protocol, None, loop)
 

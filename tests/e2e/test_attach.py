@@ -1,0 +1,179 @@
+"""A session seen from a second terminal: on this machine, and drawn here while it lives behind a real sshd."""
+
+import contextlib
+import os
+import pwd
+import shlex
+import signal
+import socket
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from support import sshd
+from support.endpoint import Endpoint, say, turn, use
+from support.mlwb import Place
+from support.sshd import Sshd
+from support.terminal import edits, opened, quits, rests, shell_asks, start, submit
+from support.tmux import Tmux
+
+ALLOWED = "permissions: {allow: [Bash]}\n"
+
+
+@contextlib.contextmanager
+def second(tmux: Tmux, place: Place, command: str = "mlwb attach") -> Iterator[Tmux]:
+    """Another terminal, in which COMMAND joins what is open."""
+    with Tmux(env={**tmux.env}, cwd=place.repo, size=tmux.size) as other:
+        start(other, command)
+        yield other
+
+
+def session_of(place: Place) -> str:
+    """The id of the one session."""
+    (found,) = (place.home / ".local/state/mlwb/sessions").iterdir()
+    return found.name
+
+
+def waits(root: Path) -> tuple[list[Any], Path]:
+    """A session whose command runs until a file is there."""
+    go = root / "home/work/go"
+    command = f"echo begun; while [ ! -e {go} ]; do sleep 0.05; done; echo went"
+    return [turn(use("Bash", command=command)), say("All went well.")], go
+
+
+def test_a_second_terminal_shows_what_the_first_does_while_the_agent_works(tmp_path: Path) -> None:
+    turns, go = waits(tmp_path)
+    with opened(tmp_path, turns, settings=ALLOWED) as (tmux, place, _):
+        submit(tmux, "wait for it")
+        tmux.wait("begun")
+        with second(tmux, place) as other:
+            other.wait(lambda screen: "wait for it" in screen and "working" in screen)
+            go.touch()
+            for terminal in (tmux, other):
+                terminal.wait("All went well.")
+                rests(terminal)
+            submit(other, "thank you")
+            tmux.wait("thank you")
+            quits(other)
+        tmux.wait("thank you")
+
+
+def test_a_killed_screen_ends_nothing_and_is_attached_to_again(tmp_path: Path) -> None:
+    turns, go = waits(tmp_path)
+    with opened(tmp_path, turns, settings=ALLOWED) as (tmux, place, _):
+        submit(tmux, "wait for it")
+        tmux.wait("begun")
+        tmux.program().send_signal(signal.SIGKILL)
+        tmux.wait("Killed")
+        tmux.keys("Enter")
+        tmux.type("reset; clear")
+        tmux.keys("Enter")
+        start(tmux, f"mlwb attach {session_of(place)[:5]}")
+        tmux.wait(lambda screen: "wait for it" in screen and "working" in screen)
+        go.touch()
+        tmux.wait("All went well.")
+        quits(tmux)
+
+
+# --- from afar -----------------------------------------------------------------------------------------------
+
+
+@contextlib.contextmanager
+def behind(root: Path, env: dict[str, str]) -> Iterator[tuple[Sshd, str, dict[str, str]]]:
+    """An sshd on loopback: it, the address of this machine through it, and what makes `mlwb attach` go there."""
+    if why := sshd.missing():
+        pytest.skip(why)
+    with Sshd(root) as server:
+        if why := server.refusal():
+            pytest.skip(why)
+        command = server.command("")
+        options = [part for part in command[: command.index("-p")] if part != "-tt"]
+        given = shlex.join(f"{name}={value}" for name, value in env.items() if name != "TERM")
+        there = {
+            "MLWB_SSH": shlex.join([*options, "-i", str(server.folder / "user")]),
+            "MLWB_REMOTE_COMMAND": f"env -i {given} mlwb",
+        }
+        yield server, f"ssh://{pwd.getpwuid(os.geteuid()).pw_name}@127.0.0.1:{server.port}", there
+
+
+@contextlib.contextmanager
+def from_afar(root: Path, turns: Sequence[Any], **more: Any) -> Iterator[tuple[Tmux, Tmux, Place, Endpoint, Sshd]]:
+    """A session in one terminal, and a second one that draws it through ssh, in a home that knows no session."""
+    away = root / "away"
+    away.mkdir()
+    with opened(root, turns, **more) as (tmux, place, endpoint), behind(root, place.env()) as (server, url, there):
+        submit(tmux, "begin")
+        tmux.wait("begun")
+        with Tmux(env={**tmux.env, **there, "HOME": str(away)}, cwd=away, size=tmux.size) as other:
+            start(other, f"mlwb attach {url}/{session_of(place)}")
+            other.wait("begun")
+            yield tmux, other, place, endpoint, server
+
+
+def ssh_of(tmux: Tmux) -> psutil.Process:
+    """The ssh that carries what TMUX shows."""
+    return next(one for one in tmux.program().children(recursive=True) if one.name() == "ssh")
+
+
+def test_from_afar_it_is_drawn_here_and_steered_there(tmp_path: Path) -> None:
+    turns, go = waits(tmp_path)
+    with from_afar(tmp_path, [*turns, say("You are welcome.")], settings=ALLOWED) as (tmux, other, _, _, _):
+        go.touch()
+        for terminal in (tmux, other):
+            terminal.wait("All went well.")
+            rests(terminal)
+        submit(other, "thank you")
+        for terminal in (tmux, other):
+            terminal.wait("You are welcome.")
+        quits(other)
+        other.wait("mlwb attach ssh://")
+        tmux.wait("You are welcome.")
+
+
+def test_a_connection_that_breaks_is_made_again_and_nothing_is_lost_or_sent_twice(tmp_path: Path) -> None:
+    turns, go = waits(tmp_path)
+    with from_afar(tmp_path, [*turns, say("Heard once.")], settings=ALLOWED) as (tmux, other, place, endpoint, server):
+        server.process.send_signal(signal.SIGSTOP)  # no new connection comes through
+        ssh_of(other).kill()
+        other.wait("connection lost")
+        other.type("is it well?")
+        other.wait("is it well?")
+        other.keys("Enter")
+        other.wait("1 command waiting")
+        go.touch()
+        tmux.wait("went")
+        server.process.send_signal(signal.SIGCONT)
+        other.wait(lambda screen: "connection lost" not in screen and "Heard once." in screen)
+        rests(other)
+        tmux.wait("Heard once.")
+        journal = (place.session(session_of(place)) / "events.jsonl").read_text()
+        assert journal.count('"text":"is it well?"') == 1
+        quits(other)
+        assert "is it well?" in str(endpoint.requests[-1].body)
+
+
+def test_what_ssh_fails_of_is_told_before_anything_is_drawn(tmp_path: Path) -> None:
+    place = Place(tmp_path)
+    with behind(tmp_path, place.env()) as (server, url, there), Tmux(env=place.env(**there), cwd=place.repo) as tmux:
+        for command, told in (
+            (f"mlwb attach {url}", "no session is live here"),
+            (f"mlwb attach {url}/s-nothere", "there is no session 's-nothere'"),
+            (f"mlwb attach --remote-command /no/mlwb {url}", "--remote-command /path/to/mlwb"),
+            (f"mlwb attach ssh://127.0.0.1:{unused_port()}/s-1", "refused"),
+        ):
+            shell_asks(tmux)
+            tmux.type(f"clear; {command}")
+            tmux.keys("Enter")
+            tmux.wait(told)
+            assert tmux.state("alternate_on") == "0"
+            assert server.process.poll() is None
+
+
+def unused_port() -> int:
+    """A port at which nobody listens."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return int(free.getsockname()[1])
