@@ -88,6 +88,11 @@ class Service(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     warm_up_s: float = 3.0
     stay: bool = False
 
+    @property
+    def ends(self) -> bool:
+        """Whether it is ended once its load is over; else somebody has to."""
+        return bool(self.load or self.request) and not self.stay
+
 
 class Metric(msgspec.Struct, frozen=True, kw_only=True):
     """A series in short: its last point, its best value by the metric's goal, and how many points it has.

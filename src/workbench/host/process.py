@@ -160,4 +160,8 @@ async def _until_idle(client: "LocalClient", server: "Server") -> None:
 def is_busy(client: "LocalClient") -> bool:
     """Whether something of the session is at work, or waits for a person who may yet come."""
     state = client.state
-    return state.phase not in ("idle", "ended") or bool(state.shells) or bool(state.approvals)
+    if state.phase not in ("idle", "ended") or state.shells or state.approvals:
+        return True
+    from workbench.session import runs_watch
+
+    return runs_watch.sleeps(client.hosting.session)

@@ -140,8 +140,7 @@ class _Run(Carried):
         except (LaunchError, OSError) as error:
             raise ToolError(f"The run could not be begun: {error}") from None
         service = self._options.service
-        endless = service is not None and (service.stay or not (service.load or service.request))
-        awaited = not self._options.detach and not endless
+        awaited = not self._options.detach and (service is None or service.ends)
         following = _Following(self._session, ledger, call_id, progress, awaited)
         timeout_s = min(given.timeout or _DEFAULT_MS, _MOST_MS) / 1000
         detached = self._options.detach or bool(given.run_in_background)

@@ -71,6 +71,11 @@ class RunsWatch:
         """Whether its last numbers and alerts are in."""
         return run.ended is None or time.time() - run.ended > UNSETTLED_S or not alive(self._ledger.path(run.id))
 
+    def has_end(self, run: str) -> bool:
+        """Whether RUN will end by itself; a service without a load does not."""
+        record = self._record(run)
+        return record is None or record.service is None or record.service.ends
+
     def words(self, news: list[Happened], going: list[str]) -> str:
         """The message. Blocks."""
         return message(self._ledger, news, going)
@@ -102,6 +107,14 @@ async def prompted(session: "Session") -> None:
     else:
         since = 0.0 if session.state.waiting else session.state.resumed_at
         await _first(session.prompted(), _happened(session, _any, since=since, forever=True))
+
+
+def sleeps(session: "Session") -> bool:
+    """Whether a run goes on whose end would begin a turn; of a service nobody expects one."""
+    if not session.wakes or session.state.waiting not in _AWAKE:
+        return False
+    news, going = session.runs.look(session.tally.runs, lambda run, told: session.runs.has_end(run))
+    return bool(news or going)
 
 
 async def slept(session: "Session") -> bool:
