@@ -130,6 +130,7 @@ ACTIONS: tuple[Action, ...] = (
     Action("runs_edit", "the log in $EDITOR", ("e",), on="runs", group="runs"),
     Action("runs_copy", "copy the run's name and step: r-14@812", ("y",), on="runs", group="runs"),
     Action("runs_note", "note", ("c",), on="runs", group="runs"),
+    Action("runs_tag", "tags", ("t",), on="runs", group="runs"),
     Action("runs_stop", "stop the run", ("x",), on="runs", group="runs", footer=True),
     Action("gpu_details", "details of the cards", ("enter", "d"), on="gpu", group="gpu", footer=True),
 )

@@ -369,7 +369,7 @@ async def runs(pilot: Any, opener: Any, look: Any) -> None:
         await look()
     app.post_message(events.Paste(LINE))
     await look()
-    for action in ("runs_metric", "runs_note", "runs_stop"):
+    for action in ("runs_metric", "runs_note", "runs_tag", "runs_stop"):
         app.panes["runs"].table.focus()
         app.do("runs_first")
         app.do(action)

@@ -309,7 +309,7 @@ class RunsPane(RunsDoing, Pane):
         series, behind = curves.series(named, SMOOTHING[self.smoothing])
         chart.bounds = curves.bounds(runs)
         chart.title = key
-        chart.nothing = "nothing here tells its epochs" if self.x == "epoch" else "no points yet"
+        chart.nothing = glance.nothing(runs[:1], self.x)
         chart.show(series, behind)
 
     async def _compare(self, run: RunRow | None) -> None:

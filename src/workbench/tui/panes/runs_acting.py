@@ -75,6 +75,22 @@ def note(pane: "RunsDoing") -> None:
     pane.app.push_screen(Ask(f"a note on {run.id}", value=run.note), take)
 
 
+def tag(pane: "RunsDoing") -> None:
+    """Asks for the run's tags, which it can be found by."""
+    if (run := _run(pane)) is None:
+        return
+    from workbench.tui.screens.ask import Ask
+
+    def take(text: str | None) -> None:
+        wanted = (text or "").replace(",", " ").split()
+        changes = [f"--tag={one}" for one in wanted if one not in run.tags]
+        changes += [f"--untag={one}" for one in run.tags if one not in wanted]
+        if text is not None and changes:
+            pane.feed.run(_mlwb(pane, f"tagged {run.id}", "note", run.id, *changes))
+
+    pane.app.push_screen(Ask(f"tags of {run.id}", "words, with blanks between them", " ".join(run.tags)), take)
+
+
 def stop(pane: "RunsDoing") -> None:
     """Asks, and stops the run, or those of the group that go on."""
     entry = pane.entry

@@ -120,7 +120,8 @@ class RunsDoing(Widget):
             "runs_smooth": self._smooth,
             "runs_next_match": lambda: self._again(1), "runs_previous_match": lambda: self._again(-1),
             "runs_edit": lambda: acting.edit(self), "runs_copy": lambda: acting.copy(self),
-            "runs_note": lambda: acting.note(self), "runs_stop": lambda: acting.stop(self),
+            "runs_note": lambda: acting.note(self),
+            "runs_tag": lambda: acting.tag(self), "runs_stop": lambda: acting.stop(self),
         }  # fmt: skip
         if action in does:
             does[action]()

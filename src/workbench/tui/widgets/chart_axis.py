@@ -81,7 +81,9 @@ def number(value: float) -> str:
 
 
 def duration(value: float) -> str:
-    """VALUE seconds: `45s`, `2m10s`, `30m`, `1h30m`."""
+    """VALUE seconds: `0.5s`, `45s`, `2m10s`, `30m`, `1h30m`."""
+    if 0 < abs(value) < 10 and value != int(value):
+        return f"{value:.2g}s"
     text = words.age(abs(value)).replace("m00s", "m").replace("h00m", "h").replace("d 0h", "d")
     return f"-{text}" if value < 0 else text
 

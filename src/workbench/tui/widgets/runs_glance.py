@@ -17,7 +17,7 @@ from workbench.tui.widgets.runs_rows import ALIVE, Entry, difference, metrics, v
 from workbench.tui.widgets.runs_sheet import SIGNS
 from workbench.tui.widgets.runs_shells import Shell
 
-__all__ = ["Words", "alert", "app_of", "cut", "line", "remembered", "settings", "teaches"]
+__all__ = ["Words", "alert", "app_of", "cut", "line", "nothing", "remembered", "settings", "teaches"]
 
 GRAVE = ("memory", "disk", "crash", "nan", "divergence")  # alerts that say why a run is of no use, the gravest first
 TEACHES = "No runs yet: `mlwb exp run -- python train.py`, or let the agent start one."
@@ -99,6 +99,13 @@ def settings(x: str, smoothing: float, chart: Chart) -> str:
              "log y" if chart.log_y else "", "log x" if chart.log_x else "",
              "zoomed, 0 shows all" if chart.x_range is not None else ""]  # fmt: skip
     return " · ".join(filter(None, parts))
+
+
+def nothing(runs: Sequence[RunRow], x: str) -> str:
+    """Why there is no curve of RUNS."""
+    if all(not run.metrics and run.status not in ALIVE for run in runs):
+        return "no metric in what it wrote; o shows its log"
+    return "nothing here tells its epochs" if x == "epoch" else "no points yet"
 
 
 def alert(run: RunRow | None) -> tuple[str, str]:

@@ -61,7 +61,8 @@ class Sheet:
         self.rows = []
         for at, entry in enumerate(entries):
             sign, colour, look = _looks(entry)
-            better = _better(differences[at], values[at])
+            moving = any(run.status in ALIVE for run in entry.runs)  # where it stands now is no verdict
+            better = "$muted" if moving else _better(differences[at], values[at])
             self.rows.append([
                 Cell(sign, colour),
                 Cell(MARK if marked.intersection(run.id for run in entry.runs) else " ", "$muted"),
