@@ -13,6 +13,7 @@
  *   mig=2                 slices; the card's processes are on the first one
  *   lacks=temp,power,…    calls that answer "not supported"; lacks=all: every one but name and UUID
  *   old=1                 the newer names (memory v2, temperature V, event reasons) are not supported
+ *   sm_active=87 tensor=43  percent by GPM; without them the card has none
  *   lost=15               every call about the card fails with this code
  *   xid=79                an event of this code, once for each value; deaf=1: the card tells of no events
  *
@@ -198,6 +199,37 @@ int nvmlEventSetWait_v2(int *set, Event *out, uint timeout_ms) {
     if (waited >= timeout_ms) return 10; /* timeout */
     nanosleep(&(struct timespec){0, 50000000}, NULL);
   }
+}
+
+typedef struct { uint version, supported; } Support;
+int nvmlGpmQueryDeviceSupport(Handle *h, Support *out) {
+  ASK("gpm");
+  if (out->version != 1) return 25;
+  out->supported = find(card, "sm_active") != NULL;
+  return SUCCESS;
+}
+
+typedef struct { int card, taken; } GpmSample;
+int nvmlGpmSampleAlloc(GpmSample **out) { return (*out = calloc(1, sizeof **out)) ? SUCCESS : 999; }
+int nvmlGpmSampleFree(GpmSample *sample) { free(sample); return SUCCESS; }
+int nvmlGpmSampleGet(Handle *h, GpmSample *sample) {
+  ASK("gpm");
+  sample->card = card, sample->taken = 1;
+  return SUCCESS;
+}
+
+typedef struct { uint metric; int code; double value; const char *names[3]; } GpmMetric;
+typedef struct { uint version, count; GpmSample *before, *now; GpmMetric metrics[2]; } GpmMetrics;
+int nvmlGpmMetricsGet(GpmMetrics *asked) {
+  load();
+  if (asked->version != 1 || !asked->before->taken || !asked->now->taken || asked->before == asked->now) return INVALID;
+  for (uint i = 0; i < asked->count; i++) {
+    GpmMetric *one = &asked->metrics[i];
+    const char *key = one->metric == 2 ? "sm_active" : one->metric == 5 ? "tensor" : "";
+    one->code = *key && find(asked->now->card, key) ? SUCCESS : NOT_SUPPORTED;
+    one->value = value(asked->now->card, key, 0);
+  }
+  return SUCCESS;
 }
 
 NUMBER(nvmlDeviceGetMaxMigDeviceCount, "mig", uint, 7)

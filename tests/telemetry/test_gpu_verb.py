@@ -34,7 +34,7 @@ def told(tmp_path: Path, *lines: str) -> dict:
 
 
 def test_a_card_tells_everything(tmp_path):
-    found = told(tmp_path, f"{BUSY} nvlink=1000 ecc=3")
+    found = told(tmp_path, f"{BUSY} nvlink=1000 ecc=3 sm_active=87.25 tensor=43")
     card = found["gpus"][0]
     wanted = {
         "index": 0, "uuid": "GPU-00000000-0000-0000-0000-000000000000", "name": "NVIDIA H100 80GB HBM3",
@@ -49,9 +49,18 @@ def test_a_card_tells_everything(tmp_path):
     assert (links["pcie_generation"], links["pcie_width"], links["pcie_width_max"]) == (4, 8, 16)
     assert (links["pcie_rx"], links["pcie_tx"]) == (2 << 20, 1 << 20)
     assert links["nvlink_active"] == 17
+    assert (links["sm_active"], links["tensor_active"]) == (87.2, 43.0)
     assert links["nvlink_rx"] == pytest.approx(1000 << 20, rel=0.01)
     assert (found["driver"], found["cuda"], found["problem"]) == ("580.99", "13.1", None)
     assert list(found)[:3] == ["gpus", "processes", "host"]
+
+
+def test_a_card_that_tells_only_a_part_of_its_activity_or_none(tmp_path):
+    cards = told(tmp_path, f"{BUSY} sm_active=12", f"{BUSY} sm_active=12 lacks=gpm", BUSY)["gpus"]
+    told_of = [(card["links"]["sm_active"], card["links"]["tensor_active"]) for card in cards]
+    assert told_of == [(12.0, None), (None, None), (None, None)]
+    (tmp_path / "cards").write_text(f"{BUSY} sm_active=12\n")
+    assert "SM 12% busy, tensor –" in mlwb(tmp_path / "cards").stdout
 
 
 def test_reasons_are_words_and_an_unknown_one_is_its_number(tmp_path):

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from workbench.telemetry.gpm import Activity
 from workbench.telemetry.types import NO_DRIVER, Gpu, Links, Mig
 
 LIBRARY = "libnvidia-ml.so.1"
@@ -95,6 +96,7 @@ class _Card:
         self.clock_sm_max = call(nv.nvmlDeviceGetMaxClockInfo, handle, nv.NVML_CLOCK_SM)
         self.clock_memory_max = call(nv.nvmlDeviceGetMaxClockInfo, handle, nv.NVML_CLOCK_MEM)
         self.links = Links()
+        self.activity: Activity | None = None
         self.migs: tuple[tuple[Mig, Any], ...] = ()
         self.nvlink_at: tuple[float, int | None, int | None] | None = None
         self.seen_us = 0  # newest sample of process utilisation that was read
@@ -330,7 +332,12 @@ class Nvml:
         corrected, uncorrected = nv.NVML_MEMORY_ERROR_TYPE_CORRECTED, nv.NVML_MEMORY_ERROR_TYPE_UNCORRECTED
         ecc, volatile = nv.nvmlDeviceGetTotalEccErrors, nv.NVML_VOLATILE_ECC
         rx, tx = self._nvlink_rates(card)
+        if card.activity is None:
+            card.activity = Activity(nv, call, handle)
+        busy, tensor = card.activity.read()
         card.links = Links(
+            sm_active=busy,
+            tensor_active=tensor,
             ecc_corrected=call(ecc, handle, corrected, volatile),
             ecc_uncorrected=call(ecc, handle, uncorrected, volatile),
             ecc_total_uncorrected=call(ecc, handle, uncorrected, nv.NVML_AGGREGATE_ECC),

@@ -33,6 +33,8 @@ class Links(msgspec.Struct, frozen=True, kw_only=True):
     pcie_rx: int | None = None
     pcie_tx: int | None = None
     nvlink_active: int | None = None  # links that are up; None: the card has none
+    sm_active: float | None = None  # percent of the processors that were busy since the look before
+    tensor_active: float | None = None  # and that did tensor operations
     nvlink_rx: int | None = None
     nvlink_tx: int | None = None
 

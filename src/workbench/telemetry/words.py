@@ -89,6 +89,8 @@ def links(gpu: Gpu) -> str:
         parts.append(f"NVLink x{link.nvlink_active} in {rate(link.nvlink_rx)} out {rate(link.nvlink_tx)}")
     if link.ecc_uncorrected is not None:
         parts.append(f"ECC {link.ecc_corrected or 0} corrected, {link.ecc_uncorrected} not")
+    if link.sm_active is not None:
+        parts.append(f"SM {percent(link.sm_active)} busy, tensor {percent(link.tensor_active)}")
     return "  ".join(parts)
 
 
