@@ -3,6 +3,7 @@
 import asyncio
 import os
 import subprocess
+import time
 from pathlib import Path
 
 import msgspec
@@ -12,6 +13,7 @@ from support.endpoint import Endpoint, say, turn, use
 from support.live import Ran, run, workspace
 from support.mlwb import MLWB
 from support.running import Exp, until
+from workbench.experiments.found import Look, Seen
 from workbench.experiments.launch.alive import alive
 from workbench.experiments.launch.begin import record
 from workbench.experiments.launch.types import Job
@@ -22,6 +24,7 @@ from workbench.protocol import events as e
 from workbench.protocol.commands import RunShell, Stop
 from workbench.protocol.task import Task
 from workbench.sandbox import layers
+from workbench.telemetry.nvml import Nvml
 
 __all__ = ["workspace"]
 
@@ -145,6 +148,30 @@ def test_what_only_shows_or_waits_or_is_over_at_once_is_none(workspace: Path, co
     with Endpoint([turn(use("Bash", command=command)), say("done")]) as endpoint:
         ran = run(workspace, endpoint, allow=("Bash(*)",))
     assert ran.result.runs == [] and not (workspace / ".mlwb").exists()
+
+
+@pytest.mark.parametrize(
+    ("line", "why"),
+    [
+        ("epoch {} loss 0.{}", "it prints loss by step"),
+        ("{{'loss': '0.{}', 'epoch': '0.{}'}}", "it prints loss by step"),
+        ("[{}]\tvalidation-auc:0.8{}", "it prints validation-auc by step"),
+        ("64 bytes from 127.0.0.1: icmp_seq={} ttl=64 time=0.0{} ms", ""),
+        ("tests/test_a.py::test_{} PASSED [ {}0%]", ""),
+        ("[ {}0%] Building CXX object src/x{}.o", ""),
+        ("\r {}0%|###   | {}/10 [00:01<00:09, 1.2it/s]", ""),
+        ("iteration {}: 5 tests passed, time: 1.{}", ""),
+        ("accuracy: 0.9{}{}", ""),
+    ],
+)
+def test_what_counts_of_what_is_printed(tmp_path: Path, line: str, why: str) -> None:
+    (tmp_path / "output").write_text("".join(f"{line.format(number, number)}\n" for number in range(1, 9)))
+    (tmp_path / "old.jsonl").write_text('{"step": 1, "loss": 0.5}\n')
+    seen = Seen(
+        command="x", cwd=str(tmp_path), workspace=str(tmp_path), env={}, output=tmp_path / "output", tree=(0, 0, 0, ""),
+        started=time.time() + 9,
+    )  # fmt: skip
+    assert Look(seen, Nvml()).counts([os.getpid()], last=True) == why
 
 
 def test_a_person_stops_it_and_the_session_goes_on(workspace: Path) -> None:

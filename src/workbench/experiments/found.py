@@ -42,6 +42,10 @@ _BYSTANDERS = re.compile(
     r"bash|sh|dash|zsh|fish|bwrap|sleep|tail|head|cat|less|more|grep|rg|sed|[gm]?awk|tee|watch|timeout|nice|nohup|env|"
     r"sort|uniq|wc|cut|tr|find|xargs|ls|ps|top|htop|nvidia-smi|nvtop|git|setsid|stdbuf|script"
 )
+# What any loop prints of its steps, and no training has to.
+_PACE = re.compile(
+    r"(?:.*[/_ ])?(?:times?|seconds|elapsed|eta|dt|ms|duration|speed|throughput)(?:[/_ ].*)?", re.IGNORECASE
+)
 _ON_A_CARD = "it uses a GPU"
 _CUDA = "/dev/nvidia-uvm"  # what computes on a card holds it; what only looks at one does not
 
@@ -136,6 +140,8 @@ class Look:
             self._offset = size - len(rest)
             self._reader.lines(whole.split(b"\n") if newline else [], batch)
         for key, column in batch.columns.items():
+            if _PACE.fullmatch(key):
+                continue
             found = self._steps.setdefault(key, set())
             found.update(step for step in column.steps[-_STEPS:] if math.isfinite(step))
             found.update(step for step in column.steps[:1] if math.isfinite(step))
