@@ -85,6 +85,9 @@ _DEEPEST = 4
 _SKIPPED = frozenset((".git", "node_modules", ".venv", "venv", "env", "__pycache__", ".mlwb", "site-packages", ".tox"))
 
 
+_SSH = Path("/etc/ssh")
+
+
 def places(home: Path, env: Mapping[str, str]) -> tuple[Path, ...]:
     """The places of secrets, links followed, none below another; one may not exist yet (a login in mid-session).
 
@@ -96,6 +99,8 @@ def places(home: Path, env: Mapping[str, str]) -> tuple[Path, ...]:
         value = env.get(variable, "").removeprefix("FILE:")
         if value.startswith("/") and len(Path(value).parts) > 2:  # never the root, nor a folder right below it
             found.add(Path(value) / below)
+    if sum(path.parent == _SSH and os.access(path, os.R_OK) for path in found) > 1:
+        found.add(_SSH)  # root: one mount in place of several, over what serves nobody who has no key
     return outermost({Path(os.path.realpath(path)) for path in found})
 
 
