@@ -10,6 +10,7 @@ from pathlib import Path
 import msgspec
 
 from workbench import places, programs
+from workbench.protocol.words import counted
 
 _ROOM = 1_000_000_000  # bytes that the state directory's disk should have left
 _LOOK_S = 5.0  # what a program may take to say its version
@@ -151,9 +152,9 @@ def state() -> Iterator[Finding]:
         )
         return
     sessions = _folders(places.sessions())
-    snapshots = sum(map(usage, sessions))
+    many, snapshots = counted(len(sessions), "session"), sum(map(usage, sessions))
     free = shutil.disk_usage(there).free
-    detail = f"{folder}: {len(sessions)} sessions, snapshots {snapshots / 1e6:,.0f} MB, {free / 1e9:,.0f} GB free"
+    detail = f"{folder}: {many}, snapshots {snapshots / 1e6:,.0f} MB, {free / 1e9:,.0f} GB free"
     fix = "" if free > _ROOM else "make room: `mlwb sessions rm ID`, or the settings `snapshots.maxAge` and `maxSize`"
     yield Finding(name="state", ok=free > _ROOM, detail=detail, fix=fix)
 

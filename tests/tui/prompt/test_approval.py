@@ -358,6 +358,23 @@ def test_a_key_right_after_the_card_came_was_for_the_prompt(monkeypatch: pytest.
     asyncio.run(body())
 
 
+def test_an_answers_letter_that_came_too_fast_is_neither_taken_nor_sent(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(ApprovalCard, "SETTLE", 60.0)
+
+    async def body():
+        client = NotingClient()
+        async with bench(client) as (app, pilot):
+            await asks(app, pilot)
+            await press(pilot, "n", "enter")
+            await until(pilot, lambda: "came too fast" in text_of(app))
+            assert (app.prompt.text, client.sent) == ("", [])
+            await press(pilot, *"no, wait", "enter")
+            await until(pilot, lambda: client.sent)
+            assert client.sent[0].text == "no, wait"
+
+    asyncio.run(body())
+
+
 def test_a_paste_answers_nothing():
     async def body():
         client = NotingClient()

@@ -202,6 +202,11 @@ class ApprovalCard(Vertical):
                       Part(said, "bold" if held else "$muted", key)]  # fmt: skip
         return parts
 
+    @property
+    def answers(self) -> frozenset[str]:
+        """The letters that answer what is asked."""
+        return frozenset(self._choices())
+
     def _choices(self) -> dict[str, str]:
         return choices(self.request, self.outside) if self.request else {}
 

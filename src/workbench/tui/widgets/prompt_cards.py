@@ -139,7 +139,17 @@ class Cards(Vertical):
             return self._armed_key(card, event)
         if event.key == "tab":
             self._insist()
-        return event.key == "tab"
+            return True
+        return event.key == "enter" and self._meant_for(card)
+
+    def _meant_for(self, card: ApprovalCard) -> bool:
+        """Whether what is typed is nothing but an answer's letter, which came too fast to be one: it is not sent."""
+        letter = self._editor.text.strip()
+        if letter not in card.answers:
+            return False
+        self._editor.set_text("")
+        self.post_message(self.Told(f"{letter} was neither sent nor taken: it came too fast; once more answers"))
+        return True
 
     def _armed_key(self, card: ApprovalCard, event: events.Key) -> bool:
         if card.key(event) or event.key == "enter":
