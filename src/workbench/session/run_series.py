@@ -270,8 +270,10 @@ def _page(query: q.SeriesPage, series: _Series, xs: "array[float] | None") -> q.
         places += series.thinning.thinned(xs, start, end, edges_of(low, high, width, query.log))
     if end < len(xs):
         places.append(end)
-    values = series.values
-    points = tuple((xs[at], value if math.isfinite(value := values[at]) else None) for at in places)
+    told: list[float | None] = list(map(series.values.__getitem__, places))
+    if series.thinning.bad:
+        told = [value if value is not None and math.isfinite(value) else None for value in told]
+    points = tuple(zip(map(xs.__getitem__, places), told, strict=True))
     return q.Series(points=points, total=end - start, first=xs[0], last=xs[-1])
 
 

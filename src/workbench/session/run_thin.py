@@ -85,8 +85,9 @@ class Thinning:
     # --- thinning ------------------------------------------------------------------------------------------
 
     def thinned(self, xs: Sequence[float], start: int, end: int, edges: Sequence[float]) -> list[int]:
-        """Places between START and END that show the same, in order: for each column between EDGES of XS the least and
-        greatest values, about four, and where values are no numbers the ends of such gaps. All, where they are few.
+        """Places between START and END that show the same, in order: the least and greatest values of blocks of about
+        the width of a column between EDGES of XS, and where values are no numbers the ends of such gaps. All, where
+        they are few.
         """
         columns = len(edges) - 1
         found: list[int] = []
@@ -94,25 +95,25 @@ class Thinning:
         for first in range(0, columns, _STRETCH):
             last = min(columns, first + _STRETCH)
             to = end if last == columns else bisect_left(xs, edges[last], at, end)
-            if to > at:
-                found += self._stretch(at, to, last - first)
+            if to - at > _WHOLE * (last - first):
+                size = 1 << round(math.log2((to - at) / (last - first)))  # a column's points, to half of them
+                to = min(end, -(-to // size) * size)  # whole blocks: those at an end are made of many smaller ones
+                found += self._stretch(at, to, size)
+            else:
+                found += range(at, to)
             at = to
         return found
 
-    def _stretch(self, start: int, end: int, columns: int) -> Iterable[int]:
-        """Places between START and END, of so many columns of about as many points."""
-        count = end - start
-        if count <= _WHOLE * columns:
-            return range(start, end)
+    def _stretch(self, start: int, end: int, size: int) -> list[int]:
+        """Places between START and END, by blocks of SIZE."""
         places = {start, end - 1}
-        if count < SMALLEST * columns:
-            size = SMALLEST // 2 if 2 * count >= SMALLEST * columns else SMALLEST // 4
+        if size < SMALLEST:
             for one in self._extremes(start, end, size):
                 places.update(one)
         else:
-            self._blocks(places, start, end, (count // (SMALLEST * columns)).bit_length() - 1)
+            self._blocks(places, start, end, size.bit_length() - SMALLEST.bit_length())
         if self.bad:
-            self._gaps(places, start, end, max(1, count // columns))
+            self._gaps(places, start, end, size)
         return sorted(places)
 
     def _blocks(self, places: set[int], start: int, end: int, most: int) -> None:
