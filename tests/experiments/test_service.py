@@ -161,7 +161,7 @@ def test_it_stays_after_its_load_where_it_shall(exp: Exp) -> None:
 
 def test_services_compare_as_losses_do(exp: Exp) -> None:
     (exp.folder / "asked.http").write_text(post())
-    for name, seconds in (("quick", "0.01"), ("slow", "0.05")):
+    for name, seconds in (("quick", "0.01"), ("slow", "0.12")):
         exp(
             "run", "--name", name, "--seeds", "0..2", "--service", "--ready", URL, "--request", "asked.http",
             "--duration", "0.6s", "--warm-up", "0s", *SERVE, seconds,

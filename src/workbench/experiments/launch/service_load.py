@@ -25,7 +25,7 @@ _WINDOWS = 60  # of a load, told while it goes on; none shorter than a second
 _TICK_S = 0.1
 
 
-class Sent(msgspec.Struct, frozen=True):
+class Sent(msgspec.Struct, frozen=True, gc=False):
     """A request: when it was due and when it was answered, by time.perf_counter; FAILED says why it was not."""
 
     due: float
