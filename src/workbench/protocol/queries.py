@@ -246,13 +246,17 @@ class ConfigChange(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
 
 
 class RunChanges(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="type", tag=_tag):
-    """Answer to `RunChangesPage`: config first, then code as a unified diff (cut to a bound, which a note says)."""
+    """Answer to `RunChangesPage`: config first, then code as a unified diff (cut to a bound, which a note says).
+
+    `crash`: of a run that failed, what is known of its end, as rows of what it is (empty: as above) and what it says.
+    """
 
     against: str = ""
     verdict: str = ""  # better, worse, within_noise, not_enough_seeds, only_seed_changed; empty: cannot be told
     words: tuple[str, ...] = ()  # the comparison in words
     config: tuple[ConfigChange, ...] = ()
     diff: tuple[str, ...] = ()
+    crash: tuple[tuple[str, str], ...] = ()
     notes: tuple[str, ...] = ()
 
 

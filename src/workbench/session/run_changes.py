@@ -6,10 +6,13 @@ from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+import msgspec
+
 from workbench.experiments.changes import VARIES, Changes, between, patch
 from workbench.experiments.code import CodeError
 from workbench.experiments.compare import CompareError, compare, shared
 from workbench.experiments.compared import Comparison
+from workbench.experiments.postmortem import rows
 from workbench.experiments.types import Run
 from workbench.protocol import queries as q
 from workbench.session.run_series import RunCurves
@@ -35,9 +38,13 @@ class RunDifferences:
     def page(self, query: q.RunChangesPage) -> q.RunChanges:
         """The page that QUERY asks for; its words say why where there is nothing to compare."""
         runs = {run.id: run for run in self._table.runs()}
-        against = query.against or self._table.against(query.run)
-        if query.run not in runs:
+        if (run := runs.get(query.run)) is None:
             return q.RunChanges()
+        page = self._page(query, runs)
+        return msgspec.structs.replace(page, crash=tuple(rows(run.crash))) if run.crash else page
+
+    def _page(self, query: q.RunChangesPage, runs: dict[str, Run]) -> q.RunChanges:
+        against = query.against or self._table.against(query.run)
         if not against:
             return q.RunChanges(words=("there is no earlier run of this program that it could be compared with",))
         if against not in runs or against == query.run:
