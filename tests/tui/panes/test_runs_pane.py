@@ -26,6 +26,9 @@ def ledger() -> Ledger:
         *(run(8 + seed, "cosine", group="g", seed=seed, **losses(1.45 + seed / 100, 199)) for seed in range(3)),
     )
     made.logs["r-14"] = [f"step {step}" if step % 100 else f"checkpoint {step}" for step in range(5000)]
+    made.changes["r-12"] = q.RunChanges(
+        words=("nothing to compare it with",), crash=(("error", "RuntimeError: out of memory"), ("", "at train.py:9"))
+    )
     made.changes["r-14"] = q.RunChanges(
         against="r-13", verdict="better", words=("0.1 lower, beyond the noise",),
         config=(
@@ -236,6 +239,18 @@ def test_the_changes_begin_with_the_verdict_then_config_then_code(tmp_path):
         at = told.index("config")
         assert told[at + 1 : at + 3] == ["optim.lr  0.03    → 0.003", "warmup    not set → 100"]
         assert told[told.index("code") + 5] == "+lr=cfg.lr"
+
+    in_pane(play, tmp_path)
+
+
+def test_how_a_run_crashed_stands_under_what_was_seen_on_it(tmp_path):
+    async def play(pilot, pane, held):
+        await pilot.press("j", "j", "o", "o")
+        await until(pilot, lambda: "how it ended" in lines(pane.changes_view))
+        told = [line for line in lines(pane.changes_view) if line]
+        assert told[:3] == ["nothing to compare it with", "! loss is NaN · step 150", "✗ exit code 1"]
+        at = told.index("how it ended")
+        assert told[at + 1 : at + 3] == ["error  RuntimeError: out of memory", "       at train.py:9"]
 
     in_pane(play, tmp_path)
 

@@ -201,8 +201,10 @@ async def pages(query: Any) -> Any:
         return q.RunLog(lines=(LINE, LINE), first=0, total=2)
     if isinstance(query, q.RunChangesPage):
         config = tuple(q.ConfigChange(key=LINE, before=LINES, after=LINE, kind=kind) for kind in ("config", "command"))
-        return q.RunChanges(against=LINE, verdict=LINE, words=(LINES,), config=config, diff=tuple(DIFF.split("\n")),
-                            notes=(LINES,))  # fmt: skip
+        return q.RunChanges(
+            against=LINE, verdict=LINE, words=(LINES,), config=config, diff=tuple(DIFF.split("\n")), notes=(LINES,),
+            crash=((LINE, LINES), ("", LINE)),
+        )  # fmt: skip
     if isinstance(query, q.InForce):
         rules = tuple(q.RuleInForce(kind=kind, rule=LINES, source=LINE) for kind in ("deny", "allow", LINE))
         return q.Holding(rules=rules, sandbox=LINE, network="allowlist", domains=(LINE,), caches=(LINE,))

@@ -52,6 +52,9 @@ class RunsChanges(Rows):
         yield from _record(run, width)
         if changes is None:
             return
+        if changes.crash:
+            yield from _headed("how it ended")
+            yield from _crash(changes.crash, width)
         for kind in KINDS:
             if of_kind := [one for one in changes.config if one.kind == kind]:
                 yield from _headed(kind)
@@ -106,6 +109,17 @@ def told_of(alert: RunAlert) -> str:
     """An alert in words, with its step where they do not tell it."""
     at = "" if alert.step is None or "step" in alert.text else f" · step {alert.step:.10g}"
     return f"! {alert.text or alert.kind}{at}"
+
+
+def _crash(rows: Sequence[tuple[str, str]], width: int) -> Iterator[Content]:
+    """What is known of a crash: what it is, and what that says."""
+    wide = min(width // 3, max(cell_len(safe(name)) for name, _ in rows))
+    for name, text in rows:
+        head = cut(name, wide)
+        look = "$error" if name == "error" else "$foreground"
+        for at, line in enumerate(content(text).wrap(max(8, width - wide - 2)) or (content(""),)):
+            told = head + " " * (wide - cell_len(head)) if not at else " " * wide
+            yield row((told + "  ", "$muted"), (line.plain.rstrip(), look))
 
 
 def _config(changes: Sequence[ConfigChange], width: int, quiet: bool = False) -> Iterator[Content]:
