@@ -76,6 +76,9 @@ class FoundWatcher(Watcher):
         self._stop_at = self._stop_at or time.monotonic() + _TERM_S
 
     def _press(self) -> None:
+        """What was asked for before there was anybody to ask, and what TERM did not end."""
+        if not self._stop_at and (self.ledger.path(self.run) / STOP).exists():
+            self._asked(signal.SIGUSR1, None)
         if self._stop_at and time.monotonic() > self._stop_at:
             self._tree.signal(self._tree.members(), signal.SIGKILL)
 
