@@ -55,7 +55,7 @@ def fill(ledger: Ledger) -> None:
             lambda name: Run(id=name, name=name, status="finished", argv=("python", "train.py"), cwd="/", created=1.0,
                              workspace="/", started=1.0, ended=2.0)
         )  # fmt: skip
-        save(ledger.path(run.id), {"loss": one, "lr": one})
+        save(ledger.path(run.id), {"loss": one})
 
 
 async def pages(runs: RunPages, start: float | None, end: float | None) -> list[Series]:
