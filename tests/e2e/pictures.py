@@ -160,7 +160,7 @@ def typed(
             tmux.wait(until)
         for key in then:
             tmux.keys(key)
-            rests(tmux)
+            tmux.settle()
 
     return reach
 
