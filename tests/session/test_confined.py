@@ -60,6 +60,36 @@ def works(confined: Callable[..., Path], *commands: str, settings: str = "", **t
     return ran, results
 
 
+SERVE = """
+import os, socket
+with socket.create_server(("127.0.0.1", 0)) as server:
+    with open("port.new", "w") as file:
+        file.write(str(server.getsockname()[1]))
+    os.rename("port.new", "port")
+    one, _ = server.accept()
+    one.sendall(b"served")
+    one.close()
+"""
+ASK = """
+import socket
+with socket.create_connection(("127.0.0.1", int(open("port").read())), 10) as one:
+    print(one.recv(100).decode())
+"""
+
+
+def test_what_one_call_serves_in_the_background_the_next_one_reaches(
+    confined: Callable[..., Path], workspace: Path
+) -> None:
+    confined()
+    (workspace / "serve.py").write_text(SERVE)
+    (workspace / "ask.py").write_text(ASK)
+    waits = "for i in $(seq 500); do [ -e port ] && break; sleep 0.02; done"
+    turns = [turn(use("Bash", command="python3 serve.py", run_in_background=True)), bash(f"{waits}; python3 ask.py")]
+    with Endpoint([*turns, say("done")]) as endpoint:
+        ran = run(workspace, endpoint)
+    assert "served" in [event.content[0]["text"] for event in ran.events(e.CallFinished)][1]
+
+
 def test_what_only_lacks_a_rule_runs_confined(confined: Callable[..., Path], workspace: Path) -> None:
     ran, [text] = works(confined, "python3 -c \"open('made', 'w').write('x'); print('trained')\"")
     [decided] = ran.events(e.CallDecided)
