@@ -92,8 +92,8 @@ class Chooser(Steady, ModalScreen[str | None]):
         """Fills the list; the cursor starts at the search box, or at the list where letters do something there."""
         self.query_one(Input).cursor_blink = False
         self.fill()
-        if not self.SEARCH_FIRST:
-            self.query_one(OptionList).focus()
+        # Said here: a screen that opens while the terminal is not looked at gets no focus by itself.
+        (self.query_one(Input) if self.SEARCH_FIRST else self.query_one(OptionList)).focus()
 
     def on_resize(self) -> None:
         """The list takes what border and search leave of the box at its highest, so that its last row is in sight."""
