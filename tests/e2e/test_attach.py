@@ -15,9 +15,9 @@ import pytest
 
 from support import sshd
 from support.endpoint import Endpoint, say, turn, use
-from support.mlwb import Place
+from support.mlwb import QUICK, Place
 from support.sshd import Sshd
-from support.terminal import edits, opened, quits, rests, shell_asks, start, submit
+from support.terminal import opened, quits, rests, shell_asks, start, submit
 from support.tmux import Tmux
 
 ALLOWED = "permissions: {allow: [Bash]}\n"
@@ -76,6 +76,65 @@ def test_a_killed_screen_ends_nothing_and_is_attached_to_again(tmp_path: Path) -
         go.touch()
         tmux.wait("All went well.")
         quits(tmux)
+
+
+def test_a_headless_run_is_watched_and_not_steered(tmp_path: Path) -> None:
+    turns, go = waits(tmp_path)
+    place = Place(tmp_path)
+    (place.home / ".config/mlwb/config.yaml").write_text(QUICK + ALLOWED)
+    task = place.task("Wait for it.\n")
+    with (
+        place.endpoint(turns) as (_, env),
+        place.started("run", task, env=env) as run,
+        Tmux(env=env, cwd=place.repo) as tmux,
+    ):
+        tmux.wait(lambda _: (place.home / "sock").is_dir() and any((place.home / "sock").iterdir()))
+        start(tmux, "mlwb attach")
+        tmux.wait(lambda screen: "you watch it" in screen and "begun" in screen)
+        tmux.type("do something else")
+        tmux.keys("Enter")
+        tmux.wait("watched, and stopped")
+        go.touch()
+        tmux.wait("All went well.")
+        assert run.wait(60) == 0
+        tmux.keys("C-q")
+        tmux.wait_state("alternate_on", "0")
+
+
+def test_of_several_one_is_chosen_and_a_host_that_is_killed_is_told(tmp_path: Path) -> None:
+    with opened(tmp_path, [say("First here."), say("Second here.")]) as (tmux, place, _):
+        submit(tmux, "the first of them")
+        tmux.wait("First here.")
+        first = session_of(place)
+        with Tmux(env={**tmux.env}, cwd=place.repo) as other, Tmux(env={**tmux.env}, cwd=place.repo) as third:
+            start(other)
+            submit(other, "the second of them")
+            other.wait("Second here.")
+            shell_asks(third)
+            third.type("mlwb attach")
+            third.keys("Enter")
+            third.wait(lambda screen: "attach to which" in screen and first in screen)
+            third.type("the first")
+            third.wait(lambda screen: "the second" not in screen)
+            third.keys("Enter")
+            third.wait("First here.")
+            host_of(place, first).kill()
+            for terminal in (tmux, third):
+                terminal.wait(f"mlwb --resume {first}")
+            quits(third)
+
+
+def host_of(place: Place, session: str) -> psutil.Process:
+    """The process that hosts SESSION: it holds the session's lock."""
+    lock = str(place.session(session) / "lock")
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error, OSError):
+            if any(
+                Path(f"/proc/{process.pid}/fd/{fd}").readlink() == Path(lock)
+                for fd in os.listdir(f"/proc/{process.pid}/fd")
+            ):
+                return process
+    raise AssertionError(f"nobody hosts {session}")
 
 
 # --- from afar -----------------------------------------------------------------------------------------------

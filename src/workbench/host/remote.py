@@ -73,7 +73,7 @@ class RemoteClient:
         self._dial, self._hello, self._retry_s, self._hang_up, self._far = dial, hello, retry_s, hang_up, far
         self._choose = choose
         self.session = self.user = self.role = ""
-        self.owner = False
+        self.owner, self.attended = False, True
         self.state = SessionState()
         self.renewed = 0  # how often a whole new state took the place of `state`: what was drawn is drawn anew
         self.ended = self.why = ""
@@ -142,6 +142,7 @@ class RemoteClient:
             self.state = msgspec.json.decode(answer.state, type=SessionState)
         self._last, self._received = None, answer.seq
         self.session, self.user, self.role, self.owner = answer.session, answer.user, answer.role, answer.owner
+        self.attended = answer.attended
         for asked in list(self._asked.values()):
             if asked.sent and not known:  # another process hosts the session by now, and knows nothing of it
                 _fail(asked.answer, "the connection broke before it was answered, so it may have been done or not")

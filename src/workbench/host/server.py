@@ -232,6 +232,7 @@ class Connection:
                     owner=guest.owner,
                     seq=journal.seq if anew else after,
                     program=__version__,
+                    attended=hosting.session.task.interactive,
                     state=wire.raw(state) if anew else wire.NOTHING,
                 )
             )

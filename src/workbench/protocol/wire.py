@@ -84,7 +84,8 @@ class Bye(Frame, frozen=True, kw_only=True):
 class Welcome(Frame, frozen=True, kw_only=True):
     """The client is in. With `state` it begins from there; envelopes from after `seq` follow.
 
-    With a state, envelopes that it holds already may come first: the ones that its items were made from.
+    With a state, envelopes that it holds already may come first: the ones that its items were made from. `attended`: a
+    person steers the session; else it is a headless run, which is watched, and stopped.
     """
 
     session: str
@@ -95,6 +96,7 @@ class Welcome(Frame, frozen=True, kw_only=True):
     seq: int
     protocol: str = PROTOCOL
     program: str = ""
+    attended: bool = True
     state: msgspec.Raw = NOTHING
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from textual.timer import Timer
 
 from workbench.protocol.words import counted
+from workbench.tui.widgets.line import Part
 
 if TYPE_CHECKING:
     from workbench.host.client import Client
@@ -66,8 +67,16 @@ def parted(client: "Client", key: str) -> str:
     return f"{why or 'the host has let go of this screen'}; {key} or `mlwb --resume {session}` takes it up again"
 
 
+def watching(client: "Client | None") -> list[Part]:
+    """That CLIENT's session is a headless run; empty where a person steers it."""
+    if getattr(client, "attended", True):
+        return []
+    words = "a headless run: you watch it; "
+    return [Part("● ", "$agent"), Part(words), Part("esc", "$agent bold"), Part(" stops what it does now   ")]
+
+
 async def choose(app: "WorkbenchApp", sessions: "Sequence[Live]") -> str | None:
-    """The one of SESSIONS that a person chooses; None for none."""
+    """The one of SESSIONS that a person chooses; with none of them the workbench is left."""
     from workbench.tui.screens.chooser import Chooser, Row
     from workbench.tui.screens.sessions import ago
     from workbench.tui.widgets.header import home
@@ -82,4 +91,7 @@ async def choose(app: "WorkbenchApp", sessions: "Sequence[Live]") -> str | None:
         )
         for one in sessions
     ]
-    return await app.push_screen_wait(Chooser(rows, "attach to which live session"))
+    chosen = await app.push_screen_wait(Chooser(rows, "attach to which live session"))
+    if chosen is None:  # nothing else was asked for
+        app.exit(0)
+    return chosen

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from workbench.protocol import events as e
 from workbench.tui import alarms, prefs
+from workbench.tui.connection import watching
 from workbench.tui.opening import NeighbourRow, SessionRow
 from workbench.tui.widgets.line import Part
 
@@ -38,7 +39,7 @@ class Surroundings:
         sessions = await app.opener.sessions()
         await self.look()
         looked = prefs.looked()
-        parts = [*neighbouring(self.neighbours), *await self._runs(sessions, looked)]
+        parts = [*watching(app.client), *neighbouring(self.neighbours), *await self._runs(sessions, looked)]
         if session in looked and (phrases := await app.opener.happened(session, looked[session], began)):
             parts += since(looked[session], phrases, time.time())
         elif not app.state.turns:
