@@ -158,6 +158,8 @@ def typed(
             tmux.keys("Enter")
         if until:
             tmux.wait(until)
+        if then:
+            tmux.wait("next view")  # the footer of the pane: it has the focus
         for key in then:
             tmux.keys(key)
             tmux.settle()
