@@ -135,6 +135,100 @@ class Fork(Command, frozen=True, kw_only=True):
     by: str
 
 
+class AskWheel(Command, frozen=True, kw_only=True):
+    """Whoever drives is asked for the wheel."""
+
+    by: str
+
+
+class GrantWheel(Command, frozen=True, kw_only=True):
+    """Hand the wheel to the user `to`, who is here."""
+
+    to: str
+    by: str
+
+
+class TakeWheel(Command, frozen=True, kw_only=True):
+    """Drive from now on: the owner at any time, others where nobody drives."""
+
+    by: str
+
+
+class LeaveWheel(Command, frozen=True, kw_only=True):
+    """Drive no more; nobody does then."""
+
+    by: str
+
+
+class Say(Command, frozen=True, kw_only=True):
+    """Words for the other people here. The agent does not see them."""
+
+    text: str
+    by: str
+
+
+class Suggest(Command, frozen=True, kw_only=True):
+    """Words that the driver may hand on to the agent. `path`: the file that they are about."""
+
+    text: str
+    path: str = ""
+    by: str
+
+
+class TakeSuggestion(Command, frozen=True, kw_only=True):
+    """Hand a suggestion on to the agent, with `words` of one's own behind it; with `drop` put it aside."""
+
+    suggestion: str
+    words: str = ""
+    drop: bool = False
+    by: str
+
+
+class Share(Command, frozen=True, kw_only=True):
+    """Invite others: users, and groups as `@name`. `until` is Unix time, 0: for as long as an invitation may hold.
+
+    `max_usd`: what the session may cost while they drive. `Ack.value` is an `Invited`, as JSON.
+    """
+
+    who: tuple[str, ...]
+    role: str = "viewer"
+    until: float = 0.0
+    max_usd: float | None = None
+    by: str
+
+
+class EndShare(Command, frozen=True, kw_only=True):
+    """Show out whoever came by the invitation `share`; by any, where it is empty."""
+
+    share: str = ""
+    by: str
+
+
+class At(Command, frozen=True, kw_only=True):
+    """Where this client looks, and whether its person types. Told to the others and kept nowhere."""
+
+    looks: str = ""
+    typing: bool = False
+    by: str
+
+
+class Invitation(msgspec.Struct, frozen=True, kw_only=True):
+    """What one of the invited needs: `who` is their user or group. The token is told once, and kept nowhere."""
+
+    who: str
+    token: str
+
+
+class Invited(msgspec.Struct, frozen=True, kw_only=True):
+    """The answer to `Share`. `warning`: what whoever shares should know of."""
+
+    share: str
+    socket: str
+    until: float
+    invitations: tuple[Invitation, ...]
+    warning: str = ""
+
+
 class Ack(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What became of a command. `error` says why it was refused."""
 
@@ -159,4 +253,14 @@ AnyCommand = (
     | StageHunks
     | RunShell
     | Fork
+    | AskWheel
+    | GrantWheel
+    | TakeWheel
+    | LeaveWheel
+    | Say
+    | Suggest
+    | TakeSuggestion
+    | Share
+    | EndShare
+    | At
 )

@@ -11,6 +11,21 @@ import msgspec
 from workbench.protocol.blocks import DisplayBlock, Todo
 from workbench.protocol.events_base import Ephemeral as Ephemeral
 from workbench.protocol.events_base import Event as Event
+from workbench.protocol.events_files import HunksReverted as HunksReverted
+from workbench.protocol.events_files import Rewound as Rewound
+from workbench.protocol.events_files import SnapshotTaken as SnapshotTaken
+from workbench.protocol.events_live import ClientJoined as ClientJoined
+from workbench.protocol.events_live import ClientLeft as ClientLeft
+from workbench.protocol.events_live import LiveEvent as LiveEvent
+from workbench.protocol.events_live import Person as Person
+from workbench.protocol.events_live import Presence as Presence
+from workbench.protocol.events_live import Said as Said
+from workbench.protocol.events_live import Shared as Shared
+from workbench.protocol.events_live import ShareEnded as ShareEnded
+from workbench.protocol.events_live import Suggested as Suggested
+from workbench.protocol.events_live import SuggestionTaken as SuggestionTaken
+from workbench.protocol.events_live import WheelAsked as WheelAsked
+from workbench.protocol.events_live import WheelPassed as WheelPassed
 from workbench.protocol.events_passing import CallDelta as CallDelta
 from workbench.protocol.events_passing import CallProgress as CallProgress
 from workbench.protocol.events_passing import TextDelta as TextDelta
@@ -294,39 +309,6 @@ class Notice(Event, frozen=True, kw_only=True):
     about: str = ""
 
 
-class SnapshotTaken(Event, frozen=True, kw_only=True):
-    """The workspace's files as they were before `turn` (or before a rewind). `snapshot` names a git tree of its own."""
-
-    snapshot: str
-    turn: int
-    reason: str  # prompt, answer, rewind
-
-
-class Rewound(Event, frozen=True, kw_only=True):
-    """The session went back to before the prompt of event `seq`; `before` is the snapshot that undoes it.
-
-    With `undone` this takes back the rewind of event `undone`. `todos` and `context_tokens` are what holds again where
-    the talk went back.
-    """
-
-    seq: int
-    talk: bool
-    files: bool
-    by: str
-    before: str | None = None
-    undone: int = 0
-    todos: tuple[Todo, ...] = ()
-    context_tokens: int = 0
-
-
-class HunksReverted(Event, frozen=True, kw_only=True):
-    """A person took changes of a file back."""
-
-    path: str
-    hunks: int
-    by: str
-
-
 class ShellRan(Event, frozen=True, kw_only=True):
     """A person's own command ran; `output` is its end, the whole lies in the file `path`."""
 
@@ -382,9 +364,10 @@ JournalEvent = (
     | HunksReverted
     | ShellRan
     | Idle
+    | LiveEvent
     | Unknown
 )
-EphemeralEvent = TextDelta | ThinkingDelta | CallDelta | CallProgress | Tick
+EphemeralEvent = TextDelta | ThinkingDelta | CallDelta | CallProgress | Tick | Presence
 AnyEvent = JournalEvent | EphemeralEvent
 
 

@@ -12,6 +12,7 @@ from typing import Any
 
 from workbench.protocol import events as e
 from workbench.protocol.bounds import clip, clip_display, clip_todos, clip_value, keep_last
+from workbench.protocol.fold_live import STEPS, alone_again
 from workbench.protocol.items import PLACES, items_of
 from workbench.protocol.result import Option, Question, Usage
 from workbench.protocol.state import (
@@ -133,6 +134,7 @@ def _resumed(state: SessionState, envelope: e.Envelope, event: e.SessionResumed)
     state.sandbox, state.network = event.sandbox, _word(event.network)
     state.phase, state.end, state.exit_code, state.questions = "idle", None, None, ()
     state.approvals, state.shells = {}, {}
+    alone_again(state)
     _interrupt_calls(state)
 
 
@@ -335,4 +337,5 @@ _STEPS: dict[type, Callable[[SessionState, e.Envelope, Any], None]] = {
     e.RunLinked: _run,
     e.Rewound: _rewound,
     e.Idle: _idle,
+    **STEPS,
 }

@@ -80,6 +80,25 @@ def runs_line(event: e.RunsTold) -> str:
     return ", ".join(f"{one.run} {', '.join(filter(None, (one.status, *one.alerts)))}" for one in event.runs)
 
 
+def _wheel_parts(event: e.WheelPassed) -> list[dict[str, Any]]:
+    return _people(wheel_line(event), event.by)
+
+
+def wheel_line(event: e.WheelPassed) -> str:
+    """Who drives from EVENT on, in words: `li drives: ana handed the wheel over`."""
+    return f"{event.to or 'nobody'} drives{': ' if event.why else ''}{event.why}"
+
+
+def share_line(event: e.Shared) -> str:
+    """Who was invited, as what, by whom and how far: `ana invites li, @ml as suggester, up to $10`."""
+    spent = f", up to ${event.max_usd:g}" if event.max_usd is not None else ""
+    return f"{event.by} invites {', '.join(event.who)} as {event.role}{spent}"
+
+
+def _people(text: str, by: str = "") -> list[dict[str, Any]]:
+    return [{"kind": "notice", "text": text, "level": "info", "by": by, "origin": "people"}]
+
+
 def _idle_parts(event: e.Idle) -> list[dict[str, Any]]:
     if event.reason in ("done", "question"):
         return []
@@ -125,6 +144,11 @@ _PARTS: dict[type, Callable[[Any], Iterable[dict[str, Any]]]] = {
         {"kind": "shell", "target": event.command, "text": event.output, "exit_code": event.exit_code, "by": event.by},
     ],
     e.Idle: _idle_parts,
+    e.WheelPassed: _wheel_parts,
+    e.Shared: lambda event: _people(share_line(event), event.by),
+    e.ShareEnded: lambda event: _people(f"an invitation ended: {event.why}", event.by),
+    e.Said: lambda event: [{"kind": "said", "text": event.text, "by": event.by}],
+    e.Suggested: lambda event: [{"kind": "suggestion", "text": event.text, "by": event.by, "target": event.path}],
     e.SessionEnded: lambda event: [
         {"kind": "end", "text": event.result.subtype, "exit_code": event.result.exit_code},
     ],

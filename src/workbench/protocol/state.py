@@ -27,6 +27,8 @@ KEPT_TODOS = 200
 KEPT_QUESTIONS = 20
 KEPT_RUNS = 1_000
 KEPT_REWINDS = 500
+KEPT_SUGGESTIONS = 50
+KEPT_PEOPLE = 64
 
 
 class Item(msgspec.Struct, kw_only=True, omit_defaults=True):
@@ -35,7 +37,8 @@ class Item(msgspec.Struct, kw_only=True, omit_defaults=True):
 
     `cut`: the text or the display shown is not all there is. `rewound`: a rewind took it back; the model knows no more
     of it.
-    kind: prompt, answer, thinking, call, check, notice, question, compaction, runs, rewind, shell, end
+    kind: prompt, answer, thinking, call, check, notice, question, compaction, runs, rewind, shell, said, suggestion,
+    end
     """
 
     id: int
@@ -75,6 +78,27 @@ class PendingApproval(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=T
     sandbox: str = ""
     again: bool = False
     display: tuple[DisplayBlock, ...] = ()
+
+
+class Suggestion(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Words that wait for the driver."""
+
+    id: str
+    by: str
+    text: str
+    at: float
+    path: str = ""
+
+
+class OpenShare(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """An invitation that holds."""
+
+    id: str
+    who: tuple[str, ...]
+    role: str
+    by: str
+    until: float = 0.0
+    max_usd: float | None = None
 
 
 class SessionState(msgspec.Struct, kw_only=True):
@@ -120,6 +144,10 @@ class SessionState(msgspec.Struct, kw_only=True):
     questions: tuple[Question, ...] = ()
     rewound: tuple[tuple[int, int], ...] = ()  # what rewinds took back: from a prompt's seq up to the rewind's own
     undoable: int = 0  # the event of the rewind that `UndoRewind` would take back; 0: none
+    driver: str | None = None  # who drives; empty: nobody; None: it was never passed, so the owner does
+    wheel_asked: tuple[str, ...] = ()  # who would like to drive
+    suggestions: dict[str, Suggestion] = {}
+    shares: dict[str, OpenShare] = {}
     end: str | None = None  # subtype of the last end
     exit_code: int | None = None
 

@@ -128,7 +128,7 @@ class Session:
     def show(self, event: e.EphemeralEvent) -> None:
         """Sends an event that is not journalled."""
         if self.listeners:
-            self._tell_deltas((event,) if isinstance(event, e.Tick) else self._deltas.take(event))
+            self._tell_deltas((event,) if isinstance(event, e.Tick | e.Presence) else self._deltas.take(event))
 
     def _tell_deltas(self, events: Iterable[e.EphemeralEvent]) -> None:
         for event in events:
