@@ -1,5 +1,5 @@
 # Each target makes what it needs; the first one to run builds .venv.
-.PHONY: demo test test-tui lint bench fuzz test-contracts run lock wheel clean
+.PHONY: demo test test-tui lint bench fuzz test-contracts test-training run lock wheel clean
 SHELL := /bin/bash
 BIN := .venv/bin
 PYTHON ?= python3
@@ -25,6 +25,15 @@ test-contracts: .venv-contracts/ready
 	@$(PYTHON) -m venv .venv-contracts
 	@.venv-contracts/bin/python -m pip install -q --disable-pip-version-check \
 	  -r tests/contracts/requirements.txt pytest msgspec hypothesis pyyaml
+	@touch $@
+
+# Real training in each layer of confinement, in an environment of its own (about 25 minutes; PyTorch is large).
+test-training: .venv/ready .venv-training/ready
+	@MLWB_TORCH_PYTHON=$(CURDIR)/.venv-training/bin/python $(BIN)/pytest tests/sandbox/test_training.py
+
+.venv-training/ready: tests/sandbox/training.txt
+	@$(PYTHON) -m venv .venv-training
+	@.venv-training/bin/python -m pip install -q --disable-pip-version-check -r tests/sandbox/training.txt
 	@touch $@
 
 lint: .venv/ready
@@ -72,4 +81,4 @@ wheel: .venv/ready
 	@$(PYTHON) -m pip wheel -q --no-deps -w dist .
 
 clean:
-	rm -rf .venv .venv-contracts dist .mypy_cache .pytest_cache .ruff_cache
+	rm -rf .venv .venv-contracts .venv-training dist .mypy_cache .pytest_cache .ruff_cache

@@ -400,6 +400,11 @@ def test_a_deny_rule_holds_below_a_tree(here: Gate) -> None:
     assert here.bash("grep -rn x src", deny=["Read(.env)"]).verdict == "allow"
 
 
+@pytest.mark.parametrize("command", ["xargs ls", "xargs cat .env", "ls | xargs grep -r KEY", "xargs head a.txt"])
+def test_a_deny_rule_sees_what_is_used_beside_operands_from_another_command(here: Gate, command: str) -> None:
+    assert here.bash(command, deny=["Read"]).verdict == "deny"
+
+
 @pytest.mark.parametrize(
     "wrap", ["{}", "time {}", "env {}", "sudo {}", "bash -c '{}'", "setsid {} &", "xargs {}", "/usr/bin/env {}"]
 )

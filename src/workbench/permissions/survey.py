@@ -274,7 +274,8 @@ class Survey(WordSurvey):
         else:
             return Finding(why=f"`{name}` is not among the commands known to be harmless".replace(UNKNOWN, "…"))
         if piped and not found.why and name not in ("echo", "printf", "basename", "dirname", "true"):
-            return Finding(why=f"`{name}` with operands that come from another command")
+            # Those that it has besides are still used: a rule may withhold them.
+            return Finding(operands=found.operands, why=f"`{name}` with operands that come from another command")
         return found
 
     def into(self, rest: list[Field]) -> Finding:
