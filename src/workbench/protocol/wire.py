@@ -4,7 +4,6 @@ A client begins with `Hello`, the host answers `Welcome` or `Refused`. Commands,
 frames as they are everywhere else (`codec.py` reads them), so that a newer minor version may add to each of them.
 """
 
-import json
 from typing import Any, TypeVar, get_args
 
 import msgspec
@@ -27,6 +26,10 @@ def _tag(name: str) -> str:
     return "".join(f"_{c.lower()}" if c.isupper() else c for c in name).lstrip("_")
 
 
+def _own() -> str:
+    return PROTOCOL
+
+
 class Frame(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="type", tag=_tag):
     """Base of every frame. One of a type that is not known comes from a newer minor version, and is passed over."""
 
@@ -44,7 +47,7 @@ class Hello(Frame, frozen=True, kw_only=True):
     where `Which` asked.
     """
 
-    protocol: str = PROTOCOL
+    protocol: str = msgspec.field(default_factory=_own)  # never left out, as a default would be
     token: str = ""
     role: str = "driver"
     after: int = -1
@@ -94,14 +97,14 @@ class Welcome(Frame, frozen=True, kw_only=True):
     role: str
     owner: bool
     seq: int
-    protocol: str = PROTOCOL
+    protocol: str = msgspec.field(default_factory=_own)  # never left out, as a default would be
     program: str = ""
     attended: bool = True
     state: msgspec.Raw = NOTHING
 
 
 class Refused(Frame, frozen=True, kw_only=True):
-    """The client is not let in. code: version, identity, invitation, full, malformed, gone (there is no such session)."""
+    """The client is not let in. code: version, identity, invitation, full, malformed, gone (no such session)."""
 
     code: str
     why: str
@@ -182,10 +185,7 @@ def raw(message: Any) -> msgspec.Raw:
 
 def line(frame: Frame) -> bytes:
     """FRAME as it goes over the wire, with its newline."""
-    try:
-        return msgspec.json.encode(frame) + b"\n"
-    except UnicodeEncodeError:  # half surrogates, of a file name that is no text
-        return json.dumps(msgspec.to_builtins(frame)).encode() + b"\n"
+    return encode(frame) + b"\n"
 
 
 def from_client(data: bytes) -> FromClient | None:

@@ -91,7 +91,7 @@ async def choose(app: "WorkbenchApp", sessions: "Sequence[Live]") -> str | None:
         )
         for one in sessions
     ]
-    chosen = await app.push_screen_wait(Chooser(rows, "attach to which live session"))
+    chosen: str | None = await app.push_screen_wait(Chooser(rows, "attach to which live session"))
     if chosen is None:  # nothing else was asked for
         app.exit(0)
     return chosen
