@@ -47,7 +47,7 @@ async def begin(place: Place, resume: str = "") -> RemoteClient:
     """A client of a session that a new host process has begun, or taken up again."""
     task = Task(prompt="", workspace=str(place.repo), agent="ml-engineer", interactive=True)
     asked = Asked(resume=resume) if resume else Asked(task=task)
-    return await Spawned(place.repo).begin(asked)
+    return await Spawned(place.repo, dict(os.environ)).begin(asked)
 
 
 class Followed:

@@ -1,0 +1,204 @@
+"""A client whose connection breaks: nothing is lost, nothing comes twice, nothing is done twice. Real hosts."""
+
+import asyncio
+import random
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+from support.endpoint import say
+from support.hosted import Followed, Relay, begin, hosted
+from support.mlwb import Place
+from workbench.host.connection import MISSED
+from workbench.host.remote import RemoteClient, attach
+from workbench.protocol.commands import Ack, Rename, Stop, SubmitPrompt
+from workbench.protocol.events import PromptSubmitted, Renamed, SessionEnded
+from workbench.protocol.fold import apply
+from workbench.protocol.queries import FindFiles, Paths
+from workbench.protocol.state import SessionState, state_digest
+from workbench.session.journal import Reader
+
+TALK = "The loss falls as it should. " * 40
+
+
+def folded(place: Place, session: str, upto: int | None = None) -> SessionState:
+    """The state that the journal of SESSION says."""
+    state = SessionState()
+    with Reader(place.session(session)) as reader:
+        for envelope in reader.read():
+            if upto is None or envelope.seq <= upto:
+                apply(state, envelope)
+    return state
+
+
+def idle(client: RemoteClient, turns: int = 1) -> bool:
+    return client.state.phase == "idle" and client.state.turns >= turns
+
+
+def lost(client: RemoteClient) -> bool:
+    return client.lost_since is not None
+
+
+def test_a_command_whose_answer_was_lost_is_answered_and_done_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def run() -> None:
+        first = await begin(place)
+        async with Followed(first) as owner, Relay(place, first.session) as relay:
+            async with Followed(await relay.client()) as far:
+                relay.deaf = True
+                sending = asyncio.create_task(far.client.send(SubmitPrompt(id="p-1", text="Once.", by="li")))
+                await owner.until(lambda: idle(first))
+                assert not sending.done()
+                relay.deaf = False
+                relay.cut()
+                assert await asyncio.wait_for(sending, 20) == Ack(id="p-1", ok=True)
+                await far.until(lambda: idle(far.client))
+                assert far.seqs == sorted(set(far.seqs))
+            assert sum(isinstance(one.event, PromptSubmitted) and one.event.text == "Once." for one in owner.seen) == 1
+
+    with hosted(tmp_path, monkeypatch, [say("Yes."), say("Twice?")]) as place:
+        asyncio.run(run())
+
+
+def test_what_is_asked_without_a_connection_waits_for_it_in_order(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def run() -> None:
+        first = await begin(place)
+        async with Followed(first), Relay(place, first.session) as relay, Followed(await relay.client()) as far:
+            told: list[bool] = []
+            far.client.on_line = lambda: told.append(lost(far.client))
+            relay.shut = True
+            relay.cut()
+            await far.until(lambda: lost(far.client))
+            sending = [
+                asyncio.create_task(far.client.send(Rename(id=f"r-{n}", title=f"Title {n}", by="li"))) for n in range(5)
+            ]
+            page = asyncio.create_task(far.client.query(FindFiles(pattern="train")))
+            await asyncio.sleep(0)
+            assert far.client.waiting == 5
+            relay.shut = False
+            assert all(ack.ok for ack in await asyncio.wait_for(asyncio.gather(*sending), 20))
+            assert await asyncio.wait_for(page, 20) == Paths(paths=("train.py",), total=1)
+            await far.until(lambda: far.client.state.title == "Title 4")
+            assert [one.event.title for one in far.seen if isinstance(one.event, Renamed)] == [
+                f"Title {n}" for n in range(5)
+            ]
+            assert told == [True, False]
+
+    with hosted(tmp_path, monkeypatch, []) as place:
+        asyncio.run(run())
+
+
+def test_no_event_is_missed_and_none_comes_twice_however_often_it_breaks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def run() -> None:
+        first = await begin(place)
+        chance = random.Random(1)
+        async with (
+            Followed(first) as owner,
+            Relay(place, first.session) as relay,
+            Followed(await relay.client()) as far,
+        ):
+            began = far.client.state.seq
+            for number in range(6):
+                await first.send(SubmitPrompt(id=f"p-{number}", text=f"Say {number}.", by="li"))
+                for _ in range(4):
+                    await asyncio.sleep(chance.uniform(0, 0.05))
+                    relay.cut()
+                await owner.until(lambda turns=number + 1: idle(first, turns))
+            await far.until(lambda: far.client.state.seq == first.state.seq)
+            assert [seq for seq in far.seqs if seq > began] == list(range(began + 1, first.state.seq + 1))
+            assert far.client.renewed == 0
+            whole = folded(place, first.session, far.client.state.seq)
+            assert state_digest(far.client.state) == state_digest(whole)
+
+    with hosted(tmp_path, monkeypatch, [say(TALK, pace=0.002) for _ in range(6)]) as place:
+        asyncio.run(run())
+
+
+def test_one_that_missed_too_much_begins_anew_by_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def run() -> None:
+        first = await begin(place)
+        async with Followed(first), Relay(place, first.session) as relay, Followed(await relay.client()) as far:
+            relay.shut = True
+            relay.cut()
+            await far.until(lambda: lost(far.client))
+            for start in range(0, MISSED + 100, 100):
+                await asyncio.gather(
+                    *(first.send(Rename(id=f"r-{n}", title=f"Title {n}", by="li")) for n in range(start, start + 100))
+                )
+            relay.shut = False
+            await far.until(lambda: far.client.renewed == 1 and far.client.state.title == f"Title {MISSED + 99}")
+            assert len(far.seqs) < MISSED
+            assert state_digest(far.client.state) == state_digest(folded(place, first.session))
+
+    with hosted(tmp_path, monkeypatch, []) as place:
+        asyncio.run(run())
+
+
+def test_of_another_host_process_it_takes_the_state_and_says_that_it_does_not_know(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def run() -> None:
+        first = await begin(place)
+        near = await attach(place.session(first.session))
+        async with (
+            Relay(place, first.session) as relay,
+            Followed(first),
+            Followed(near) as beside,
+            Followed(await relay.client()) as far,
+        ):
+            relay.deaf = True
+            sending = asyncio.create_task(far.client.send(Rename(id="r-1", title="Perhaps", by="li")))
+            await beside.until(lambda: near.state.title == "Perhaps")
+            psutil.Process(first.state.pid).kill()
+            relay.cut()
+            for client in (first, near):  # no other host comes by itself, and these two are told
+                await beside.until(lambda client=client: client.ended)
+                assert client.ended == "gone" and "hosted the session is gone" in client.why
+                assert not (await client.send(Rename(id="r-2", title="Late", by="li"))).ok
+            async with Followed(await begin(place, resume=first.session)) as again:
+                relay.deaf = False
+                ack = await asyncio.wait_for(sending, 30)
+                assert not ack.ok and "may have been done or not" in ack.error
+                await far.until(lambda: far.client.state.seq == again.client.state.seq)
+                assert far.client.renewed == 1 and far.client.state.title == "Perhaps"
+
+    with hosted(tmp_path, monkeypatch, []) as place:
+        asyncio.run(run())
+
+
+def test_the_end_of_the_session_is_the_end_of_its_clients(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def run() -> None:
+        first = await begin(place)
+        async with Relay(place, first.session) as relay, Followed(first), Followed(await relay.client()) as far:
+            await first.send(Stop(id="s-1", reason="signal", by="li"))
+            await far.until(lambda: far.client.ended)
+            assert far.client.ended == "ended"
+            assert isinstance(far.seen[-1].event, SessionEnded)
+
+    with hosted(tmp_path, monkeypatch, []) as place:
+        asyncio.run(run())
+
+
+def test_leaving_is_quick_though_nobody_answers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def run() -> None:
+        first = await begin(place)
+        async with Followed(first), Relay(place, first.session) as relay:
+            far = await relay.client()
+            relay.shut = True
+            relay.cut()
+            waiting = asyncio.create_task(far.send(Rename(id="r-1", title="Never", by="li")))
+            await asyncio.sleep(0.1)
+            began = time.monotonic()
+            await far.close()
+            assert time.monotonic() - began < 2.0
+            assert not (await waiting).ok
+
+    with hosted(tmp_path, monkeypatch, []) as place:
+        asyncio.run(run())
