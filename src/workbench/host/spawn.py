@@ -1,10 +1,10 @@
 """Begins a process that hosts a session, and becomes its client."""
 
 import asyncio
-import os
 import socket
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 import msgspec
@@ -25,9 +25,9 @@ class NotBegunError(Exception):
 
 
 class Spawned:
-    """A host process that waits to be told what to host: it imports what it needs meanwhile."""
+    """A host process of the environment ENV that waits to be told what to host; it imports what it needs meanwhile."""
 
-    def __init__(self, workspace: Path) -> None:
+    def __init__(self, workspace: Path, env: Mapping[str, str]) -> None:
         ours, theirs = socket.socketpair()
         try:
             # -P: nothing is imported from the workspace. A process session of its own: a terminal that closes, or
@@ -39,7 +39,7 @@ class Spawned:
                 stderr=subprocess.DEVNULL,
                 cwd=workspace,
                 start_new_session=True,
-                env=dict(os.environ),
+                env=dict(env),
             )
         except BaseException:
             ours.close()

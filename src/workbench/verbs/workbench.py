@@ -126,7 +126,7 @@ class Opening(Safety):
         if not self.recorded:  # it imports what it needs while the person is asked
             from workbench.host.spawn import Spawned
 
-            self._host = self._host or await _in_thread(lambda: Spawned(self.workspace))
+            self._host = self._host or await _in_thread(lambda: Spawned(self.workspace, self._env))
         await self.settle(self.workspace)
         from workbench.protocol.task import Task
 
@@ -191,7 +191,7 @@ class Opening(Safety):
         from workbench.host.asked import Asked as Wanted
         from workbench.host.spawn import NotBegunError, Spawned
 
-        host, self._host = self._host or Spawned(self.workspace), None
+        host, self._host = self._host or Spawned(self.workspace, self._env), None
         try:
             return await host.begin(Wanted(allow_bypass=bypass, **asked))
         except NotBegunError as error:

@@ -10,6 +10,7 @@ from support.workbench import bounded
 from workbench.protocol import events as e
 from workbench.protocol.commands import Approve, Stop, SubmitPrompt
 from workbench.protocol.queries import InForce
+from workbench.session.identity import user_name
 from workbench.tui.opening import NotOpenedError, StandingRow
 from workbench.verbs.workbench import Asked, Opening
 
@@ -189,7 +190,7 @@ def test_a_session_tells_its_confinement_and_its_audit_names_each_call(workspace
         assert client.state.sandbox == ""
         found = await person.opener.audit(client.session)
         assert [(one.tool, one.asked, one.decision, one.by) for one in found.calls] == [
-            ("Bash", True, "once", "ana"), ("Bash", True, "no", "ana"),
+            ("Bash", True, "once", user_name()), ("Bash", True, "no", user_name()),
         ]  # fmt: skip
         assert (found.calls[0].exit_code, found.calls[1].status) == (0, "denied")
         await leave(client)
