@@ -141,13 +141,13 @@ def _check(check: CheckResult) -> str:
 
 def _denials(denials: Iterable[Denial]) -> Iterator[str]:
     for denial in denials:
-        target = next((str(denial.tool_input[key]) for key in _TARGETS if denial.tool_input.get(key)), "")
+        target = next((str(denial.tool_input[key]) for key in TARGETS if denial.tool_input.get(key)), "")
         shown = f" `{_line(target)}`" if target else ""
         rule = f"; allowed by the rule `{_line(denial.allowed_by)}`" if denial.allowed_by else ""
         yield f"- {_line(denial.tool_name)}{shown}: {_line(denial.reason)}{rule}"
 
 
-_TARGETS = ("command", "file_path", "path", "pattern", "notebook_path", "url")
+TARGETS = ("command", "file_path", "path", "pattern", "notebook_path", "url")
 
 
 def _time(milliseconds: int) -> str:
