@@ -5,6 +5,7 @@ from pathlib import Path
 
 import msgspec
 
+from workbench.protocol.events import SessionStarted
 from workbench.session.brief_steps import Gathering
 from workbench.session.brief_types import Brief
 from workbench.session.journal import Reader, head_of
@@ -24,6 +25,8 @@ def brief(folder: Path, after: float = 0.0, until: float | None = None) -> Brief
         while turn > 0 and not _TURN.match(journal.line(turn)):
             turn -= 1
         gathered = Gathering(journal.session, after, start)
+        first = next(journal.read(until=1)).event
+        gathered.brief.workspace = first.workspace if isinstance(first, SessionStarted) else ""
         for envelope in journal.read(after=max(0, min(start, turn - 1)), until=stop):
             gathered.take(envelope)
     return gathered.done()

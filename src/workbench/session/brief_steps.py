@@ -9,7 +9,7 @@ import msgspec
 from workbench.protocol import events as e
 from workbench.protocol.blocks import Diff, Output
 from workbench.protocol.items import share_line, wheel_line
-from workbench.protocol.result import CheckResult, Usage
+from workbench.protocol.result import CheckResult, FileChange, Usage
 from workbench.session.brief_types import (
     Brief,
     Changed,
@@ -51,6 +51,7 @@ class Gathering:
         self.requests: dict[str, tuple[str, str]] = {}  # approval -> tool, target
         self.edits: list[_Edit] = []
         self.back: dict[int, int] = {}  # rewind that put files back -> the event from which on
+        self.changed: list[FileChange] = []  # as the end tells it
         self.runs: dict[str, RunTold] = {}
         self.checks: dict[str, CheckResult] = {}
         self._start = start
@@ -98,6 +99,9 @@ class Gathering:
             known = edit.added is not None and edit.removed is not None
             file.added = file.added + (edit.added or 0) if known and file.added is not None else None
             file.removed = file.removed + (edit.removed or 0) if known and file.removed is not None else None
+        for change in self.changed:  # what the end tells beyond the edits
+            if change.path not in files and f"{told.workspace}/{change.path}" not in files:
+                files[change.path] = Changed(path=change.path, added=change.added, removed=change.removed)
         told.files, told.runs, told.checks = list(files.values()), list(self.runs.values()), list(self.checks.values())
         return told
 
@@ -285,6 +289,10 @@ def _warned(told: Gathering, envelope: e.Envelope, event: e.Notice) -> None:
         told.add(told.brief.warnings, event.text[:_TEXT])
 
 
+def _ended_since(told: Gathering, envelope: e.Envelope, event: e.SessionEnded) -> None:
+    told.changed = event.result.files_changed[:_KEPT]
+
+
 def _turn(told: Gathering, envelope: e.Envelope, event: e.RequestStarted) -> None:
     told.brief.turns += 1
 
@@ -312,6 +320,7 @@ _SINCE: dict[type, _Step] = {
         {event.check.command: msgspec.structs.replace(event.check, output="")}
     ),
     e.Notice: _warned,
+    e.SessionEnded: _ended_since,
     e.RequestStarted: _turn,
     e.BoundaryCrossed: lambda told, envelope, event: told.add(
         told.brief.warnings, f"the agent called {event.tool}, which no agent may: nothing of that answer was run"

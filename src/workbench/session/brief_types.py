@@ -35,7 +35,10 @@ class Prompt(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Changed(msgspec.Struct, kw_only=True):
-    """A file that calls changed. The line counts are those of its edits, added up; None where a command changed it."""
+    """A file that changed. Its line counts are those of its edits, added up; None where a command changed it.
+
+    Without `edits` no call told of it: the end of the session did, and the counts are those since it began.
+    """
 
     path: str
     edits: int = 0
@@ -103,6 +106,7 @@ class Brief(msgspec.Struct, kw_only=True):
     """
 
     session: str
+    workspace: str = ""
     since: float
     until: float = 0.0
     events: int = 0

@@ -10,7 +10,7 @@ from workbench.session.brief_types import Brief, Command, Decision, RunTold
 from workbench.session.runs_words import span
 
 # Rows of each section: together with their headings they fit 24 lines when all is full, and that is rare.
-_DECIDE, _ASKED, _FILES, _COMMANDS, _RUNS, _ALLOWED = 6, 3, 5, 4, 5, 5
+_DECIDE, _ASKED, _FILES, _COMMANDS, _RUNS, _ALLOWED = 6, 4, 5, 4, 5, 5
 _DECISIONS = {"once": "allowed", "session": "allowed for the session", "always": "allowed for good",
               "no": "said no to", "gone": "was asked about, and it was cancelled:"}  # fmt: skip
 _DAY = 86_400.0
@@ -20,7 +20,7 @@ def sections(told: Brief, now: float) -> tuple[BriefSection, ...]:
     """TOLD under its headings, as of Unix time NOW; what is empty is left out."""
     made = (
         _section("needs you", _needs(told, now), _DECIDE),
-        _section("asked", _asked(told, now), _ASKED, last=True),
+        _section("said", _asked(told, now), _ASKED, last=True),
         _section("changed", _changed(told), _FILES),
         _section("commands of note", _commands(told.commands), _COMMANDS),
         _section("runs", map(_run, told.runs), _RUNS, last=True),
@@ -106,6 +106,8 @@ def _asked(told: Brief, now: float) -> Iterator[BriefRow]:
         how = {"task": "the task", "answer": "answered"}.get(prompt.origin, "")
         note = ", ".join(filter(None, (clock(prompt.at, now), how)))
         yield BriefRow(text=f"{prompt.by}: {_line(prompt.text, 110)}", note=note)
+    if told.said:
+        yield BriefRow(text=f"the agent: {_line(told.said, 160)}", note="its last words")
 
 
 # --- what changed ------------------------------------------------------------------------------------------
@@ -115,7 +117,9 @@ def _changed(told: Brief) -> Iterator[BriefRow]:
     for file in reversed(told.files):
         counts = "" if file.added is None or file.removed is None else f"+{file.added} -{file.removed}"
         edits = counted(file.edits, "edit") if counts else "by a command"
-        yield BriefRow(text=_line(file.path, 90), note=", ".join(filter(None, (counts, edits))))
+        edits = edits if file.edits else "since it began, by no edit of the agent's"
+        path = _line(file.path.removeprefix(f"{told.workspace}/"), 90)
+        yield BriefRow(text=path, note=", ".join(filter(None, (counts, edits))))
     yield from (BriefRow(text=_line(words, 120)) for words in told.reverted)
 
 

@@ -18,6 +18,7 @@ from workbench.protocol.state import SessionState
 from workbench.protocol.visible import visible
 from workbench.session import store
 from workbench.session.journal import JournalError, Reader
+from workbench.verbs import session_brief
 from workbench.verbs.options import Parser
 
 _WIDEST = 48  # characters of a cell
@@ -26,9 +27,11 @@ _WIDEST = 48  # characters of a cell
 def main(args: list[str]) -> int:
     """Runs `mlwb sessions ARGS`; returns the exit status: 2 for an unknown session, 1 for one that cannot be read."""
     options = _parser().parse_args(args)
-    verb = {"list": _list, "show": _show, "export": _export, "audit": _audit, "rm": _remove}[options.verb]
+    verbs = {"list": _list, "show": _show, "audit": _audit, "rm": _remove}
+    verbs |= {"brief": session_brief.run}
+    verbs |= {"export": _export}
     try:
-        return verb(options)
+        return verbs[options.verb](options)
     except store.UnknownSessionError as error:
         return _fail(error, 2)
     except (store.StoreError, JournalError) as error:
@@ -37,7 +40,7 @@ def main(args: list[str]) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = Parser(prog="mlwb sessions", description="The sessions of this user.")
-    verbs = parser.add_subparsers(dest="verb", required=True, metavar="list|show|export|audit|rm")
+    verbs = parser.add_subparsers(dest="verb", required=True, metavar="list|show|brief|export|audit|rm")
     listing = verbs.add_parser("list", help="all sessions, the newest first")
     listing.add_argument("--json", action="store_true", help="for programs")
     show = verbs.add_parser("show", help="what a session did, and how it stands")
@@ -50,6 +53,7 @@ def _parser() -> argparse.ArgumentParser:
     export.add_argument("-o", "--output", metavar="FILE", help="write to FILE instead of standard output")
     audit = verbs.add_parser("audit", help="each call: its verdict, who approved it, sandbox, end, files changed")
     audit.add_argument("--json", action="store_true", help="for programs")
+    session_brief.add(verbs)
     for verb in (show, export, audit):
         verb.add_argument("id", metavar="ID", help="a session's id, or the beginning of one")
     remove = verbs.add_parser("rm", help="delete sessions, all of them; it asks nothing")

@@ -1,0 +1,34 @@
+"""Which session is meant: by its id, the beginning of one, or the path of its folder, as it was copied from elsewhere."""
+
+import argparse
+import sys
+from pathlib import Path
+
+from workbench.protocol.visible import visible
+from workbench.session import store
+from workbench.session.journal import EVENTS
+
+ID = "a session's id, or the beginning of one; or the path of a session's folder"
+
+
+def folder_of(named: str) -> Path:
+    """The folder of the session NAMED. Raises UnknownSessionError."""
+    path = Path(named).expanduser()
+    if path.name == EVENTS:
+        path = path.parent
+    if "/" in named or named in (".", "..") or named.startswith("~"):
+        if not (path / EVENTS).is_file():
+            raise store.UnknownSessionError(f"{path} is no folder of a session: there is no {EVENTS} in it")
+        return path.resolve()
+    return store.find(named)
+
+
+def add_id(parser: argparse.ArgumentParser) -> None:
+    """The argument that names the session."""
+    parser.add_argument("id", metavar="ID", help=ID)
+
+
+def fail(error: Exception | str, status: int) -> int:
+    """Says why, and gives STATUS."""
+    print(f"mlwb: {visible(str(error))}", file=sys.stderr)
+    return status
