@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 MOST_CLIENTS = 64
 MISSED = 5_000  # journalled envelopes that a client which comes back is told one by one
 _BATCH = 256
-_PACE = 0.05  # seconds in which deltas are gathered: a far client pays for each frame
+_PACE, _SLOWEST = 0.05, 1.0  # seconds in which deltas are gathered, and the most that a client may ask for
 _HELLO_S = 10.0
 
 
@@ -42,6 +42,7 @@ class Connection:
         self._last: object = None  # the ephemeral event that was sent last
         self._doing: set[asyncio.Task[None]] = set()
         self._heard = self._sent = 0.0
+        self._pace = _PACE
         self._ending = ""
 
     # --- coming in -----------------------------------------------------------------------------------------
@@ -96,6 +97,7 @@ class Connection:
         assert guest is not None
         state, journal = hosting.session.state, hosting.session.journal
         self.id = self.server.came(self, hello.again)
+        self._pace = min(max(hello.pace, _PACE), _SLOWEST)
         # A client of another host process: what that one told last may not have reached the disk.
         unknown = hello.again != "" and self.id != hello.again
         anew = unknown or not 0 <= hello.after <= journal.seq or journal.seq - hello.after > MISSED
@@ -187,7 +189,7 @@ class Connection:
                 self._write(b"".join(self._lines_of(batch)))
                 await self._writer.drain()
                 if not batch[-1].seq:
-                    await feed.gather(_PACE)
+                    await feed.gather(self._pace)
                 elif len(batch) == _BATCH:
                     await asyncio.sleep(0)
         except BehindError:
