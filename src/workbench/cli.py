@@ -9,6 +9,7 @@ VERBS = {
     "run": ("run", "run a task file with no one watching"),
     "demo": ("demo", "a recorded session against real tools and real training; no key, no network"),
     "attach": ("attach", "join a live session from another terminal, or through ssh"),
+    "share": ("share", "invite others to a live session, with a role and limits"),
     "sessions": ("sessions", "list, show, audit, export, remove sessions"),
     "agents": ("agents", "list, show and check agent definitions"),
     "exp": ("exp", "run, list, compare and stop experiments"),

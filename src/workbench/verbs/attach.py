@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 ROLES = ("driver", "suggester", "viewer")
 _ABOUT = """Joins a live session from another terminal. It goes on where it is; leaving does not end what it does."""
 _WHERE = """a session's id, or the beginning of one; `ssh://[user@]host[:port][/ID]` is drawn here and lives there;
-without it the only live one, or one of a list"""
+the path of a socket, which an invitation names, is another user's; without it the only live one, or one of a list"""
 
 
 def main(args: list[str]) -> int:
@@ -34,6 +34,10 @@ def main(args: list[str]) -> int:
         from workbench.verbs.attach_far import attach
 
         return attach(target, options.role, options.remote_command, options.theme)
+    if "/" in target and target.endswith(".sock"):
+        from workbench.verbs.attach_invited import attach as attach_invited
+
+        return attach_invited(target, options.role, options.token_file, options.theme)
     if "://" in target or "@" in target:
         return _fail(f"{target} is no session; one on another machine is named ssh://[user@]host[/ID]")
     return _here(target, options)
@@ -47,6 +51,8 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--remote-command", default="", metavar="COMMAND",
                         help="what stands for `mlwb` on the other machine, for its shell")  # fmt: skip
+    parser.add_argument("--token-file", metavar="FILE", help="where the invitation's token stands; else MLWB_TOKEN, or "
+                        "it is asked for")  # fmt: skip
     parser.add_argument("--theme", metavar="NAME", help="how it looks, this time")
     parser.add_argument("--stdio", action="store_true", help="speaks the protocol, for a client behind ssh")
     return parser
