@@ -95,10 +95,16 @@ def of_run(run: Run, folder: Path) -> Numbers:
 def of_folder(folder: Path) -> Numbers:
     """All that the files below FOLDER tell (a run made elsewhere). Nothing is written there."""
     numbers = Numbers(folder / OUTPUT, folder)
-    for path, _ in list(matching(numbers.cwd))[:_FILES]:
-        numbers.add(path)
+    take_files(numbers, set())
     numbers.read_all()
     return numbers
+
+
+def take_files(numbers: Numbers, known: set[Path]) -> None:
+    """Takes all files of a known format below the folder of NUMBERS, whoever wrote them, but those that are KNOWN."""
+    for path, _ in list(matching(numbers.cwd))[:_FILES]:
+        if path not in known and numbers.add(path):
+            known.add(path)
 
 
 def series_of(run: Run, folder: Path) -> Mapping[str, Series]:

@@ -21,7 +21,7 @@ from workbench.experiments.launch.alive import STOP, Stop, alive, hold
 from workbench.experiments.launch.begin import name_of, record
 from workbench.experiments.launch.ends import End
 from workbench.experiments.launch.types import Job, Sandboxed
-from workbench.experiments.ledger import OUTPUT, Ledger
+from workbench.experiments.ledger import OUTPUT, Ledger, ledger_for
 from workbench.experiments.numbers import kind_of
 from workbench.experiments.readers.base import Batch, Column
 from workbench.experiments.readers.stdout import StdoutReader
@@ -180,7 +180,7 @@ class Look:
 
     def _another_lives(self) -> bool:
         """Whether a run of the same ledger goes on, whose files they may be."""
-        ledger = Ledger(Path(self._seen.workspace))
+        ledger = ledger_for(Path(self._seen.workspace))
         return any(alive(ledger.path(run)) for run in ledger.ids()[-50:])
 
 
@@ -218,10 +218,10 @@ def begin(seen: Seen, why: str, found: Code | None = None) -> "Begun":
 
     Blocks. Raises LedgerError, OSError.
     """
-    ledger, cards = Ledger(Path(seen.workspace)), seen.cards if why == _ON_A_CARD else ()
+    ledger, cards = ledger_for(Path(seen.workspace)), seen.cards if why == _ON_A_CARD else ()
     locks: list[int] = []
     job = Job(
-        workspace=seen.workspace,
+        workspace=str(ledger.workspace),
         argv=seen.argv,
         cwd=seen.cwd,
         env={name: text for name, text in seen.env.items() if text.encode(errors="replace").decode() == text},

@@ -123,6 +123,13 @@ class Ledger:
         _replace(self.path(run.id) / RECORD, msgspec.json.format(msgspec.json.encode(run), indent=1) + b"\n")
 
 
+def ledger_for(folder: Path) -> Ledger:
+    """The ledger that a command in FOLDER writes to: the nearest one above within its repository, else FOLDER's own."""
+    above = [folder, *folder.parents]
+    top = next((at for at, one in enumerate(above) if (one / ".git").exists()), 0)
+    return Ledger(next((one for one in above[: top + 1] if (one / RUNS).is_dir()), folder))
+
+
 def _replace(path: Path, data: bytes) -> None:
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(6)}")
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)

@@ -34,7 +34,7 @@ def telemetry(disk: str | Path = ".") -> Telemetry:
     with _lock:
         if _shared is None:
             from workbench.experiments.found_owner import Owners
-            from workbench.experiments.launch.local import ledger_for
+            from workbench.experiments.ledger import ledger_for
             from workbench.telemetry.sampler import Sampler
 
             folder = Path(disk).absolute()

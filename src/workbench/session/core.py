@@ -7,7 +7,6 @@ from typing import Any
 
 import msgspec
 
-from workbench.experiments.ledger import Ledger
 from workbench.models.base import ModelClient, ModelInfo
 from workbench.permissions.types import Need, Verdict
 from workbench.protocol import events as e
@@ -93,7 +92,7 @@ class Session:
         self.snapshots: Snapshots | None = None
         self.guard = Guard(self)
         self.watch = Watch(context.roots, journal.folder / "aside")
-        self.runs = RunsWatch(self.id, Ledger(context.workspace))
+        self.runs = RunsWatch(self.id, context.workspace)
         self.wakes = True  # whether a run's end or alert begins a turn while a person is waited for
         self.unwatched = False  # a command ran, or runs, after which nobody looked yet
         self._deltas = Deltas(journal.redactor)

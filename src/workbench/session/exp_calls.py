@@ -16,7 +16,7 @@ import msgspec
 from workbench.experiments.launch.alive import alive, settle, truly
 from workbench.experiments.launch.options import RunOptions, Usage, read
 from workbench.experiments.launch.types import Job, LaunchError, News
-from workbench.experiments.ledger import OUTPUT, Ledger
+from workbench.experiments.ledger import OUTPUT, Ledger, ledger_for
 from workbench.permissions.types import Need, Runs
 from workbench.protocol.blocks import Output
 from workbench.protocol.events import RunLinked, RunsTold
@@ -61,7 +61,7 @@ def carried(session: Session, tool: Tool, given: Any) -> Tool:
 
 def going(session: Session) -> bool:
     """Whether a run that the session began still goes on."""
-    ledger = Ledger(session.context.workspace)
+    ledger = ledger_for(session.context.workspace)
     return any(alive(ledger.path(run)) for run in session.state.runs)
 
 
@@ -129,8 +129,8 @@ class _Run(Carried):
         cards = await gpus.of(self._session).for_run(self._options.gpus, call, given, needs)
         from workbench.experiments.launch.local import Local
 
-        ledger = Ledger(context.workspace)
-        job = self._job(context, call_id, cards)
+        ledger = ledger_for(context.workspace)
+        job = self._job(ledger, context, call_id, cards)
         if ledger.folder.is_symlink() or ledger.folder.parent.is_symlink():
             raise ToolError(f"{ledger.folder} is a link, or lies in one: no run is recorded through it.")
         try:
@@ -147,10 +147,10 @@ class _Run(Carried):
         await following.follow(handed.reading, detached, timeout_s)
         return await following.outcome(detached)
 
-    def _job(self, context: Context, call_id: str, cards: dict[str, str]) -> Job:
+    def _job(self, ledger: Ledger, context: Context, call_id: str, cards: dict[str, str]) -> Job:
         options = self._options
         return Job(
-            workspace=str(context.workspace),
+            workspace=str(ledger.workspace),
             argv=options.argv,
             cwd=str(context.cwd),
             name=options.name,

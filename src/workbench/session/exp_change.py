@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from workbench.experiments.launch.types import LaunchError
-from workbench.experiments.ledger import Ledger, LedgerError
+from workbench.experiments.ledger import Ledger, LedgerError, ledger_for
 from workbench.experiments.types import Run
 from workbench.permissions.types import Need
 from workbench.protocol.blocks import Output
@@ -33,7 +33,7 @@ class Change(Carried):
 
     async def run(self, given: Any, context: Context, call_id: str, progress: Callable[[str], None]) -> Outcome:
         """Carries it out."""
-        ledger = Ledger(context.workspace)
+        ledger = ledger_for(context.workspace)
         try:
             said = await asyncio.to_thread(self._stop if self._verb == "stop" else self._note, ledger)
         except (LedgerError, LaunchError) as error:

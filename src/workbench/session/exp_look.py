@@ -8,8 +8,7 @@ from typing import Any
 
 import msgspec
 
-from workbench.experiments.launch.local import ledger_for
-from workbench.experiments.ledger import ID, OUTPUT, RECORD
+from workbench.experiments.ledger import ID, OUTPUT, RECORD, ledger_for
 from workbench.permissions.types import Need, Reads
 from workbench.session.core import Session
 from workbench.session.exp_carried import Carried

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from workbench.experiments.launch.types import Job, LaunchError
-from workbench.experiments.ledger import Ledger, LedgerError
+from workbench.experiments.ledger import LedgerError, ledger_for
 from workbench.experiments.types import Run
 from workbench.permissions.types import Need, Runs
 from workbench.protocol.blocks import Output
@@ -29,7 +29,7 @@ class Rerun(Carried):
 
     def __init__(self, session: Session, tool: Tool, words: list[str]) -> None:
         super().__init__(session, tool)
-        self._ledger = Ledger(session.context.workspace)
+        self._ledger = ledger_for(session.context.workspace)
         self._run: Run | None = None
         self._problem, self._child, self._json = "", "", "--json" in words
         named = [word for word in words if not word.startswith("-")]

@@ -6,7 +6,7 @@ from typing import Any
 
 from workbench.experiments.launch.options import Usage
 from workbench.experiments.launch.waiting import WaitOptions, read
-from workbench.experiments.ledger import Ledger, LedgerError
+from workbench.experiments.ledger import Ledger, LedgerError, ledger_for
 from workbench.permissions.types import Need
 from workbench.protocol.blocks import Output
 from workbench.protocol.events import RunsTold
@@ -42,7 +42,7 @@ class Wait(Carried):
         """Waits; Bash's own limit of time is not this call's."""
         if self._problem:
             raise ToolError(self._problem)
-        session, ledger = self._session, Ledger(context.workspace)
+        session, ledger = self._session, ledger_for(context.workspace)
         try:
             known = await asyncio.to_thread(self._known, ledger)
         except LedgerError as error:

@@ -194,9 +194,9 @@ class Finder:
 
     async def _begin(self, one: _One, why: str) -> None:
         from workbench.experiments.found import begin
-        from workbench.experiments.ledger import Ledger
+        from workbench.experiments.ledger import ledger_for
 
-        session, folder = self._session, Ledger(Path(one.seen.workspace)).folder
+        session, folder = self._session, ledger_for(Path(one.seen.workspace)).folder
         if folder.is_symlink() or folder.parent.is_symlink():
             raise OSError(f"{folder} is a link, or lies in one: no run is recorded through it")
         if not folder.is_dir():

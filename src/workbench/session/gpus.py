@@ -10,7 +10,7 @@ import threading
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from workbench.experiments.ledger import Ledger, LedgerError
+from workbench.experiments.ledger import LedgerError, ledger_for
 from workbench.permissions.types import Need, Verdict
 from workbench.session.core import Session
 from workbench.session.identity import user_name
@@ -135,7 +135,7 @@ class Cards:
         """The session's runs that go on. Blocks."""
         from workbench.experiments.launch.alive import alive
 
-        ledger, found = Ledger(self._session.context.workspace), []
+        ledger, found = ledger_for(self._session.context.workspace), []
         for run in self._session.state.runs:
             with contextlib.suppress(LedgerError):
                 if alive(ledger.path(run)) and (record := ledger.get(run)).status in ("queued", "running"):
@@ -246,7 +246,7 @@ def wire(session: Session, gpus: str, most: int | None, env: Mapping[str, str]) 
 
 def hours(session: Session) -> float:
     """GPU-hours that the session's runs have used by now, those before a resume too. Blocks for a moment."""
-    ledger, total = Ledger(session.context.workspace), 0.0
+    ledger, total = ledger_for(session.context.workspace), 0.0
     for run in session.state.runs:
         with contextlib.suppress(LedgerError):
             total += ledger.get(run).usage.gpu_hours or 0.0
@@ -264,4 +264,4 @@ def _stop(session: Session, runs: list[str], why: str) -> None:
 
     for run in runs:
         with contextlib.suppress(LaunchError, LedgerError):
-            Local(Ledger(session.context.workspace), forks=False).cancel(run, why)
+            Local(ledger_for(session.context.workspace), forks=False).cancel(run, why)

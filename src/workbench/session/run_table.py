@@ -13,8 +13,7 @@ import msgspec
 from workbench.experiments.compare import telling
 from workbench.experiments.goals import known
 from workbench.experiments.launch.alive import LOCK, truly
-from workbench.experiments.launch.local import ledger_for
-from workbench.experiments.ledger import RECORD, Ledger, LedgerError
+from workbench.experiments.ledger import RECORD, Ledger, LedgerError, ledger_for
 from workbench.experiments.points import FILE
 from workbench.experiments.types import Run
 from workbench.protocol import queries as q

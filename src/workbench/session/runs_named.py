@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from workbench.experiments.launch.alive import truly
-from workbench.experiments.ledger import Ledger, LedgerError
+from workbench.experiments.ledger import Ledger, LedgerError, ledger_for
 from workbench.protocol.result import Evidence
 
 _NAMED = re.compile(r"(?<![\w-])r-([1-9]\d{0,8})(?:(?:\.\.|…| to )(?:r-)?([1-9]\d{0,8}))?(?![\w-])")
@@ -25,7 +25,7 @@ def named(text: str) -> list[str]:
 
 def evidence(workspace: Path, own: Sequence[str], answer: str) -> list[Evidence]:
     """The runs that the session began (OWN) and that ANSWER names, as they stand. Reads the ledger: for a thread."""
-    ledger, said = Ledger(workspace), named(answer)
+    ledger, said = ledger_for(workspace), named(answer)
     return [_one(ledger, run, run in said, run in own) for run in dict.fromkeys((*own, *said))]
 
 

@@ -6,10 +6,11 @@ A look reads the records that changed since the last one; where no run goes on, 
 import asyncio
 import time
 from collections.abc import Callable, Coroutine
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from workbench.experiments.launch.alive import UNSETTLED_S, alive, truly
-from workbench.experiments.ledger import RECORD, Ledger, LedgerError
+from workbench.experiments.ledger import RECORD, LedgerError, ledger_for
 from workbench.experiments.types import Run
 from workbench.protocol.events import RunsTold
 from workbench.session.runs_words import GOING, Happened, message
@@ -28,9 +29,9 @@ Wanted = Callable[[str, Told], bool]
 class RunsWatch:
     """Looks at the runs that a session knows of. `linked` is set whenever there is one more."""
 
-    def __init__(self, session: str, ledger: Ledger) -> None:
+    def __init__(self, session: str, workspace: Path) -> None:
         self.linked = asyncio.Event()
-        self._session, self._ledger = session, ledger
+        self._session, self._workspace, self._ledger = session, workspace, ledger_for(workspace)
         self._records: dict[str, tuple[int, Run]] = {}  # run -> its record's mtime, and the record
 
     def look(self, known: dict[str, Told], wanted: Wanted, anybodys: bool = False) -> tuple[list[Happened], list[str]]:
@@ -39,6 +40,7 @@ class RunsWatch:
         A seed that ended well is no news while others of its group go on. ANYBODYS: of any run; else of those that this
         session began, and not the one that it was forked from.
         """
+        self._ledger = ledger_for(self._workspace)
         news, going, groups = list[Happened](), list[str](), set[str | None]()
         for run, told in list(known.items()):
             if told.ended or not wanted(run, told):

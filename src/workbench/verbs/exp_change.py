@@ -18,6 +18,7 @@ from workbench.verbs.exp_list import opened
 
 _PATIENCE_S = 20.0  # more than the grace that a command gets
 _LOOK_S = 0.02
+_FOLLOW_S = 0.2
 
 
 def _fail(text: object, status: int) -> int:
@@ -115,12 +116,17 @@ def import_(args: list[str]) -> int:
         prog="mlwb exp import",
         description="Takes in runs that were made elsewhere: each PATH, a folder or a file, is one run. What lies "
         "there is read and stays where it is; its series are kept in the ledger.",
+        epilog="A run that is followed is shown as one that goes on. Ctrl+c, or `mlwb exp stop`, ends the following; "
+        "whatever writes there is never signalled.",
     )
     parser.add_argument("paths", nargs="+", metavar="PATH")
     parser.add_argument("--name", default="", metavar="N", help="a name for people (default: the path's last part)")
     parser.add_argument("--tag", action="append", default=[], metavar="T", help="may be given again")
+    parser.add_argument("--follow", "-f", action="store_true", help="reads on, until ctrl+c, what still goes on there")
     parser.add_argument("--json", action="store_true", help="for programs: [{id, path, metrics}, …]")
     options = parser.parse_args(args)
+    if options.follow:
+        return _follow(options)
     from workbench.experiments.elsewhere import taken_in
 
     ledger, status, told = opened(), 0, []
@@ -136,3 +142,29 @@ def import_(args: list[str]) -> int:
     if options.json:
         print(json.dumps(told, indent=2))
     return status
+
+
+def _follow(options: argparse.Namespace) -> int:
+    """Keeps runs of all PATHs up to date until a signal says that it is enough. Each is told once, as it begins."""
+    import signal
+    import threading
+
+    from workbench.experiments.elsewhere import Followed
+
+    over = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGHUP):
+        signal.signal(number, lambda number, frame: over.set())
+    ledger, told = opened(), set[str]()
+    followed = [Followed(ledger, Path(path), options.name, tuple(options.tag)) for path in options.paths]
+    try:
+        while not over.wait(_FOLLOW_S) and followed:
+            for one in followed:
+                one.poll()
+                if one.run and one.run not in told:
+                    told.add(one.run)
+                    line = json.dumps([{"id": one.run, "path": str(one.path)}]) if options.json else one.run
+                    print(line, flush=True)
+    finally:
+        for one in followed:
+            one.end()
+    return 0

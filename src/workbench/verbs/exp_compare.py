@@ -12,8 +12,8 @@ from typing import Any
 from workbench.experiments.compare import CompareError, Read, compare_many, reader, shared, telling
 from workbench.experiments.compare_words import about, number
 from workbench.experiments.compared import Comparison, Group
-from workbench.experiments.launch.local import Local, ledger_for
-from workbench.experiments.ledger import ID, Ledger, LedgerError
+from workbench.experiments.launch.local import Local
+from workbench.experiments.ledger import ID, Ledger, LedgerError, ledger_for
 from workbench.experiments.types import Run
 from workbench.protocol.visible import visible
 

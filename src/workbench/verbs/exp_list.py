@@ -13,8 +13,7 @@ from typing import Any
 import msgspec
 
 from workbench.experiments.launch.alive import settle, truly
-from workbench.experiments.launch.local import ledger_for
-from workbench.experiments.ledger import OUTPUT, Ledger
+from workbench.experiments.ledger import OUTPUT, Ledger, ledger_for
 from workbench.experiments.types import Run
 from workbench.protocol.visible import visible
 from workbench.verbs import exp_words as words
@@ -27,7 +26,7 @@ _STATUS = ("queued", "running", "finished", "failed", "stopped")
 
 def opened() -> Ledger:
     """The ledger of the folder that the command is given in."""
-    return Ledger(ledger_for(Path.cwd()).workspace)
+    return ledger_for(Path.cwd())
 
 
 # --- list --------------------------------------------------------------------------------------------------

@@ -8,10 +8,10 @@ import signal
 import sys
 from pathlib import Path
 
-from workbench.experiments.launch.local import Handed, Local, ledger_for
+from workbench.experiments.launch.local import Handed, Local
 from workbench.experiments.launch.options import RunOptions, read
 from workbench.experiments.launch.types import Job, News
-from workbench.experiments.ledger import OUTPUT
+from workbench.experiments.ledger import OUTPUT, ledger_for
 from workbench.protocol.visible import visible
 
 _LOOKS_S = (0.004, 0.008, 0.016, 0.032)  # between two looks at the output: often while there is some

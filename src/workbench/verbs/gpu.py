@@ -23,7 +23,7 @@ def main(args: list[str]) -> int:
     options = parser.parse_args(args)
 
     from workbench.experiments.found_owner import Owners
-    from workbench.experiments.launch.local import ledger_for
+    from workbench.experiments.ledger import ledger_for
     from workbench.telemetry.sampler import Sampler
 
     sampler = Sampler(Path.cwd(), run_of=Owners([ledger_for(Path.cwd())]))

@@ -1,7 +1,9 @@
 """What a program of the contract tests says about itself: what it logged, and when it may go on."""
 
 import json
+import os
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,7 @@ class Truth:
     def __init__(self) -> None:
         self.points: dict[str, list[tuple[float, float]]] = {}
         self.config: dict[str, Any] = {}
+        self._pauses = 0
 
     def log(self, key: str, step: float, value: float) -> float:
         """Notes one point; gives VALUE back."""
@@ -19,13 +22,27 @@ class Truth:
         return value
 
     def pause(self) -> None:
-        """Tells that what was logged so far may be looked at, and waits for the reader's word."""
-        print("\n@pause", flush=True)
-        sys.stdin.readline()
+        """Tells that what was logged so far may be looked at, and waits for the reader's word.
 
-    def write(self) -> None:
+        With GATED set, as a program that has no input: until the file `go-N` of the N-th pause is there.
+        """
+        self._pauses += 1
+        if "GATED" not in os.environ:
+            print("\n@pause", flush=True)
+            sys.stdin.readline()
+            return
+        self.write(f"truth-{self._pauses}.txt")
+        until = time.monotonic() + 300
+        while not Path(f"go-{self._pauses}").exists():
+            if time.monotonic() > until:
+                raise SystemExit("nobody let this program go on")
+            time.sleep(0.02)
+
+    def write(self, name: str = "truth.txt") -> None:
         """Writes the truth where the test finds it."""
-        Path("truth.txt").write_text(json.dumps({"points": self.points, "config": self.config}))
+        beside = Path(f".{name}")
+        beside.write_text(json.dumps({"points": self.points, "config": self.config}))
+        beside.replace(name)
 
 
 PHASES, STEPS = 3, 40

@@ -5,14 +5,13 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
-from pathlib import Path
 from signal import SIGTERM, SIGUSR1
 
 import msgspec
 
 from workbench.experiments.launch.alive import STOP, Stop, alive, ask, truly
 from workbench.experiments.launch.types import Job, LaunchError, News, State, shell_status
-from workbench.experiments.ledger import OUTPUT, RUNS, Ledger
+from workbench.experiments.ledger import OUTPUT, Ledger
 
 _ANCESTRY = ("MLWB_SESSION", "MLWB_COMMAND")  # by these, what a session's commands left behind is found and ended
 
@@ -134,10 +133,3 @@ def _spawned(job: Job, writing: int) -> None:
         process.stdin.write(msgspec.json.encode(job))
     with contextlib.suppress(BrokenPipeError):
         process.stdin.close()
-
-
-def ledger_for(folder: Path) -> Ledger:
-    """The ledger that a command in FOLDER writes to: the nearest one above within its repository, else FOLDER's own."""
-    above = [folder, *folder.parents]
-    top = next((at for at, one in enumerate(above) if (one / ".git").exists()), 0)
-    return Ledger(next((one for one in above[: top + 1] if (one / RUNS).is_dir()), folder))
