@@ -17,10 +17,9 @@ def add(told: Brief) -> None:
 
 
 def numbers(workspace: Path, session: str, runs: Iterable[str]) -> dict[str, str]:
-    """Run -> how it stands now and its most telling metric; without those of other sessions, whose names may be equal."""
+    """Run -> how it stands now and its most telling metric; runs of other sessions, of the same name, are none."""
     from workbench.experiments.compare import telling
-    from workbench.experiments.launch.local import ledger_for
-    from workbench.experiments.ledger import LedgerError
+    from workbench.experiments.ledger import LedgerError, ledger_for
     from workbench.session.runs_words import number
 
     found: dict[str, str] = {}
