@@ -196,7 +196,7 @@ def drawn(
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as root:
         place = Place(Path(root), {"train.py": TRAIN, "config.yaml": CONFIG, "data/loader.py": "", "README.md": ""})
         config = place.home / ".config/mlwb/config.yaml"
-        config.write_text(config.read_text() + "permissions: {allow: ['Bash(sleep 600 *)']}\n")
+        config.write_text(config.read_text() + "permissions: {allow: ['Bash(sleep 600:*)']}\n")
         if scene.startswith("runs"):
             train(place)
         with place.endpoint(turns(place.repo)) as (_, env), Tmux(
