@@ -27,8 +27,8 @@ def _phrases(told: Brief) -> Iterator[str]:
         yield f"{counted(len(told.questions), 'question')} to answer"
     if told.end and told.events:
         yield f"it ended: {told.end.replace('_', ' ')}"
-    if told.files:
-        yield f"{counted(len(told.files), 'file')} changed by the agent"
+    if edited := sum(file.edits > 0 for file in told.files):
+        yield f"{counted(edited, 'file')} changed by the agent"
     if linked := sum(run.linked for run in told.runs):
         yield f"{counted(linked, 'run')} linked"
     for shell, how in list(told.shells.items())[-2:]:

@@ -19,7 +19,7 @@ from workbench.session.blobs import BlobError, Blobs
 _WORDS = 300
 _DIFF_LINES = 400
 _OUTPUT = 4_000
-_VERDICTS = {"allow": "allowed", "ask": "asked", "deny": "denied"}
+VERDICTS = {"allow": "allowed", "ask": "asked", "deny": "denied"}
 
 
 def transcript(envelopes: Iterable[e.Envelope], blobs: Blobs, thinking: bool = False) -> Iterator[str]:
@@ -58,6 +58,22 @@ def fenced(text: str, language: str = "") -> str:
     return f"{fence}{language}\n{visible(text, newlines=True).rstrip()}\n{fence}"
 
 
+def content_of(event: e.AnswerCompleted, blobs: Blobs) -> tuple[Iterable[dict[str, Any]], bool]:
+    """The blocks of an answer, and whether they are all of it: its blob may be gone."""
+    if event.blob is None:
+        return event.content, True
+    try:
+        return msgspec.json.decode(blobs.get(event.blob), type=list[dict[str, Any]]), True
+    except (BlobError, OSError, msgspec.DecodeError):
+        return [{"type": "text", "text": event.text}], False
+
+
+def paragraphs(event: e.AnyEvent) -> Iterator[str]:
+    """What EVENT alone says, as Markdown; nothing of calls, answers and the session's beginning and end."""
+    if tell := _TELL.get(type(event)):
+        yield from tell(event)
+
+
 class _Writer:
     """Remembers the calls that have a verdict and no result yet."""
 
@@ -82,8 +98,8 @@ class _Writer:
         elif isinstance(event, e.SessionStarted | e.SessionResumed | e.SessionEnded):
             yield from self.open_calls()
             yield from _LIFE[type(event)](envelope, event)
-        elif tell := _TELL.get(type(event)):
-            yield from tell(event)
+        else:
+            yield from paragraphs(event)
 
     def open_calls(self) -> Iterator[str]:
         """Calls that never got a result."""
@@ -98,7 +114,7 @@ class _Writer:
             by = f" by {one_line(decided.by)}" if decided.by else ""
             rule = f" (rule {code(decided.rule)})" if decided.rule else ""
             reason = f": {one_line(decided.reason)}" if decided.reason and decided.verdict != "allow" else ""
-            words.append(f"{code(decided.target)} {_VERDICTS.get(decided.verdict, 'judged')}{by}{rule}{reason}")
+            words.append(f"{code(decided.target)} {VERDICTS.get(decided.verdict, 'judged')}{by}{rule}{reason}")
         if finished is None:
             words.append("→ no result")
         else:
@@ -108,13 +124,9 @@ class _Writer:
         return " ".join(words)
 
     def _answer(self, event: e.AnswerCompleted) -> Iterator[str]:
-        content: Iterable[dict[str, Any]] = event.content
-        if event.blob is not None:
-            try:
-                content = msgspec.json.decode(self._blobs.get(event.blob), type=list[dict[str, Any]])
-            except (BlobError, OSError, msgspec.DecodeError):
-                content = [{"type": "text", "text": event.text}]
-                yield "*(the whole of this answer is not there any more)*"
+        content, whole = content_of(event, self._blobs)
+        if not whole:
+            yield "*(the whole of this answer is not there any more)*"
         for block in content:
             kind = block.get("type")
             text = str(block.get("thinking" if kind == "thinking" else "text") or "")
@@ -242,10 +254,10 @@ def _shell_ended(event: e.ShellFinished) -> str:
 
 
 def _single(tell: Callable[[Any], str]) -> Callable[[Any], Iterator[str]]:
-    def paragraphs(event: Any) -> Iterator[str]:
+    def single(event: Any) -> Iterator[str]:
         yield tell(event)
 
-    return paragraphs
+    return single
 
 
 _TELL: dict[type, Callable[[Any], Iterator[str]]] = {

@@ -1,4 +1,4 @@
-"""Which session is meant: by its id, the beginning of one, or the path of its folder, as it was copied from elsewhere."""
+"""Which session is meant: by its id, the beginning of one, or the path of its folder, copied from elsewhere maybe."""
 
 import argparse
 import sys
