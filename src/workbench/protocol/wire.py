@@ -44,7 +44,8 @@ class Hello(Frame, frozen=True, kw_only=True):
     `token`: the owner's, or an invitation's. `role`: viewer, suggester or driver; less may be granted. `place`: where
     the person sits, in words (a terminal, a host). `again`: the client's id before it lost its connection; where the
     host still knows it, commands that were not answered are sent again, and none is done twice. `session`: which one,
-    where `Which` asked.
+    where `Which` asked. `pace`: seconds in which pieces of a text may be gathered before they are sent; each frame
+    costs on a slow line.
     """
 
     protocol: str = msgspec.field(default_factory=_own)  # never left out, as a default would be
@@ -55,6 +56,7 @@ class Hello(Frame, frozen=True, kw_only=True):
     place: str = ""
     again: str = ""
     session: str = ""
+    pace: float = 0.0
 
 
 class Do(Frame, frozen=True, kw_only=True):

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     )
     from workbench.tui.tour import Tour
 
+_PACE = 0.1  # seconds, in which the screen shows what came meanwhile smoothly enough
+
 
 def attach(url: str, role: str, remote: str, theme: str | None) -> int:
     """Joins the session at URL; returns the exit status."""
@@ -82,7 +84,7 @@ class FarOpening:
 
         if agent or model:
             self._not_here("a new session is begun there")
-        hello = wire.Hello(role=self._role, program=__version__, place=seat() or "afar")
+        hello = wire.Hello(role=self._role, program=__version__, place=seat() or "afar", pace=_PACE)
         client = RemoteClient(self._link.dial, lambda: hello, None, self._link.hang_up, far=True, choose=self._chosen)
         try:
             await client.begin()
