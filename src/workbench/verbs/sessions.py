@@ -2,24 +2,18 @@
 
 import argparse
 import json
-import os
 import sys
 import time
-from collections.abc import Iterable, Iterator
-from pathlib import Path
-from typing import Any
+from collections.abc import Iterator
 
 import msgspec
 
-from workbench.protocol.codec import encode
-from workbench.protocol.events import Envelope, SessionEnded, SessionStarted
-from workbench.protocol.result import Result
-from workbench.protocol.state import SessionState
 from workbench.protocol.visible import visible
 from workbench.session import store
-from workbench.session.journal import JournalError, Reader
-from workbench.verbs import session_brief
+from workbench.session.journal import JournalError
+from workbench.verbs import session_brief, session_export
 from workbench.verbs.options import Parser
+from workbench.verbs.session_told import Told, listed
 
 _WIDEST = 48  # characters of a cell
 
@@ -28,8 +22,7 @@ def main(args: list[str]) -> int:
     """Runs `mlwb sessions ARGS`; returns the exit status: 2 for an unknown session, 1 for one that cannot be read."""
     options = _parser().parse_args(args)
     verbs = {"list": _list, "show": _show, "audit": _audit, "rm": _remove}
-    verbs |= {"brief": session_brief.run}
-    verbs |= {"export": _export}
+    verbs |= {"brief": session_brief.run, "export": session_export.run}
     try:
         return verbs[options.verb](options)
     except store.UnknownSessionError as error:
@@ -45,16 +38,11 @@ def _parser() -> argparse.ArgumentParser:
     listing.add_argument("--json", action="store_true", help="for programs")
     show = verbs.add_parser("show", help="what a session did, and how it stands")
     show.add_argument("--json", action="store_true", help="for programs: summary, state and result")
-    export = verbs.add_parser("export", help="all of a session")
-    form = export.add_mutually_exclusive_group()
-    form.add_argument("--json", action="store_true", help="for programs: the same and every event")
-    form.add_argument("--markdown", action="store_true", help="for people (default)")
-    export.add_argument("--thinking", action="store_true", help="in Markdown: with the model's thinking")
-    export.add_argument("-o", "--output", metavar="FILE", help="write to FILE instead of standard output")
     audit = verbs.add_parser("audit", help="each call: its verdict, who approved it, sandbox, end, files changed")
     audit.add_argument("--json", action="store_true", help="for programs")
     session_brief.add(verbs)
-    for verb in (show, export, audit):
+    session_export.add(verbs)
+    for verb in (show, audit):
         verb.add_argument("id", metavar="ID", help="a session's id, or the beginning of one")
     remove = verbs.add_parser("rm", help="delete sessions, all of them; it asks nothing")
     remove.add_argument("ids", nargs="+", metavar="ID", help="a whole id")
@@ -72,7 +60,7 @@ def _fail(error: Exception | str, status: int) -> int:
 def _list(options: argparse.Namespace) -> int:
     found = store.list_sessions()
     if options.json:
-        print(json.dumps([_listed(one) for one in found], indent=2))
+        print(json.dumps([listed(one) for one in found], indent=2))
     elif found:
         _print_table([("ID", "STATE", "STARTED", "TURNS", "COST", "END", "TITLE", "WORKSPACE"), *map(_row, found)])
     else:
@@ -81,13 +69,6 @@ def _list(options: argparse.Namespace) -> int:
         if one.problem:
             print(f"mlwb: {visible(one.problem)}", file=sys.stderr)
     return 0
-
-
-def _listed(one: store.SessionSummary) -> dict[str, Any]:
-    from workbench.session.transcript import moment
-
-    told: dict[str, Any] = msgspec.to_builtins(one)
-    return told | {"started": moment(one.started), "updated": moment(one.updated)}
 
 
 def _row(one: store.SessionSummary) -> tuple[str, ...]:
@@ -104,36 +85,11 @@ def _print_table(rows: list[tuple[str, ...]]) -> None:
         print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
 
 
-# --- show and export ---------------------------------------------------------------------------------------
-
-
-class _Told:
-    """A session read once: its fold, its task and its last result."""
-
-    def __init__(self, folder: Path) -> None:
-        from workbench.protocol.fold import apply
-
-        self.folder, self.state = folder, SessionState()
-        self.first: SessionStarted | None = None
-        self.result: Result | None = None
-        with Reader(folder) as reader:
-            for envelope in reader.read():
-                apply(self.state, envelope)
-                if isinstance(envelope.event, SessionStarted):
-                    self.first = envelope.event
-                elif isinstance(envelope.event, SessionEnded):
-                    self.result = envelope.event.result
-
-    def builtins(self) -> dict[str, Any]:
-        """Summary, state and result (null while the session has not ended)."""
-        result = self.result if self.state.end is not None else None
-        parts = {"summary": _listed(store.summary(self.folder)), "state": self.state, "result": result}
-        told: dict[str, Any] = json.loads(encode(parts))
-        return told
+# --- show --------------------------------------------------------------------------------------------------
 
 
 def _show(options: argparse.Namespace) -> int:
-    told = _Told(store.find(options.id))
+    told = Told(store.find(options.id))
     if options.json:
         print(json.dumps(told.builtins(), indent=2))
         return 0
@@ -146,7 +102,7 @@ def _show(options: argparse.Namespace) -> int:
     return 0
 
 
-def _under_way(told: _Told) -> Iterator[str]:
+def _under_way(told: Told) -> Iterator[str]:
     """A session that has not ended: live, or left behind by a host that died."""
     from workbench.session.transcript import code, moment, one_line
 
@@ -169,53 +125,6 @@ def _under_way(told: _Told) -> Iterator[str]:
         yield "## Files that calls changed\n\n" + "\n".join(f"- {code(path)}" for path in state.files)
     if summary.state != "live":
         yield f"## Go on\n\n    mlwb run --resume {state.session}"
-
-
-def _export(options: argparse.Namespace) -> int:
-    folder = store.find(options.id)
-    if options.output is None:
-        for piece in _pieces(folder, options):
-            sys.stdout.write(piece)
-        return 0
-    target = Path(options.output)
-    temporary = target.with_name(f".{target.name}.{os.getpid()}")
-    try:
-        with temporary.open("w", encoding="utf-8") as file:
-            file.writelines(_pieces(folder, options))
-        temporary.replace(target)
-    except OSError as error:
-        return _fail(f"{target}: {error.strerror}", 1)
-    finally:
-        temporary.unlink(missing_ok=True)
-    return 0
-
-
-def _pieces(folder: Path, options: argparse.Namespace) -> Iterator[str]:
-    """The export as it is written: a long session is never held whole."""
-    with Reader(folder) as reader:
-        if options.json:
-            yield from _json_pieces(folder, reader.read())
-            return
-        from workbench.session.blobs import Blobs
-        from workbench.session.transcript import transcript
-
-        before = ""
-        for paragraph in transcript(reader.read(), Blobs(folder / "blobs"), options.thinking):
-            # Lines of one list stand together.
-            listed = before.startswith("- ") and paragraph.startswith("- ")
-            yield (("\n" if listed else "\n\n") if before else "") + paragraph
-            before = paragraph
-        yield "\n"
-
-
-def _json_pieces(folder: Path, envelopes: Iterable[Envelope]) -> Iterator[str]:
-    head = json.dumps(_Told(folder).builtins(), indent=2)
-    yield head.removesuffix("\n}") + ',\n  "events": ['
-    comma = ""
-    for envelope in envelopes:
-        yield f"{comma}\n    {encode(envelope).decode()}"
-        comma = ","
-    yield "\n  ]\n}\n"
 
 
 # --- audit -------------------------------------------------------------------------------------------------
