@@ -54,8 +54,9 @@ class Guests:
         self.shares = Shares(self._session.id, self._emit)
         self.shares.take = lambda taken: self.take(taken, self.invited)
         self.shares.over = self._show_out
-        self.wheel = Wheel(self.owner, self._passed, self._is_quiet, self._away_s)
+        self.wheel = Wheel(self.owner, self._passed, self._away_s)
         self.here = Here(self._session.show, lambda: self.wheel.holder)
+        self._driver = self.owner  # as it was journalled
         self._said: dict[str, deque[float]] = {}
         self._meter: tuple[Lent, float] | None = None  # whose dollars are spent, and what the session had cost then
         self._timers: set[asyncio.TimerHandle] = set()
@@ -98,6 +99,8 @@ class Guests:
 
     def joined(self, guest: Guest) -> None:
         """GUEST is in, as the client that its `client` names; it may be one that was lost a moment ago."""
+        if self.wheel.granted and self.wheel.holder == guest.user:
+            guest.role = "driver"
         before = [one for one in self.here.guests if one.client == guest.client]
         self.here.guests = [*(one for one in self.here.guests if one not in before), guest]
         if not before:
@@ -231,11 +234,17 @@ class Guests:
         self.wheel.pass_to("", command.by, f"{command.by} let go of the wheel")
 
     def _passed(self, event: e.WheelPassed) -> None:
+        """Whoever was handed the wheel drives whatever they came as; where only the owner is concerned, it is quiet."""
         self._stop_meter()
+        for guest in self.here.guests:
+            guest.role = "driver" if self.wheel.granted and guest.user == event.to else guest.came
         lent = next((one.lent for one in self.here.of(event.to) if one.lent is not None), None)
         if lent is not None and lent.max_usd is not None:
             self._meter = lent, self._session.state.cost_usd or 0.0
-        self._emit(event)
+        is_news = not (self._is_quiet() and {self._driver, event.to} <= {"", self.owner})
+        if is_news and event.to != self._driver:
+            self._emit(event)
+            self._driver = event.to
         self.here.changed()
 
     # --- dollars and hours ---------------------------------------------------------------------------------
@@ -266,7 +275,7 @@ class Guests:
         self.wheel.pass_to(to, "", f"{user} has spent the ${lent.max_usd:g} of the invitation")
         for guest in self.here.guests:
             if guest.lent is lent:
-                guest.role = roles.lesser(guest.role, "suggester")
+                guest.role = guest.came = roles.lesser(guest.came, "suggester")
         lent.role = roles.lesser(lent.role, "suggester")
 
     def _show_out(self, lent: Lent, why: str) -> None:

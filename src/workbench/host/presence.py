@@ -20,6 +20,7 @@ class Guest:
 
     def __init__(self, user: str, role: str, owner: bool, place: str = "", lent: Lent | None = None) -> None:
         self.user, self.role, self.owner, self.place, self.lent = user, role, owner, place[:_LOOKS], lent
+        self.came = self.role  # what they came as; whoever is handed the wheel drives all the same
         self.client = self.looks = ""
         self.typing = self.away = self.leaving = False
 

@@ -5,18 +5,15 @@ from collections.abc import Callable
 
 from workbench.protocol.events import WheelPassed
 
-Emit = Callable[[WheelPassed], None]
-
 
 class Wheel:
-    """The wheel of one session; at first its OWNER's. EMIT journals that it was passed.
+    """The wheel of one session; at first its OWNER's. PASSED is told of each time that it passes.
 
-    QUIET says whether nobody but the owner was ever concerned: then there is nothing to tell. AWAY_S is how long it
-    waits for a driver whose connections are lost.
+    AWAY_S is how long it waits for a driver whose connections are lost.
     """
 
-    def __init__(self, owner: str, emit: Emit, quiet: Callable[[], bool], away_s: float) -> None:
-        self._owner, self._emit, self._quiet, self._away_s = owner, emit, quiet, away_s
+    def __init__(self, owner: str, passed: Callable[[WheelPassed], None], away_s: float) -> None:
+        self._owner, self._passed, self._away_s = owner, passed, away_s
         self.holder = owner  # empty: nobody
         self.granted = False  # it was handed to the holder, whatever they came as
         self._freeing: asyncio.TimerHandle | None = None
@@ -34,21 +31,18 @@ class Wheel:
 
     def take(self, user: str, owner: bool, role: str) -> str:
         """USER drives from now on: the owner at any time, another driver where nobody does. Says why not."""
-        if self.holder == user:
-            self.granted = self.granted or owner
+        if self.holder == user and (self.granted or not owner):
             return ""
         if not owner and (self.holder or role != "driver"):
             return self.refusal(user, role)
-        self.pass_to(user, user, f"{user} took it back" if self.holder else f"{user} took it", granted=owner)
+        self.pass_to(user, user, f"{user} took it back" if owner else f"{user} took it", granted=owner)
         return ""
 
     def pass_to(self, to: str, by: str, why: str, granted: bool = False) -> None:
         """TO drives from now on; empty: nobody."""
-        quiet = self._quiet() and {self.holder, to} <= {"", self._owner}
         self._stay()
         self.holder, self.granted = to, granted
-        if not quiet:
-            self._emit(WheelPassed(to=to, by=by, why=why))
+        self._passed(WheelPassed(to=to, by=by, why=why))
 
     def gone(self, user: str, on_purpose: bool) -> None:
         """No client of USER is here any more."""

@@ -2,26 +2,23 @@
 
 import argparse
 import json
-import re
 import sys
 import time
-from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from workbench.protocol.inviting import handed, until
 from workbench.protocol.visible import visible
 from workbench.verbs.options import Parser
 
 if TYPE_CHECKING:
     from workbench.host.remote import RemoteClient
-    from workbench.protocol.commands import AnyCommand, Invited
+    from workbench.protocol.commands import AnyCommand
     from workbench.protocol.state import OpenShare
 
 ROLES = ("viewer", "suggester", "driver")
 _ABOUT = """Invites users of this machine to a live session, with a token for each of them. A viewer sees everything, a
 suggester talks and suggests as well, a driver may take the wheel."""
-_UNIT = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
-_DURATION = re.compile(r"(?:\d+[smhd])+")
 
 
 def main(args: list[str]) -> int:
@@ -47,7 +44,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("session", nargs="?", metavar="ID", help="a live session; without it the only one")
     parser.add_argument("--with", dest="who", type=_names, default=(), metavar="NAME,@GROUP", help="who is invited")
     parser.add_argument("--role", choices=ROLES, default="viewer", help="the most that they may do (default: viewer)")
-    parser.add_argument("--until", type=until, default=0.0, metavar="18:00|2h",
+    parser.add_argument("--until", type=_until, default=0.0, metavar="18:00|2h",
                         help="when the invitation ends (default: in 12 hours)")  # fmt: skip
     parser.add_argument("--max-usd", type=float, metavar="USD", help="what the session may cost while they drive")
     what = parser.add_mutually_exclusive_group()
@@ -61,23 +58,11 @@ def _names(text: str) -> tuple[str, ...]:
     return tuple(filter(None, (name.strip() for name in text.split(","))))
 
 
-def until(text: str, now: float | None = None) -> float:
-    """The moment that TEXT means, in Unix seconds: `18:00` (the next one), `1h30m`, `2026-11-22T18:00`.
-
-    Raises ArgumentTypeError.
-    """
-    now = time.time() if now is None else now
-    if _DURATION.fullmatch(text):
-        return now + sum(int(part[:-1]) * _UNIT[part[-1]] for part in re.findall(r"\d+[smhd]", text))
+def _until(text: str) -> float:
     try:
-        if re.fullmatch(r"\d{1,2}:\d\d", text):
-            hour, minute = map(int, text.split(":"))
-            here = datetime.fromtimestamp(now)
-            at = here.replace(hour=hour, minute=minute, second=0, microsecond=0).timestamp()
-            return at if at > now else at + 86_400
-        return datetime.fromisoformat(text).timestamp()
-    except (ValueError, OverflowError):
-        raise argparse.ArgumentTypeError(f"{visible(text)!r} is no time of day (18:00) and no duration (2h)") from None
+        return until(text, time.time())
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(visible(str(error))) from None
 
 
 def _fail(error: Exception | str, status: int) -> int:
@@ -132,20 +117,11 @@ async def _told(client: "RemoteClient", command: "AnyCommand", options: argparse
     if options.json:
         print(json.dumps(msgspec.to_builtins(invited), indent=2))
     else:
-        print("\n\n".join(lines(invited, options.role)))
+        print("\n\n".join(handed(invited, options.role)))
         print(f"\nmlwb: the tokens are told this once; `mlwb share --stop {client.session}` ends it", file=sys.stderr)
     if invited.warning:
         print(f"mlwb: {visible(invited.warning)}", file=sys.stderr)
     return 0
-
-
-def lines(invited: "Invited", role: str) -> list[str]:
-    """What is handed to each of those who were INVITED: the command, and the token that it asks for."""
-    end = time.strftime("%H:%M", time.localtime(invited.until))
-    return [
-        f"for {one.who}, {role} until {end}:\n  mlwb attach {invited.socket}\n  token: {one.token}"
-        for one in invited.invitations
-    ]
 
 
 def _list(options: argparse.Namespace) -> int:
