@@ -182,10 +182,6 @@ async def _open_turn(app: "WorkbenchApp", name: str, turn: int | None) -> None:
     if not session or not session.startswith(name):
         session = await app.opener.find(name)
     if session != app.state.session:
-        rows = {row.id: row for row in await app.opener.sessions()}
-        if session in rows and rows[session].state == "live":
-            app.tell(f"{session} is open in another terminal; it can be read here once it is closed there", "warning")
-            return
         await app.switch(lambda: app.opener.resume(session))
     talk: Any = app.main.talk
     for _ in range(250):  # what was asked for is shown once the session's state is here

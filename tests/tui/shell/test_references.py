@@ -44,11 +44,17 @@ def test_a_clicked_reference_opens_its_session(tmp_path):
     playing(play, tmp_path)
 
 
-def test_one_that_is_live_elsewhere_or_unknown_is_said_and_nothing_is_left(tmp_path):
+def test_one_that_is_live_elsewhere_is_joined(tmp_path):
     async def play(pilot, opener):
         opener.rows = [SessionRow(id="s-live0000", state="live", workspace="/w")]
         pilot.app.do("open_reference", "s-live:t1")
-        await until(pilot, lambda: "open in another terminal" in text_of(pilot.app))
+        await until(pilot, lambda: ("resume", "s-live0000") in opener.asked)
+
+    playing(play, tmp_path)
+
+
+def test_one_that_is_unknown_is_said_and_nothing_is_left(tmp_path):
+    async def play(pilot, opener):
         pilot.app.do("open_reference", "s-none:t1")
         await until(pilot, lambda: "there is no session" in text_of(pilot.app))
         pilot.app.do("open_reference", "what?")

@@ -111,11 +111,10 @@ def test_a_session_is_resumed_from_the_list(tmp_path):
     playing(listing(play), tmp_path)
 
 
-def test_a_session_that_is_open_elsewhere_is_not_taken(tmp_path):
+def test_a_session_that_is_open_elsewhere_is_joined(tmp_path):
     async def play(pilot, opener):
         await pilot.press("j", "enter")
-        await until(pilot, lambda: "open in another terminal" in text_of(pilot.app))
-        assert not any(asked[0] == "resume" for asked in opener.asked)
+        await until(pilot, lambda: ("resume", "s-two") in opener.asked)
 
     playing(listing(play), tmp_path)
 

@@ -54,12 +54,9 @@ class Sessions(Chooser):
             does(self._sessions[self.current])
 
     def choose(self, row: str) -> None:
-        """One that is open elsewhere cannot be taken up twice; one that the boundary ended is forked from before it."""
+        """One that is live is joined; one that the boundary ended is forked from before it."""
         one = self._sessions[row]
-        if one.state == "live" and row != self._here:
-            self.notify(f"{row} is open in another terminal; stop it there, or f forks it", severity="warning",
-                        markup=False)  # fmt: skip
-        elif one.subtype == BOUNDARY and row != self._here:
+        if one.subtype == BOUNDARY and one.state != "live" and row != self._here:
             self._choose_turn(one)
         else:
             self.dismiss(row)
