@@ -209,8 +209,11 @@ class WorkbenchApp(App[int], inherit_bindings=False):
 
     async def _follow(self, presenter: Presenter) -> None:
         await presenter.follow()
-        if presenter is self._presenter and (words := parted(presenter.client, self.keymap.label("sessions"))):
+        if presenter is self._presenter and (words := self._parted(presenter.client)):
             self.tell(words, "warning")
+
+    def _parted(self, client: Client) -> str:
+        return parted(client, self.keymap.label("sessions"), getattr(self.opener, "far", ""))
 
     def on_talk_reference(self, message: "Talk.Reference") -> None:
         """A reference in the talk was clicked."""
