@@ -59,12 +59,16 @@ def words(client: Any, now: float) -> str:
     return f"connection lost {since} ago, trying again{waits}{why}"
 
 
-def parted(client: "Client", key: str) -> str:
-    """Why CLIENT gets nothing more, and how to go on; empty where the session itself says that it has ended."""
+def parted(client: "Client", key: str, far: str = "") -> str:
+    """Why CLIENT gets nothing more, and how to go on; empty where the session itself says that it has ended.
+
+    KEY lists the sessions here; one that lives on the machine FAR is taken up there.
+    """
     why, session = getattr(client, "why", ""), client.session
     if client.state.phase == "ended" or getattr(client, "ended", "") == "left":
         return ""
-    return f"{why or 'the host has let go of this screen'}; {key} or `mlwb --resume {session}` takes it up again"
+    on = f"on {far} `mlwb --resume {session}`" if far else f"{key} or `mlwb --resume {session}`"
+    return f"{why or 'the host has let go of this screen'}; {on} takes it up again"
 
 
 def watching(client: "Client | None") -> list[Part]:
