@@ -19,6 +19,15 @@ def state() -> Path:
     return _base("XDG_STATE_HOME", ".local/state") / "mlwb"
 
 
+def sockets() -> Path:
+    """Where the sockets of live sessions lie: the same for each login and each job of this user on this machine.
+
+    Not the runtime folder, which is deleted at the last logout, nor TMPDIR, which a job has of its own.
+    """
+    named = os.environ.get("MLWB_SOCKET_DIR")
+    return Path(named) if named else Path("/tmp") / f"mlwb-{os.getuid()}"  # noqa: S108 - it is verified before use
+
+
 def sessions() -> Path:
     """One folder a session."""
     return state() / "sessions"

@@ -24,6 +24,8 @@ SESSION = "s-aaaaaaaa"
 class FakeClient:
     """A client whose events the test gives, one `give` at a time; what it is sent is kept in `sent`."""
 
+    outlives = False
+
     def __init__(self, session: str = SESSION) -> None:
         self.session, self.state = session, SessionState()
         self.sent: list[Any] = []

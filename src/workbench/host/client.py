@@ -13,6 +13,7 @@ class Client(Protocol):
     """A view of one session, and the way to steer it."""
 
     session: str
+    outlives: bool  # whether the session goes on when all its clients are gone
 
     @property
     def state(self) -> SessionState:

@@ -1,6 +1,7 @@
 """One client of a session, at the host's side of the wire."""
 
 import asyncio
+import contextlib
 import secrets
 from collections.abc import Callable, Coroutine, Iterator
 from typing import TYPE_CHECKING, Any
@@ -14,7 +15,7 @@ from workbench.host.guests import Guest, RefusedError
 from workbench.host.hub import BehindError, Feed
 from workbench.protocol import wire
 from workbench.protocol.codec import MalformedError, decode_command, decode_query, encode
-from workbench.protocol.commands import Ack, AnyCommand
+from workbench.protocol.commands import Ack, AnyCommand, At
 from workbench.protocol.events import Envelope
 from workbench.protocol.fold import PLACES
 from workbench.protocol.joining import goes_on, joined
@@ -28,6 +29,8 @@ MISSED = 5_000  # journalled envelopes that a client which comes back is told on
 _BATCH = 256
 _PACE, _SLOWEST = 0.05, 1.0  # seconds in which deltas are gathered, and the most that a client may ask for
 _HELLO_S = 10.0
+_PARTING_S = 2.0  # for the last word to one who leaves
+MOST_DOING = 64  # of what one client asks for, that is under way; the rest is read when some of it is done
 
 
 class Connection:
@@ -43,7 +46,8 @@ class Connection:
         self._doing: set[asyncio.Task[None]] = set()
         self._heard = self._sent = 0.0
         self._pace = _PACE
-        self._ending = ""
+        self._ending = self._why = ""
+        self.left = False  # it said goodbye: it did not merely lose its connection
 
     # --- coming in -----------------------------------------------------------------------------------------
 
@@ -134,8 +138,12 @@ class Connection:
                 elif isinstance(frame, wire.Ask):
                     self._beside(self._answer(frame))
                 elif isinstance(frame, wire.Bye):
+                    self.left = True
                     return
                 await self._writer.drain()  # who does not read answers is not listened to
+                while len(self._doing) >= MOST_DOING:
+                    await asyncio.wait(self._doing, return_when=asyncio.FIRST_COMPLETED)
+                self._heard = loop.time()  # what it says meanwhile is yet to be read
             except MalformedError as error:
                 self._write(wire.line(wire.Bye(code="malformed", why=str(error)[:200])))
                 return
@@ -157,6 +165,9 @@ class Connection:
             self._done(Ack(id=found, ok=False, error=f"this host does not know this command: {str(error)[:200]}"))
             return
         command = msgspec.structs.replace(command, by=self.guest.user)
+        if isinstance(command, At):
+            self._done(self.server.guests.looks(self.guest, command))
+            return
         again = self.server.repeats.knows(self.id, command.id)
         if why := not again and self.server.guests.refusal(self.guest, command):
             self._done(Ack(id=command.id, ok=False, error=why))
@@ -194,7 +205,7 @@ class Connection:
                     await asyncio.sleep(0)
         except BehindError:
             self.end("behind")
-        self._write(wire.line(wire.Bye(code=self._ending or "ended")))
+        self._write(wire.line(wire.Bye(code=self._ending or "ended", why=self._why)))
         await self._writer.drain()
 
     def _lines_of(self, batch: list[Envelope]) -> Iterator[bytes]:
@@ -232,9 +243,16 @@ class Connection:
         """Lets go of the connection at once."""
         self._writer.transport.abort()
 
-    def end(self, code: str) -> None:
+    async def part(self, code: str) -> None:
+        """The answer to a goodbye: the session is ended by it (`ended`), or goes on (`left`)."""
+        with contextlib.suppress(OSError, TimeoutError):
+            self._write(wire.line(wire.Bye(code=code)))
+            async with asyncio.timeout(_PARTING_S):
+                await self._writer.drain()
+
+    def end(self, code: str, why: str = "") -> None:
         """Has the client leave, with this code, once it has been told what there is."""
-        self._ending = self._ending or code
+        self._ending, self._why = self._ending or code, self._why or why
         if self._feed is not None and code != "ended":
             self._feed.close()
 

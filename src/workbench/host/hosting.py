@@ -5,11 +5,13 @@ import asyncio
 from workbench.host.hub import Feed
 from workbench.protocol.commands import (
     Ack,
+    AnnotateRun,
     AnyCommand,
     Approve,
     Compact,
     Fork,
     Interrupt,
+    RaiseGpuHours,
     Rename,
     RevertHunks,
     Rewind,
@@ -17,13 +19,14 @@ from workbench.protocol.commands import (
     SetMode,
     StageHunks,
     Stop,
+    StopRuns,
     SubmitPrompt,
     UndoRewind,
     Withdraw,
 )
 from workbench.protocol.events import Renamed
 from workbench.protocol.queries import AnyPage, AnyQuery, InForce
-from workbench.session import attended, fork, hunk_actions, rewind
+from workbench.session import attended, fork, hunk_actions, rewind, run_acts
 from workbench.session import start as starting
 from workbench.session.approvals import Approvals
 from workbench.session.core import Session
@@ -100,6 +103,10 @@ class Hosting:
                 session.emit(Renamed(title=title))
             case Compact():
                 session.compact_now = True
+            case StopRuns() | AnnotateRun():
+                return await run_acts.carried_out(session.context.workspace, command)
+            case RaiseGpuHours():
+                return run_acts.raise_hours(session, command)
             case Approve():
                 return self._approvals.resolve(command) if self._approvals else "this session asks nobody"
             case RunShell() if session.task.interactive:
@@ -127,6 +134,11 @@ class Hosting:
         if isinstance(query, InForce):
             return await asyncio.to_thread(in_force, self.session)
         return await self._pages.answer(query)
+
+    @property
+    def busy(self) -> bool:
+        """Whether something that a person asked for goes on, or is yet to begin."""
+        return bool(self._shells) or self.session.unheard
 
     def _end_shells(self) -> None:
         for shell in self._shells:

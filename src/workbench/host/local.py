@@ -70,6 +70,8 @@ def begin_imports() -> None:
 class LocalClient:
     """A client in the session's own process."""
 
+    outlives = False
+
     def __init__(self, hosting: Hosting, after: int = 0) -> None:
         self.session = hosting.session.id
         self.hosting = hosting

@@ -6,10 +6,12 @@ can be taken up again.
 
 import asyncio
 import contextlib
+import faulthandler
 import os
 import signal
 import socket
 import sys
+import threading
 import time
 import traceback
 from pathlib import Path
@@ -21,13 +23,12 @@ from workbench import entry, places
 from workbench.host.asked import Asked, Begun
 
 if TYPE_CHECKING:
+    from workbench.host.lingering import Lingering
     from workbench.host.local import LocalClient
-    from workbench.host.server import Server
 
+LOG = "host.log"  # in the session's folder: what goes wrong in this process itself
+_MOST_LOG = 1 << 20
 _GRACE_S = 20.0  # for the session's end, once it was asked to stop
-_LOOK_S = 1.0
-LINGER = "MLWB_LINGER"  # seconds that an idle host waits for a client
-_LINGER_S = 900.0
 
 
 def main() -> int:
@@ -36,13 +37,14 @@ def main() -> int:
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     asking = socket.socket(fileno=os.dup(0))
     _leave_the_terminal()
+    threading.Thread(target=_prepare, daemon=True).start()
     asked = _asked(asking)
     if asked is None:
         return 2
     try:
         asyncio.run(_host(asked, asking))
     except Exception:
-        traceback.print_exc()
+        _tell_log(places.state() / LOG)
         return 1
     return 0
 
@@ -55,6 +57,14 @@ def _leave_the_terminal() -> None:
     os.close(nothing)
 
 
+def _prepare() -> None:
+    """Imports what a session needs, while whoever began this process makes up its mind."""
+    with contextlib.suppress(Exception):  # whoever needs it meets the error, and tells it
+        from workbench.host import local, server  # noqa: F401
+
+        local.begin_imports()
+
+
 def _asked(asking: socket.socket) -> Asked | None:
     data = bytearray()
     while not data.endswith(b"\n"):
@@ -65,34 +75,41 @@ def _asked(asking: socket.socket) -> Asked | None:
 
 
 async def _host(asked: Asked, asking: socket.socket) -> None:
-    from workbench.host import local
+    from workbench.host import local, sockets
+    from workbench.host.lingering import Lingering
     from workbench.host.server import Server
-    from workbench.host.sockets import SocketError
 
-    if asked.replay is None:
-        local.begin_imports()
-    begun, client, server = Begun(), None, None
+    begun, client = Begun(), None
     try:
+        sockets.sweep()
         client = await _client(asked)
-        _log_to(places.sessions() / client.session / "host.log")
-        server = Server(client.hosting)
+        log = places.sessions() / client.session / LOG
+        _log_to(log)
+        lingering = Lingering(client.hosting)
+        server = lingering.server = Server(client.hosting, lingering.changed, lingering.left)
         server.open()
         begun.session = client.session
     except local.StartError as error:
         begun.subtype, begun.message = error.subtype, error.message
-    except (SocketError, OSError) as error:
+    except (sockets.SocketError, OSError) as error:
         begun.subtype, begun.message = "error_during_execution", str(error)
     with contextlib.suppress(OSError):
         asking.sendall(msgspec.json.encode(begun) + b"\n")
-    asking.close()
-    if client is None or server is None:
+    if client is None:
         return
-    try:
-        if begun.session:
-            await _until_over(client, server)
-    finally:
-        await server.close()
+    if not begun.session:
         await client.close()
+        return
+    why = ""
+    try:
+        await _until_over(client, lingering, asking)
+    except Exception as error:
+        _tell_log(log)
+        why = f"its host has failed: {type(error).__name__}: {str(error)[:200]} (see {log})"
+    finally:
+        await server.close("stopped" if why else "ended", why)
+        await client.close()
+        await server.release()
 
 
 async def _client(asked: Asked) -> "LocalClient":
@@ -114,15 +131,24 @@ async def _client(asked: Asked) -> "LocalClient":
 
 
 def _log_to(path: Path) -> None:
-    """What goes wrong in this process itself is written there."""
+    """What goes wrong in this process itself is written there, however it goes wrong."""
     with contextlib.suppress(OSError):
         fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        if os.fstat(fd).st_size > _MOST_LOG:
+            os.ftruncate(fd, 0)
         os.dup2(fd, 2)
         os.close(fd)
         sys.stderr = os.fdopen(2, "w", closefd=False)
+        faulthandler.enable(2)
 
 
-async def _until_over(client: "LocalClient", server: "Server") -> None:
+def _tell_log(path: Path) -> None:
+    """Writes the exception that is being handled to the end of PATH."""
+    with contextlib.suppress(OSError), path.open("a") as file:
+        file.write(f"{time.strftime('%Y-%m-%d %H:%M:%S')} process {os.getpid()}\n{traceback.format_exc()}\n")
+
+
+async def _until_over(client: "LocalClient", lingering: "Lingering", asking: socket.socket) -> None:
     """Returns when the session has ended: of itself, by a signal, or because nobody needs it any more."""
     from workbench.protocol.commands import Stop
 
@@ -131,15 +157,20 @@ async def _until_over(client: "LocalClient", server: "Server") -> None:
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1):
         loop.add_signal_handler(number, told.set)
     following = asyncio.create_task(_follow(client))
-    resting = asyncio.create_task(_until_idle(client, server))
+    resting = asyncio.create_task(lingering.over())
     stopping = asyncio.create_task(told.wait())
-    await asyncio.wait({following, resting, stopping}, return_when=asyncio.FIRST_COMPLETED)
-    if not following.done():
-        await client.send(Stop(id="stop", reason="signal", by=client.state.user))
-        await asyncio.wait({following}, timeout=_GRACE_S)
-    for task in (following, resting, stopping):
-        task.cancel()
-    await asyncio.gather(following, resting, stopping, return_exceptions=True)
+    asker = asyncio.create_task(_deserted(asking, lingering))
+    try:
+        done, _ = await asyncio.wait({following, resting, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        for one in done:
+            one.result()
+        if not following.done():
+            await client.send(Stop(id="stop", reason="signal", by=client.state.user))
+            await asyncio.wait({following}, timeout=_GRACE_S)
+    finally:
+        for task in (following, resting, stopping, asker):
+            task.cancel()
+        await asyncio.gather(following, resting, stopping, asker, return_exceptions=True)
 
 
 async def _follow(client: "LocalClient") -> None:
@@ -147,21 +178,10 @@ async def _follow(client: "LocalClient") -> None:
         pass
 
 
-async def _until_idle(client: "LocalClient", server: "Server") -> None:
-    """Returns when nobody was here and nothing was at work for a while."""
-    linger = float(os.environ.get(LINGER) or _LINGER_S)
-    since = time.monotonic()
-    while time.monotonic() - since < linger:
-        await asyncio.sleep(_LOOK_S)
-        if server.connections or is_busy(client):
-            since = time.monotonic()
-
-
-def is_busy(client: "LocalClient") -> bool:
-    """Whether something of the session is at work, or waits for a person who may yet come."""
-    state = client.state
-    if state.phase not in ("idle", "ended") or state.shells or state.approvals:
-        return True
-    from workbench.session import runs_watch
-
-    return runs_watch.sleeps(client.hosting.session)
+async def _deserted(asking: socket.socket, lingering: "Lingering") -> None:
+    """Notices when whoever began this process is gone before it was a client."""
+    asking.setblocking(False)
+    with contextlib.suppress(OSError):
+        await asyncio.get_running_loop().sock_recv(asking, 1)
+    asking.close()
+    lingering.deserted()

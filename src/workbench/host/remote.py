@@ -29,6 +29,7 @@ Choose = Callable[[Sequence[wire.Live]], Awaitable[str]]
 
 LIMIT = 1 << 18
 _HELLO_S = 20.0
+_LEAVE_S = 1.5  # for the host's answer to a goodbye, and for the end of a session that nobody needs
 _FIRST_PAUSE_S, _LAST_PAUSE_S = 0.2, 10.0
 _STOOD_S = 5.0  # a connection that stood so long is made again at once
 _SLEPT_S = 30.0  # by which the clock is ahead when the machine has slept
@@ -61,6 +62,8 @@ class RemoteClient:
     process has another token. CHOOSE is asked where several sessions are live.
     """
 
+    outlives = True
+
     def __init__(
         self,
         dial: Dial,
@@ -77,6 +80,7 @@ class RemoteClient:
         self.state = SessionState()
         self.renewed = 0  # how often a whole new state took the place of `state`: what was drawn is drawn anew
         self.ended = self.why = ""
+        self.lives = True  # whether the session goes on without this client
         self.lost_since: float | None = None  # monotonic time since when there is no connection
         self.trouble = ""  # what the last attempt to connect failed of
         self.on_line: Callable[[], None] = lambda: None  # called when the connection is lost, and when it is back
@@ -226,10 +230,13 @@ class RemoteClient:
                     wanted[1].set_result(frame)
             elif isinstance(frame, wire.Bye):
                 self._parted(frame)
-                return
+                if self.lives:
+                    return
 
     def _parted(self, bye: wire.Bye) -> None:
-        if bye.code == "behind":  # too much was missed to be told one by one: on from the state as it is now
+        if self.ended:  # the answer to our own; with the session its host ends, and the connection
+            self.lives = bye.code == "left"
+        elif bye.code == "behind":  # too much was missed to be told one by one: on from the state as it is now
             self._received = -1
         else:
             self.ended, self.why = bye.code, bye.why
@@ -237,7 +244,7 @@ class RemoteClient:
     async def _hold(self, envelope: Envelope) -> None:
         self._held.append(envelope)
         self._news.set()
-        if len(self._held) > HELD:
+        if len(self._held) > HELD and not self.ended:
             self._room.clear()
             await self._room.wait()
             self._heard = time.monotonic()  # nothing was read meanwhile
@@ -320,13 +327,17 @@ class RemoteClient:
         return codec.decode_page(bytes(found.page))
 
     async def close(self) -> None:
-        """Leaves; the session goes on."""
-        with contextlib.suppress(OSError, TimeoutError):
-            self._write(wire.Bye())
-            if self._writer is not None:
-                async with asyncio.timeout(0.5):
-                    await self._writer.drain()
+        """Leaves; `lives` says whether the session goes on. Where it does not, it is free when this returns."""
+        if self.ended != "left":
+            self.lives = not self.ended
         self.ended, self.why = self.ended or "left", self.why or "this client has left"
+        self._room.set()
+        with contextlib.suppress(OSError, TimeoutError):
+            if self._writer is not None and self.lives:
+                self._write(wire.Bye())
+                async with asyncio.timeout(_LEAVE_S):
+                    await self._writer.drain()
+                    await asyncio.wait({self._tasks[0]})
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)

@@ -3,10 +3,10 @@
 import asyncio
 import contextlib
 import socket
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 from workbench.host import sockets
-from workbench.host.connection import Connection
+from workbench.host.connection import MOST_CLIENTS, Connection
 from workbench.host.frames import TooLongError
 from workbench.host.guests import Guest, Guests
 from workbench.host.hosting import Hosting
@@ -17,18 +17,37 @@ from workbench.protocol.codec import MalformedError
 
 _LOOK_S = 5.0  # between two looks at whether the socket is still there
 _BUFFER = 1 << 18  # bytes that wait for a slow client in this process
+_CLOSE_S = 2.0
+_BREATH_S = 0.5  # before another try where a connection cannot be taken: no more files may be open
+
+Parting = Callable[[Connection], Awaitable[bool]]
+
+
+async def _goes_on(connection: Connection) -> bool:
+    return False
 
 
 class Server:
-    """Lets clients in to HOSTING's session. All of it runs in the session's event loop."""
+    """Lets clients in to HOSTING's session. All of it runs in the session's event loop.
 
-    def __init__(self, hosting: Hosting, changed: Callable[[], None] = lambda: None) -> None:
+    CHANGED is called when somebody came or left. PARTING is asked when a client has said goodbye: whether the session
+    is ended by it. Such a client's connection then lasts until `release`, so that who waits for its end knows when the
+    session is free.
+    """
+
+    def __init__(
+        self, hosting: Hosting, changed: Callable[[], None] = lambda: None, parting: Parting = _goes_on
+    ) -> None:
         self.hosting = hosting
         self.guests = Guests(hosting)
-        self.repeats = Repeats(hosting.carry_out)
+        self.guests.take, self.guests.part = self.take, self._show_out
+        self.repeats = Repeats(self.guests.carry_out)
         self.connections: set[Connection] = set()
-        self._changed = changed  # called when somebody came or left
+        self.shut = False  # nobody is let in any more
+        self._changed, self._parting = changed, parting
+        self._released = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
+        self._kept: set[asyncio.Task[None]] = set()  # of those who wait for the session's end
         self._listening: asyncio.Task[None] | None = None
         self._socket: socket.socket | None = None
         self._inode = 0
@@ -71,11 +90,18 @@ class Server:
     async def _accept(self) -> None:
         loop = asyncio.get_running_loop()
         while self._socket is not None:
-            taken, _ = await loop.sock_accept(self._socket)
+            try:
+                taken, _ = await loop.sock_accept(self._socket)
+            except OSError:
+                await asyncio.sleep(_BREATH_S)
+                continue
             self.take(taken, self.guests.owners)
 
     def take(self, taken: socket.socket, door: Callable[[sockets.Peer, wire.Hello], Guest]) -> None:
         """Serves a client at TAKEN; DOOR says whether, and as what, it is let in."""
+        if self.shut or len(self._tasks) >= 2 * MOST_CLIENTS:
+            taken.close()
+            return
         task = asyncio.create_task(self._serve(taken, door))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
@@ -90,15 +116,30 @@ class Server:
         writer.transport.set_write_buffer_limits(_BUFFER)
         connection = Connection(self, reader, writer)
         try:
+            await self._attend(connection, peer, door)
+            if connection.left and await self._parting(connection):
+                self._kept.add(task := _this())
+                task.add_done_callback(self._kept.discard)
+                await connection.part("ended")
+                await self._released.wait()
+            elif connection.left:
+                await connection.part("left")
+        finally:
+            writer.close()
+
+    async def _attend(
+        self, connection: Connection, peer: sockets.Peer, door: Callable[[sockets.Peer, wire.Hello], Guest]
+    ) -> None:
+        try:
             await connection.serve(peer, door)
         except (OSError, TooLongError, MalformedError, TimeoutError, BehindError):
             pass  # gone, or sent away with a word
         finally:
             self.connections.discard(connection)
             if connection.guest is not None:
+                connection.guest.leaving = connection.guest.leaving or connection.left
                 self.guests.left(connection.guest)
             self._changed()
-            writer.close()
 
     def came(self, connection: Connection, again: str) -> str:
         """The id of CONNECTION's client; one that was here as AGAIN is that one still, and is here only once."""
@@ -111,11 +152,21 @@ class Server:
 
     def joined(self, connection: Connection) -> None:
         """CONNECTION's client is in."""
+        assert connection.guest is not None
         self.connections.add(connection)
+        connection.guest.client = connection.id
+        self.guests.joined(connection.guest)
         self._changed()
 
-    async def close(self, code: str = "ended") -> None:
-        """Lets every client have what it still misses, a bounded time, and leaves no socket behind."""
+    def _show_out(self, guest: Guest, why: str) -> None:
+        for connection in self.connections:
+            if connection.guest is guest:
+                connection.end("stopped", why)
+                asyncio.get_running_loop().call_later(_CLOSE_S, connection.abort)
+
+    async def close(self, code: str = "ended", why: str = "", within: float = _CLOSE_S) -> None:
+        """Lets every client have what it still misses, WITHIN so many seconds, and leaves no socket behind."""
+        self.shut = True
         if self._listening is not None:
             self._listening.cancel()
         with contextlib.suppress(OSError, sockets.SocketError):
@@ -126,10 +177,22 @@ class Server:
         with contextlib.suppress(FileNotFoundError):
             (self.hosting.session.folder / sockets.TOKEN).unlink()
         for connection in list(self.connections):
-            connection.end(code)
-        if self._tasks:
-            await asyncio.wait(self._tasks, timeout=2.0)
-        for task in self._tasks:
+            connection.end(code, why)
+        if serving := self._tasks - self._kept:
+            await asyncio.wait(serving, timeout=within)
+        for task in serving:
             task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.gather(*serving, return_exceptions=True)
         await self.repeats.close()
+        self.guests.close()
+
+    async def release(self) -> None:
+        """Lets go of those who wait for the session's end."""
+        self._released.set()
+        await asyncio.gather(*self._kept, return_exceptions=True)
+
+
+def _this() -> "asyncio.Task[None]":
+    task = asyncio.current_task()
+    assert task is not None
+    return task

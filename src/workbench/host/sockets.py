@@ -1,7 +1,4 @@
-"""Where live sessions are reached: a folder of this user's own, a socket a session, a token that no command can read.
-
-`/tmp/mlwb-UID` and not the runtime folder of a login, which is deleted at the last logout.
-"""
+"""Where live sessions are reached: a folder of this user's, a socket a session, a token that no command can read."""
 
 import contextlib
 import os
@@ -9,9 +6,10 @@ import secrets
 import socket
 import stat
 import struct
-import tempfile
 from pathlib import Path
 from typing import NamedTuple
+
+from workbench import places
 
 TOKEN = "token"  # noqa: S105 - the name of its file
 VARIABLE = "MLWB_SOCKET_DIR"
@@ -32,9 +30,11 @@ class Peer(NamedTuple):
 
 
 def folder() -> Path:
-    """Where this user's sockets lie; nothing is made."""
-    named = os.environ.get(VARIABLE)
-    return Path(named) if named else Path(tempfile.gettempdir()) / f"mlwb-{os.getuid()}"
+    """Where this user's sockets lie; nothing is made. Raises SocketError for one that has to be, and is not, a path."""
+    path = places.sockets()
+    if not path.is_absolute():
+        raise SocketError(f"{VARIABLE} is {str(path)!r}: it has to be a whole path, the same wherever mlwb is started")
+    return path
 
 
 def made_folder() -> Path:
@@ -45,22 +45,77 @@ def made_folder() -> Path:
     path = folder()
     try:
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
-        found = path.lstat()
+        _verify(path)
+        if stat.S_IMODE(path.lstat().st_mode) != 0o700:
+            path.chmod(0o700)
     except OSError as error:
-        raise SocketError(f"{path}: no folder for sockets: {error.strerror}; set {VARIABLE} to another one") from None
-    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid():
-        raise SocketError(f"{path} is not a folder of yours, so it is not used; set {VARIABLE} to one that is")
-    if stat.S_IMODE(found.st_mode) & 0o077:
-        path.chmod(0o700)
+        why = "there is something else in its place" if isinstance(error, FileExistsError) else error.strerror
+        raise SocketError(f"{path}: no folder for sockets: {why}; set {VARIABLE} to another one") from None
     return path
+
+
+def _verify(path: Path) -> None:
+    """Raises SocketError where PATH is not a folder of this user's own, OSError where it is not there."""
+    found = path.lstat()
+    if found.st_uid != os.getuid():
+        import pwd
+
+        try:
+            owner = pwd.getpwuid(found.st_uid).pw_name
+        except KeyError:
+            owner = f"the user number {found.st_uid}"
+        raise SocketError(
+            f"{path} belongs to {owner}, so it is not used: whoever holds it could pose as your sessions. Have it "
+            f"removed, or set {VARIABLE}, wherever you start mlwb, to a folder of yours"
+        )
+    if not stat.S_ISDIR(found.st_mode):
+        what = "a link" if stat.S_ISLNK(found.st_mode) else "no folder"
+        raise SocketError(f"{path} is {what}, so it is not used: remove it, or set {VARIABLE} to a folder of yours")
 
 
 def path_of(session: str) -> Path:
-    """The socket of SESSION. Raises SocketError where its path would be too long."""
+    """The socket of SESSION, in a folder that is this user's own or not there yet.
+
+    Raises SocketError, also where its path would be too long.
+    """
     path = folder() / f"{session}.sock"
     if len(os.fsencode(path)) > MOST_PATH:
         raise SocketError(f"{path}: too long for a socket; set {VARIABLE} to a shorter folder")
+    with contextlib.suppress(FileNotFoundError):
+        _verify(path.parent)
     return path
+
+
+def sweep() -> list[Path]:
+    """Makes sure that there is a folder, and removes what hosts that are gone left in it; what was removed.
+
+    Raises SocketError where the folder cannot be used.
+    """
+    above = made_folder()
+    path_of("s-00000000")  # said before a session begins
+    stale = [path for path in above.glob("s-*.sock") if _stale(path)]
+    for path in stale:
+        with contextlib.suppress(OSError):
+            path.unlink()
+    return stale
+
+
+def _stale(path: Path) -> bool:
+    """Whether nobody listens at PATH. A session of another state folder may have its socket here, too."""
+    from workbench.session.journal import is_live
+
+    session = places.sessions() / path.stem
+    if session.is_dir():
+        return not is_live(session)
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as asking:
+        asking.setblocking(False)
+        try:
+            asking.connect(str(path))
+        except ConnectionRefusedError:
+            return True
+        except OSError:
+            return False
+    return False
 
 
 def bound(path: Path, mode: int = 0o600) -> socket.socket:

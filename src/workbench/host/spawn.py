@@ -51,30 +51,31 @@ class Spawned:
 
     async def begin(self, asked: Asked, place: str = "") -> RemoteClient:
         """Has it host what is ASKED; the client of it. Raises NotBegunError."""
-        begun = await self._begun(asked)
-        if not begun.session:
-            raise NotBegunError(begun.subtype, begun.message)
+        reader, writer = await asyncio.open_unix_connection(sock=self._asking)
         try:
+            begun = await _begun(reader, writer, asked)
+            if not begun.session:
+                raise NotBegunError(begun.subtype, begun.message)
             return await attach(places.sessions() / begun.session, place=place)
         except NotAttachedError as error:
             raise NotBegunError("error_during_execution", str(error)) from None
-
-    async def _begun(self, asked: Asked) -> Begun:
-        reader, writer = await asyncio.open_unix_connection(sock=self._asking)
-        try:
-            writer.write(msgspec.json.encode(asked) + b"\n")
-            async with asyncio.timeout(_BEGIN_S):
-                await writer.drain()
-                line = await reader.readline()
-            if not line:
-                raise NotBegunError("error_during_execution", "the process that hosts sessions ended at once")
-            return msgspec.json.decode(line, type=Begun)
-        except (TimeoutError, OSError, msgspec.DecodeError) as error:
-            words = f"the process that hosts the session did not answer: {error or 'nothing came for a minute'}"
-            raise NotBegunError("error_during_execution", words) from None
         finally:
-            writer.close()
+            writer.close()  # not before: a host that nobody came to ends when it is
 
     def give_up(self) -> None:
         """Nothing is to be hosted."""
         self._asking.close()
+
+
+async def _begun(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, asked: Asked) -> Begun:
+    try:
+        writer.write(msgspec.json.encode(asked) + b"\n")
+        async with asyncio.timeout(_BEGIN_S):
+            await writer.drain()
+            line = await reader.readline()
+        if line:
+            return msgspec.json.decode(line, type=Begun)
+        words = f"the process that hosts the session ended at once; {places.state() / 'host.log'} may say why"
+    except (TimeoutError, OSError, msgspec.DecodeError) as error:
+        words = f"the process that hosts the session did not answer: {str(error) or 'nothing came for a minute'}"
+    raise NotBegunError("error_during_execution", words)

@@ -47,6 +47,8 @@ class _Engine:
 class ThreadedClient:
     """A client whose session runs in another thread of this process."""
 
+    outlives = False
+
     def __init__(self, inner: Client, engine: _Engine, state: SessionState) -> None:
         self.session = inner.session
         self.state = state

@@ -177,8 +177,7 @@ def protected_in(root: Path) -> tuple[Path, ...]:
 
 def socket_folders() -> tuple[Path, ...]:
     """Where the control sockets of live sessions lie."""
-    named = os.environ.get("MLWB_SOCKET_DIR")
-    return (Path(named) if named else Path(tempfile.gettempdir()) / f"mlwb-{os.getuid()}",)
+    return (places.sockets(),)
 
 
 def temporary_folder(session: str) -> Path:

@@ -24,6 +24,7 @@ from workbench.session.head import git_head
 from workbench.session.journal import Journal, JournalError
 from workbench.session.messages import Messages
 from workbench.session.prompt import Frame, reminder
+from workbench.session.queue import Queue
 from workbench.session.redact_stream import Deltas
 from workbench.session.rewind_talk import refolded
 from workbench.session.runs_watch import RunsWatch
@@ -84,6 +85,7 @@ class Session:
         self.structured: Any = None
         self.compact_now = False
         self.resumed = False  # taken up from a journal, and nothing was done yet
+        self.broken_calls: set[str] = set()  # that an earlier process began, and did not live to see the end of
         self.began_after = 0  # seq of the last event before this start or resume
         self._worker: asyncio.Task[None] | None = None
         self.acting: asyncio.Task[EndSession | None] | None = None
@@ -96,8 +98,7 @@ class Session:
         self.wakes = True  # whether a run's end or alert begins a turn while a person is waited for
         self.unwatched = False  # a command ran, or runs, after which nobody looked yet
         self._deltas = Deltas(journal.redactor)
-        self._waiting: list[SubmitPrompt] = []
-        self._prompted = asyncio.Event()
+        self.queue = Queue(self.emit)
 
     # --- events ---
 
@@ -164,27 +165,30 @@ class Session:
             self.acting.cancel()
 
     def submit(self, command: SubmitPrompt) -> None:
-        """Queues words for the model; they go with the next request, with what holds at that moment."""
-        self._waiting.append(command)
-        self._prompted.set()
+        """Queues words for the model; they go with the next request, with what holds at that moment.
+
+        Raises JournalError where they cannot be kept.
+        """
+        self.queue.put(command)
 
     def withdraw(self, prompt: str, by: str) -> bool:
         """Takes back the queued words of that id; False where they are on their way already."""
-        left = [words for words in self._waiting if (words.id, words.by) != (prompt, by)]
-        found, self._waiting = len(left) < len(self._waiting), left
-        return found
+        return self.queue.withdraw(prompt, by)
+
+    @property
+    def unheard(self) -> bool:
+        """Whether something was said that the model has not heard."""
+        return bool(self.queue)
 
     async def prompted(self) -> None:
         """Until something was said that the model has not heard."""
-        while not self._waiting:
-            self._prompted.clear()
-            await self._prompted.wait()
+        await self.queue.some()
 
     def take_waiting(self) -> bool:
         """Journals queued prompts; tells whether there were any."""
-        waiting, self._waiting = self._waiting, []
-        for words in waiting:
-            first = words is waiting[0]
+        waiting = self.queue.take()
+        for name, words in waiting:
+            first = words is waiting[0][1]
             self.emit(
                 e.PromptSubmitted(
                     text=words.text,
@@ -192,6 +196,7 @@ class Session:
                     by=words.by,
                     content=words.content,
                     reminder=self._now() if first else "",
+                    queued=name,
                 )
             )
         if waiting:

@@ -18,6 +18,7 @@ KEYS = (
     "models",
     "sandbox",
     "snapshots",
+    "host",
     "runs",
     "gpus",
     "maxGpus",

@@ -23,6 +23,7 @@ _SANDBOX = ("mode", "autoAllow", "network", "domains", "caches", "outside", "lim
 _OWN_SANDBOX = ("mode", "caches", "outside", "limits")  # the user's alone
 _LIMITS = ("processes", "memory", "fileSize")
 _RUNS = ("wake",)
+_HOST = ("linger",)
 _CARDS = re.compile(r"all|ask|auto|none|(?:\d+|(?:GPU|MIG)-[\w-]+)(?:,(?:\d+|(?:GPU|MIG)-[\w-]+))*")
 _SNAPSHOTS = ("maxAge", "maxSize")
 _NARROWING = ("permissionMode", "permissions", "model", "sandbox")
@@ -75,6 +76,7 @@ def load(
         sandbox=_sandbox(own, near, trusted, tuple(entry.allow for entry in given if entry.outside)),
         snapshots=_snapshots(own),
         runs=t.Runs(wake=own.flag("wake", own.part("runs", _RUNS)) is not False),
+        host=_host(own),
         gpus=_gpus(own),
         max_gpus=None if own.data.get("maxGpus") is None else int(own.number("maxGpus", own.data, 1)),
         max_gpu_hours=None if own.data.get("maxGpuHours") is None else own.number("maxGpuHours", own.data, 0),
@@ -113,6 +115,11 @@ def _snapshots(own: SettingsFile) -> t.Snapshots:
         max_age_s=default.max_age_s if age is None else age,
         max_size=default.max_size if size is None else int(size),
     )
+
+
+def _host(own: SettingsFile) -> t.Host:
+    linger = own.quantity("linger", own.part("host", _HOST), SECONDS)
+    return t.Host() if linger is None else t.Host(linger_s=linger)
 
 
 def _sandbox(own: SettingsFile, near: Iterable[SettingsFile], trusted: bool, outside: tuple[str, ...]) -> t.Sandbox:

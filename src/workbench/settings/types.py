@@ -63,6 +63,12 @@ class Runs(msgspec.Struct, frozen=True, kw_only=True):
     wake: bool = True
 
 
+class Host(msgspec.Struct, frozen=True, kw_only=True):
+    """`host:` of the settings. `linger`: seconds that a session without clients and without work waits for one."""
+
+    linger_s: float = 900.0
+
+
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """What holds for a session in one workspace. `notes` are words for the person (what was ignored, and why).
 
@@ -78,6 +84,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     sandbox: Sandbox = Sandbox()
     snapshots: Snapshots = Snapshots()
     runs: Runs = Runs()
+    host: Host = Host()
     gpus: str = "auto"  # all, ask, auto, none, or a list of cards
     max_gpus: int | None = None  # at a time; None: as `gpus` says, else one
     max_gpu_hours: float | None = None

@@ -236,10 +236,14 @@ class WorkbenchApp(App[int], inherit_bindings=False):
         await self._load_panes()
         await self.open(opening)
 
-    async def leave(self) -> None:
-        """Ends the session's work so that it can be taken up again, and closes its client. Bounded in time."""
+    async def leave(self, lost: bool = False) -> None:
+        """Lets go of the session, which goes on where it outlives its clients; LOST: as if the connection was.
+
+        Bounded in time.
+        """
         client, self._presenter, self.surroundings = self.client, None, None
-        self.log("leaving", *await let_go(client, self.opener.user) if client else ())
+        if client is not None and not (lost and client.outlives):
+            self.log("leaving", *await let_go(client, self.opener.user))
         for seen in filter(None, (self.state.session, str(self.opener.workspace))):  # of the workspace its runs were
             prefs.look(seen, time.time())
 

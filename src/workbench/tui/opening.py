@@ -222,6 +222,7 @@ class OpeningClient:
     """Stands for a session that is still being opened: what is sent waits for it, so that nothing typed is lost."""
 
     session = ""
+    outlives = False
 
     def __init__(self, state: SessionState) -> None:
         self.state = state
@@ -269,12 +270,17 @@ class OpeningClient:
 
 
 async def let_go(client: Client, user: str) -> list[str]:
-    """Ends the session's work so that it can be taken up again, and closes CLIENT; what failed. Bounded in time.
+    """Closes CLIENT; a session that does not outlive it ends its work so that it can be taken up again.
 
-    Whatever fails, the session ends with this process, and its journal is whole.
+    What failed; bounded in time. Whatever fails, the session ends with its process, and its journal is whole.
     """
+
+    def stop() -> Awaitable[object]:
+        return client.send(Stop(id="stop", reason="signal", by=user))
+
     problems = []
-    for ending in (lambda: client.send(Stop(id="stop", reason="signal", by=user)), client.close):
+    endings: tuple[Callable[[], Awaitable[object]], ...] = (client.close,) if client.outlives else (stop, client.close)
+    for ending in endings:
         try:
             await asyncio.wait_for(ending(), 0.1 if isinstance(client, OpeningClient) else 2.0)
         except Exception as error:

@@ -17,7 +17,7 @@ _AGAIN = 3.0  # seconds within which a second ctrl+q quits though something runs
 
 
 def unfinished(state: SessionState) -> tuple[str, str]:
-    """What of STATE's session ends with it: words for it, and `it` or `them`. Empty where that is nothing."""
+    """What of STATE's session is under way: words for it, and `it` or `them`. Empty where that is nothing."""
     parts = ["the agent is at work"] if state.phase not in (*STILL, "asking") else []
     if count := len(state.shells):
         parts.append(f"{count} command{'s' * (count > 1)} run{'s' * (count == 1)} in the background")
@@ -25,24 +25,46 @@ def unfinished(state: SessionState) -> tuple[str, str]:
 
 
 def holds(app: "WorkbenchApp") -> bool:
-    """Whether APP stays, for something runs and quitting was asked for only once."""
+    """Whether APP stays, for something is under way and quitting was asked for only once."""
     words, those = unfinished(app.state)
-    if not words or time.monotonic() - app.quitting <= _AGAIN:
+    watched = not getattr(app.client, "attended", True)
+    if not words or watched or time.monotonic() - app.quitting <= _AGAIN:
         return False
     app.quitting = time.monotonic()
-    app.tell(f"{words}; {app.keymap.label('quit')} again stops {those} and quits", "warning")
+    again = f"{words}; {app.keymap.label('quit')} again"
+    if app.client is None or not app.client.outlives:
+        app.tell(f"{again} stops {those} and quits", "warning")
+    elif words.startswith("the agent"):
+        app.tell(f"{again} leaves {those} at work, esc stops the agent", "warning")
+    else:
+        app.tell(f"{again} leaves {those} running", "warning")
     return True
 
 
 async def agreed(app: "WorkbenchApp") -> bool:
-    """Whether a person gives up what runs, to go to another session. To be awaited in a worker."""
+    """Whether a person gives up what ends with the session here, to go to another. To be awaited in a worker."""
     words, those = unfinished(app.state)
-    if not words:
+    if not words or (app.client is not None and app.client.outlives):
         return True
     from workbench.tui.screens.leaving import Leaving
 
     chosen: str | None = await app.push_screen_wait(Leaving(words, those, app.keymap.label("sessions")))
     return chosen == "go"
+
+
+def farewell(app: "WorkbenchApp") -> str:
+    """What the shell is told about the session that was left: whether it goes on, and how to come back to it."""
+    state, session = app.state, app.state.session
+    lives = bool(app.client is not None and app.client.outlives and getattr(app.client, "lives", False))
+    if not session or app.opener.tour is not None or not (state.turns or lives):
+        return ""
+    far = getattr(app.opener, "far", "")
+    if not lives:
+        return f"{f'on {far}: ' if far else ''}mlwb --resume {session}   goes on with this session"
+    back = app.opener.way_back(session) if far else f"mlwb attach {session}"  # type: ignore[attr-defined]
+    if state.approvals:
+        return f"{back}   shows it: it waits for an answer"
+    return f"{back}   shows it{' at work' if unfinished(state)[0] else '; it is still open'}"
 
 
 def heed(app: "WorkbenchApp") -> None:
@@ -67,7 +89,8 @@ def _told(app: "WorkbenchApp", number: signal.Signals) -> None:
 
 async def _part(app: "WorkbenchApp", number: signal.Signals) -> None:
     app.workers.cancel_group(app, "open")
-    await app.leave()
+    # A terminal that is gone is a connection that was lost: nobody has left.
+    await app.leave(lost=number == signal.SIGHUP)
     if number == signal.SIGHUP:  # no terminal to give back, and nobody to tell
         os._exit(128 + number)
     app.exit(128 + number)

@@ -3,6 +3,7 @@
 import os
 import sys
 import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 KEYS = ("ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN", "ANTHROPIC_BASE_URL")
 _AGENT = "ml-engineer"
+_ENDING_S, _AGAIN_S = 10.0, 0.1  # what a session that ends is waited for, and between two looks
 
 
 def main(args: list[str]) -> int:
@@ -57,9 +59,10 @@ def show(opener: "Opening | FarOpening", theme: str | None = None) -> int:
     if hasattr(opener, "choosing"):
         opener.choosing = lambda sessions: _choose(app, sessions)
     status = app.run()
-    if app.state.session and app.state.turns and opener.tour is None:
-        back = getattr(opener, "way_back", lambda session: f"mlwb --resume {session}")(app.state.session)
-        print(f"{back}   goes on with this session", file=sys.stderr)
+    from workbench.tui import parting
+
+    if words := parting.farewell(app):
+        print(words, file=sys.stderr)
     return app.return_code or status or 0
 
 
@@ -165,21 +168,37 @@ class Opening(Safety):
         self._need_key()
         if (workspace := await _in_thread(lambda: workspace_of(session))) is not None:
             await self.settle(workspace)
-        return await self._begun(resume=session, mode=self._asked.mode)
+        from workbench.tui.opening import NotOpenedError
+
+        try:
+            return await self._begun(resume=session, mode=self._asked.mode)
+        except NotOpenedError:
+            if (client := await self._joined(session)) is None:
+                raise
+            return client  # somebody else was quicker
 
     async def _joined(self, session: str) -> "Client | None":
         """A client of SESSION, where a process hosts it already. Raises NotOpenedError."""
+        import asyncio
+
         from workbench.host import remote
+        from workbench.session.whereabouts import elsewhere
+        from workbench.tui.opening import NotOpenedError
 
         folder = await self.tried(lambda: _folder(session))
-        if not await _in_thread(lambda: _is_live(folder)):
-            return None
-        try:
-            return await remote.attach(folder)
-        except remote.NotAttachedError as error:
-            from workbench.tui.opening import NotOpenedError
-
-            raise NotOpenedError("error_usage", f"{folder.name} is at work, and cannot be joined: {error}") from None
+        until = time.monotonic() + _ENDING_S
+        while await _in_thread(lambda: _is_live(folder)):
+            if there := await _in_thread(lambda: elsewhere(folder)):
+                words = f"{folder.name} lives on {there}: `mlwb attach ssh://{there}/{folder.name}`"
+                raise NotOpenedError("error_usage", words)
+            try:
+                return await remote.attach(folder)
+            except remote.NotAttachedError as error:
+                if error.code != "gone" or time.monotonic() > until:
+                    words = f"{folder.name} is at work, and cannot be joined: {error}"
+                    raise NotOpenedError("error_usage", words) from None
+            await asyncio.sleep(_AGAIN_S)  # its host may just be leaving
+        return None
 
     async def _begun(self, **asked: Any) -> "Client":
         """A session in a process of its own, as ASKED; a recorded one in this process, with which it ends."""
@@ -348,7 +367,6 @@ def _local() -> Any:
 
 
 def _renamed(session: str, title: str) -> None:
-    import time
 
     from workbench.protocol.events import Renamed
     from workbench.session import store
