@@ -28,6 +28,7 @@ SCRATCH = ".again-"  # folders beside the runs, each for one rerun
 _ENTRIES = 2000  # of a folder, looked at to learn whether it was written to
 _LINKS = 500
 _SLACK_S = 1.0  # of clocks and file systems
+_REVISION = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
 
 
 class RerunError(Exception):
@@ -120,7 +121,8 @@ def _top(workspace: Path) -> Path:
 def rebuilt(ledger: Ledger, run: Run, place: Path | None = None) -> Iterator[tuple[Path | None, list[str]]]:
     """The code of RUN in a work tree of its own, for as long as this is held, and what is to be said about it.
 
-    It lies in the folder PLACE (default: beside the runs, where a confined command cannot write).
+    It lies in the folder PLACE (default: beside the runs, where a confined command cannot write). It is made beside
+    PLACE, where nobody can put a link in git's way, and comes there whole.
 
     None where the code was not kept: the run is then done with what is there now. Files that git does not hold and
     that the run did not write (data, say) are linked into the work tree. Raises RerunError where git lacks the code.
@@ -130,22 +132,36 @@ def rebuilt(ledger: Ledger, run: Run, place: Path | None = None) -> Iterator[tup
     if revision is None or not git.there():
         yield None, ["the code was not kept: this is what is there now"]
         return
+    if not _REVISION.fullmatch(revision):
+        raise RerunError(f"the record of {run.id} names no commit: {revision[:60]!r}")
     _sweep(git, ledger)
-    folder = (place or ledger.folder) / f"{SCRATCH}{run.id}-{secrets.token_hex(3)}"
+    name = f"{SCRATCH}{run.id}-{secrets.token_hex(3)}"
+    folder = (place or ledger.folder) / name
+    made = place.parent / name if place else folder
     try:
-        git.must("worktree", "add", "--detach", "--force", str(folder), revision)
-    except CodeError as error:
-        _remove(git, folder)
-        raise RerunError(f"the code of {run.id} ({revision[:12]}) cannot be rebuilt: {error}") from None
-    try:
-        yield folder, _linked(git, _top(ledger.workspace), folder, run)
+        try:
+            git.must("worktree", "add", "--detach", "--force", str(made), revision)
+            said = _linked(git, _top(ledger.workspace), made, run)
+            _move(git, made, folder)
+        except (CodeError, OSError) as error:
+            raise RerunError(f"the code of {run.id} ({revision[:12]}) cannot be rebuilt: {error}") from None
+        yield folder, said
     finally:
-        _remove(git, folder)
+        _remove(git, made, folder)
 
 
-def _remove(git: Git, folder: Path) -> None:
-    git.said("worktree", "remove", "--force", "--force", str(folder))
-    shutil.rmtree(folder, ignore_errors=True)
+def _move(git: Git, made: Path, folder: Path) -> None:
+    """Moves the work tree MADE to FOLDER, and has git know it there. Raises CodeError, OSError."""
+    if made != folder:
+        known = Path(git.must("-C", str(made), "rev-parse", "--absolute-git-dir"))
+        (known / "gitdir").write_text(f"{folder}/.git\n")
+        made.rename(folder)
+
+
+def _remove(git: Git, *folders: Path) -> None:
+    """Not by git: its removal follows what a command that still lives could put there."""
+    for folder in folders:
+        shutil.rmtree(folder, ignore_errors=True)
     git.said("worktree", "prune")
 
 
@@ -169,7 +185,7 @@ def _linked(git: Git, top: Path, folder: Path, run: Run) -> list[str]:
     span = ((run.started or run.created) - _SLACK_S, (run.ended or run.created) + _SLACK_S)
     linked: list[Path] = []
     for name in sorted(names):
-        if ".mlwb" not in Path(name).parts:
+        if ".mlwb" not in Path(name).parts and not _through_a_link(folder, name):
             _link(top / name, folder / name, span, linked)
     since = [str(path.relative_to(top)) for path in linked if _written(path, span[1], math.inf)]
     said = [str(path.relative_to(top)) for path in linked]
@@ -178,6 +194,11 @@ def _linked(git: Git, top: Path, folder: Path, run: Run) -> list[str]:
         for words, found in (("git does not hold, so as they are now", said), ("changed since the run", since))
         if found
     ]
+
+
+def _through_a_link(folder: Path, name: str) -> bool:
+    """Whether NAME lies, in the code that was rebuilt in FOLDER, behind a link: it would be written elsewhere."""
+    return any((folder / above).is_symlink() for above in Path(name).parents)
 
 
 def _link(source: Path, target: Path, span: tuple[float, float], linked: list[Path]) -> None:

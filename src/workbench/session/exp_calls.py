@@ -52,6 +52,8 @@ def carried(session: Session, tool: Tool, given: Any) -> Tool:
     variables, words = found
     if words[2] == "run":
         return _Run(session, tool, variables, words[3:])
+    if variables:
+        return tool  # of what no training command is given: PYTHONPATH, LD_PRELOAD would be this program's own
     if words[2] in LOOKS:
         return Look(session, tool, words[2:]) if looks_only(words[2:]) else tool
     if words[2] == "wait":

@@ -37,8 +37,8 @@ class Look(Carried):
         return (Reads(str(folder)), *(Reads(str(folder / run / name)) for run in named for name in _READ))
 
     async def run(self, given: Any, context: Context, call_id: str, progress: Callable[[str], None]) -> Outcome:
-        """Runs it as Bash would."""
+        """Runs it as Bash would, but for modules that the session's variables name."""
         start = "import sys; from workbench.cli import main; sys.exit(main())"
-        program = f'mlwb() {{ {shlex.quote(sys.executable)} -P -c {shlex.quote(start)} "$@"; }}'
+        program = f'mlwb() {{ {shlex.quote(sys.executable)} -E -P -c {shlex.quote(start)} "$@"; }}'
         command = msgspec.structs.replace(given, command=f"{program}; {given.command}")
         return await self._tool.run(command, context, call_id, progress)

@@ -4,6 +4,7 @@ import asyncio
 import shlex
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -42,8 +43,19 @@ class Rerun(Carried):
             self._problem = str(error)
 
     def needs(self, given: Any, cwd: str) -> tuple[Need, ...]:
-        """Runs the command of the run once more."""
-        return () if self._run is None else (Runs(shlex.join(self._run.argv)),)
+        """Runs the command of the run once more, where it ran, and a service's load: what the record says of them.
+
+        The record may be a repository's own.
+        """
+        from workbench.experiments.rerun import SCRATCH
+
+        run = self._run
+        if run is None:
+            return ()
+        rebuilt = any(part.startswith(SCRATCH) for part in Path(run.cwd).parts)  # of a run that was one again: gone
+        there = "" if rebuilt or run.cwd == str(self._session.context.cwd) else f"cd {shlex.quote(run.cwd)} && "
+        load = run.service.load if run.service else ""
+        return tuple(Runs(command) for command in (there + shlex.join(run.argv), load) if command)
 
     async def run(self, given: Any, context: Context, call_id: str, progress: Callable[[str], None]) -> Outcome:
         """Does it."""

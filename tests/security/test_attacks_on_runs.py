@@ -1,0 +1,145 @@
+"""What a repository, a command or a doctored ledger tries by way of the runs that the program itself looks after."""
+
+import os
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from support.endpoint import Endpoint, say, turn, use
+from support.live import Ran, run, workspace
+from support.running import Exp
+from workbench.experiments.ledger import Ledger
+from workbench.experiments.rerun import RerunError, rebuilt
+from workbench.experiments.types import Code, Run, Service
+from workbench.protocol import events as e
+
+__all__ = ["workspace"]
+
+CONFIG = "sandbox: {mode: off}\n"
+
+
+@pytest.fixture(autouse=True)
+def nothing_stays(workspace: Path) -> Iterator[None]:
+    """Runs outlive their sessions, but not the tests."""
+    yield
+    Exp(workspace).stop_all()
+
+
+def works(place: Path, *commands: str, **task: Any) -> tuple[Ran, list[str]]:
+    """What came of COMMANDS, one call each: the session, and the texts that the model got back."""
+    with Endpoint([*(turn(use("Bash", command=one)) for one in commands), say("done")]) as endpoint:
+        ran = run(place, endpoint, **task)
+    return ran, [event.content[0]["text"] for event in ran.events(e.CallFinished)]
+
+
+def git(place: Path, *words: str) -> str:
+    name = ("-c", "user.name=t", "-c", "user.email=t@t")
+    done = subprocess.run(["git", *name, *words], cwd=place, check=True, capture_output=True, text=True)
+    return done.stdout.strip()
+
+
+def brought(place: Path, **fields: Any) -> Run:
+    """A run of a ledger that a repository brought, or somebody doctored."""
+    told = {"id": "r-1", "name": "base", "status": "finished", "argv": ("true",), "cwd": str(place)}
+    made = Run(**{**told, "workspace": str(place), "created": 1.0, **fields})
+    folder = Ledger(place).path(made.id)
+    folder.mkdir(parents=True)
+    (folder / "run.json").write_bytes(msgspec.json.encode(made))
+    return made
+
+
+def test_code_is_rebuilt_through_no_link_of_its_own(workspace: Path, tmp_path: Path) -> None:
+    """A commit in which a folder of today was a link: what git does not hold would be linked at its other end."""
+    outside = tmp_path / "autostart"
+    outside.mkdir()
+    git(workspace, "init", "-q")
+    (workspace / "x").symlink_to(outside)
+    git(workspace, "add", "x")
+    git(workspace, "commit", "-qm", "a link")
+    old = git(workspace, "rev-parse", "HEAD")
+    (workspace / "x").unlink()
+    (workspace / "x").mkdir()
+    (workspace / "x" / "kept").write_text("")
+    git(workspace, "add", "-A")
+    git(workspace, "commit", "-qm", "a folder")
+    (workspace / "x" / "evil.desktop").write_text("Exec=evil")
+    (workspace / "plain.txt").write_text("data")
+    doctored = brought(workspace, code=Code(commit=old))
+    place = tmp_path / "above" / "temp"
+    place.mkdir(parents=True)
+    with rebuilt(Ledger(workspace), doctored, place) as (folder, _):
+        assert folder is not None and folder.parent == place and (folder / "plain.txt").read_text() == "data"
+        assert git(folder, "rev-parse", "HEAD") == old, "git knows it where it lies"
+        git(workspace, "worktree", "prune")
+        assert git(folder, "rev-parse", "HEAD") == old
+    assert os.listdir(outside) == [] and os.listdir(place) == [] and os.listdir(place.parent) == ["temp"]
+    assert git(workspace, "worktree", "list").count("\n") == 0
+
+
+def test_code_is_rebuilt_where_no_command_can_put_a_link_in_its_way(workspace: Path, tmp_path: Path) -> None:
+    """What a command that still lives sees of it is whole: git does not write while it can swap folders."""
+    git(workspace, "init", "-q")
+    (workspace / "train.py").write_text("print(1)\n")
+    (workspace / "late.txt").write_text("x")
+    git(workspace, "add", "-A")
+    # git itself says, by a filter of the user's own, what there is to be seen while it writes.
+    seen = tmp_path / "seen"
+    place = tmp_path / "above" / "temp"
+    place.mkdir(parents=True)
+    (workspace / ".gitattributes").write_text("*.txt filter=look\n")
+    git(workspace, "add", "-A")
+    git(workspace, "commit", "-qm", "one")
+    (Path.home() / ".gitconfig").write_text(
+        f'[filter "look"]\n\tsmudge = "ls -A {place} >> {seen}; echo looked >> {seen}; cat"\n\tclean = cat\n'
+    )
+    doctored = brought(workspace, code=Code(commit=git(workspace, "rev-parse", "HEAD")))
+    with rebuilt(Ledger(workspace), doctored, place) as (folder, _):
+        assert folder is not None and (folder / "late.txt").read_text() == "x"
+    assert seen.read_text() == "looked\n"
+
+
+def test_a_record_names_commits_and_no_options(workspace: Path) -> None:
+    git(workspace, "init", "-q")
+    doctored = brought(workspace, code=Code(commit="--orphan"))
+    with pytest.raises(RerunError, match="names no commit"), rebuilt(Ledger(workspace), doctored):
+        pass
+
+
+def test_a_load_that_a_ledger_brings_is_judged(workspace: Path) -> None:
+    load = f"touch {workspace}/loaded"
+    brought(workspace, argv=("sleep", "2"), service=Service(ready="tcp://127.0.0.1:1", ready_s=0.2, load=load))
+    _, [text] = works(workspace, "mlwb exp rerun r-1", allow=("Bash(sleep *)",), permission_mode="default")
+    assert text.startswith("Denied: "), text
+    assert Ledger(workspace).ids() == ["r-1"] and not (workspace / "loaded").exists()
+
+
+def test_a_run_is_done_again_where_its_record_says_only_where_commands_may_go(workspace: Path, tmp_path: Path) -> None:
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "go.sh").write_text("touch ran\n")
+    brought(workspace, argv=("bash", "go.sh"), cwd=str(tmp_path / "other"))
+    _, [text] = works(workspace, "mlwb exp rerun r-1", allow=("Bash(bash go.sh)",))
+    assert text.startswith("Denied: "), text
+    assert not (tmp_path / "other" / "ran").exists()
+
+
+@pytest.mark.parametrize("variable", ["PYTHONPATH=.", "LD_PRELOAD=./evil.so"])
+def test_no_variable_of_a_call_reaches_the_program_itself(workspace: Path, variable: str) -> None:
+    """A look at the ledger is allowed in every mode: nothing of the workspace may run by it."""
+    (workspace / "yaml.py").write_text("raise SystemExit(7)\n")
+    _, [text] = works(workspace, f"{variable} mlwb exp list")
+    assert text.startswith("Denied: "), text
+
+
+def test_a_look_at_the_ledger_imports_nothing_of_the_workspace(
+    workspace: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`PYTHONPATH=.` is common; a session's commands have it, this program does not obey it."""
+    (workspace / "sitecustomize.py").write_text("open('ran', 'w')\n")
+    monkeypatch.setenv("PYTHONPATH", str(workspace))
+    brought(workspace)
+    _, [text] = works(workspace, "mlwb exp show r-1")
+    assert "base" in text and not (workspace / "ran").exists(), text
