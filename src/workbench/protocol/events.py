@@ -31,6 +31,8 @@ from workbench.protocol.events_passing import CallProgress as CallProgress
 from workbench.protocol.events_passing import TextDelta as TextDelta
 from workbench.protocol.events_passing import ThinkingDelta as ThinkingDelta
 from workbench.protocol.events_passing import Tick as Tick
+from workbench.protocol.events_queue import PromptQueued as PromptQueued
+from workbench.protocol.events_queue import PromptWithdrawn as PromptWithdrawn
 from workbench.protocol.events_runs import Heard as Heard
 from workbench.protocol.events_runs import RunLinked as RunLinked
 from workbench.protocol.events_runs import RunsTold as RunsTold
@@ -97,6 +99,13 @@ class Renamed(Event, frozen=True, kw_only=True):
     title: str
 
 
+class CapsRaised(Event, frozen=True, kw_only=True):
+    """The session may use more from now on. These caps replace the earlier ones; spent amounts go on counting."""
+
+    caps: Caps
+    by: str
+
+
 class ModeChanged(Event, frozen=True, kw_only=True):
     """The driver lowered the mode."""
 
@@ -119,6 +128,7 @@ class PromptSubmitted(Event, frozen=True, kw_only=True):
     by: str
     content: tuple[dict[str, Any], ...] = ()
     reminder: str = ""  # what changes from minute to minute; goes to the model with this prompt, not to the screen
+    queued: str = ""  # of words that a person sent: the `PromptQueued` that took them
 
 
 class RequestStarted(Event, frozen=True, kw_only=True):
@@ -338,7 +348,10 @@ JournalEvent = (
     | SessionResumed
     | SessionEnded
     | Renamed
+    | CapsRaised
     | ModeChanged
+    | PromptQueued
+    | PromptWithdrawn
     | PromptSubmitted
     | RequestStarted
     | RequestRetried

@@ -24,7 +24,10 @@ from workbench.session.snapshots import FOLDER
 from workbench.session.tally import answer_text
 
 # What belongs to the process that ran the other session, and what a fold of the new one must not count again.
-_OF_A_RUN = (e.SessionResumed, e.SessionEnded, e.Idle, e.Rewound, e.ShellStarted, e.ShellFinished, e.RequestRetried)
+_OF_A_RUN = (
+    e.SessionResumed, e.SessionEnded, e.Idle, e.Rewound, e.ShellStarted, e.ShellFinished, e.RequestRetried,
+    e.PromptQueued, e.PromptWithdrawn,
+)  # fmt: skip
 # What lies beside the journal and does not change once it is written; the rest is copied.
 _LINKED = ("blobs", FOLDER)
 _COPIED = ("baseline.msgpack", "before.msgpack", "locked.json")

@@ -11,7 +11,7 @@ from workbench.models.base import Answer, ModelError, Piece, Request, Retry
 from workbench.models.catalogue import Catalogue
 from workbench.protocol import events as e
 from workbench.sandbox.leftovers import end_leftovers
-from workbench.session import budget, calls, compaction, finish, gpus, questions, runs_watch
+from workbench.session import adopt, budget, calls, compaction, finish, gpus, questions, runs_watch
 from workbench.session.core import LINE_LIMIT, Session
 from workbench.session.end import MODEL_ERRORS, EndSession
 from workbench.session.journal import JournalError
@@ -28,6 +28,7 @@ async def work(session: Session) -> None:
 
 async def concluded(session: Session, working: Coroutine[Any, Any, EndSession | None]) -> None:
     """Waits for WORKING and ends the session. Whatever happens, it ends with a result that says so."""
+    adopting = asyncio.create_task(adopt.adopt(session))
     try:
         ending = await working
     except JournalError as error:
@@ -36,6 +37,8 @@ async def concluded(session: Session, working: Coroutine[Any, Any, EndSession | 
     except Exception as error:
         finish.log_crash(session, error)
         ending = EndSession("error_during_execution", f"internal error: {error!r} (see host.log in {session.folder})")
+    adopting.cancel()
+    await asyncio.gather(adopting, return_exceptions=True)
     await asyncio.shield(finish.conclude(session, ending))
 
 

@@ -4,7 +4,7 @@ import os
 import socket
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import msgspec
@@ -17,6 +17,7 @@ from workbench.protocol.names import Mode, lower
 from workbench.protocol.state import SessionState
 from workbench.protocol.task import Caps
 from workbench.session import questions, store
+from workbench.session.adopt import unfinished
 from workbench.session.blobs import BlobError, Blobs
 from workbench.session.changes import Changes
 from workbench.session.core import Session
@@ -27,6 +28,7 @@ from workbench.session.journal import Journal, JournalError, Reader
 from workbench.session.messages import Messages
 from workbench.session.plan import Options, catalogue_of, policy_of, settings_of
 from workbench.session.prompt import Frame, reminder
+from workbench.session.queue import undelivered
 from workbench.session.rewind_talk import refolded
 from workbench.session.start import assemble
 from workbench.session.tally import Tally
@@ -92,18 +94,27 @@ def _taken_up(
     session.watch.also(first.agent_path)
     session.began_after, session.resumed = journal.seq, True
     session.context.extras["shells_started"] = past.shells
+    session.broken_calls = past.broken
     _resumed_events(session, mode, caps, answer)
+    if past.queued:
+        session.notice("warning", session.queue.left(list(past.queued.values())), "resume")
     return session
 
 
 @dataclass
 class Past:
-    """What a journal comes to. `shells`: background commands that were ever started."""
+    """What a journal comes to.
+
+    `shells`: background commands that were ever started. `queued`: words that were not delivered. `broken`: calls that
+    a process began and did not live to see the end of.
+    """
 
     state: SessionState
     messages: Messages
     tally: Tally
     shells: int = 0
+    queued: dict[str, e.PromptQueued] = field(default_factory=dict)
+    broken: set[str] = field(default_factory=set)
 
 
 def fold_of(journal: Reader, blobs: Blobs) -> Past:
@@ -117,6 +128,8 @@ def fold_of(journal: Reader, blobs: Blobs) -> Past:
         apply(past.state, envelope)
         past.tally.apply(envelope)
         past.shells += isinstance(envelope.event, e.ShellStarted)
+        undelivered(past.queued, envelope.event)
+        unfinished(past.broken, envelope.event)
         if envelope.seq == rewound:
             past.messages, past.tally = refolded(journal, rewound, blobs, past.tally)
         if envelope.seq >= begins:
