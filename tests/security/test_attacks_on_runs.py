@@ -2,6 +2,7 @@
 
 import os
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,11 +16,10 @@ from support.running import Exp
 from workbench.experiments.ledger import Ledger
 from workbench.experiments.rerun import RerunError, rebuilt
 from workbench.experiments.types import Code, Run, Service
+from workbench.host.spawn import Spawned
 from workbench.protocol import events as e
 
 __all__ = ["workspace"]
-
-CONFIG = "sandbox: {mode: off}\n"
 
 
 @pytest.fixture(autouse=True)
@@ -143,3 +143,30 @@ def test_a_look_at_the_ledger_imports_nothing_of_the_workspace(
     brought(workspace)
     _, [text] = works(workspace, "mlwb exp show r-1")
     assert "base" in text and not (workspace / "ran").exists(), text
+
+
+@pytest.mark.parametrize("module", ["host", "experiments.launch", "experiments.found_watch"])
+def test_no_process_of_the_program_imports_what_pythonpath_names(
+    workspace: Path, monkeypatch: pytest.MonkeyPatch, module: str
+) -> None:
+    """What an agent writes there would run beside it, unconfined."""
+    planted = workspace / "workbench"
+    planted.mkdir()
+    for path in (planted / "__init__.py", workspace / "sitecustomize.py"):
+        path.write_text(f"open({str(workspace / 'ran')!r}, 'a').write('x')\n")
+    monkeypatch.setenv("PYTHONPATH", f"{workspace}:.")
+    monkeypatch.setenv("XDG_STATE_HOME", str(workspace.parent / "state"))
+    if module == "host":
+        spawned = Spawned(workspace, os.environ)
+        spawned.give_up()
+        assert spawned._process.wait(60) == 2
+    else:
+        # A plain command that prints its steps is found, one of `exp run` is supervised: each has such a process.
+        found = module.endswith("found_watch")
+        loop = f"for step in range(4): print(f'step {{step}} loss {{step}}', flush=True); time.sleep({0.8 * found})"
+        (workspace / "train.py").write_text(f"import time\n{loop}\n")
+        _, [text] = works(
+            workspace, f"{'' if found else 'mlwb exp run -- '}{sys.executable} -E train.py", allow=("Bash(*)",)
+        )
+        assert "loss 3" in text and Ledger(workspace).ids() == ["r-1"], text
+    assert not (workspace / "ran").exists()

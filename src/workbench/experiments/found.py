@@ -266,7 +266,7 @@ def _watcher(job: Job, run: str, seen: Seen, lock: int) -> "subprocess.Popen[byt
     """What keeps the run's numbers: a process that gives way, so that no output, however long, slows this one down."""
     env = {name: value for name, value in os.environ.items() if not name.startswith("MLWB_")}
     process = subprocess.Popen(
-        [sys.executable, "-P", "-m", "workbench.experiments.found_watch", run, str(lock), repr(seen.started)],
+        [sys.executable, "-E", "-P", "-m", "workbench.experiments.found_watch", run, str(lock), repr(seen.started)],
         env=env | {name: value for name, value in os.environ.items() if name.startswith("MLWB_GPU")},
         cwd="/",
         stdin=subprocess.PIPE,

@@ -30,10 +30,10 @@ class Spawned:
     def __init__(self, workspace: Path, env: Mapping[str, str]) -> None:
         ours, theirs = socket.socketpair()
         try:
-            # -P: nothing is imported from the workspace. A process session of its own: a terminal that closes, or
-            # ctrl+c in it, does not reach it.
+            # -E -P: nothing is imported from the workspace, whatever PYTHONPATH names. A process session of its own: a
+            # terminal that closes, or ctrl+c in it, does not reach it.
             self._process = subprocess.Popen(
-                [sys.executable, "-P", "-m", "workbench.host"],
+                [sys.executable, "-E", "-P", "-m", "workbench.host"],
                 stdin=theirs.fileno(),
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,

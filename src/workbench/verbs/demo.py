@@ -31,7 +31,7 @@ A recorded model session repairs a training program that stalls. The model's wor
 processes, the training and every number are real. It needs no key and no network, and takes some seconds.
 """
 # `-P` keeps the scratch repository's modules off the path of the program itself.
-_RUN = (sys.executable, "-P", "-c", "import sys; from workbench.cli import main; sys.exit(main())", "run")
+_RUN = (sys.executable, "-E", "-P", "-c", "import sys; from workbench.cli import main; sys.exit(main())", "run")
 _WIDTH = 100
 _MOST_LINES = 30  # shown of one call's output
 _PACE = 60.0  # words a second that the recorded model says on the screen

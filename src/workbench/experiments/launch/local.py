@@ -119,7 +119,7 @@ def _spawned(job: Job, writing: int) -> None:
     """The same through a program of its own: a fork keeps the variables that it was started with, for all to see."""
     env = {name: value for name, value in os.environ.items() if name not in _ANCESTRY}
     process = subprocess.Popen(
-        [sys.executable, "-P", "-m", "workbench.experiments.launch"],
+        [sys.executable, "-E", "-P", "-m", "workbench.experiments.launch"],
         env=env,
         cwd="/",
         stdin=subprocess.PIPE,
