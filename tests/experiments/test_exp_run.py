@@ -126,7 +126,9 @@ def test_signals_are_as_a_shell_has_them_and_the_run_is_named(exp: Exp) -> None:
 
 
 def test_a_run_that_is_deleted_under_its_supervisor(exp: Exp) -> None:
-    gone = exp.start("run", *sh("rm -r ../work/.mlwb/runs/r-1; exit 6"))
+    gone = exp.start(
+        "run", *sh("until rm -r {0} 2>&- || ! [ -e {0} ]; do :; done; exit 6".format("../work/.mlwb/runs/r-1"))
+    )
     _, said = gone.communicate(timeout=30)
     assert gone.returncode == 6 and b"could not be recorded" in said and b"Traceback" not in said
 

@@ -36,11 +36,14 @@ LEAST: dict[type[c.Command], str] = {
     c.Share: OWNER,
     c.EndShare: OWNER,
     c.Stop: OWNER,
+    c.StopRuns: OWNER,
+    c.AnnotateRun: OWNER,
+    c.RaiseGpuHours: OWNER,
 }
 # What the owner may always do, from a client that only watches as well.
-ALWAYS = (c.Stop, c.Interrupt, c.TakeWheel, c.EndShare)
+ALWAYS = (c.Stop, c.Interrupt, c.TakeWheel, c.EndShare, c.StopRuns, c.AnnotateRun, c.RaiseGpuHours)
 # A run that nobody steers is watched, talked about, shared, and stopped.
-HEADLESS = (c.Stop, c.Interrupt, c.At, c.Say, c.Share, c.EndShare)
+HEADLESS = (c.Stop, c.Interrupt, c.At, c.Say, c.Share, c.EndShare, c.StopRuns, c.AnnotateRun, c.RaiseGpuHours)
 
 _WORDS = {
     c.SubmitPrompt: "prompt the agent",
@@ -60,6 +63,9 @@ _WORDS = {
     c.Share: "invite others",
     c.EndShare: "end invitations",
     c.Stop: "end the session",
+    c.StopRuns: "stop runs",
+    c.AnnotateRun: "write notes on runs",
+    c.RaiseGpuHours: "raise its GPU-hours",
     c.Say: "talk here",
     c.Suggest: "suggest",
 }

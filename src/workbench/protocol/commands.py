@@ -212,6 +212,29 @@ class At(Command, frozen=True, kw_only=True):
     by: str
 
 
+class StopRuns(Command, frozen=True, kw_only=True):
+    """End runs of the workspace, with all that they started. It is asked for: they end within seconds."""
+
+    runs: tuple[str, ...]
+    by: str
+
+
+class AnnotateRun(Command, frozen=True, kw_only=True):
+    """Another note, and other tags, for a run; None leaves what there is."""
+
+    run: str
+    note: str | None = None
+    tags: tuple[str, ...] | None = None
+    by: str
+
+
+class RaiseGpuHours(Command, frozen=True, kw_only=True):
+    """The session may use so many GPU-hours from now on, those it has used among them (`maxGpuHours`)."""
+
+    hours: float
+    by: str
+
+
 class Invitation(msgspec.Struct, frozen=True, kw_only=True):
     """What one of the invited needs: `who` is their user or group. The token is told once, and kept nowhere."""
 
@@ -263,4 +286,7 @@ AnyCommand = (
     | Share
     | EndShare
     | At
+    | StopRuns
+    | AnnotateRun
+    | RaiseGpuHours
 )

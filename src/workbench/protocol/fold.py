@@ -163,6 +163,10 @@ def _renamed(state: SessionState, envelope: e.Envelope, event: e.Renamed) -> Non
     state.title = _word(event.title)
 
 
+def _caps_raised(state: SessionState, envelope: e.Envelope, event: e.CapsRaised) -> None:
+    state.caps = event.caps
+
+
 def _mode(state: SessionState, envelope: e.Envelope, event: e.ModeChanged) -> None:
     state.mode = event.mode
 
@@ -319,6 +323,7 @@ _STEPS: dict[type, Callable[[SessionState, e.Envelope, Any], None]] = {
     e.SessionResumed: _resumed,
     e.SessionEnded: _ended,
     e.Renamed: _renamed,
+    e.CapsRaised: _caps_raised,
     e.ModeChanged: _mode,
     e.RequestStarted: _request,
     e.AnswerCompleted: _answer,

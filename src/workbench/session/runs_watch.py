@@ -108,14 +108,16 @@ async def prompted(session: "Session") -> None:
         await session.prompted()
     else:
         since = 0.0 if session.state.waiting else session.state.resumed_at
-        await _first(session.prompted(), _happened(session, _any, since=since, forever=True))
+        await _first(session.prompted(), _happened(session, _agents, since=since, forever=True))
 
 
 def sleeps(session: "Session") -> bool:
     """Whether a run goes on whose end would begin a turn; of a service nobody expects one."""
     if not session.wakes or session.state.waiting not in _AWAKE:
         return False
-    news, going = session.runs.look(session.tally.runs, lambda run, told: session.runs.has_end(run))
+    news, going = session.runs.look(
+        session.tally.runs, lambda run, told: _agents(run, told) and session.runs.has_end(run)
+    )
     return bool(news or going)
 
 
@@ -146,6 +148,11 @@ async def wait(session: "Session", known: dict[str, Told], whole: bool) -> None:
 
 def _any(run: str, told: Told) -> bool:
     return True
+
+
+def _agents(run: str, told: Told) -> bool:
+    """Whether a call began it; what a person ran beside the agent wakes nobody, and is told with the next prompt."""
+    return told.call_id is not None
 
 
 async def _happened(

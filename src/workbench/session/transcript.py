@@ -268,6 +268,7 @@ _TELL: dict[type, Callable[[Any], Iterator[str]]] = {
     e.Compacted: _compacted,
     e.ApprovalRequested: _single(_asked),
     e.ApprovalResolved: _single(_answered),
+    e.CapsRaised: _single(lambda event: f"- {one_line(event.by)} raised the GPU-hours to {event.caps.max_gpu_hours:g}"),
     e.Renamed: _single(lambda event: f"- renamed to {code(event.title)}"),
     e.ModeChanged: _single(lambda event: f"- {one_line(event.by)} lowered the mode to {event.mode}"),
     e.RequestRetried: _single(

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Protocol
 import msgspec
 
 from workbench.host.client import Client
-from workbench.protocol.commands import Ack, AnyCommand, Stop
+from workbench.protocol.commands import Ack, AnnotateRun, AnyCommand, Stop, StopRuns
 from workbench.protocol.events import Envelope
 from workbench.protocol.queries import AnyPage, AnyQuery
 from workbench.protocol.state import SessionState
@@ -192,6 +192,9 @@ class Opener(Protocol):
 
     async def runs(self, query: AnyQuery) -> AnyPage:
         """The page of a query for runs (`ListRuns`, `SeriesPage`, `RunLogPage`, `RunChangesPage`), session or not."""
+
+    async def change_runs(self, command: StopRuns | AnnotateRun) -> str:
+        """Does what COMMAND asks with runs of the workspace, session or not; empty, or why not."""
 
     async def runs_since(self, after: float) -> tuple[str, ...]:
         """In phrases, which runs of the workspace ended after Unix time AFTER and what came of them."""

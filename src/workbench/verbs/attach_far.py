@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from workbench.host.client import Client
+    from workbench.protocol.commands import AnnotateRun, StopRuns
     from workbench.protocol.queries import AnyPage, AnyQuery
     from workbench.protocol.wire import Live
     from workbench.tui.opening import (
@@ -141,6 +142,10 @@ class FarOpening:
     async def runs(self, query: "AnyQuery") -> "AnyPage":
         """Runs are asked for through the session."""
         self._not_here("its runs are known once it is open")
+
+    async def change_runs(self, command: "StopRuns | AnnotateRun") -> str:
+        """Through the session, too."""
+        self._not_here("its runs are changed once it is open")
 
     async def runs_since(self, after: float) -> tuple[str, ...]:
         """Nothing: the session itself tells of its runs."""

@@ -18,7 +18,7 @@ def wait(args: list[str]) -> int:
     """Runs `mlwb exp wait ARGS`; 0 where all that ended have finished, 1 where one has not or something was seen."""
     options, ledger = read(args), opened()
     first = [ledger.get(run) for run in options.runs] or [run for run in ledger.runs()[0] if run.status in _GOING]
-    seen = {run.id: len(run.alerts) for run in first}
+    seen = {run.id: len(run.alerts) if run.status in _GOING else 0 for run in first}  # of what has ended all is news
     until = None if options.timeout_s is None else time.monotonic() + options.timeout_s
     told: dict[str, Run] = {}
     if going := [run.id for run in first if run.status in _GOING]:

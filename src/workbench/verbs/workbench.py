@@ -14,6 +14,7 @@ from workbench.verbs.workbench_safety import Safety, workspace_of
 if TYPE_CHECKING:
     from workbench.host.client import Client
     from workbench.host.spawn import Spawned
+    from workbench.protocol.commands import AnnotateRun, StopRuns
     from workbench.protocol.queries import AnyPage, AnyQuery
     from workbench.protocol.wire import Live
     from workbench.session.fork import Prompt
@@ -296,6 +297,12 @@ class Opening(Safety):
     async def runs(self, query: "AnyQuery") -> "AnyPage":
         """The page of a query for runs, session or not."""
         return await self._run_pages().answer(query)
+
+    async def change_runs(self, command: "StopRuns | AnnotateRun") -> str:
+        """Does what COMMAND asks with runs of the workspace."""
+        from workbench.session.run_acts import carried_out
+
+        return await carried_out(self.workspace, command)
 
     async def runs_since(self, after: float) -> tuple[str, ...]:
         """Which runs ended after Unix time AFTER and what came of them."""

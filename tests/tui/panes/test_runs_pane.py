@@ -10,6 +10,7 @@ from support.runs import NOW, Ledger, metric, run
 from support.screens import text_of
 from support.workbench import PLAIN, playing, until
 from workbench.protocol import queries as q
+from workbench.protocol.commands import AnnotateRun, StopRuns
 from workbench.tui import prefs
 from workbench.tui.panes.runs import RunsPane
 
@@ -263,6 +264,29 @@ def test_a_stop_asks_first(tmp_path):
         await pilot.press("n")
         await pilot.press("j", "x")
         assert len(pilot.app.screen_stack) == 1, "one that has ended cannot be stopped"
+        await pilot.press("k", "x")
+        await until(pilot, lambda: len(pilot.app.screen_stack) > 1)
+        await pilot.press("y")
+        await until(pilot, lambda: any(isinstance(one, StopRuns) for one in pilot.app.client.sent))
+        [stopping] = [one for one in pilot.app.client.sent if isinstance(one, StopRuns)]
+        assert (stopping.runs, stopping.by) == (("r-14",), pilot.app.opener.user)
+
+    in_pane(play, tmp_path)
+
+
+def test_a_note_and_tags_are_written_where_the_run_is(tmp_path):
+    async def play(pilot, pane, held):
+        await pilot.press("c")
+        await until(pilot, lambda: len(pilot.app.screen_stack) > 1)
+        await pilot.press(*"too slow", "enter")
+        await until(pilot, lambda: len(pilot.app.screen_stack) == 1)
+        await pilot.press("t")
+        await until(pilot, lambda: len(pilot.app.screen_stack) > 1)
+        await pilot.press(*" b a", "enter")
+        await until(pilot, lambda: len([one for one in pilot.app.client.sent if isinstance(one, AnnotateRun)]) == 2)
+        noted, tagged = [one for one in pilot.app.client.sent if isinstance(one, AnnotateRun)]
+        assert (noted.run, noted.note, noted.tags) == ("r-14", "too slow", None)
+        assert tagged.note is None and set(tagged.tags) >= {"a", "b"}
 
     in_pane(play, tmp_path)
 

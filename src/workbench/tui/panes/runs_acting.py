@@ -1,10 +1,10 @@
 """What is done with a run from its pane: its name copied, its log edited, a note written, an end made of it."""
 
-import asyncio
+import itertools
 import os
-import sys
 from typing import TYPE_CHECKING
 
+from workbench.protocol.commands import AnnotateRun, StopRuns
 from workbench.protocol.queries import RunLog, RunLogPage, RunRow
 from workbench.tui.widgets.runs_rows import ALIVE, Entry
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from workbench.tui.panes.runs_doing import RunsDoing
 
 EDITED = 100_000  # lines of a log that go to an editor
-_MLWB = (sys.executable, "-P", "-c", "import sys; from workbench.cli import main; sys.exit(main())")
+_ids = (f"runs-{number}" for number in itertools.count(1))
 
 
 def _run(pane: "RunsDoing") -> RunRow | None:
@@ -21,6 +21,11 @@ def _run(pane: "RunsDoing") -> RunRow | None:
         pane.beg("this is no run" if entry else "there is no run")
         return None
     return entry.head
+
+
+def _user(pane: "RunsDoing") -> str:
+    """The name under which a person acts here."""
+    return str(getattr(getattr(pane.app, "opener", None), "user", ""))
 
 
 def copy(pane: "RunsDoing") -> None:
@@ -69,8 +74,8 @@ def note(pane: "RunsDoing") -> None:
     from workbench.tui.screens.ask import Ask
 
     def take(text: str | None) -> None:
-        if text:
-            pane.feed.run(_mlwb(pane, f"noted on {run.id}", "note", run.id, "--", text))
+        if text is not None and text != run.note:
+            _act(pane, AnnotateRun(id=next(_ids), run=run.id, note=text, by=_user(pane)), f"noted on {run.id}")
 
     pane.app.push_screen(Ask(f"a note on {run.id}", value=run.note), take)
 
@@ -82,11 +87,9 @@ def tag(pane: "RunsDoing") -> None:
     from workbench.tui.screens.ask import Ask
 
     def take(text: str | None) -> None:
-        wanted = (text or "").replace(",", " ").split()
-        changes = [f"--tag={one}" for one in wanted if one not in run.tags]
-        changes += [f"--untag={one}" for one in run.tags if one not in wanted]
-        if text is not None and changes:
-            pane.feed.run(_mlwb(pane, f"tagged {run.id}", "note", run.id, *changes))
+        wanted = tuple((text or "").replace(",", " ").split())
+        if text is not None and wanted != run.tags:
+            _act(pane, AnnotateRun(id=next(_ids), run=run.id, tags=wanted, by=_user(pane)), f"tagged {run.id}")
 
     pane.app.push_screen(Ask(f"tags of {run.id}", "words, with blanks between them", " ".join(run.tags)), take)
 
@@ -107,25 +110,27 @@ def stop(pane: "RunsDoing") -> None:
 
     def take(sure: bool | None) -> None:
         if sure:
-            pane.feed.run(_mlwb(pane, f"stopped {names}", "stop", *(run.id for run in alive)))
+            stopping = StopRuns(id=next(_ids), runs=tuple(run.id for run in alive), by=_user(pane))
+            _act(pane, stopping, f"{names} asked to end")
 
     title = f"stop {alive[0].id}?" if len(alive) == 1 else f"stop {len(alive)} runs?"
     pane.app.push_screen(Confirm(title, words), take)
 
 
-async def _mlwb(pane: "RunsDoing", done: str, *words: str) -> None:
-    """Carries out `mlwb exp WORDS` in the workspace: the person does it, so no session is in between."""
-    try:
-        process = await asyncio.create_subprocess_exec(
-            *_MLWB, "exp", *words, cwd=pane.workspace or None, stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.PIPE,
-        )  # fmt: skip
-        _, said = await process.communicate()
-    except OSError as error:
-        pane.beg(f"mlwb exp {words[0]}: {error}", "error")
-        return
-    if process.returncode:
-        pane.beg(said.decode("utf-8", "replace").strip() or f"mlwb exp {words[0]} has failed", "error")
-    else:
-        pane.beg(done)
-    pane.feed.look()
+def _act(pane: "RunsDoing", command: StopRuns | AnnotateRun, done: str) -> None:
+    """Has COMMAND carried out on the machine where the runs are."""
+
+    async def act() -> None:
+        from workbench.tui.opening import NotOpenedError
+        from workbench.tui.widgets.runs_feed import NobodyError
+
+        try:
+            error = await pane.feed.act(command)
+        except (NobodyError, NotOpenedError):
+            error = "there is nobody who could do it: no session is open"
+        except (ConnectionError, OSError) as failure:
+            error = f"it could not be asked for: {failure}"
+        pane.beg(error or done, "error" if error else "information")
+        pane.feed.look()
+
+    pane.feed.run(act())

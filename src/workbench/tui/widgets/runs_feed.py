@@ -6,6 +6,7 @@ from typing import Any
 from textual.app import App
 from textual.timer import Timer
 
+from workbench.protocol.commands import Ack, AnnotateRun, StopRuns
 from workbench.protocol.queries import AnyPage, AnyQuery, ListRuns, RunRow, Runs
 from workbench.tui.opening import NotOpenedError, OpeningClient
 from workbench.tui.widgets.runs_rows import ALIVE
@@ -72,6 +73,19 @@ class Feed:
             raise NobodyError
         told: AnyPage = await asked(query)
         return told
+
+    async def act(self, command: StopRuns | AnnotateRun) -> str:
+        """Has COMMAND carried out where the runs are; empty, or why not. Raises NobodyError, and what they raise."""
+        app: Any = self._app
+        client = getattr(app, "client", None)
+        if client is not None and not isinstance(client, OpeningClient):
+            ack: Ack = await client.send(command)
+            return ack.error
+        changes = getattr(getattr(app, "opener", None), "change_runs", None)
+        if changes is None:
+            raise NobodyError
+        error: str = await changes(command)
+        return error
 
     def look(self) -> None:
         """Asks now, or as soon as what was asked last is answered."""
