@@ -170,12 +170,13 @@ class Killing:
         return began
 
     async def settles(self, watching: Watching, fold: Fold) -> None:
-        """After the last kill: the agent works on, no call stays without a result, and every run is followed to its end."""
+        """After the last kill: the agent works on, every call has a result, every run is followed to its end."""
         state = watching.client.state
-        steering = asyncio.create_task(self.steer(watching))
-        await watching.until(lambda state: state.turns, 30)
-        steering.cancel()
-        await asyncio.gather(steering, return_exceptions=True)
+        steering = asyncio.create_task(self.approve(watching))
+        text = f"more {number()}"  # what a killed host had queued goes with it
+        assert (await watching.client.send(SubmitPrompt(id=number(), text=text, by="me"))).ok
+        await watching.until(lambda state: any(item.text == text for item in state.items), 30)
+        await watching.until(resting, 60)
         began, ledger = self.runs(), Ledger(self.repo)
         assert set(began) <= set(state.runs), f"{set(began) - set(state.runs)} are followed by nobody"
         page: Any = await watching.client.query(q.ListRuns())
@@ -184,7 +185,6 @@ class Killing:
         self.seen["runs that went on"] += len(going)
         (self.repo / "stop").touch()
         end = time.monotonic() + 60
-        steering = asyncio.create_task(self.approve(watching))
         while not (told := {one for event in fold.events(e.RunsTold) for one in _ended(event)}) >= going:
             assert time.monotonic() < end, f"nobody was told of the end of {going - told}"
             if resting(watching.client.state) and watching.client.state.waiting != "done":

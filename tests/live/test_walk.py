@@ -132,7 +132,7 @@ class Walk:
         task.add_done_callback(self.sending.discard)
 
     async def page(self) -> None:
-        """A page that is asked for through a connection that may break; where nothing happened meanwhile, it is true."""
+        """A page through a connection that may break; where nothing happened meanwhile, it is true."""
         client = self.dice.choice([one.client for one in (self.first, *self.clients)])
         items = client.state.items
         before = self.dice.choice([0, 1, *(item.id for item in items)])

@@ -11,8 +11,9 @@ import asyncio
 import contextlib
 import os
 import signal
+import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from pathlib import Path
 from typing import Any, Self
 
@@ -20,11 +21,12 @@ import psutil
 import pytest
 
 from support.mlwb import KEY, Place
+from workbench.host import sockets
 from workbench.host.asked import Asked
 from workbench.host.client import Client
 from workbench.host.remote import RemoteClient, attach
 from workbench.host.spawn import Spawned
-from workbench.protocol.commands import Ack, SubmitPrompt
+from workbench.protocol.commands import Ack, AnyCommand, SubmitPrompt
 from workbench.protocol.fold import apply
 from workbench.protocol.state import Item, SessionState, state_digest
 from workbench.protocol.task import Task
@@ -225,3 +227,48 @@ def stopped(pid: int) -> Iterator[None]:
     finally:
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGCONT)
+
+
+class Seat:
+    """The owner of a new session, who sits at it in a thread of their own while a test does something else to it."""
+
+    def __init__(self, hosts: Hosts, **task: Any) -> None:
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
+        self._thread.start()
+        self.client: RemoteClient = self.do(hosts.begin(**task))
+        self.watching: Watching = self.do(self._watch())
+        self.folder = hosts.place.session(self.client.session)
+        self.socket = sockets.path_of(self.client.session)
+        self.pid = self.client.state.pid
+
+    async def _watch(self) -> Watching:
+        return Watching(self.client)
+
+    def do(self, work: Coroutine[Any, Any, Any], within_s: float = 60.0) -> Any:
+        """What comes of WORK in the owner's loop."""
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result(within_s)
+
+    def send(self, command: AnyCommand) -> Ack:
+        """What became of COMMAND."""
+        found: Ack = self.do(self.client.send(command))
+        return found
+
+    def until(self, true: Callable[[SessionState], object], within_s: float = 30.0) -> None:
+        """Until TRUE holds for what the owner sees."""
+        self.do(self.watching.until(true, within_s), within_s + 10)
+
+    def works(self) -> None:
+        """The session does as it is told: the host is at work, and the owner is here."""
+        before = self.client.state.turns
+        assert self.do(prompt(self.client, "still there?")).ok
+        self.until(lambda state: state.turns > before and resting(state))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.do(self.watching.stop())
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.close()
