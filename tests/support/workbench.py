@@ -15,7 +15,7 @@ from workbench.protocol import events as e
 from workbench.protocol.commands import Ack
 from workbench.protocol.fold import apply
 from workbench.protocol.state import SessionState
-from workbench.tui.opening import AgentRow, ModelRow, NeighbourRow, NotOpenedError, SessionRow, TurnRow
+from workbench.tui.opening import AgentRow, Brief, ModelRow, NeighbourRow, NotOpenedError, SessionRow, TurnRow
 from workbench.tui.view import Pane, View
 
 SESSION = "s-aaaaaaaa"
@@ -81,6 +81,7 @@ class FakeOpener:
         self.phrases: dict[str, tuple[str, ...]] = {}  # session -> what happened in it
         self.beside: list[NeighbourRow] = []
         self.prompts: dict[str, list[TurnRow]] = {}
+        self.told = Brief(heading="nothing happened")
         self.tour = None
 
     @property
@@ -147,6 +148,10 @@ class FakeOpener:
     async def happened(self, session: str, after: float, until: float | None = None) -> tuple[str, ...]:
         self.asked.append(("happened", session, after))
         return self.phrases.get(session, ())
+
+    async def brief(self, session: str, after: float, until: float | None = None) -> Brief:
+        self.asked.append(("brief", session, after))
+        return self.told
 
     async def runs(self, query: Any) -> Any:
         from workbench.session.run_pages import RunPages

@@ -52,7 +52,8 @@ ACTIONS: tuple[Action, ...] = (
     Action("compact", "shorten the history", (), group="session", slash="compact"),
     Action("rewind", "rewind", ("ctrl+r",), group="session", slash="rewind"),
     Action("undo_rewind", "undo the rewind", (), group="session", slash="undo"),
-    Action("export", "export the session", (), group="session", slash="export"),
+    Action("export", "export the session: .md, .html or .json", (), group="session", slash="export"),
+    Action("brief", "what happened since you last looked", (), group="session", slash="brief"),
     Action("cost", "what it cost", (), group="session", slash="cost"),
     Action("permissions", "what the agent may do: mode, rules, sandbox", (), group="session", slash="permissions"),
     Action("audit", "audit: every call and who let it pass", (), group="session", slash="audit"),
@@ -132,6 +133,13 @@ ACTIONS: tuple[Action, ...] = (
     Action("runs_note", "note", ("c",), on="runs", group="runs"),
     Action("runs_tag", "tags", ("t",), on="runs", group="runs"),
     Action("runs_stop", "stop the run", ("x",), on="runs", group="runs", footer=True),
+    Action("replay_pause", "pause, go on, or play again", ("space",), on="replay", group="replay"),
+    Action("replay_next", "next turn", ("full_stop",), on="replay", group="replay"),
+    Action("replay_previous", "previous turn", ("comma",), on="replay", group="replay"),
+    Action("replay_faster", "faster", ("plus", "="), on="replay", group="replay"),
+    Action("replay_slower", "slower", ("minus",), on="replay", group="replay"),
+    Action("replay_start", "from the beginning", ("home",), on="replay", group="replay"),
+    Action("replay_end", "to the end", ("end",), on="replay", group="replay"),
     Action("gpu_details", "details of the cards", ("enter", "d"), on="gpu", group="gpu", footer=True),
 )
 

@@ -10,6 +10,7 @@ from textual.content import Content
 from workbench.protocol.commands import Compact, Interrupt, UndoRewind
 from workbench.protocol.words import counted
 from workbench.tui import alarms, prefs
+from workbench.tui import doing_brief as at_brief
 from workbench.tui import doing_safety as at_safety
 from workbench.tui import doing_session as at_session
 from workbench.tui.actions import Action
@@ -30,7 +31,9 @@ _ids = (f"app-{number}" for number in itertools.count(1))
 
 def carry_out(app: "WorkbenchApp", action: Action, argument: str = "") -> None:
     """Carries out ACTION: the app's own, or that of a view which is mounted. ARGUMENT stood behind a slash command."""
-    if action.on == "prompt":
+    if action.on == "replay" and not hasattr(app.client, "place"):
+        app.tell("this is no replay; `mlwb sessions replay ID` plays a session", "warning")
+    elif action.on in ("prompt", "replay"):
         cast(View, app.main.prompt).do(action.id)
     elif action.on != "app":
         view: object = app.main.frames[action.on].held if action.on in app.main.frames else None
@@ -202,6 +205,7 @@ _DOES: dict[str, Callable[["WorkbenchApp", str], None]] = {
     "compact": _compact,
     "rewind": _rewind,
     "undo_rewind": _undo_rewind,
+    "brief": at_brief.show,
     "export": at_session.export,
     "cost": _cost,
     "permissions": at_safety.permissions,

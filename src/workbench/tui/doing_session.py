@@ -50,7 +50,7 @@ def rename(app: "WorkbenchApp", argument: str) -> None:
 
 
 def export(app: "WorkbenchApp", argument: str) -> None:
-    """Writes the open session as Markdown."""
+    """Writes the open session: as Markdown, as a page, or for programs, as the file's ending says."""
 
     async def ask() -> None:
         from workbench.tui.opening import NotOpenedError
@@ -60,7 +60,7 @@ def export(app: "WorkbenchApp", argument: str) -> None:
             app.tell("there is no session to export yet", "warning")
             return
         name: str | None = argument or await app.push_screen_wait(
-            Ask("export as Markdown", value=f"{app.state.session}.md")
+            Ask("export to a file: .md, .html or .json", value=f"{app.state.session}.md")
         )
         if not name:
             return

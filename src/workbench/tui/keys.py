@@ -18,7 +18,7 @@ _BY_ID = {action.id: action for action in ACTIONS}
 GROUPS = {
     "general": "Anywhere", "agent": "The agent", "panes": "Panes", "session": "Session", "prompt": "At the prompt",
     "talk": "In the talk", "diff": "In the diff pane", "runs": "In the runs pane", "gpu": "In the GPU pane",
-    "todo": "In to-do and files",
+    "todo": "In to-do and files", "replay": "In a replay",
 }  # fmt: skip
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Protocol
 import msgspec
 
 from workbench.host.client import Client
+from workbench.protocol.brief import BriefSection
 from workbench.protocol.commands import Ack, AnnotateRun, AnyCommand, Stop, StopRuns
 from workbench.protocol.events import Envelope
 from workbench.protocol.queries import AnyPage, AnyQuery
@@ -129,6 +130,13 @@ class AuditRows(msgspec.Struct, frozen=True, kw_only=True):
     damaged: tuple[str, ...] = ()
 
 
+class Brief(msgspec.Struct, frozen=True, kw_only=True):
+    """What a person who comes back reads: a line, and rows under headings."""
+
+    heading: str
+    sections: tuple[BriefSection, ...] = ()
+
+
 class FindingRow(msgspec.Struct, frozen=True, kw_only=True):
     """One thing that the doctor looked at; `ok` is None where it is missing and can be done without."""
 
@@ -173,7 +181,7 @@ class Opener(Protocol):
         """Another title for a session that is not open here. Raises NotOpenedError."""
 
     async def export(self, session: str, path: Path) -> None:
-        """Writes a session as Markdown. Raises NotOpenedError."""
+        """Writes a session as the ending of PATH says: .html, .json, else Markdown. Raises NotOpenedError."""
 
     async def remove(self, session: str) -> None:
         """Deletes a session. Raises NotOpenedError."""
@@ -189,6 +197,9 @@ class Opener(Protocol):
 
     async def happened(self, session: str, after: float, until: float | None = None) -> tuple[str, ...]:
         """In phrases, what happened in SESSION after Unix time AFTER, up to UNTIL. Raises NotOpenedError."""
+
+    async def brief(self, session: str, after: float, until: float | None = None) -> Brief:
+        """What happened in SESSION after Unix time AFTER, for who comes back to it. Raises NotOpenedError."""
 
     async def runs(self, query: AnyQuery) -> AnyPage:
         """The page of a query for runs (`ListRuns`, `SeriesPage`, `RunLogPage`, `RunChangesPage`), session or not."""

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from workbench.protocol import events as e
-from workbench.tui import alarms, prefs
+from workbench.tui import alarms, doing_brief, prefs
 from workbench.tui.connection import watching
 from workbench.tui.opening import NeighbourRow, SessionRow
 from workbench.tui.widgets.line import Part
@@ -42,6 +42,7 @@ class Surroundings:
         parts = [*watching(app.client), *neighbouring(self.neighbours), *await self._runs(sessions, looked)]
         if session in looked and (phrases := await app.opener.happened(session, looked[session], began)):
             parts += since(looked[session], phrases, time.time())
+            await doing_brief.after_absence(app, looked[session], began)
         elif not app.state.turns:
             parts += await self._before(sessions, session, looked)
         app.main.recall(parts)

@@ -6,12 +6,15 @@ import re
 import time
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from workbench.protocol.visible import visible
 from workbench.verbs.session_at import add_id, fail, folder_of
+
+if TYPE_CHECKING:
+    from workbench.tui.opening import Brief
 
 _HOURS = re.compile(r"(\d{1,2}):(\d{2})")
 _SECONDS = re.compile(r"\d{9,11}(?:\.\d+)?")
@@ -91,3 +94,14 @@ def moment_of(text: str, now: float) -> float:
         return datetime.fromisoformat(text).timestamp()
     except ValueError:
         raise ValueError(f"{text!r} is no moment, such as 14:02, 2h, 2026-11-22T14:02 or start") from None
+
+
+def told(folder: Path, after: float, until: float | None) -> "Brief":
+    """The brief of the session in FOLDER as the workbench shows it. Blocks. Raises JournalError."""
+    from workbench.session import brief_ledger, brief_words
+    from workbench.session.brief import brief
+    from workbench.tui.opening import Brief
+
+    now, found = time.time(), brief(folder, after, until)
+    brief_ledger.add(found)
+    return Brief(heading=brief_words.heading(found, now), sections=brief_words.sections(found, now))

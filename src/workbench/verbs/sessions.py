@@ -11,7 +11,7 @@ import msgspec
 from workbench.protocol.visible import visible
 from workbench.session import store
 from workbench.session.journal import JournalError
-from workbench.verbs import session_brief, session_export
+from workbench.verbs import session_brief, session_export, session_replay
 from workbench.verbs.options import Parser
 from workbench.verbs.session_told import Told, listed
 
@@ -22,7 +22,7 @@ def main(args: list[str]) -> int:
     """Runs `mlwb sessions ARGS`; returns the exit status: 2 for an unknown session, 1 for one that cannot be read."""
     options = _parser().parse_args(args)
     verbs = {"list": _list, "show": _show, "audit": _audit, "rm": _remove}
-    verbs |= {"brief": session_brief.run, "export": session_export.run}
+    verbs |= {"brief": session_brief.run, "export": session_export.run, "replay": session_replay.run}
     try:
         return verbs[options.verb](options)
     except store.UnknownSessionError as error:
@@ -33,7 +33,7 @@ def main(args: list[str]) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = Parser(prog="mlwb sessions", description="The sessions of this user.")
-    verbs = parser.add_subparsers(dest="verb", required=True, metavar="list|show|brief|export|audit|rm")
+    verbs = parser.add_subparsers(dest="verb", required=True, metavar="list|show|brief|replay|export|audit|rm")
     listing = verbs.add_parser("list", help="all sessions, the newest first")
     listing.add_argument("--json", action="store_true", help="for programs")
     show = verbs.add_parser("show", help="what a session did, and how it stands")
@@ -42,6 +42,7 @@ def _parser() -> argparse.ArgumentParser:
     audit.add_argument("--json", action="store_true", help="for programs")
     session_brief.add(verbs)
     session_export.add(verbs)
+    session_replay.add(verbs)
     for verb in (show, audit):
         verb.add_argument("id", metavar="ID", help="a session's id, or the beginning of one")
     remove = verbs.add_parser("rm", help="delete sessions, all of them; it asks nothing")

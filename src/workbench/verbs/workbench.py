@@ -21,7 +21,16 @@ if TYPE_CHECKING:
     from workbench.session.neighbours import Neighbour, Neighbourhood
     from workbench.session.run_pages import RunPages
     from workbench.tui.app import WorkbenchApp
-    from workbench.tui.opening import AgentRow, Asking, ModelRow, NeighbourRow, SessionRow, StandingRow, TurnRow
+    from workbench.tui.opening import (
+        AgentRow,
+        Asking,
+        Brief,
+        ModelRow,
+        NeighbourRow,
+        SessionRow,
+        StandingRow,
+        TurnRow,
+    )
     from workbench.tui.tour import Tour
     from workbench.verbs.attach_far import FarOpening
 
@@ -268,7 +277,7 @@ class Opening(Safety):
         await self.tried(lambda: _renamed(session, title))
 
     async def export(self, session: str, path: Path) -> None:
-        """Writes a session as Markdown."""
+        """Writes a session as the ending of PATH says: .html, .json, else Markdown."""
         await self.tried(lambda: _exported(session, path))
 
     async def remove(self, session: str) -> None:
@@ -293,6 +302,12 @@ class Opening(Safety):
     async def happened(self, session: str, after: float, until: float | None = None) -> tuple[str, ...]:
         """What happened in SESSION after Unix time AFTER."""
         return await self.tried(lambda: _happened(session, after, until))
+
+    async def brief(self, session: str, after: float, until: float | None = None) -> "Brief":
+        """What happened in SESSION after Unix time AFTER, under headings."""
+        from workbench.verbs.session_brief import told
+
+        return await self.tried(lambda: told(_folder(session), after, until))
 
     async def runs(self, query: "AnyQuery") -> "AnyPage":
         """The page of a query for runs, session or not."""
@@ -387,16 +402,9 @@ def _renamed(session: str, title: str) -> None:
 
 
 def _exported(session: str, path: Path) -> None:
-    from workbench.session import store
-    from workbench.session.blobs import Blobs
-    from workbench.session.files import write_whole
-    from workbench.session.journal import Reader
-    from workbench.session.transcript import transcript
+    from workbench.verbs.session_export import write
 
-    folder = store.find(session)
-    with Reader(folder) as reader:
-        text = "\n\n".join(transcript(reader.read(), Blobs(folder / "blobs")))
-    write_whole(path, f"{text}\n".encode())
+    write(_folder(session), path)
 
 
 def _folder(prefix: str) -> Path:
