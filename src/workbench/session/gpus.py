@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 VISIBLE = "CUDA_VISIBLE_DEVICES"
 WORDS = ("all", "ask", "auto", "none")  # beside a list of cards
+NEARLY = 0.9  # of the GPU-hours: then a person is told
 COUNTED_S = 2.0  # between two looks at the GPU-hours; as often as a run writes them down
 KEPT_S = 60.0  # a claim outlives the last command by so long: the next one need not look at the cards again
 _CARDS = "cards"
@@ -202,13 +203,24 @@ class Cards:
             self._counting = asyncio.ensure_future(self._count())
 
     async def _count(self) -> None:
-        """Stops the session's runs once its GPU-hours are used up; its next request then ends its work."""
-        session = self._session
+        """Stops the session's runs once its GPU-hours are used up; its next request then ends its work.
+
+        A person is told before, while they can still allow more.
+        """
+        session, warned = self._session, 0.0
+        more = "; `/gpu-hours N` allows more" if session.task.interactive else ""
         while (most := session.caps.max_gpu_hours) is not None:
-            if await asyncio.to_thread(hours, session) >= most and (live := await asyncio.to_thread(self.live)):
+            used = await asyncio.to_thread(hours, session)
+            live = await asyncio.to_thread(self.live) if used >= NEARLY * most else []
+            names = ", ".join(run.id for run in live)
+            if live and used >= most:
                 why = f"the {most:g} GPU-hours of the session are used up (maxGpuHours)"
                 await asyncio.to_thread(_stop, session, [run.id for run in live], why)
-                session.notice("warning", f"{', '.join(run.id for run in live)} stopped: {why}", "gpus")
+                session.notice("warning", f"{names} stopped: {why}{more}", "gpus")
+            elif live and more and warned != most:
+                warned = most
+                told = f"{used:.3g} of {most:g} GPU-hours are used; at {most:g}, {names} will be stopped"
+                session.notice("warning", f"{told}{more}", "gpus")
             await asyncio.sleep(COUNTED_S)
 
     def words(self) -> str:

@@ -196,6 +196,7 @@ _DOES: dict[str, Callable[["WorkbenchApp", str], None]] = {
     "sessions": at_session.choose_session,
     "rename": at_session.rename,
     "open_reference": at_session.open_reference,
+    "gpu_hours": at_session.gpu_hours,
     "fork": at_session.fork,
     "fork_before": at_session.fork_before_prompt,
     "handoff": at_session.choose_agent,

@@ -6,7 +6,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
-from workbench.protocol.commands import Fork, Rename, SetMode
+from workbench.protocol.commands import Fork, RaiseGpuHours, Rename, SetMode
 from workbench.protocol.fold import PLACES
 from workbench.protocol.names import MODES, Mode, lower
 from workbench.tui.widgets.header import short_model
@@ -45,6 +45,28 @@ def rename(app: "WorkbenchApp", argument: str) -> None:
         title: str | None = argument or await app.push_screen_wait(Ask("rename the session", value=app.state.title))
         if title:
             app.command(Rename(id=next(_ids), title=title, by=app.opener.user))
+
+    app.beside(ask, "choose", exclusive=True)
+
+
+def gpu_hours(app: "WorkbenchApp", argument: str) -> None:
+    """A higher limit of GPU-hours for the open session."""
+
+    async def ask() -> None:
+        from workbench.tui.screens.ask import Ask
+
+        held = app.state.caps.max_gpu_hours
+        words = "this session has no limit" if held is None else f"in all; {held:g} now"
+        text: str | None = argument or await app.push_screen_wait(Ask("GPU-hours of this session", words))
+        if not text:
+            return
+        try:
+            hours = float(text)
+        except ValueError:
+            app.tell(f"{text!r} is no number of hours", "warning")
+            return
+        command = RaiseGpuHours(id=next(_ids), hours=hours, by=app.opener.user)
+        app.command(command, f"this session may use {hours:g} GPU-hours")
 
     app.beside(ask, "choose", exclusive=True)
 
