@@ -57,6 +57,8 @@ class Far(NamedTuple):
 def read(url: str) -> Far:
     """`ssh://[user@]host[:port][/ID]`, decoded; nothing in it can become an option or a command. Raises FarError."""
     form = "it looks like ssh://[user@]host[:port][/ID]"
+    if not url.isprintable() or " " in url:
+        raise FarError(f"{url!r} is no address; {form}")
     try:
         parts = urlsplit(url)
         port, host, user = parts.port, parts.hostname or "", parts.username or ""
@@ -89,6 +91,7 @@ class Ssh:
         self._process: subprocess.Popen[bytes] | None = None
         self._socket: socket.socket | None = None  # a way that nobody has taken yet
         self._said = bytearray()
+        self._listening = threading.Thread()
         self._telling = False
 
     def command(self, quietly: bool) -> list[str]:
@@ -144,7 +147,8 @@ class Ssh:
             raise NotAttachedError(f"{self._ssh[0]} cannot be started: {error.strerror}") from None
         finally:
             theirs.close()
-        threading.Thread(target=self._listen, args=(process,), daemon=True).start()
+        self._listening = threading.Thread(target=self._listen, args=(process,), daemon=True)
+        self._listening.start()
         try:
             ours.settimeout(_GREETING_S if quietly else None)
             self._greeted(ours, process)
@@ -192,6 +196,7 @@ class Ssh:
         """Why ssh ended before there was a session, in words."""
         with contextlib.suppress(subprocess.TimeoutExpired):
             process.wait(5.0)
+        self._listening.join(1.0)
         said = _last_line(self._said)
         if process.returncode == 127:
             return NotAttachedError(

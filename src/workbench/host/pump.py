@@ -6,6 +6,7 @@ It adds the token, which never leaves this machine; it holds no more than two bu
 import asyncio
 import contextlib
 import os
+import socket
 from pathlib import Path
 
 import msgspec
@@ -67,6 +68,13 @@ async def _relay(prefix: str) -> int:
 
 
 async def _standard() -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    """Standard input and output: two pipes, or one socket for both, as some sshd has it."""
+    inward, outward = os.fstat(0), os.fstat(1)
+    if (inward.st_dev, inward.st_ino) == (outward.st_dev, outward.st_ino):
+        both = socket.socket(fileno=os.dup(0))
+        both.setblocking(False)
+        opening = asyncio.open_unix_connection if both.family == socket.AF_UNIX else asyncio.open_connection
+        return await opening(sock=both, limit=_LIMIT)
     loop = asyncio.get_running_loop()
     reader = asyncio.StreamReader(limit=_LIMIT)
     await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), os.fdopen(os.dup(0), "rb"))
