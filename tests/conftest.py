@@ -1,9 +1,12 @@
 """What every test gets."""
 
 import os
+from collections.abc import Iterator
 
+import pytest
 from hypothesis import settings
 
+from support.left import forgotten
 from support.limits import time_limit
 from support.processes import only_own_zombies
 
@@ -13,3 +16,11 @@ __all__ = ["only_own_zombies", "time_limit"]
 settings.register_profile("ci", derandomize=True, deadline=None)
 if os.environ.get("CI"):
     settings.load_profile("ci")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_host_is_left(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """A host outlives its clients: the test that began one ends it (`support.left.end_hosts`)."""
+    yield
+    left = forgotten(tmp_path_factory.getbasetemp())
+    assert not left, f"hosts of sessions still lived when all tests were over: {left}"

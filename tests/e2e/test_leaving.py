@@ -1,18 +1,25 @@
-"""Coming and going: Esc, suspended and back, a terminal closed or detached, signals. Nothing is left running."""
+"""Coming and going: Esc, left at work, suspended and back, a terminal closed, killed or detached, signals."""
 
+import json
 import os
 import signal
 from pathlib import Path
 
+import psutil
+
 from support.endpoint import say, turn, use
+from support.left import hosts_under
+from support.mlwb import Place
 from support.terminal import (
     READY,
+    back_in_the_shell,
     edits,
     file_with_number,
     gone,
     is_a_clean_shell,
     leaves_a_clean_shell,
     opened,
+    quits,
     rests,
     start,
     submit,
@@ -39,19 +46,50 @@ def test_escape_stops_a_command_and_leaves_nothing_running(tmp_path: Path) -> No
         leaves_a_clean_shell(tmux)
 
 
-def test_ctrl_q_at_work_is_asked_twice_and_leaves_nothing_running(tmp_path: Path) -> None:
+def the_session(place: Place) -> str:
+    """The id of the one session."""
+    (found,) = (place.home / ".local/state/mlwb/sessions").iterdir()
+    return found.name
+
+
+def state_of(place: Place) -> str:
+    """How the one session stands, as the list tells it."""
+    (listed,) = json.loads(place.mlwb("sessions", "list", "--json").stdout)
+    return str(listed["state"])
+
+
+def test_ctrl_q_at_work_is_asked_twice_and_leaves_it_at_work(tmp_path: Path) -> None:
     turns, pid = sleeps(tmp_path)
-    with opened(tmp_path, turns, settings=ALLOWED) as (tmux, _, _):
+    with opened(tmp_path, turns, settings=ALLOWED) as (tmux, place, _):
         submit(tmux, "sleep")
         running = file_with_number(pid, tmux)
         tmux.keys("C-q")
-        tmux.wait("again stops it and quits")
+        tmux.wait("again leaves it at work")
         assert tmux.state("alternate_on") == "1"
         tmux.keys("C-q")
         tmux.wait_state("alternate_on", "0")
-        gone(running)
-        tmux.wait("goes on with this session")
+        back = f"mlwb attach {the_session(place)}"
+        tmux.wait(f"{back}   shows it at work")
         is_a_clean_shell(tmux)
+        assert psutil.pid_exists(running) and state_of(place) == "live"
+        start(tmux, back)
+        tmux.wait("sleep 1000")
+        tmux.keys("Escape")
+        gone(running)
+        tmux.wait("· interrupted")
+        leaves_a_clean_shell(tmux)
+        assert state_of(place) == "resumable"
+
+
+def test_one_that_rests_ends_when_it_is_left_and_can_be_removed_at_once(tmp_path: Path) -> None:
+    with opened(tmp_path, [say("Well.")]) as (tmux, place, _):
+        submit(tmux, "how is it?")
+        tmux.wait("Well.")
+        quits(tmux)
+        session = the_session(place)
+        tmux.wait(f"mlwb --resume {session}   goes on with this session")
+        assert hosts_under(place.home) == [] and state_of(place) == "resumable"
+        assert place.mlwb("sessions", "rm", session).code == 0
 
 
 def test_it_is_suspended_and_comes_back_as_it_was(tmp_path: Path) -> None:
@@ -74,7 +112,7 @@ def test_it_is_suspended_and_comes_back_as_it_was(tmp_path: Path) -> None:
         leaves_a_clean_shell(tmux)
 
 
-def test_a_terminal_that_is_closed_leaves_nothing_running_and_a_session_to_go_on_with(tmp_path: Path) -> None:
+def test_a_terminal_that_is_closed_leaves_the_agent_at_work(tmp_path: Path) -> None:
     turns, pid = sleeps(tmp_path)
     with opened(tmp_path, turns, settings=ALLOWED) as (tmux, place, _):
         submit(tmux, "sleep")
@@ -82,27 +120,62 @@ def test_a_terminal_that_is_closed_leaves_nothing_running_and_a_session_to_go_on
         program = tmux.program().pid
         tmux.close()
         gone(program)
-        gone(running)
-        (session,) = (place.home / ".local/state/mlwb/sessions").iterdir()
-        with Tmux(env={**tmux.env}, cwd=place.repo) as again:
-            start(again, f"mlwb --resume {session.name}")
-            again.wait("sleep 1000")
-            submit(again, "go on")
-            again.wait("Stopped.")
-            leaves_a_clean_shell(again)
+        assert state_of(place) == "live" and psutil.pid_exists(running)
+        session = the_session(place)
+        for command in (f"mlwb attach {session}", f"mlwb --resume {session}"):
+            with Tmux(env={**tmux.env}, cwd=place.repo) as again:
+                start(again, command)
+                again.wait("sleep 1000")
+                again.keys("C-q")
+                again.wait("again leaves it at work")
+                again.keys("C-q")
+                again.wait_state("alternate_on", "0")
+        assert psutil.pid_exists(running)
 
 
-def test_sigterm_ends_it_and_gives_the_terminal_back(tmp_path: Path) -> None:
+def test_a_host_that_is_killed_takes_its_commands_along_and_its_session_is_taken_up_again(tmp_path: Path) -> None:
     turns, pid = sleeps(tmp_path)
-    with opened(tmp_path, turns, settings=ALLOWED) as (tmux, _, _):
+    with opened(tmp_path, turns, settings=ALLOWED) as (tmux, place, _):
+        submit(tmux, "sleep")
+        running = file_with_number(pid, tmux)
+        (host,) = hosts_under(place.home)
+        host.kill()
+        tmux.wait("takes it up again")
+        back_in_the_shell(tmux)
+        tmux.wait("goes on with this session")
+        start(tmux, f"mlwb --resume {the_session(place)}")
+        gone(running)
+        submit(tmux, "go on")
+        tmux.wait("Stopped.")
+        leaves_a_clean_shell(tmux)
+
+
+def test_sigterm_leaves_it_at_work_and_gives_the_terminal_back(tmp_path: Path) -> None:
+    turns, pid = sleeps(tmp_path)
+    with opened(tmp_path, turns, settings=ALLOWED) as (tmux, place, _):
         submit(tmux, "sleep")
         running = file_with_number(pid, tmux)
         program = tmux.program().pid
         os.kill(program, signal.SIGTERM)
         gone(program)
-        gone(running)
         tmux.wait_state("alternate_on", "0")
+        tmux.wait("shows it at work")
         is_a_clean_shell(tmux)
+        assert psutil.pid_exists(running) and state_of(place) == "live"
+
+
+def test_sigterm_to_the_host_ends_it_so_that_it_can_be_taken_up_again(tmp_path: Path) -> None:
+    turns, pid = sleeps(tmp_path)
+    with opened(tmp_path, turns, settings=ALLOWED) as (tmux, place, _):
+        submit(tmux, "sleep")
+        running = file_with_number(pid, tmux)
+        (host,) = hosts_under(place.home)
+        host.terminate()
+        gone(host.pid)
+        gone(running)
+        back_in_the_shell(tmux)
+        tmux.wait("goes on with this session")
+        assert state_of(place) == "resumable"
 
 
 def test_the_person_detaches_and_comes_back_on_another_terminal(tmp_path: Path) -> None:

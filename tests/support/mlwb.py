@@ -72,6 +72,7 @@ class Place:
             "LANG": "C.UTF-8",
             "TERM": "xterm-256color",
             "MLWB_SOCKET_DIR": str(self.home / "sock"),
+            "MLWB_LINGER": "30",
             "GIT_CONFIG_NOSYSTEM": "1",
             **{
                 f"GIT_{who}_{what}": "test@example.org" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")

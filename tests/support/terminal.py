@@ -16,6 +16,7 @@ from typing import Any
 import psutil
 
 from support.endpoint import Endpoint, say, turn, use
+from support.left import end_hosts
 from support.mlwb import Place
 from support.tmux import WAIT_S, Tmux
 
@@ -55,6 +56,7 @@ def opened(
     config.write_text(config.read_text() + settings)
     with contextlib.ExitStack() as stack:
         endpoint, reached = stack.enter_context(place.endpoint(edits(place.repo) if turns is None else turns))
+        stack.callback(end_hosts, place.home)
         tmux = stack.enter_context(Tmux(env={**reached, **(env or {})}, cwd=place.repo, **terminal))
         start(tmux, program)
         yield tmux, place, endpoint
@@ -94,6 +96,12 @@ def answers(tmux: Tmux, key: str) -> None:
 def rests(tmux: Tmux) -> str:
     """Waits until the agent has nothing to do; gives the screen."""
     return tmux.wait(lambda screen: not (_WORKS.search(screen) or "esc stops" in screen))
+
+
+def back_in_the_shell(tmux: Tmux) -> None:
+    """ctrl+q, whatever is under way."""
+    tmux.keys("C-q")
+    tmux.wait_state("alternate_on", "0")
 
 
 def quits(tmux: Tmux) -> None:

@@ -27,8 +27,8 @@ def unfinished(state: SessionState) -> tuple[str, str]:
 def holds(app: "WorkbenchApp") -> bool:
     """Whether APP stays, for something is under way and quitting was asked for only once."""
     words, those = unfinished(app.state)
-    watched = not getattr(app.client, "attended", True)
-    if not words or watched or time.monotonic() - app.quitting <= _AGAIN:
+    apart = getattr(app.client, "ended", "") or not getattr(app.client, "attended", True)
+    if not words or apart or time.monotonic() - app.quitting <= _AGAIN:
         return False
     app.quitting = time.monotonic()
     again = f"{words}; {app.keymap.label('quit')} again"

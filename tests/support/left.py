@@ -1,0 +1,45 @@
+"""Host processes that tests have begun: they outlive their clients, so whoever began one sees to its end."""
+
+import contextlib
+import time
+from pathlib import Path
+
+import psutil
+
+
+def hosts_under(folder: Path) -> list[psutil.Process]:
+    """The processes that host sessions whose sockets lie below FOLDER, and have not ended."""
+    found = []
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error, OSError):
+            if "workbench.host" not in process.cmdline() or process.status() == psutil.STATUS_ZOMBIE:
+                continue
+            if Path(process.environ().get("MLWB_SOCKET_DIR", "/")).is_relative_to(folder):
+                found.append(process)
+    return found
+
+
+def end_hosts(folder: Path, within_s: float = 20.0) -> None:
+    """Ends what hosts sessions below FOLDER, with what they run; fails for one that does not heed SIGTERM."""
+    left = hosts_under(folder)
+    for process in left:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process.terminate()
+    _, stuck = psutil.wait_procs(left, within_s)
+    for process in stuck:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process.kill()
+    assert not stuck, f"a host did not end within {within_s:g} s of SIGTERM: {stuck}"
+
+
+def forgotten(folder: Path, within_s: float = 10.0) -> list[str]:
+    """Where hosts below FOLDER still live after WITHIN_S, though every test is over; they are killed."""
+    until = time.monotonic() + within_s
+    while (left := hosts_under(folder)) and time.monotonic() < until:
+        time.sleep(0.2)
+    told = []
+    for process in left:
+        with contextlib.suppress(psutil.Error):
+            told.append(process.environ().get("MLWB_SOCKET_DIR", ""))
+            process.kill()
+    return told
