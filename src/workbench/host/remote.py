@@ -278,6 +278,11 @@ class RemoteClient:
     # --- what a view does with it --------------------------------------------------------------------------
 
     @property
+    def me(self) -> str:
+        """This client's id, as the host names it to the others."""
+        return self._id
+
+    @property
     def waiting(self) -> int:
         """Commands that were not answered yet."""
         return len(self._asked)

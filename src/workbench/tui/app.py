@@ -25,6 +25,7 @@ from workbench.tui.connection import Connection, parted
 from workbench.tui.keys import Keymap
 from workbench.tui.keys import load as load_keys
 from workbench.tui.opening import NotOpenedError, Opener, OpeningClient, let_go
+from workbench.tui.people import People
 from workbench.tui.presenter import Presenter
 from workbench.tui.safe import safe
 from workbench.tui.screens.main import MainScreen
@@ -84,6 +85,7 @@ class WorkbenchApp(App[int], inherit_bindings=False):
         self.escaped = self.quitting = 0.0  # when Esc and ctrl+q were pressed last
         self.surroundings: Surroundings | None = None  # of the session that is open
         self.touched = time.monotonic()  # when the person last did something
+        self.people = People(self)
         self.add_mode(self.DEFAULT_MODE, self._new_screen)
         self.wear(theme or self.prefs.theme or DARK)
 
@@ -197,7 +199,8 @@ class WorkbenchApp(App[int], inherit_bindings=False):
         from workbench.tui.surroundings import Surroundings
 
         self.client, self.surroundings = client, Surroundings(self)
-        self.facts = self.facts._replace(monitor=False)
+        self.people = People(self)
+        self.facts = self.facts._replace(monitor=False, people="")
         self._presenter = Presenter(
             client, self.present, 1 / self.pace.frames, lambda: getattr(self._driver, "written", 0)
         )
@@ -211,6 +214,8 @@ class WorkbenchApp(App[int], inherit_bindings=False):
         await presenter.follow()
         if presenter is self._presenter and (words := self._parted(presenter.client)):
             self.tell(words, "warning")
+            self.main.footer.lost = words
+            self.main.chrome()
 
     def _parted(self, client: Client) -> str:
         return parted(client, self.keymap.label("sessions"), getattr(self.opener, "far", ""))
@@ -289,6 +294,7 @@ class WorkbenchApp(App[int], inherit_bindings=False):
         """Notes when the person last did something."""
         if isinstance(event, InputEvent):
             self.touched = time.monotonic()
+            self.people.touched()
         await super().on_event(event)
 
     def write(self, sequence: str) -> None:
@@ -313,6 +319,7 @@ class WorkbenchApp(App[int], inherit_bindings=False):
             return
         self.state = state
         self.looks.recolor(self, state.color)
+        self.people.given(news)
         self.main.show_session(state, news)
         if self.facts.window is None and state.model:
             self._refresh_facts()

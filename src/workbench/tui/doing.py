@@ -11,6 +11,7 @@ from workbench.protocol.commands import Compact, Interrupt, UndoRewind
 from workbench.protocol.words import counted
 from workbench.tui import alarms, prefs
 from workbench.tui import doing_brief as at_brief
+from workbench.tui import doing_people as at_people
 from workbench.tui import doing_safety as at_safety
 from workbench.tui import doing_session as at_session
 from workbench.tui.actions import Action
@@ -195,8 +196,8 @@ _DOES: dict[str, Callable[["WorkbenchApp", str], None]] = {
     "shorter": _size(height=0.8),
     "sessions": at_session.choose_session,
     "rename": at_session.rename,
-    "open_reference": at_session.open_reference,
     "gpu_hours": at_session.gpu_hours,
+    "open_reference": at_session.open_reference,
     "fork": at_session.fork,
     "fork_before": at_session.fork_before_prompt,
     "handoff": at_session.choose_agent,
@@ -213,6 +214,7 @@ _DOES: dict[str, Callable[["WorkbenchApp", str], None]] = {
     "audit": at_safety.audit,
     "doctor": at_safety.doctor,
     "trust": at_safety.trust,
+    **at_people.DOES,
     "theme": _theme,
     "motion": _motion,
     "notify": _notify,

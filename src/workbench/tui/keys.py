@@ -16,7 +16,8 @@ _CHARACTERS = {
 _LABELS = {"escape": "esc", "comma": ","}
 _BY_ID = {action.id: action for action in ACTIONS}
 GROUPS = {
-    "general": "Anywhere", "agent": "The agent", "panes": "Panes", "session": "Session", "prompt": "At the prompt",
+    "general": "Anywhere", "agent": "The agent", "panes": "Panes", "session": "Session", "people": "Among people",
+    "prompt": "At the prompt",
     "talk": "In the talk", "diff": "In the diff pane", "runs": "In the runs pane", "gpu": "In the GPU pane",
     "todo": "In to-do and files", "replay": "In a replay",
 }  # fmt: skip

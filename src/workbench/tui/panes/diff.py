@@ -165,6 +165,15 @@ class DiffPane(Pane, Judge):
         if self.app.app_focus and self._looked_at() and self.state.session and self._glance.due:
             self._run(self._glance.take())
 
+    @property
+    def looks(self) -> str:
+        """What a person sees here, for the others: the file at the cursor."""
+        return self._in_sight()
+
+    def show_what(self, what: str) -> None:
+        """Goes to the file WHAT, where somebody else looks."""
+        self.view.move_to_file(what)
+
     def _in_sight(self) -> str:
         file = self.view.page.file_at(self.view.cursor) if self.source.changes.files else None
         return file.path if file else ""

@@ -185,6 +185,15 @@ class RunsPane(RunsDoing, Pane):
         """The row that is selected."""
         return next((entry for entry in self._entries if entry.key == self.selected), None)
 
+    @property
+    def looks(self) -> str:
+        """What a person sees here, for the others: the run that is selected."""
+        return self.entry.runs[0].id if self.entry is not None and self.entry.runs else ""
+
+    def show_what(self, what: str) -> None:
+        """Goes to the run WHAT, where somebody else looks."""
+        self.open_run(what)
+
     def drawn(self) -> list[RunRow]:
         """The runs whose curves are shown: those selected, the one they are compared with, those that are marked."""
         entry, known = self.entry, self.feed.known

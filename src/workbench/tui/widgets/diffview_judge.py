@@ -11,6 +11,7 @@ from workbench.host.client import Client
 from workbench.protocol import commands as c
 from workbench.protocol.state import SessionState
 from workbench.protocol.words import counted
+from workbench.tui.people import PROMPTS
 from workbench.tui.widgets.difftree import DiffTree
 from workbench.tui.widgets.diffview import DiffView
 from workbench.tui.widgets.diffview_comment import CommentLine
@@ -150,7 +151,11 @@ class Judge(Vertical):
     def send(self) -> None:
         """Tells the agent all comments, and what was taken back, as one message."""
         if message := self.review.message():
-            command = c.SubmitPrompt(id=next(_ids), text=message, by=self._person())
+            command: c.AnyCommand = c.SubmitPrompt(id=next(_ids), text=message, by=self._person())
+            if getattr(getattr(self.app, "people", None), "enter", PROMPTS) != PROMPTS:  # another one drives
+                paths = {one.path for one in self.review.comments}
+                path = next(iter(paths)) if len(paths) == 1 else ""
+                command = c.Suggest(id=next(_ids), text=message, path=path, by=self._person())
             told: tuple[Comment | Taken, ...] = (*self.review.comments, *self.review.reverts)
             self._command(command, lambda: self._sent(told))
         else:

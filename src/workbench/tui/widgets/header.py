@@ -18,13 +18,14 @@ _PROVIDER = re.compile(r"claude-([a-z]+)-(\d+)(?:-(\d{1,2}))?(?:-20\d{6})?$")
 
 class Facts(NamedTuple):
     """What the state does not say: the branch now, the model's window in tokens, who sits here, whether there is no
-    session, and how many others are live in this folder."""
+    session, how many others are live in this folder, and who drives where others are here."""
 
     branch: str | None = None
     window: int | None = None
     user: str = ""
     monitor: bool = False
     others: int = 0
+    people: str = ""
 
 
 class Header(Line):
@@ -55,6 +56,8 @@ def header(state: SessionState, facts: Facts, width: int) -> tuple[list[Part], l
     fullness, cost = _fullness(state, facts.window), Part(money(state), "", "cost")
     context, short = Part(_context(state, facts.window), fullness), Part(_context(state, facts.window, 0), fullness)
     who = Part(f"  ● {facts.user}", "$muted") if facts.user else Part("")
+    if facts.people:
+        who = Part(f"  ◉ {facts.people}", "$agent", "who")
     beside = Part(f"  ◉ {facts.others + 1} here", "$warning", "sessions") if facts.others else Part("")
     left, right = [agent, whose, model, mode, kept], [branch, context, cost, beside, who, Part(" ")]
     for part in (who, branch, context, None, model, short, beside, mode):

@@ -14,6 +14,7 @@ from workbench.protocol import events as e
 from workbench.protocol.commands import Interrupt, RunShell
 from workbench.protocol.state import SessionState
 from workbench.tui import references
+from workbench.tui.people import WATCHES
 from workbench.tui.safe import content
 from workbench.tui.view import View
 from workbench.tui.widgets import slash
@@ -26,6 +27,7 @@ from workbench.tui.widgets.prompt_editor import Editor
 from workbench.tui.widgets.prompt_sending import Outbox, Queued
 from workbench.tui.widgets.prompt_waiting import Waiting, last_line
 from workbench.tui.widgets.stand_in import HINTS, PLACEHOLDER
+from workbench.tui.widgets.suggestions import Suggestions
 
 _ELSEWHERE = {  # keys that the prompt has no use for, and what they do
     "pageup": "page_up", "pagedown": "page_down", "ctrl+home": "to_start", "ctrl+end": "to_end",
@@ -68,13 +70,14 @@ class Prompt(View, Vertical):
         self._draft = Attachments()
         self._shells: list[str] = []  # commands of one's own that run
         self._printed = ""  # the last line that one of them has printed
-        self._waiting = Waiting()
+        self._waiting, self._suggestions = Waiting(), Suggestions()
         self._disk = asyncio.Lock()  # the history is read before it is written, and written in the order of prompts
 
     def compose(self) -> ComposeResult:
         """Cards, lines that show when they have something to say, the list of completions, and the editor."""
         yield self.cards
         yield self._waiting
+        yield self._suggestions
         yield Static(id="told")
         yield self.completing.popup
         with Horizontal(id="entry"):
@@ -132,6 +135,10 @@ class Prompt(View, Vertical):
         self.editor.set_hints(HINTS if state.phase in _STILL else f"esc stops · {HINTS}")
         self.cards.show(state, news)
         self._show_queue()
+        people = self._outbox.people
+        self._suggestions.show(tuple(state.suggestions.values()), people.hint() if people else "")
+        self.editor.usually(people.invitation() if people else "")
+        self.cards.arm()
 
     def _ended(self) -> None:
         if self._outbox.queued:
@@ -237,6 +244,8 @@ class Prompt(View, Vertical):
             mark.set_class(shell, "-shell")
             mark.update("!" if shell else "›")
         self.cards.typed()
+        if text and (people := self._outbox.people):
+            people.touched(typed=True)
         self.completing.update(allowed=self._recall is None)
 
     @on(Editor.SelectionChanged)
@@ -293,7 +302,13 @@ class Prompt(View, Vertical):
             self._emptied(typed)
             question.answer(text.strip())
         else:
-            self._send_prompt(Queued(typed, text.strip(), self.editor.attachments))
+            self._speak(Queued(typed, text.strip(), self.editor.attachments))
+
+    def _speak(self, words: Queued) -> None:
+        """To the agent; where another drives, to that one, if this one may."""
+        people = self._outbox.people
+        watches = people is not None and people.enter == WATCHES
+        self.tell(people.invitation()) if people and watches else self._send_prompt(words)
 
     def _run_slash(self, typed: str, name: str, words: str) -> None:
         command = slash.find(name)

@@ -76,7 +76,7 @@ class Editor(TextArea):
         self.on_submit: Callable[[], None] = lambda: None
         self.on_leave: Callable[[bool], None] = lambda up: None
         self._most = most
-        self._usual = placeholder
+        self._usual, self._told = placeholder, ""
 
     # --- looks ---------------------------------------------------------------------------------------------
 
@@ -103,10 +103,14 @@ class Editor(TextArea):
             self.refresh()
 
     def invite(self, words: str) -> None:
-        """WORDS as the placeholder; the usual one where there are none."""
-        wanted = words or self._usual
+        """WORDS as the placeholder; the usual one where there are none, or where it is told what enter does instead."""
+        wanted = self._told or words or self._usual
         if self.placeholder != wanted:
             self.placeholder = wanted
+
+    def usually(self, words: str) -> None:
+        """WORDS stand in place of every other placeholder, from now on."""
+        self._told = words
 
     @property
     def empty(self) -> bool:

@@ -8,7 +8,8 @@ from typing import Any
 
 from textual.widget import Widget
 
-from workbench.protocol.commands import AnyCommand, SubmitPrompt, Withdraw
+from workbench.protocol.commands import AnyCommand, SubmitPrompt, Suggest, Withdraw
+from workbench.tui.people import SUGGESTS, People
 from workbench.tui.widgets.attachments import Attachments
 
 NO_SESSION = "not sent: no session is open here"
@@ -35,6 +36,11 @@ class Outbox:
         self._count = 0
         self.queued: list[Queued] = []
 
+    @property
+    def people(self) -> People | None:
+        """Who is at the session; None without the whole workbench."""
+        return getattr(self._owner.app, "people", None)
+
     async def send(self, make: Callable[[str, str], AnyCommand]) -> str:
         """Sends what MAKE gives for a command's id and the person's name; why it was not taken, empty if it was."""
         app = self._owner.app
@@ -55,12 +61,17 @@ class Outbox:
         return command.startswith(_ID)
 
     async def prompt(self, words: Queued) -> str:
-        """Sends WORDS, which are among the queued until they come back; why they were not taken, empty if they were."""
+        """Sends WORDS, which are among the queued until they come back; why they were not taken, empty if they were.
+
+        Where another drives they are a suggestion.
+        """
 
         def made(id_: str, by: str) -> AnyCommand:
             words.id, words.by = id_, by
             return SubmitPrompt(id=id_, text=words.text, by=by, content=words.attachments.content(words.typed))
 
+        if self.people is not None and self.people.enter == SUGGESTS:
+            return await self.send(lambda id_, by: Suggest(id=id_, text=words.text, by=by))
         self.queued.append(words)
         if error := await self.send(made):
             self._drop(words)

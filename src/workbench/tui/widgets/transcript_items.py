@@ -17,7 +17,7 @@ _TOGETHER = {
     ("thinking", "thinking"), ("notice", "notice"), ("runs", "notice"), ("notice", "runs"), (BEFORE, "notice"),
     ("check", "check"), ("question", "question"),
 }  # fmt: skip
-PROMPT_ROWS = 12  # rows of a prompt that is not opened
+PROMPT_ROWS, PROMPT_LAST = 12, 3  # rows of a prompt that is not opened, and how many of them are its last ones
 _ORIGINS = {"task": "task", "check": "check", "schema": "schema", "limit": "limit", "definition": "agent file"}
 
 
@@ -153,17 +153,25 @@ def _prompt(entry: Entry, scene: Scene) -> list[Block]:
     most = 0 if entry.opened else PROMPT_ROWS if item.origin != "memory" else 1
 
     def draw(width: int) -> list[Line]:
-        rows = paragraph(
-            parted(entry.text.rstrip("\n")), "" if person else "muted", width, first=label, most=most + 1 if most else 0
-        )
+        text, style = parted(entry.text.rstrip("\n")), "" if person else "muted"
+        rows = paragraph(text, style, width, first=label, most=most + 1 if most else 0)
         if not most or len(rows) <= most:
             return rows
-        left = entry.text.count("\n") + 1 - most
-        more = f"▸ {counted(left, 'more line')}" if left > 0 else "▸ more"
-        return [*rows[:most], [(" " * width_of(label), ""), (more, "muted")]]
+        indent = width_of(label)
+        # What a person says of a long paste often stands behind it.
+        last = [] if item.cut or most == 1 else _last_rows(text, style, width - indent)
+        left = text.count("\n") + 1 - most
+        more: Line = [(f"▸ {counted(left, 'more line')}" if left > 0 else "▸ more", "muted")]
+        return [*rows[: most - len(last)], *indented([more, *last], indent)]
 
     pictures = [one for image in item.display if isinstance(image, Image) for one in picture(image, entry)]
     return [Block(draw), *(moved(one, width_of(label)) for one in pictures)]
+
+
+def _last_rows(text: str, style: str, width: int) -> list[Line]:
+    """The last rows of a long TEXT: as much of its last line as PROMPT_LAST rows hold."""
+    line = text[text.rfind("\n", -PROMPT_LAST * max(1, width), len(text)) + 1 :][-PROMPT_LAST * max(1, width) :]
+    return paragraph(line, style, max(1, width))[-PROMPT_LAST:]
 
 
 def _question(entry: Entry, scene: Scene) -> list[Block]:
@@ -171,6 +179,8 @@ def _question(entry: Entry, scene: Scene) -> list[Block]:
 
     def draw(width: int) -> list[Line]:
         rows = paragraph(item.text, "strong", width, first=[("? ", "warning")])
+        for option in item.target.splitlines():
+            rows += paragraph(option, "", width, first=[("  · ", "muted")])
         if item.reason:
             rows += paragraph(f"recommended: {item.reason}", "muted", width, first=[("  ", "")])
         return rows
@@ -273,6 +283,8 @@ def _end(entry: Entry, scene: Scene) -> list[Block]:
     good = item.text == "success"
 
     def draw(width: int) -> list[Line]:
+        if item.text == "error_retryable":  # left, told to stop, or the service was out of reach: nothing was lost
+            return [[("■ ", "muted"), ("the session stopped here; it can go on", "muted")]]
         code = f" · exit {item.exit_code}" if item.exit_code else ""
         words = fit(shown(item.text.replace("error_", "").replace("_", " ")), width - 20)
         sign = ("✓ ", "ok") if good else ("■ ", "error")
@@ -288,6 +300,23 @@ def _other(entry: Entry, scene: Scene) -> list[Block]:
     ]
 
 
+def _said(entry: Entry, scene: Scene) -> list[Block]:
+    """Words among the people, of which the agent knows nothing; a suggestion waits above the prompt as well."""
+    item = entry.item
+    suggests = item.kind == "suggestion"
+    about = f" about {item.target}" if item.target else ""
+    who = "you" if item.by == scene.user else item.by
+    label: Line = [(f"{fit(shown(who), 24)}", "strong"), (f" suggests{shown(about)}" if suggests else "", "muted")]
+    most = 0 if entry.opened else PROMPT_ROWS
+
+    def draw(width: int) -> list[Line]:
+        tag: Line = [] if suggests else [("not sent to the agent", "muted-2")]
+        head = spread([("· ", "muted"), *label], tag, width)
+        return [head, *indented(paragraph(parted(entry.text.rstrip("\n")), "", width - 2, most=most), 2)]
+
+    return [Block(draw)]
+
+
 _KINDS: dict[str, Callable[[Entry, Scene], list[Block]]] = {
     "answer": _answer,
     "thinking": _thinking,
@@ -300,5 +329,7 @@ _KINDS: dict[str, Callable[[Entry, Scene], list[Block]]] = {
     "rewind": _rule(_rewind),
     "runs": _runs,
     "shell": _shell,
+    "said": _said,
+    "suggestion": _said,
     "end": _end,
 }
