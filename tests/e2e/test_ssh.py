@@ -5,10 +5,12 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from support import sshd
 from support.endpoint import Endpoint, say, turn, use
+from support.left import end_hosts, hosts_under
 from support.mlwb import Place
 from support.sshd import Sshd
 from support.terminal import answers, edits, file_with_number, gone, is_a_clean_shell, quits, rests, start, submit
@@ -24,7 +26,8 @@ def far(root: Path, turns: Sequence[Any], **terminal: Any) -> Iterator[tuple[Tmu
         if why := server.refusal():
             pytest.skip(why)
         place = Place(root, {"train.py": "lr = 0.5\n"})
-        with place.endpoint(turns) as (endpoint, env):
+        with contextlib.ExitStack() as stack, place.endpoint(turns) as (endpoint, env):
+            stack.callback(end_hosts, place.home)
             given = " ".join(f"'{name}={value}'" for name, value in env.items() if name != "TERM")
             remote = f"cd {place.repo} && exec env -i {given} 'PS1=$ ' TERM=$TERM bash --norc --noprofile"
             with Tmux(env=env, shell=server.command(remote), **terminal) as tmux:
@@ -57,14 +60,21 @@ def test_a_paste_of_2_mb_arrives_whole(tmp_path: Path) -> None:
         rests(tmux)
 
 
-def test_a_connection_that_breaks_leaves_nothing_running(tmp_path: Path) -> None:
+def test_a_connection_that_breaks_leaves_the_agent_at_work(tmp_path: Path) -> None:
     pid = tmp_path / "home/work/pid"
     turns = [turn(use("Bash", command=f"sleep 1000 & echo $! > {pid}; wait")), say("Done.")]
     with far(tmp_path, turns) as (tmux, place, _):
         submit(tmux, "sleep")
         answers(tmux, "y")
         running = file_with_number(pid, tmux)
+        program = next(one for one in hosts_under(place.home))
         tmux.close()
-        gone(running)
         (session,) = (place.home / ".local/state/mlwb/sessions").iterdir()
-        assert place.mlwb("sessions", "show", session.name).code == 0
+        assert "live: calling" in place.mlwb("sessions", "show", session.name).stdout
+        assert program.is_running() and psutil.pid_exists(running)
+        with Tmux(env=place.env(), cwd=place.repo) as again:
+            start(again, f"mlwb attach {session.name}")
+            again.wait("sleep 1000")
+            again.keys("Escape")
+            gone(running)
+            quits(again)

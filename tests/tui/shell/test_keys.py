@@ -188,6 +188,34 @@ def test_while_the_agent_works_quitting_wants_to_be_asked_twice(tmp_path):
     playing(play, tmp_path)
 
 
+def test_a_session_that_outlives_its_clients_is_left_at_work(tmp_path):
+    async def play(pilot, opener):
+        opener.client.outlives = True
+        opener.client.give(e.RequestStarted(turn=1, model="m"))
+        await until(pilot, lambda: pilot.app.state.phase == "thinking")
+        await pilot.press("ctrl+q")
+        await until(pilot, lambda: "again leaves it at work, esc stops" in text_of(pilot.app))
+        assert not opener.client.closed
+        await pilot.press("ctrl+q")
+        await until(pilot, lambda: opener.client.closed)
+        assert opener.client.sent == []
+
+    playing(play, tmp_path)
+
+
+def test_going_to_another_session_asks_nothing_where_this_one_goes_on(tmp_path):
+    async def play(pilot, opener):
+        first = opener.client
+        first.outlives = True
+        first.give(e.ShellStarted(shell_id="bash_1", call_id="c1", command="python train.py", pid=7, path="o"))
+        await until(pilot, lambda: pilot.app.state.shells)
+        pilot.app.do("sessions", "s-bbbbbbbb")
+        await until(pilot, lambda: first.closed and opener.client is not first)
+        assert first.sent == []
+
+    playing(play, tmp_path)
+
+
 def test_what_runs_in_the_background_is_named_before_it_ends_with_the_session(tmp_path):
     async def play(pilot, opener):
         opener.client.give(e.ShellStarted(shell_id="bash_1", call_id="c1", command="python train.py", pid=7, path="o"))
