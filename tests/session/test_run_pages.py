@@ -76,6 +76,20 @@ def curve(count, value=math.sin):
     return [float(n) for n in range(count)], [1.0 + n for n in range(count)], [value(n) for n in range(count)]
 
 
+def test_a_run_is_told_at_the_step_that_it_and_the_other_both_have(exp, ask):
+    def short(points, step):
+        return {key: Metric(last=v, best=v, step=step, count=1) for key, v in points.items()}
+
+    put(exp, {"loss": curve(100, float)}, metrics=short({"loss": 99.0}, 99))
+    put(exp, {"loss": curve(41, lambda n: n / 2)}, status="stopped", metrics=short({"loss": 20.0}, 40))
+    put(exp, {"loss": curve(301, lambda n: 3.0 * n)}, status="stopped", metrics=short({"loss": 900.0}, 300))
+    put(exp, {"loss": curve(100, float)}, metrics=short({"loss": 99.0}, 99))
+    rows = ask.rows()
+    assert rows["r-2"].against == "r-1" and rows["r-2"].level == {"loss": (40.0, 20.0, 40.0)}
+    assert rows["r-3"].level == {"loss": (99.0, 297.0, 99.0)}, "it went further than the other"
+    assert rows["r-4"].level == {}, "it has ended by itself"
+
+
 # --- the list ----------------------------------------------------------------------------------------------
 
 

@@ -199,6 +199,10 @@ class RunRow(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     alerts: tuple[RunAlert, ...] = ()
     progress: tuple[float, float] | None = None  # steps done, and in all
     eta_s: float | None = None
+    ready: bool = False  # of a service that runs: whether it answers
+    # Of one that goes on, or was stopped: by metric, the last step that it and `against` both have, its value there and
+    # that of the other, where they are not equally far.
+    level: dict[str, tuple[float, float, float]] = {}
 
 
 class Runs(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="type", tag=_tag):

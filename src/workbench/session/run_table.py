@@ -18,10 +18,12 @@ from workbench.experiments.points import FILE
 from workbench.experiments.types import Run
 from workbench.protocol import queries as q
 from workbench.session.run_against import defaults
+from workbench.session.run_level import Levels
 
 _KEYS = 200  # metrics of a row at most, the most telling ones
 _TEXT = 2000  # characters of a command, a note, a reason
 _ALERTS = 20  # of a row, the newest
+_LEVELLED = 100  # newest runs, of which one that was stopped is compared at an equal step
 GOES_ON = ("queued", "running")
 
 Stamp = tuple[int, int, int]  # of a file: inode, time of change, size
@@ -47,6 +49,7 @@ class RunTable:
         self._rows: dict[str, q.RunRow] = {}  # without what it is compared with
         self._page = q.Runs()
         self._against: dict[str, str] = {}
+        self._levels = Levels()
         self._token, self._version = secrets.token_hex(4), 0
         self.ledger = ledger_for(workspace)
 
@@ -141,16 +144,26 @@ class RunTable:
 
     def _paged(self) -> q.Runs:
         self._against = defaults(list(self._standing.values()))
-        rows = []
+        rows, newest = [], list(self._standing)[-_LEVELLED:]
         for name, run in self._standing.items():
             row = self._rows.get(name)
             if row is None or run.status in GOES_ON or row.status != run.status:
                 row = self._rows[name] = row_of(run, self._points_at(name))
             if row.against != (against := self._against.get(name, "")):
                 row = self._rows[name] = msgspec.structs.replace(row, against=against)
+            if run.status in GOES_ON or (run.status == "stopped" and name in newest):
+                row = self._levelled(row, run)
             rows.append(row)
         notes = tuple(kept.problem for kept in self._kept.values() if kept.problem)
         return q.Runs(rows=tuple(reversed(rows)), stamp=f"{self._token}-{self._version}", notes=notes)
+
+    def _levelled(self, row: q.RunRow, run: Run) -> q.RunRow:
+        """ROW of RUN with what it and the run that it is compared with have at the same step."""
+        other = self._standing.get(row.against)
+        if other is None:
+            return row
+        folder = self.ledger.path
+        return msgspec.structs.replace(row, level=self._levels.of(run, folder(run.id), other, folder(other.id)))
 
 
 def _got(ledger: Ledger, name: str, stamp: Stamp) -> _Kept:
@@ -212,6 +225,7 @@ def row_of(run: Run, points_at: float) -> q.RunRow:
         ),
         progress=run.progress,
         eta_s=run.eta_s if goes_on else None,
+        ready=run.standing == "ready",
     )
 
 

@@ -81,13 +81,28 @@ def test_numbers_stand_under_each_other_and_differences_have_their_sign():
     cells = sheet()
     lasts = [row[4] for row in cells.values() if "." in row[4]]
     assert len({text.index(".") for text in lasts}) == 1
-    assert cells["r-14"][6].strip() == "▼0.111"
+    assert cells["r-14"][6].strip() == "~▼0.111", "the other one is further"
     assert cells["r-12"][4].strip() == "nan"
     assert cells["r-12"][6].strip() == ""
     assert cells["r-14"][7].strip() == "812/2000"
     assert [cells[name][8] for name in ("r-14", "r-13", "r-12")] == ["2m10s left", "done", "exit 1"]
     assert cells["r-13"][1] == "▪"
     assert cells["r-7"][4].strip() == ""
+
+
+def test_what_goes_on_is_compared_at_the_step_that_both_have():
+    there = {"val_loss": (812.0, 1.472, 1.9)}
+    rows = (run(14, "warmup", "running", against="r-13", level=there, **losses(1.472, 812)), ROWS[1])
+    made, told = Sheet(), entries(rows, "", set(), "age", True, "val_loss")
+    made.fill(told, "val_loss", {row.id: row for row in rows}, set(), set(), NOW, Sorting())
+    cell = made.rows[0][6]
+    assert (cell.text.strip(), cell.style) == ("▼0.428", "$muted")
+
+
+def test_a_service_that_answers_is_ready():
+    made, told = Sheet(), entries((run(1, "vllm", "running", ready=True),), "", set(), "age", True, "")
+    made.fill(told, "", {}, set(), set(), NOW, Sorting())
+    assert made.rows[0][8].text == "ready"
 
 
 def test_widths_only_grow_so_that_nothing_jumps():

@@ -76,8 +76,13 @@ def _mean(values: Sequence[float]) -> float | None:
 
 
 def difference(entry: Entry, key: str, known: Mapping[str, RunRow]) -> float | None:
-    """How far the row's last value lies above that of the run it is compared with; None where there is no such pair."""
+    """How far the row's value lies above that of the run it is compared with; None where there is no such pair.
+
+    The last values, or, where they are not equally far, those at the last step that both have (`leveled`).
+    """
     head = entry.head
+    if leveled(entry, key):
+        return statistics.fmean(run.level[key][1] - run.level[key][2] for run in entry.runs)
     other = known.get(head.against) if head else None
     if other is None or other in entry.runs:
         return None
@@ -85,6 +90,22 @@ def difference(entry: Entry, key: str, known: Mapping[str, RunRow]) -> float | N
     if mine is None or its is None or mine.last is None or its.last is None:
         return None
     return mine.last - its.last
+
+
+def leveled(entry: Entry, key: str) -> bool:
+    """Whether every run of the row is compared at a step that it shares with the other one, and not at its last."""
+    return bool(entry.runs) and all(key in run.level for run in entry.runs)
+
+
+def apart(entry: Entry, key: str, known: Mapping[str, RunRow]) -> bool:
+    """Whether the row's last values are of other steps than what they are compared with."""
+    steps = {
+        one.metrics[key].step
+        for run in entry.runs
+        for one in (run, known.get(run.against))
+        if one is not None and key in one.metrics
+    }
+    return len(steps) > 1 and not leveled(entry, key)
 
 
 def entries(rows: Sequence[RunRow], words: str, opened: set[str], sort: str, downward: bool, key: str) -> list[Entry]:

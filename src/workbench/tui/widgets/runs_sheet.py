@@ -7,7 +7,7 @@ from typing import NamedTuple
 from workbench.host.telemetry import words
 from workbench.protocol.queries import RunRow
 from workbench.tui.widgets.chart_axis import number
-from workbench.tui.widgets.runs_rows import ALIVE, SORTS, Entry, Value, difference, step_of, value
+from workbench.tui.widgets.runs_rows import ALIVE, SORTS, Entry, Value, apart, difference, step_of, value
 from workbench.tui.widgets.runs_shells import Shell
 from workbench.tui.widgets.table import Cell, Column
 
@@ -51,7 +51,11 @@ class Sheet:
         steps = [_steps(entry, key) for entry in entries]
         differences = [difference(entry, key, known) for entry in entries]
         digits = max((len(last.partition(".")[2].rstrip()) for last in lasts if "e" not in last), default=0)
-        compared = _aligned([_difference(one, digits) for one in differences])
+        unlike = [_unfinished(entry) and apart(entry, key, known) for entry in entries]
+        compared = _aligned([
+            f"~{told}" if (told := _difference(one, digits)) and other else told
+            for one, other in zip(differences, unlike, strict=True)
+        ])  # fmt: skip
         columns = {
             "last": self._right("last", lasts), "best": self._right("best", bests),
             "vs": self._right("vs", compared), "step": self._right("step", steps),
@@ -61,8 +65,7 @@ class Sheet:
         self.rows = []
         for at, entry in enumerate(entries):
             sign, colour, look = _looks(entry)
-            moving = any(run.status in ALIVE for run in entry.runs)  # where it stands now is no verdict
-            better = "$muted" if moving else _better(differences[at], values[at])
+            better = "$muted" if _unfinished(entry) else _better(differences[at], values[at])
             self.rows.append([
                 Cell(sign, colour),
                 Cell(MARK if marked.intersection(run.id for run in entry.runs) else " ", "$muted"),
@@ -98,6 +101,11 @@ def column_at(name: str) -> str | None:
     """The column that a heading stands for, None where nothing can be sorted by it."""
     plain = name.strip(" ↓↑")
     return plain if plain in SORTS else None
+
+
+def _unfinished(entry: Entry) -> bool:
+    """Whether it goes on or was stopped: where it stands is no verdict."""
+    return any(run.status in ALIVE or run.status == "stopped" for run in entry.runs)
 
 
 def _value(one: float | None) -> str:
@@ -188,6 +196,8 @@ def _state(entry: Entry, now: float) -> str:
         return shell.how
     states = [run.status for run in entry.runs]
     if "running" in states:
+        if any(run.ready for run in entry.runs):
+            return "ready"
         left = [run.eta_s for run in entry.runs if run.status == "running" and run.eta_s is not None]
         return f"{words.age(max(left))} left" if left else "running"
     if "queued" in states:
