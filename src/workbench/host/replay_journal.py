@@ -20,7 +20,7 @@ from workbench.session.snapshots_since import last_prompt
 
 _EVERY = 1_000  # lines between two kept states, at least
 _MOST = 100  # of them
-NOTE = "from the journal: each edit as it was made; what commands changed is not in it"
+NOTE = "the edits that the journal holds; what commands changed is not known"
 
 
 class UpTo(Reader):
@@ -59,7 +59,10 @@ class Marks:
                         return
 
     def before(self, seq: int) -> SessionState:
-        """The newest kept state up to line SEQ; an empty one where there is none."""
+        """The newest kept state up to line SEQ; an empty one where there is none. Waits until it is made: blocks."""
+        wanted = seq // self._every * self._every
+        while self._thread.is_alive() and (not self._seqs or self._seqs[-1] < wanted):
+            self._thread.join(0.01)
         place = bisect.bisect_right(self._seqs, seq) - 1
         if place < 0:
             return SessionState()
