@@ -100,6 +100,26 @@ def sweep() -> list[Path]:
     return stale
 
 
+def clients() -> dict[str, int]:
+    """How many clients the live sessions of this user on this machine have, by id; empty where it cannot be told.
+
+    From the kernel's list, in which a connection bears the address that it was accepted at; nobody is asked.
+    """
+    try:
+        lines = Path("/proc/net/unix").read_text(errors="replace").splitlines()
+        above = f"{folder()}/"
+    except (OSError, SocketError):
+        return {}
+    found: dict[str, int] = {}
+    for line in lines[1:]:
+        # Num RefCount Protocol Flags Type St Inode Path; St 03: connected
+        parts = line.split(maxsplit=7)
+        if len(parts) == 8 and parts[5] == "03" and parts[7].startswith(above):
+            session = parts[7].removeprefix(above).removesuffix(".sock")
+            found[session] = found.get(session, 0) + 1
+    return found
+
+
 def _stale(path: Path) -> bool:
     """Whether nobody listens at PATH. A session of another state folder may have its socket here, too."""
     from workbench.session.journal import is_live

@@ -33,8 +33,8 @@ class UnknownSessionError(StoreError):
 class SessionSummary(msgspec.Struct, kw_only=True):
     """One session in a list. `state`: live (its host runs), resumable, done. `started` is Unix time in seconds.
 
-    `cost_usd` is None where a price is not known, `subtype` before its first end. `problem` says why nothing more
-    can be told.
+    `cost_usd` is None where a price is not known, `subtype` before its first end. `host` is the machine that had it at
+    work last. `problem` says why nothing more can be told.
     """
 
     id: str
@@ -49,6 +49,7 @@ class SessionSummary(msgspec.Struct, kw_only=True):
     cost_usd: float | None = 0.0
     subtype: str | None = None
     exit_code: int | None = None
+    host: str = ""
     problem: str = ""
 
 
@@ -146,6 +147,7 @@ class _Event(msgspec.Struct):
     task: _Task | None = None
     text: str | None = None
     origin: str = ""
+    host: str = ""
 
 
 class _Line(msgspec.Struct):
@@ -213,7 +215,7 @@ def _take(told: SessionSummary, line: _Line) -> None:
     event, told.updated = line.event, line.at
     if event.type == "session_started":
         told.started, told.workspace, told.agent, told.model = line.at, event.workspace, event.agent, event.model
-        told.title = event.title or _title(event.task.prompt if event.task else "")
+        told.title, told.host = event.title or _title(event.task.prompt if event.task else ""), event.host
     elif event.type == "prompt_submitted":
         if not told.title and event.origin == "person":
             told.title = _title(event.text or "")
@@ -225,7 +227,7 @@ def _take(told: SessionSummary, line: _Line) -> None:
         unknown = event.cost_usd is None or told.cost_usd is None
         told.cost_usd = None if unknown else (told.cost_usd or 0.0) + (event.cost_usd or 0.0)
     elif event.type == "session_resumed":
-        told.subtype = told.exit_code = None
+        told.subtype, told.exit_code, told.host = None, None, event.host
     elif event.type == "session_ended" and isinstance(event.result, _Result):
         told.subtype, told.exit_code = event.result.subtype, event.result.exit_code
 

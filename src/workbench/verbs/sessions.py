@@ -1,4 +1,4 @@
-"""`mlwb sessions list|show|export|audit|rm`: the sessions of this user."""
+"""`mlwb sessions`: what there is of this user; other modules have the verbs that do more with one."""
 
 import argparse
 import json
@@ -11,7 +11,7 @@ import msgspec
 from workbench.protocol.visible import visible
 from workbench.session import store
 from workbench.session.journal import JournalError
-from workbench.verbs import session_brief, session_export, session_replay
+from workbench.verbs import session_brief, session_export, session_live, session_replay
 from workbench.verbs.options import Parser
 from workbench.verbs.session_told import Told, listed
 
@@ -22,6 +22,7 @@ def main(args: list[str]) -> int:
     """Runs `mlwb sessions ARGS`; returns the exit status: 2 for an unknown session, 1 for one that cannot be read."""
     options = _parser().parse_args(args)
     verbs = {"list": _list, "show": _show, "audit": _audit, "rm": _remove}
+    verbs |= {"stop": session_live.stop, "resume": session_live.resume}
     verbs |= {"brief": session_brief.run, "export": session_export.run, "replay": session_replay.run}
     try:
         return verbs[options.verb](options)
@@ -33,13 +34,16 @@ def main(args: list[str]) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = Parser(prog="mlwb sessions", description="The sessions of this user.")
-    verbs = parser.add_subparsers(dest="verb", required=True, metavar="list|show|brief|replay|export|audit|rm")
+    verbs = parser.add_subparsers(
+        dest="verb", required=True, metavar="list|show|brief|replay|export|audit|resume|stop|rm"
+    )
     listing = verbs.add_parser("list", help="all sessions, the newest first")
     listing.add_argument("--json", action="store_true", help="for programs")
     show = verbs.add_parser("show", help="what a session did, and how it stands")
     show.add_argument("--json", action="store_true", help="for programs: summary, state and result")
     audit = verbs.add_parser("audit", help="each call: its verdict, who approved it, sandbox, end, files changed")
     audit.add_argument("--json", action="store_true", help="for programs")
+    session_live.add(verbs)
     session_brief.add(verbs)
     session_export.add(verbs)
     session_replay.add(verbs)
@@ -59,11 +63,15 @@ def _fail(error: Exception | str, status: int) -> int:
 
 
 def _list(options: argparse.Namespace) -> int:
-    found = store.list_sessions()
+    from workbench.host import sockets
+
+    found, clients = store.list_sessions(), sockets.clients()
     if options.json:
-        print(json.dumps([listed(one) for one in found], indent=2))
+        counts = [clients.get(one.id, 0) if one.state == "live" else 0 for one in found]
+        print(json.dumps([{**listed(one), "clients": n} for one, n in zip(found, counts, strict=True)], indent=2))
     elif found:
-        _print_table([("ID", "STATE", "STARTED", "TURNS", "COST", "END", "TITLE", "WORKSPACE"), *map(_row, found)])
+        head = ("ID", "STATE", "STARTED", "TURNS", "COST", "END", "TITLE", "WORKSPACE")
+        _print_table([head, *(_row(one, clients) for one in found)])
     else:
         print("There are no sessions yet.", file=sys.stderr)
     for one in found:
@@ -72,12 +80,13 @@ def _list(options: argparse.Namespace) -> int:
     return 0
 
 
-def _row(one: store.SessionSummary) -> tuple[str, ...]:
+def _row(one: store.SessionSummary, clients: dict[str, int]) -> tuple[str, ...]:
     started = time.strftime("%Y-%m-%d %H:%M", time.localtime(one.started)) if one.started else "-"
     cost = "unknown" if one.cost_usd is None else f"${one.cost_usd:.2f}"
     title = visible(one.title) if not one.problem else "(cannot be read)"
     cut = title if len(title) <= 48 else title[:47] + "…"
-    return one.id, one.state, started, str(one.turns), cost, one.subtype or "-", cut, visible(one.workspace)
+    state = session_live.standing(one, clients)
+    return one.id, visible(state), started, str(one.turns), cost, one.subtype or "-", cut, visible(one.workspace)
 
 
 def _print_table(rows: list[tuple[str, ...]]) -> None:
