@@ -37,7 +37,7 @@ def page(folder: Path, thinking: bool = False) -> Iterator[str]:
         told = _Told(journal)
         yield _head(told)
         yield from _summary(told)
-        writer = _Writer(Blobs(folder / "blobs"), thinking)
+        writer = _Writer(Blobs(folder / "blobs"), thinking, told.state.workspace)
         for envelope in journal.read():
             yield from writer.event(envelope)
         yield from writer.open_calls()
@@ -135,8 +135,8 @@ def _todos(todos: tuple[blocks.Todo, ...]) -> str:
 class _Writer:
     """Writes one event after the other; remembers the calls that have a verdict and no result yet."""
 
-    def __init__(self, blobs: Blobs, thinking: bool) -> None:
-        self._blobs, self._thinking = blobs, thinking
+    def __init__(self, blobs: Blobs, thinking: bool, workspace: str) -> None:
+        self._blobs, self._thinking, self._workspace = blobs, thinking, workspace
         self._calls: dict[str, e.CallDecided] = {}
         self._room = _PICTURES
         self._steps: dict[type, Callable[[e.Envelope, Any], Iterator[str]]] = {
@@ -201,8 +201,8 @@ class _Writer:
         decided = self._calls.pop(event.call_id, None)
         if event.tool == "TodoWrite" and event.status == "ok":
             return
-        target = f" <code>{_safe(one_line(decided.target, 160))}</code>" if decided else ""
-        took = f" in {event.duration_ms / 1000:.1f} s" if event.duration_ms else ""
+        target = f" <code>{_safe(one_line(self._near(decided.target), 160))}</code>" if decided else ""
+        took = f" in {event.duration_ms / 1000:.1f} s" if event.duration_ms >= 100 else ""
         tone = "quiet" if event.status == "ok" and not _failed(event.display) else "bad"
         summary = f": {one_line(event.summary, 120)}" if event.summary else ""
         yield f"<details><summary><b>{_safe(event.tool)}</b>{target} "
@@ -215,10 +215,16 @@ class _Writer:
             yield self._block(block)
         yield "</details>\n"
 
+    def _near(self, target: str) -> str:
+        """TARGET as seen from the workspace."""
+        return target.removeprefix(f"{self._workspace}/") if self._workspace else target
+
     def _block(self, block: blocks.DisplayBlock) -> str:
         match block:
             case blocks.Diff(path=path, added=added, removed=removed):
-                return f'<p class="who"><code>{_safe(path)}</code> +{added} -{removed}</p>{_diff(block.text)}'
+                return (
+                    f'<p class="who"><code>{_safe(self._near(path))}</code> +{added} -{removed}</p>{_diff(block.text)}'
+                )
             case blocks.Output(text=words, exit_code=code, signal=number):
                 end = f"signal {number}" if number is not None else f"exit {code}" if code is not None else ""
                 return f'<pre>{_cut(words)}</pre><p class="quiet">{end}</p>'

@@ -31,7 +31,7 @@ def markdown(text: str) -> str:
 def _parser() -> "MarkdownIt":
     from markdown_it import MarkdownIt
 
-    parser = MarkdownIt("commonmark", {"html": False, "breaks": True}).enable(["table", "strikethrough"])
+    parser = MarkdownIt("commonmark", {"html": False}).enable(["table", "strikethrough"])
     parser.validateLink = _is_safe  # type: ignore[method-assign]
     for kind, rule in (("image", _image), ("link_open", _opened), ("link_close", _closed), ("heading_open", _heading),
                        ("heading_close", _heading)):  # fmt: skip
