@@ -16,7 +16,7 @@ from workbench import __version__
 from workbench.host import sockets
 from workbench.host.frames import Lines, TooLongError
 from workbench.protocol import codec, wire
-from workbench.protocol.commands import Ack, AnyCommand
+from workbench.protocol.commands import Ack, AnyCommand, At
 from workbench.protocol.events import Envelope
 from workbench.protocol.fold import apply
 from workbench.protocol.queries import AnyPage, AnyQuery
@@ -148,7 +148,9 @@ class RemoteClient:
         self.session, self.user, self.role, self.owner = answer.session, answer.user, answer.role, answer.owner
         self.attended = answer.attended
         for asked in list(self._asked.values()):
-            if asked.sent and not known:  # another process hosts the session by now, and knows nothing of it
+            if isinstance(asked.command, At):  # where a person looked before it broke is nobody's matter now
+                _fail(asked.answer, "the connection broke")
+            elif asked.sent and not known:  # another process hosts the session by now, and knows nothing of it
                 _fail(asked.answer, "the connection broke before it was answered, so it may have been done or not")
             else:
                 self._write_command(asked)
@@ -285,7 +287,7 @@ class RemoteClient:
     @property
     def waiting(self) -> int:
         """Commands that were not answered yet."""
-        return len(self._asked)
+        return sum(not isinstance(one.command, At) for one in self._asked.values())
 
     async def events(self) -> AsyncIterator[Envelope]:
         """Envelopes, also such as the state has in it already; ends when the host or `close` lets go."""
