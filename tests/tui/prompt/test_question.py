@@ -75,16 +75,47 @@ def test_digits_and_arrows_are_text_once_something_is_typed():
     asyncio.run(body())
 
 
-def test_a_click_chooses():
+def test_a_click_chooses_and_another_one_answers():
     async def body():
         client = NotingClient()
         async with bench(client) as (app, pilot):
             app.happens(e.QuestionsAsked(questions=(DATA,)))
             await until(pilot, lambda: "the agent asks" in text_of(app))
             await pilot.pause()
-            assert await pilot.click(QuestionCard, offset=(6, 3))
+            await pilot.click(QuestionCard, offset=(6, 3))
             await until(pilot, lambda: "› 1 full data set" in text_of(app))
-            assert app.prompt.editor.has_focus
+            assert app.prompt.editor.has_focus and client.sent == []
+            app.simulate_key("space")  # the next click is no double click
+            await press(pilot, "backspace")
+            await pilot.click(".option")
+            await until(pilot, lambda: client.sent)
+            assert client.sent[0].text == "full data set"
+
+    asyncio.run(body())
+
+
+@pytest.mark.parametrize("size", [(80, 24), (40, 12)])
+def test_a_long_question_leaves_the_prompt_and_enter_shows_what_it_would_answer(size):
+    async def body():
+        client = NotingClient()
+        long = Question(
+            question="\n".join(f"line {n}" for n in range(40)), options=DATA.options, recommendation="subset only"
+        )
+        async with bench(client, size=size) as (app, pilot):
+            app.happens(e.QuestionsAsked(questions=(long,)))
+            await until(pilot, lambda: "line 1" in text_of(app))
+            assert "› " in text_of(app).splitlines()[-2] + text_of(app).splitlines()[-1]
+            assert "subset only" not in text_of(app)
+            await press(pilot, "enter")
+            await until(pilot, lambda: "› 2 subset only" in text_of(app))
+            assert client.sent == []
+            await press(pilot, "pageup")
+            await until(pilot, lambda: "subset only" not in text_of(app))
+            await press(pilot, "enter")
+            await until(pilot, lambda: "› 2 subset only" in text_of(app))
+            await press(pilot, "enter")
+            await until(pilot, lambda: client.sent)
+            assert client.sent[0].text == "subset only"
 
     asyncio.run(body())
 

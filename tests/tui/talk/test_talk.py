@@ -14,7 +14,7 @@ from workbench.protocol import events as e
 from workbench.protocol import queries as q
 from workbench.protocol.blocks import Todo
 from workbench.protocol.fold import PLACES
-from workbench.protocol.result import CheckResult, Question
+from workbench.protocol.result import CheckResult, Option, Question
 from workbench.protocol.state import KEPT_TEXT, Item
 from workbench.tui.themes import Looks
 from workbench.tui.widgets.transcript_strips import referenced
@@ -274,6 +274,48 @@ def test_what_happens_is_told():
             assert words in shown, words
 
     on_screen(steps, (80, 40))
+
+
+def test_a_decision_is_read_as_a_question_with_its_options_not_as_the_block_it_came_in():
+    block = "Two ways.\n\n```decision\nquestion: A or B?\noptions:\n  - label: A\n    cost: 3 GPU-hours\n```\n"
+
+    async def steps(app, pilot):
+        app.give(*begin())
+        for at in range(0, len(block), 7):
+            app.give(e.TextDelta(turn=1, index=0, text=block[at : at + 7]))
+            await pilot.pause()
+            assert "label" not in text_of(app)
+        options = (Option(label="A", cost="3 GPU-hours"), Option(label="B"))
+        app.give(answer(1, text(block)), e.QuestionsAsked(questions=(Question(question="A or B?", options=options),)))
+        await pilot.pause()
+        shown = [row.strip() for row in rows(app)]
+        assert "▸ a decision for you" in shown and "label" not in text_of(app)
+        assert shown[shown.index("? A or B?") :][1:3] == ["· A: 3 GPU-hours", "· B"]
+
+    on_screen(steps)
+
+
+def test_what_is_said_behind_a_long_paste_is_in_sight():
+    async def steps(app, pilot):
+        log = "\n".join(f"line {n}" for n in range(60))
+        app.give(started(), e.PromptSubmitted(text=f"{log} what does it mean?", origin="person", by="ada"))
+        await pilot.pause()
+        shown = text_of(app)
+        assert "line 3\n" in shown and "line 59 what does it mean?" in shown and "48 more lines" in shown
+        app.give(e.PromptSubmitted(text="x" * 2_000 + "the end", origin="person", by="ada"))
+        await pilot.pause()
+        assert "xthe end" in text_of(app) and "▸ more" in text_of(app)
+
+    on_screen(steps, (60, 40))
+
+
+def test_a_session_that_was_left_is_no_failure():
+    async def steps(app, pilot):
+        app.give(*begin(), answer(1, text("done")), e.SessionEnded(result=result("error_retryable")))
+        await pilot.pause()
+        assert "stopped here; it can go on" in text_of(app) and "75" not in text_of(app)
+
+    on_screen(steps)
 
 
 def test_nothing_untrusted_moves_the_terminal():

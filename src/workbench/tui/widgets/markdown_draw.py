@@ -17,18 +17,26 @@ if TYPE_CHECKING:
 _TASK = re.compile(r"\[([ xX])\] ")
 _MARKS = {"strong": "strong", "em": "em", "s": "strike"}
 _HEADS = {"h1": "h1", "h2": "h2"}
+DECISION = "decision"  # marks the block of an answer that asks a person
 _NARROW = 12  # cells below which nothing is moved in any further
 _parser: "MarkdownIt | None" = None
 
 
 def block(piece: Piece, highlighter: "Highlighter", stop: int = 0) -> Block:
     """The block that draws PIECE. Code is a stop of its own, and is copied as it is."""
+    if piece.kind == "code" and piece.info.split()[:1] == [DECISION]:
+        return Block(lambda width: _decision(piece, width), gap=piece.gap, stop=stop, code=piece.text, info=piece.info)
     if piece.kind == "code":
         return Block(
             lambda width: code_lines(highlighter.lines(piece), width, piece.info if piece.first else ""),
             gap=piece.gap, stop=stop, code=piece.text, info=piece.info,
         )  # fmt: skip
     return Block(lambda width: lines(piece.text, width), gap=piece.gap, stop=stop)
+
+
+def _decision(piece: Piece, width: int) -> list[Line]:
+    """A question in the form that the program reads; in words it stands behind the answer."""
+    return [[(fit("▸ a decision for you", width), "muted")]] if piece.first else []
 
 
 def lines(text: str, width: int) -> list[Line]:
