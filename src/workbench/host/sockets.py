@@ -13,6 +13,7 @@ from workbench import places
 
 TOKEN = "token"  # noqa: S105 - the name of its file
 VARIABLE = "MLWB_SOCKET_DIR"
+_SUPERVISOR = b"workbench.experiments.launch"  # the module that runs as one
 # An address of a Unix socket has room for 107 bytes.
 MOST_PATH = 107
 
@@ -191,9 +192,12 @@ def token_of(session: Path) -> str:
 
 
 def descends(pid: int, ancestor: int) -> bool:
-    """Whether the process PID was started by ANCESTOR, directly or not. Where that cannot be told: yes."""
+    """Whether the process PID was started by ANCESTOR, directly or not. Where that cannot be told: yes.
+
+    So is what a run's supervisor started: it outlives the process that a session began it in.
+    """
     for _ in range(1_000):
-        if pid == ancestor:
+        if pid == ancestor or _supervises(pid):
             return True
         if pid <= 1:
             return False
@@ -202,6 +206,13 @@ def descends(pid: int, ancestor: int) -> bool:
             return not _gone(pid)
         pid = parent
     return True
+
+
+def _supervises(pid: int) -> bool:
+    try:
+        return _SUPERVISOR in Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+    except OSError:
+        return False
 
 
 def parent_of(pid: int) -> int | None:
