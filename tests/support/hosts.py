@@ -230,13 +230,13 @@ def stopped(pid: int) -> Iterator[None]:
 
 
 class Seat:
-    """The owner of a new session, who sits at it in a thread of their own while a test does something else to it."""
+    """The owner of a session, new or resumed, who sits at it in a thread while a test does something else to it."""
 
-    def __init__(self, hosts: Hosts, **task: Any) -> None:
+    def __init__(self, hosts: Hosts, resume: str = "") -> None:
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
         self._thread.start()
-        self.client: RemoteClient = self.do(hosts.begin(**task))
+        self.client: RemoteClient = self.do(hosts.resume(resume) if resume else hosts.begin())
         self.watching: Watching = self.do(self._watch())
         self.folder = hosts.place.session(self.client.session)
         self.socket = sockets.path_of(self.client.session)
