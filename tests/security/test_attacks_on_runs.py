@@ -1,8 +1,13 @@
 """What a repository, a command or a doctored ledger tries by way of the runs that the program itself looks after."""
 
+import contextlib
 import os
+import sqlite3
+import struct
 import subprocess
 import sys
+import time
+import tracemalloc
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,11 +18,16 @@ import pytest
 from support.endpoint import Endpoint, say, turn, use
 from support.live import Ran, run, workspace
 from support.running import Exp
+from workbench.experiments import data
 from workbench.experiments.ledger import Ledger
+from workbench.experiments.numbers import Numbers
+from workbench.experiments.readers.mlflow import MlflowReader
+from workbench.experiments.readers.wandb import WandbReader
 from workbench.experiments.rerun import RerunError, rebuilt
 from workbench.experiments.types import Code, Run, Service
 from workbench.host.spawn import Spawned
 from workbench.protocol import events as e
+from workbench.sandbox import layers
 
 __all__ = ["workspace"]
 
@@ -170,3 +180,135 @@ def test_no_process_of_the_program_imports_what_pythonpath_names(
         )
         assert "loss 3" in text and Ledger(workspace).ids() == ["r-1"], text
     assert not (workspace / "ran").exists()
+
+
+# What a run's own program puts where its numbers are looked for: links to what it may not read itself.
+PLANTS = """\
+import json, os, pathlib, time
+home = pathlib.Path(os.environ["HOME"])
+folder = pathlib.Path("mlruns/0/abc")
+(folder / "params").mkdir(parents=True)
+(folder / "metrics").mkdir()
+for number, secret in enumerate((home / ".netrc", home / ".ssh/id_rsa", "/proc/self/environ", home / ".kube/config")):
+    (folder / "params" / f"p{number}").symlink_to(secret)
+(folder / "params" / "lr").write_text("0.1")
+(folder / "meta.yaml").write_text("run_id: abc\\n")
+for there, secret in ((".hydra/config.yaml", ".kube/config"), ("result.json", ".docker/config.json")):
+    os.unlink(there)
+    os.symlink(home / secret, there)
+os.mkfifo("metrics.jsonl")
+for step in range(3):
+    print(f"step {step} loss {1 / (step + 1):.3f}", flush=True)
+    (folder / "metrics" / "loss").open("a").write(f"{int(time.time() * 1000)} {step} {step}\\n")
+    time.sleep(0.6)
+"""
+
+
+@pytest.fixture(params=["bubblewrap", "landlock"])
+def confined(request: pytest.FixtureRequest, workspace: Path) -> Path:
+    """A workspace whose commands run in that layer."""
+    held = {layer.name: layer for layer in layers.probe()}.get(request.param)
+    if held is None or not held.ok:
+        why = f"{request.param} does not hold here: {held.detail if held else 'not known'}"
+        pytest.fail(why) if os.environ.get("CI") else pytest.skip(why)
+    (Path.home() / ".config/mlwb/config.yaml").write_text(f"sandbox: {{mode: {request.param}, autoAllow: true}}\n")
+    return workspace
+
+
+@pytest.mark.parametrize("how", ["mlwb exp run -- ", ""], ids=["carried", "found"])
+def test_what_a_command_may_not_read_is_not_read_for_it(confined: Path, how: str) -> None:
+    """The readers of a run's numbers are not confined, and what they find stands where commands and the model look."""
+    home = Path.home()
+    secrets = {".netrc": "hush1", ".ssh/id_rsa": "hush2", ".kube/config": "hush: hush3", ".docker/config.json": ""}
+    secrets[".docker/config.json"] = '{"step": 1, "config": {"auths": "hush4"}}'
+    for name, text in secrets.items():
+        (home / name).parent.mkdir(exist_ok=True)
+        (home / name).write_text(f"{text}\n")
+    (confined / ".hydra").mkdir()
+    (confined / ".hydra" / "config.yaml").write_text("lr: 1\n")
+    (confined / "result.json").write_text('{"step": 0}\n')
+    (confined / "train.py").write_text(PLANTS)
+    _, texts = works(confined, f"{how}python3 train.py", "mlwb exp wait r-1", "mlwb exp show r-1 --json")
+    record = (Ledger(confined).path("r-1") / "run.json").read_text()
+    assert '"lr"' in record and '"loss"' in record, "the plain ones are read"
+    assert "hush" not in record + "".join(texts) and "ANTHROPIC" not in record
+
+
+# --- files that are made to take all there is ----------------------------------------------------------------------
+
+
+def test_a_database_whose_rows_never_end_is_given_up(tmp_path: Path) -> None:
+    """What passed for MLflow's store is another one by the time that it is read."""
+    path = tmp_path / "mlflow.db"
+    with contextlib.closing(sqlite3.connect(path)) as database:
+        endless = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT"
+        database.execute(f"CREATE VIEW runs AS {endless} -i rowid, 'a' run_uuid, 'a' name, 0 start_time FROM n")
+        database.commit()
+    reader, begun = MlflowReader(path), time.thread_time()
+    assert "cannot be read" in " ".join(reader.poll().notes)
+    assert not reader.poll(), "not again, as long as it stays as it is"
+    assert time.thread_time() - begun < 20
+
+
+def test_values_that_many_rows_share_are_not_all_held(tmp_path: Path) -> None:
+    path = tmp_path / "mlflow.db"
+    with contextlib.closing(sqlite3.connect(path)) as database:
+        database.execute("CREATE TABLE runs (run_uuid TEXT, name TEXT, start_time INT)")
+        database.execute("INSERT INTO runs VALUES ('a', 'a', 1)")
+        database.execute("CREATE TABLE metrics (run_uuid, key, step, timestamp, value, is_nan)")
+        database.execute("CREATE TABLE long (text)")
+        database.execute("INSERT INTO long VALUES (?)", ("x" * (1 << 20),))
+        many = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 300) SELECT"
+        database.execute(f"CREATE VIEW params AS {many} i rowid, 'a' run_uuid, 'k' || i key, text value FROM n, long")
+        database.commit()
+    tracemalloc.start()
+    try:
+        batch = MlflowReader(path).poll()
+        assert 1 <= len(batch.config) < 100 and tracemalloc.get_traced_memory()[1] < 300 << 20
+    finally:
+        tracemalloc.stop()
+
+
+def test_a_line_without_an_end_is_not_held(tmp_path: Path) -> None:
+    """A file of nothing but zeros takes no room on the disk, and is one line."""
+    for name in ("train.jsonl", "test.jsonl"):
+        with (tmp_path / name).open("wb") as file:
+            file.truncate(1 << 40)
+    seen = data.seen(["python3", "x.py", "--train", "train.jsonl", "--test", "test.jsonl"], {}, tmp_path)
+    assert [one.role for one in seen] == ["train", "test"]
+    tracemalloc.start()
+    try:
+        data.overlaps(seen, tmp_path)
+        assert tracemalloc.get_traced_memory()[1] < 50 << 20
+    finally:
+        tracemalloc.stop()
+
+
+def test_a_record_without_an_end_is_not_held(tmp_path: Path) -> None:
+    """W&B's pieces: a first one, and middle ones for ever."""
+    piece = struct.pack("<IHB", 0, (32 << 10) - 7, 3) + bytes((32 << 10) - 7)
+    path = tmp_path / "run-a.wandb"
+    with path.open("wb") as file:
+        file.write(b":W&B\xe1\xbe\x00" + struct.pack("<IHB", 0, (32 << 10) - 14, 2) + bytes((32 << 10) - 14))
+        for _ in range((160 << 20) >> 15):
+            file.write(piece)
+    reader = WandbReader(path)
+    tracemalloc.start()
+    try:
+        while reader.poll().more:
+            pass
+        assert tracemalloc.get_traced_memory()[0] < 100 << 20
+    finally:
+        tracemalloc.stop()
+
+
+def test_a_configuration_that_names_itself_again_and_again_stays_small(tmp_path: Path) -> None:
+    """YAML's billion laughs: a few hundred bytes that are a hundred million words."""
+    lines = ["a0: &a0 [x, x, x, x, x, x, x, x, x, x]"]
+    lines += [f"a{at}: &a{at} [{', '.join([f'*a{at - 1}'] * 10)}]" for at in range(1, 9)]
+    (tmp_path / ".hydra").mkdir()
+    (tmp_path / ".hydra" / "config.yaml").write_text("\n".join(lines))
+    numbers = Numbers(tmp_path / "output.log", tmp_path)
+    assert numbers.add(tmp_path / ".hydra" / "config.yaml")
+    numbers.read_all()
+    assert len(msgspec.json.encode(numbers.config)) < 1 << 20

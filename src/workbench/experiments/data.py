@@ -15,6 +15,7 @@ from typing import Any
 import msgspec
 
 from workbench.experiments.changes import flat
+from workbench.experiments.readers import opening
 from workbench.experiments.types import Alert, Data
 
 FILES = 200  # of a run at most
@@ -23,6 +24,7 @@ SMALL = 64 << 20  # bytes up to which a file's content is hashed
 LINES = 2_000_000  # of a file that are compared
 _HASHED = 2 << 30  # bytes of a run that are hashed in all
 _TOTAL = 512 << 20  # bytes that are read for all comparisons of a run
+_LONGEST = 1 << 20  # bytes of a line; what follows counts as another
 _SHORTEST = 8  # characters of a line that is no accident
 _FEW = 0.001  # share of shared lines below which they may be one
 _DATA = frozenset(
@@ -193,7 +195,7 @@ class Digests:
             if status.st_size > min(SMALL, self._left):
                 return ""
             self._left -= status.st_size
-            with path.open("rb") as file:
+            with opening.file(path) as file:
                 self._known[key] = hashlib.file_digest(file, "sha256").hexdigest()[:32]
         return self._known[key]
 
@@ -239,9 +241,9 @@ def _lines(path: Path, held: dict[str, frozenset[bytes]], left: list[int]) -> fr
     """Hashes of the distinct lines of PATH, without a table's head and its column of row numbers."""
     if str(path) not in held:
         found: set[bytes] = set()
-        with suppress(OSError), path.open("rb") as file:
+        with suppress(OSError), opening.file(path) as file:
             cut: bytes | None = None
-            for at, raw in enumerate(file):
+            for at, raw in enumerate(iter(lambda: file.readline(_LONGEST), b"")):
                 line = raw.strip()
                 left[0] -= len(raw)
                 if at >= LINES or left[0] < 0:

@@ -241,7 +241,9 @@ def written_by(pid: int) -> Iterator[Path]:
                 if target[:1] != "/" or not _NAMES.match(target.rpartition("/")[2]):
                     continue
                 flags = re.search(r"^flags:\s*([0-7]+)", Path(f"/proc/{pid}/fdinfo/{number}").read_text(), re.M)
-                if flags and int(flags[1], 8) & os.O_ACCMODE != os.O_RDONLY:
+                writing = flags is not None and int(flags[1], 8) & os.O_ACCMODE != os.O_RDONLY
+                # A confined process names it as it sees it: its /tmp is another one.
+                if writing and os.path.samestat(os.stat(f"{folder}/{number}"), os.stat(target)):  # noqa: PTH116
                     yield Path(target)
 
 

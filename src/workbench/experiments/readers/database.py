@@ -3,15 +3,20 @@
 import contextlib
 import sqlite3
 import stat
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+from workbench.experiments.readers import opening
 from workbench.experiments.readers.base import BEGINNING, Batch, Start
 
 ROWS = 50_000  # of one table in one poll
 SLACK = 1.0  # seconds by which what a run logged may be dated before it began
+_MOST_S = 3.0  # of work that one look may take: a view can be made to never end
+_LONGEST = 16 << 20  # bytes of a value; what has longer ones is none of these tools'
+_MOST = 64 << 20  # bytes of values of one look: many rows may share one long value
 _PATIENCE = 0.05  # seconds to wait for a writer's lock; then the next poll tries again
 _FOR_NOW = ("locked", "busy", "no such", "schema has changed")  # errors while a writer writes, or makes its tables
 _MAGIC = b"SQLite format 3\0"
@@ -20,7 +25,7 @@ _MAGIC = b"SQLite format 3\0"
 def has_tables(path: Path, *names: str) -> bool:
     """Whether PATH is a database with tables called NAMES. Never raises; False also while a writer locks it."""
     with contextlib.suppress(OSError, sqlite3.Error):
-        with path.open("rb") as file:
+        with opening.file(path) as file:
             if file.read(len(_MAGIC)) != _MAGIC:
                 return False
         with connected(path) as database:
@@ -42,6 +47,10 @@ def connected(path: Path) -> Iterator[sqlite3.Connection]:
         # A WAL database in a folder that we may not write to: what has been checkpointed is there.
         database = sqlite3.connect(f"{address}&immutable=1", uri=True, timeout=_PATIENCE)
     try:
+        until = time.thread_time() + _MOST_S
+        database.set_progress_handler(lambda: time.thread_time() > until, 1_000)
+        database.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, _LONGEST)
+        database.execute("PRAGMA trusted_schema = OFF")
         database.text_factory = lambda data: data.decode(errors="replace")
         yield database
     finally:
@@ -81,6 +90,7 @@ class DatabaseReader:
         except sqlite3.Error as error:
             self._last = before
             if not any(word in str(error) for word in _FOR_NOW):
+                self._state = state  # it is tried again when it has changed
                 self._say(batch, f"cannot be read: {error}")
             return Batch(notes=batch.notes, restart=batch.restart)
         batch.more = before != self._last
@@ -101,7 +111,12 @@ class DatabaseReader:
 
     def new_rows(self, database: sqlite3.Connection, table: str, query: str, *values: Any) -> list[Any]:
         """Rows of QUERY, whose first column and first parameter are the row's number in TABLE."""
-        rows = database.execute(f"{query} LIMIT {ROWS}", (self._last.get(table, 0), *values)).fetchall()
+        rows, left = [], _MOST
+        for row in database.execute(f"{query} LIMIT {ROWS}", (self._last.get(table, 0), *values)):
+            rows.append(row)
+            left -= sum(len(value) for value in row if isinstance(value, str | bytes))
+            if left < 0:
+                break
         if rows:
             self._last[table] = rows[-1][0]
         return rows

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import msgspec
 
+from workbench.experiments.readers import opening
+
 CHUNK = 16 << 20  # bytes of one read at most: what a poll may take stays bounded
 _TAIL = 64  # bytes before the offset that must still be there, else the file was rewritten in place
 
@@ -25,10 +27,11 @@ class Follower:
     """Follows the file at PATH. Its descriptor is held, so that a file which is deleted is still read to its end.
 
     A file that was renamed and begun anew (rotation) goes on; one that was truncated, rewritten or replaced restarts.
+    OWN: it is the program's own, see `opening`.
     """
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    def __init__(self, path: Path, own: bool = False) -> None:
+        self.path, self._own = path, own
         self._fd: int | None = None
         self._offset = 0
         self._tail = b""
@@ -62,7 +65,7 @@ class Follower:
 
     def _open(self) -> bool:
         try:
-            self._fd = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY)
+            self._fd = opening.opened(self.path, self._own)
         except (FileNotFoundError, NotADirectoryError):
             return False
         return True

@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 from typing import Any
 
+from workbench.experiments.readers import opening
 from workbench.experiments.readers.base import BEGINNING, Batch, Start
 from workbench.experiments.readers.jsonl import decoded
 from workbench.experiments.readers.rows import number
@@ -53,7 +54,7 @@ class StateReader:
             now = status.st_ino, status.st_mtime_ns, status.st_size
             if now == self._seen or status.st_size > _LARGEST:
                 return batch
-            state = decoded(self.path.read_bytes())
+            state = decoded(opening.content(self.path, _LARGEST))
             if isinstance(state, dict):  # else it is being written; the next poll sees it whole
                 self._seen = now
                 self._take(state, batch)

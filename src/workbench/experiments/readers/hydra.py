@@ -3,6 +3,7 @@
 import contextlib
 from pathlib import Path
 
+from workbench.experiments.readers import opening
 from workbench.experiments.readers.base import BEGINNING, Batch, Start
 
 _LARGEST = 1 << 20  # bytes
@@ -44,7 +45,7 @@ class HydraReader:
             now = status.st_mtime_ns, status.st_size
             if now != self._seen and status.st_size <= _LARGEST:
                 self._seen = now
-                self._take(self.path.read_bytes(), batch)
+                self._take(opening.content(self.path, _LARGEST), batch)
         return batch
 
     def close(self) -> None:

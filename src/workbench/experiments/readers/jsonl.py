@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 
+from workbench.experiments.readers import opening
 from workbench.experiments.readers.base import BEGINNING, Batch, Start
 from workbench.experiments.readers.lines import LineReader
 from workbench.experiments.readers.rows import flat, take
@@ -23,7 +24,7 @@ class JsonLines:
 
     def recognises(self, path: Path) -> bool:
         """Whether the first line is a whole object, and no operation of an Optuna journal."""
-        with contextlib.suppress(OSError), path.open("rb") as file:
+        with contextlib.suppress(OSError), opening.file(path) as file:
             row = decoded(file.readline(_FIRST))
             return isinstance(row, dict) and "op_code" not in row
         return False

@@ -16,12 +16,13 @@ class LineReader:
     """
 
     kind = "lines"
+    own = False  # whether the program wrote the file itself
     endless = True  # whether a last line may lack its end; not where half a line reads as a whole one
 
     def __init__(self, path: Path, start: Start = BEGINNING) -> None:
         self.path = path
         self._older = start.offset  # bytes of lines still to come that belong to earlier runs
-        self._file = Follower(path)
+        self._file = Follower(path, self.own)
         self._rest = b""
         self._skipping = False  # within a line that is too long
         self._said: set[str] = set()

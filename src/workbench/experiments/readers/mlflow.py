@@ -8,14 +8,19 @@ import contextlib
 import math
 import sqlite3
 import sys
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
+from workbench.experiments.readers import opening
 from workbench.experiments.readers.base import BEGINNING, Batch, Start
 from workbench.experiments.readers.database import SLACK, DatabaseReader, has_tables
 from workbench.experiments.readers.follow import Follower
+from workbench.experiments.readers.lines import LONGEST
+
+_ENTRIES = 10_000  # below the folder of a run's metrics, that are looked at
 
 
 class MlflowDatabases:
@@ -70,7 +75,7 @@ class MlflowFolders:
 
     def recognises(self, path: Path) -> bool:
         """Whether it tells of a run, not of an experiment."""
-        with contextlib.suppress(OSError), path.open("rb") as file:
+        with contextlib.suppress(OSError), opening.file(path) as file:
             return b"\nrun_id:" in b"\n" + file.read(1 << 16)
         return False
 
@@ -101,7 +106,7 @@ class FolderReader:
             if path not in self._params:
                 with contextlib.suppress(OSError):
                     batch.config[path.relative_to(folder / "params").as_posix()] = plain(
-                        path.read_text(errors="replace").strip()
+                        opening.content(path).decode(errors="replace").strip()
                     )
                     self._params.add(path)
         for path in _files(folder / "metrics"):
@@ -117,7 +122,7 @@ class FolderReader:
         except OSError:
             return
         whole, newline, rest = ((b"" if news.restart else rest) + news.data).rpartition(b"\n")
-        self._metrics[path] = file, rest
+        self._metrics[path] = file, rest if len(rest) <= LONGEST else b""
         for line in whole.split(b"\n") if newline else ():
             with contextlib.suppress(ValueError, IndexError):
                 time, value, *step = line.split(b" ")
@@ -148,5 +153,5 @@ def _finite(value: float) -> float:
 
 def _files(folder: Path) -> list[Path]:
     with contextlib.suppress(OSError):
-        return sorted(path for path in folder.rglob("*") if path.is_file())[:2000]
+        return sorted(path for path in islice(folder.rglob("*"), _ENTRIES) if path.is_file())[:2000]
     return []

@@ -11,6 +11,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from workbench.experiments.readers import opening
 from workbench.experiments.readers.base import BEGINNING, Batch, Start
 from workbench.experiments.readers.database import SLACK, DatabaseReader, has_tables
 from workbench.experiments.readers.jsonl import decoded
@@ -30,7 +31,7 @@ class OptunaJournals:
 
     def recognises(self, path: Path) -> bool:
         """Whether the first line is an operation of a journal."""
-        with contextlib.suppress(OSError), path.open("rb") as file:
+        with contextlib.suppress(OSError), opening.file(path) as file:
             return file.read(11) == b'{"op_code":'
         return False
 

@@ -46,6 +46,7 @@ class StdoutReader(LineReader):
     """Reads the output of a run, kept in a file."""
 
     kind = "stdout"
+    own = True
 
     def __init__(self, path: Path, start: Start = BEGINNING) -> None:
         super().__init__(path, start)

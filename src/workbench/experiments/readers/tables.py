@@ -4,6 +4,7 @@ import contextlib
 import csv
 from pathlib import Path
 
+from workbench.experiments.readers import opening
 from workbench.experiments.readers.base import BEGINNING, Batch, Start
 from workbench.experiments.readers.lines import LineReader
 from workbench.experiments.readers.rows import EPOCHS, STEPS, number, take
@@ -17,7 +18,7 @@ class Tables:
 
     def recognises(self, path: Path) -> bool:
         """Whether the header names a step or an epoch: a table of anything else is data, not metrics."""
-        with contextlib.suppress(OSError), path.open("rb") as file:
+        with contextlib.suppress(OSError), opening.file(path) as file:
             names = _cells(file.readline(1 << 16), ",")
             return not names or any(name.strip().lower() in (*STEPS, *EPOCHS) for name in names)
         return False
@@ -39,7 +40,7 @@ class LiveTables:
 
     def recognises(self, path: Path) -> bool:
         """Whether it lies where DVCLive writes and its header is a step and the file's own name."""
-        with contextlib.suppress(OSError), path.open("rb") as file:
+        with contextlib.suppress(OSError), opening.file(path) as file:
             names = _cells(file.readline(1 << 16), "\t")
             return "metrics" in path.parts and (not names or (names[0] == "step" and names[-1] == path.stem))
         return False

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+from workbench.experiments.readers import opening
 from workbench.experiments.readers.base import BEGINNING, Batch, Start
 from workbench.experiments.readers.follow import CHUNK, Follower
 
@@ -35,7 +36,7 @@ class EventFiles:
 
     def recognises(self, path: Path) -> bool:
         """Whether the first record looks like one."""
-        with contextlib.suppress(OSError), path.open("rb") as file:
+        with contextlib.suppress(OSError), opening.file(path) as file:
             head = file.read(13)
             return len(head) < 13 or (head[12] == _WALL and int.from_bytes(head[:8], "little") < _LARGEST)
         return False

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from workbench.experiments.readers import opening
 from workbench.experiments.readers.base import BEGINNING, Batch, Start
 from workbench.experiments.readers.follow import CHUNK, Follower
 from workbench.experiments.readers.jsonl import decoded
@@ -22,6 +23,7 @@ _HEADER = b":W&B\xe1\xbe\x00"
 _BLOCK = 32 << 10
 _PIECE = struct.Struct("<IHB")
 _WHOLE, _FIRST, _MIDDLE, _LAST = 1, 2, 3, 4
+_LARGEST = 64 << 20  # bytes of a record
 _HISTORY, _CONFIG, _RUN, _EXIT = 2, 5, 17, 18
 
 
@@ -33,7 +35,7 @@ class WandbFiles:
 
     def recognises(self, path: Path) -> bool:
         """Whether it begins as such a file does, as far as it is written."""
-        with contextlib.suppress(OSError), path.open("rb") as file:
+        with contextlib.suppress(OSError), opening.file(path) as file:
             return _HEADER.startswith(file.read(len(_HEADER))[:4])
         return False
 
@@ -58,7 +60,7 @@ class WandbReader:
         self._said = False
 
     def _begin(self) -> None:
-        self._rest, self._at, self._record = b"", 0, b""  # `_at`: where `_rest` lies in the file
+        self._rest, self._at, self._record = b"", 0, bytearray()  # `_at`: where `_rest` lies in the file
 
     def poll(self, last: bool = False) -> Batch:
         """What is new since the last time; see `readers.base.Reader`."""
@@ -104,19 +106,19 @@ class WandbReader:
                 if length == kind == 0 and size - place < left:
                     break  # zeros that a writer may still fill
                 place += left  # nothing to be read in the rest of this block
-                self._record = b""
+                self._record = bytearray()
                 continue
             end = place + _PIECE.size + length
             if end > size:
                 break
             piece, place = data[place + _PIECE.size : end], end
             if kind in (_WHOLE, _FIRST):
-                self._record = piece
-            else:
+                self._record = bytearray()
+            if len(self._record) <= _LARGEST:  # what is larger is none, and never ends well
                 self._record += piece
             if kind in (_WHOLE, _LAST):
-                yield self._record
-                self._record = b""
+                yield bytes(self._record)
+                self._record = bytearray()
         place = min(place, size)
         self._rest, self._at = data[place:], base + place
 
