@@ -103,8 +103,9 @@ def test_a_page_tells_the_session_and_stands_alone(tmp_path):
     write_journal(folder, session_events())
     found = of(folder)
     for words in ("Lower the loss", "Verified: its check passed.", "begun 2026-09-21T14:13:21Z by ada on box",
-                  "2 turns, 240 tokens, $0.5000", "train.py", "python train.py", "ran python train.py", "The loss is 0.5.",
-                  "check make check: passed", "End: success, exit code 0", "tune", "mode acceptEdits"):  # fmt: skip
+                  "2 turns, 240 tokens, $0.5000", "train.py", "python train.py", "ran python train.py",
+                  "The loss is 0.5.", "check make check: passed",
+                  "End: success, exit code 0", "tune", "mode acceptEdits"):  # fmt: skip
         assert words in found.text, words
     assert "thinking" not in found.text
     assert "thinkinghm" in of(folder, thinking=True).text.replace("\n", "")
@@ -131,8 +132,8 @@ def hostile() -> list[object]:
     )  # fmt: skip
     picture = {"type": "image", "source": {"type": "base64", "media_type": f'image/png"{EVIL}', "data": "AAAA"}}
     return [
-        started(title=EVIL, task=Task(prompt=EVIL), workspace=f"/{EVIL}", agent=EVIL, model=EVIL, branch=EVIL, user=EVIL,
-                host=EVIL, agent_path=EVIL),
+        started(title=EVIL, task=Task(prompt=EVIL), workspace=f"/{EVIL}", agent=EVIL, model=EVIL, branch=EVIL,
+                user=EVIL, host=EVIL, agent_path=EVIL),
         e.PromptSubmitted(text=EVIL, origin="task", by=EVIL, content=(picture,)),
         e.PromptSubmitted(text=EVIL, origin=EVIL, by=EVIL),
         e.RequestStarted(turn=1, model=EVIL),
@@ -150,7 +151,8 @@ def hostile() -> list[object]:
         e.RunLinked(run=EVIL), e.RunsTold(runs=(e.Heard(run=EVIL, status=EVIL, alerts=(EVIL,)),), text=EVIL),
         e.Compacted(summary=EVIL, messages=(), tokens_before=1, usage=answer(1).usage), e.Renamed(title=EVIL),
         e.AnswerDiscarded(turn=1, reason=EVIL, text=EVIL), e.Said(text=EVIL, by=EVIL),
-        e.Suggested(suggestion="s", text=EVIL, by=EVIL, path=EVIL), e.Shared(share="s", who=(EVIL,), role=EVIL, by=EVIL),
+        e.Suggested(suggestion="s", text=EVIL, by=EVIL, path=EVIL),
+        e.Shared(share="s", who=(EVIL,), role=EVIL, by=EVIL), e.WheelPassed(to=EVIL, by=EVIL, why=EVIL),
         e.TodosChanged(todos=(blocks.Todo(content=EVIL, status=EVIL),)), e.SessionEnded(result=ended),
     ]  # fmt: skip
 
@@ -168,9 +170,9 @@ def test_hostile_text_stays_text_everywhere(tmp_path):
 
 @pytest.mark.parametrize(
     "words",
-    ["[a](javascript:alert(1))", "[a](JaVaScRiPt:x)", "[a](java\nscript:x)", "[a](&#106;avascript:x)", "[a](vbscript:x)",
-     "[a](data:text/html;base64,AAAA)", "[a](//evil.example)", "[a](file:///etc/passwd)", "[a](\x01javascript:x)",
-     "<javascript:x>", "[a]( javascript:x)", "[a](blob:x)"],
+    ["[a](javascript:alert(1))", "[a](JaVaScRiPt:x)", "[a](java\nscript:x)", "[a](&#106;avascript:x)",
+     "[a](vbscript:x)", "[a](data:text/html;base64,AAAA)", "[a](//evil.example)", "[a](file:///etc/passwd)",
+     "[a](\x01javascript:x)", "<javascript:x>", "[a]( javascript:x)", "[a](blob:x)"],
 )  # fmt: skip
 def test_no_link_leads_elsewhere_than_to_the_web(words):
     assert "href" not in markdown(words)
