@@ -13,6 +13,7 @@ from workbench.protocol.blocks import Output
 from workbench.protocol.codec import MalformedError, decode_envelope
 from workbench.protocol.items import runs_line
 from workbench.session.journal import EVENTS
+from workbench.session.transcript_people import PEOPLE
 
 
 class Row(msgspec.Struct, kw_only=True):
@@ -46,12 +47,14 @@ class Row(msgspec.Struct, kw_only=True):
 class Audit(msgspec.Struct, kw_only=True):
     """All calls in order; `remarks` of the watch over protected paths, and lines that could not be read.
 
-    `told`: what the agent heard by itself of its runs, without a call and without a person.
+    `told`: what the agent heard by itself of its runs, without a call and without a person. `people`: who came, who
+    drove, who was invited, what was suggested and taken; in order, with the seq of each.
     """
 
     calls: list[Row] = []
     remarks: list[str] = []
     told: list[str] = []
+    people: list[str] = []
     damaged: list[str] = []
 
 
@@ -93,6 +96,8 @@ class _Auditor:
             self._about_call(row, event)
         else:
             self._about_others(event)
+            if isinstance(event, e.LiveEvent) and not isinstance(event, e.Said):
+                self.audit.people.append(f"{envelope.seq}: {' '.join(PEOPLE[type(event)](event)).removeprefix('- ')}")
 
     def _row(self, envelope: e.Envelope, call_id: str) -> Row:
         tool = str(getattr(envelope.event, "tool", ""))

@@ -15,6 +15,7 @@ from workbench.protocol import blocks
 from workbench.protocol import events as e
 from workbench.protocol.visible import visible
 from workbench.session.blobs import BlobError, Blobs
+from workbench.session.transcript_people import PEOPLE
 
 _WORDS = 300
 _DIFF_LINES = 400
@@ -288,6 +289,7 @@ _TELL: dict[type, Callable[[Any], Iterator[str]]] = {
     e.ShellFinished: _single(_shell_ended),
     e.Notice: _single(lambda event: f"- {one_line(event.level)}: {one_line(event.text, 1000)}"),
     e.RunsTold: _told,
+    **PEOPLE,
     e.RunLinked: _single(lambda event: f"- experiment run {code(event.run)}"),
     e.Unknown: _single(lambda event: f"- ({one_line(event.name)}: an event of a newer version)"),
 }

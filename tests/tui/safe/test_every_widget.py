@@ -159,6 +159,13 @@ def happened() -> Iterator[Any]:
     yield e.CheckFinished(check=CheckResult(command=LINE, exit_code=1, output=LINES), attempt=1)
     yield e.Compacted(summary=LINES, messages=(), tokens_before=1, usage=answer(1).usage)
     yield e.RunLinked(run=LINE)
+    yield e.Said(text=LINES, by=LINE)
+    yield e.Suggested(suggestion=LINE, text=LINES, by=LINE, path=LINE)
+    yield e.WheelPassed(to=LINE, by=LINE, why=LINES)
+    yield e.WheelAsked(by=LINE)
+    yield e.Shared(share=LINE, who=(LINE,), role=LINE, by=LINE, until=1e9)
+    yield e.Presence(people=(e.Person(client=LINE, user=LINE, role=LINE), e.Person(client="c", user="li", role=LINE)),
+                     driver=LINE)  # fmt: skip
     yield e.Unknown(name=LINE, data={LINE: LINE})
 
 

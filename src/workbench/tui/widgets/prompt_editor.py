@@ -15,7 +15,7 @@ from textual.message import Message
 from textual.strip import Strip
 from textual.widgets import TextArea
 
-from workbench.tui.safe import safe
+from workbench.tui.safe import content, safe
 from workbench.tui.widgets.attachments import Attachments, PictureError, is_long, load_picture, picture_paths
 
 _NEWLINE_KEYS = ("ctrl+j", "shift+enter", "alt+enter", "newline")
@@ -76,7 +76,8 @@ class Editor(TextArea):
         self.on_submit: Callable[[], None] = lambda: None
         self.on_leave: Callable[[bool], None] = lambda up: None
         self._most = most
-        self._usual, self._told = placeholder, ""
+        self._usual = placeholder
+        self._told: str | Content = ""
 
     # --- looks ---------------------------------------------------------------------------------------------
 
@@ -110,7 +111,7 @@ class Editor(TextArea):
 
     def usually(self, words: str) -> None:
         """WORDS stand in place of every other placeholder, from now on."""
-        self._told = words
+        self._told = content(words) if words else ""
 
     @property
     def empty(self) -> bool:
