@@ -155,6 +155,8 @@ def _audit(options: argparse.Namespace) -> int:
         _print_table([audit.HEAD, *(tuple(map(_cell, audit.told(row))) for row in found.calls)])
         for line in found.told:
             print(f"\nthe agent was told of its runs: {visible(line)}")
+        if any("(guest" in line for line in found.people):  # else the owner alone was here
+            print("\n" + "\n".join(map(visible, found.people)))
         for remark in found.remarks:
             print(f"\n{visible(remark, newlines=True)}")
     for problem in found.damaged:
