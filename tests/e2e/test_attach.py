@@ -59,6 +59,7 @@ def test_a_second_terminal_shows_what_the_first_does_while_the_agent_works(tmp_p
             tmux.wait("thank you")
             quits(other)
         tmux.wait("thank you")
+        quits(tmux)
 
 
 def test_a_killed_screen_ends_nothing_and_is_attached_to_again(tmp_path: Path) -> None:
@@ -121,7 +122,8 @@ def test_of_several_one_is_chosen_and_a_host_that_is_killed_is_told(tmp_path: Pa
             host_of(place, first).kill()
             for terminal in (tmux, third):
                 terminal.wait(f"mlwb --resume {first}")
-            quits(third)
+            for terminal in (tmux, other, third):
+                quits(terminal)
 
 
 def host_of(place: Place, session: str) -> psutil.Process:
@@ -170,6 +172,7 @@ def from_afar(root: Path, turns: Sequence[Any], **more: Any) -> Iterator[tuple[T
             start(other, f"mlwb attach {url}/{session_of(place)}")
             other.wait("begun")
             yield tmux, other, place, endpoint, server
+        quits(tmux)
 
 
 def ssh_of(tmux: Tmux) -> psutil.Process:
@@ -196,20 +199,23 @@ def test_a_connection_that_breaks_is_made_again_and_nothing_is_lost_or_sent_twic
     turns, go = waits(tmp_path)
     with from_afar(tmp_path, [*turns, say("Heard once.")], settings=ALLOWED) as (tmux, other, place, endpoint, server):
         server.process.send_signal(signal.SIGSTOP)  # no new connection comes through
-        ssh_of(other).kill()
-        other.wait("connection lost")
-        other.type("is it well?")
-        other.wait("is it well?")
-        other.keys("Enter")
-        other.wait("1 command waiting")
-        go.touch()
-        tmux.wait("went")
-        server.process.send_signal(signal.SIGCONT)
+        try:
+            ssh_of(other).kill()
+            other.wait("connection lost")
+            other.type("is it well?")
+            other.wait("is it well?")
+            other.keys("Enter")
+            other.wait("1 command waiting")
+            go.touch()
+            tmux.wait("went")
+        finally:
+            server.process.send_signal(signal.SIGCONT)
         other.wait(lambda screen: "connection lost" not in screen and "Heard once." in screen)
         rests(other)
         tmux.wait("Heard once.")
         journal = (place.session(session_of(place)) / "events.jsonl").read_text()
-        assert journal.count('"text":"is it well?"') == 1
+        asked = [line for line in journal.splitlines() if '"type":"prompt_submitted"' in line and "is it well?" in line]
+        assert len(asked) == 1
         quits(other)
         assert "is it well?" in str(endpoint.requests[-1].body)
 
