@@ -1,6 +1,7 @@
 """What a repository, a command or a doctored ledger tries by way of the runs that the program itself looks after."""
 
 import contextlib
+import json
 import os
 import sqlite3
 import struct
@@ -25,11 +26,15 @@ from workbench.experiments.readers.mlflow import MlflowReader
 from workbench.experiments.readers.wandb import WandbReader
 from workbench.experiments.rerun import RerunError, rebuilt
 from workbench.experiments.types import Code, Run, Service
+from workbench.host.client import Client
 from workbench.host.spawn import Spawned
 from workbench.protocol import events as e
+from workbench.protocol import queries as q
 from workbench.sandbox import layers
 
 __all__ = ["workspace"]
+
+TOKEN = "ghp_" + "aB3dE5fG7hJ9kL1mN2pQ4rS6tU8vW0xY2zA4"
 
 
 @pytest.fixture(autouse=True)
@@ -312,3 +317,37 @@ def test_a_configuration_that_names_itself_again_and_again_stays_small(tmp_path:
     assert numbers.add(tmp_path / ".hydra" / "config.yaml")
     numbers.read_all()
     assert len(msgspec.json.encode(numbers.config)) < 1 << 20
+
+
+# --- what runs say -------------------------------------------------------------------------------------------------
+
+LEAKS = f"""\
+print("step 0 loss 1.0\\nthe token is {TOKEN}\\nbetween")
+key = ("b3BlbnNzaC1rZXktdjEAAAAABG5vbm" * 2 + "\\n") * 3
+print(f"-----BEGIN OPENSSH PRIVATE KEY-----\\n{{key}}-----END OPENSSH PRIVATE KEY-----")
+print("the end, step 1 loss 0.5")
+raise SystemExit("failed with {TOKEN}")
+"""
+
+
+def test_what_runs_say_reaches_no_client_no_journal_and_no_model_with_its_secrets(workspace: Path) -> None:
+    """A guest who watches the pane of runs is another user; the files of the run are as the command wrote them."""
+    (workspace / "train.py").write_text(LEAKS)
+    asked: list[Any] = []
+
+    async def steer(client: Client, envelope: e.Envelope) -> None:
+        if isinstance(envelope.event, e.CallFinished):
+            asked.extend([await client.query(query) for query in (q.RunLogPage(run="r-1", n=100), q.ListRuns())])
+
+    command = "mlwb exp run --note 'with TOKEN' -- python3 train.py".replace("TOKEN", TOKEN)
+    with Endpoint([turn(use("Bash", command=command)), say("done")]) as endpoint:
+        ran = run(workspace, endpoint, steer=steer, allow=("Bash(python3 *)",))
+        sent = json.dumps([request.body for request in endpoint.requests[1:]])
+    log, rows = asked[-2:]
+    assert log.total == len(log.lines) and "the end, step 1 loss 0.5" in log.lines
+    assert log.lines[1] == "the token is [redacted: github token]" and log.lines[2] == "between"
+    folder = Ledger(workspace).path("r-1")
+    assert TOKEN in (folder / "output.log").read_text(), "as it was written"
+    journal = b"".join(path.read_bytes() for path in Path.home().rglob("events.jsonl")).decode()
+    for told in (repr(log), repr(rows), journal, repr(ran.envelopes), sent):
+        assert "github token" in told and TOKEN not in told and "b3BlbnNz" not in told

@@ -2,6 +2,8 @@
 
 import asyncio
 
+import msgspec
+
 from workbench.host.hub import Feed
 from workbench.protocol.commands import (
     Ack,
@@ -25,7 +27,7 @@ from workbench.protocol.commands import (
     Withdraw,
 )
 from workbench.protocol.events import Renamed
-from workbench.protocol.queries import AnyPage, AnyQuery, InForce
+from workbench.protocol.queries import AnyPage, AnyQuery, InForce, RunChanges, RunLog, Runs
 from workbench.session import attended, fork, hunk_actions, rewind, run_acts
 from workbench.session import start as starting
 from workbench.session.approvals import Approvals
@@ -130,10 +132,18 @@ class Hosting:
                 return f"this session does not take {type(command).__name__}"
 
     async def query(self, query: AnyQuery) -> AnyPage:
-        """A page from the journal, the blobs or the files; or which rules hold."""
+        """A page from the journal, the blobs or the files; or which rules hold. What runs said is told redacted.
+
+        What stands in the journal is already. Diffs are as the files are: whoever takes hunks of them back names them
+        by what is in them.
+        """
         if isinstance(query, InForce):
             return await asyncio.to_thread(in_force, self.session)
-        return await self._pages.answer(query)
+        page = await self._pages.answer(query)
+        redactor = self.session.journal.redactor
+        if isinstance(page, RunLog):
+            return msgspec.structs.replace(page, lines=redactor.lines(page.lines))
+        return redactor.struct(page) if isinstance(page, Runs | RunChanges) else page
 
     @property
     def busy(self) -> bool:

@@ -77,6 +77,15 @@ class Redactor:
         near = self.near(_encoded(value))
         return near.value(value) if near else value
 
+    def lines(self, lines: tuple[str, ...]) -> tuple[str, ...]:
+        """LINES of one text without its secrets, as many of them: one such as a key in a block goes over several."""
+        text = "\n".join(lines)
+        parts, at = [], 0
+        for span in self.spans(text):
+            parts += [text[at : span.start], mark(span.name), "\n" * text.count("\n", span.start, span.end)]
+            at = span.end
+        return tuple("".join([*parts, text[at:]]).split("\n")) if parts else lines
+
     def struct(self, struct: T) -> T:
         """A struct of the protocol without the secrets of its texts; itself where it has none."""
         near = self.near(_encoded(struct))
