@@ -61,12 +61,14 @@ class Walk:
         self.dice = random.Random(seed)
         self.hosts, self.first, self.session = hosts, Watching(first), first.session
         self.folder = hosts.place.session(first.session)
+        self.sleeper = Sleeper(hosts.place, self.folder)
         self.fold = Fold(self.folder)
         self.relay = Relay(lambda: sockets.path_of(self.session))
         self.clients: list[Watching] = []
         self.past: list[tuple[int, bytes]] = []  # states as of then, with which a client may come back
         self.prompts: dict[str, bool] = {}  # those that were sent, and whether they were acknowledged
         self.sending: set[asyncio.Task[None]] = set()
+        self.failures: list[BaseException] = []
         self.done: Counter[str] = Counter()
 
     async def connect(self) -> None:
@@ -103,6 +105,14 @@ class Walk:
         self._wounds()
         self.relay.cut()
 
+    async def kill(self) -> None:
+        """The host is killed and another one takes the session up; clients come back to it by themselves."""
+        self.hosts.kill(self.first.client.state.pid)
+        await self.first.stop()
+        self.sleeper.end()
+        self.first = Watching(await self.hosts.resume(self.session))
+        self.sleeper = await asyncio.to_thread(Sleeper, self.hosts.place, self.folder)
+
     async def ask(self) -> None:
         """A prompt, whose answer may get lost; or the title, an interrupt, one taken back."""
         client = self.dice.choice([one.client for one in (self.first, *self.clients)])
@@ -129,7 +139,12 @@ class Walk:
     def _beside(self, work: Any) -> None:
         task = asyncio.create_task(work)
         self.sending.add(task)
-        task.add_done_callback(self.sending.discard)
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self.sending.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self.failures.append(error)
 
     async def page(self) -> None:
         """A page through a connection that may break; where nothing happened meanwhile, it is true."""
@@ -181,10 +196,15 @@ class Walk:
 
     async def step(self) -> None:
         """One fault, or something that people do meanwhile."""
+        for failure in self.failures:
+            raise failure
         kinds: list[tuple[Callable[[], Awaitable[None]], int]] = [
             (self.connect, 6), (self.cut, 6), (self.leave, 2), (self.ask, 5), (self.page, 5), (self.wait, 6),
-            (self.come_back, 3),
+            (self.come_back, 6), (self.kill, 1),
         ]  # fmt: skip
+        if self.dice.random() < 0.05:
+            self.sleeper.turn()
+            self.done["stop or go on"] += 1
         (kind,) = self.dice.choices([one for one, _ in kinds], [weight for _, weight in kinds])
         self.done[kind.__name__] += 1
         await kind()
@@ -225,7 +245,8 @@ class Walk:
         """Nothing that was acknowledged is missing, nothing was said or run twice."""
         said = Counter(event.text for event in self.fold.events(e.PromptSubmitted) if event.text.startswith("prompt "))
         assert max(said.values(), default=1) == 1
-        missing = [name for name, ok in self.prompts.items() if ok and f"prompt {name}" not in said]
+        taken = {event.text for event in self.fold.events(e.PromptQueued)}
+        missing = [name for name, ok in self.prompts.items() if ok and f"prompt {name}" not in taken]
         assert not missing, missing
         ran = Counter((self.hosts.place.repo / "ran").read_text().split())
         assert max(ran.values()) == 1
@@ -271,23 +292,19 @@ async def walk(place: Place, endpoint: Endpoint, steps: int, seed: int) -> Count
     """STEPS steps, most of them faults; says what was done."""
     with Hosts(place, endpoint.url) as hosts:
         going = Walk(hosts, await hosts.begin(), seed)
-        sleeper = await asyncio.to_thread(Sleeper, place, going.folder)
         try:
             for count in range(1, steps + 1):
                 await going.step()
-                if going.dice.random() < 0.05:
-                    sleeper.turn()
-                    going.done["stop or go on"] += 1
                 if count % 100 == 0 or count == steps:
                     await going.settle()
-            at, digest = await asyncio.to_thread(sleeper.digest, going.fold.seq)
+            at, digest = await asyncio.to_thread(going.sleeper.digest, going.fold.seq)
             assert digest == going.fold.digest(at)
             going.check_commands()
             going.done["connections that broke"] = going.relay.cuts
             going.done["clients' states that were made anew"] = sum(one.client.renewed for one in going.clients)
             going.done["events"] = going.fold.seq
         finally:
-            sleeper.end()
+            going.sleeper.end()
             for one in (going.first, *going.clients):
                 await one.stop()
             await going.relay.close()
