@@ -16,6 +16,7 @@ from typing import Any, Self
 
 import pytest
 
+from support.left import end_hosts
 from support.mlwb import Place
 from workbench.host import sockets
 from workbench.host.asked import Asked
@@ -40,7 +41,10 @@ def hosted(
                 monkeypatch.delenv(name)
         for name, value in {**env, "MLWB_LINGER": "5"}.items():
             monkeypatch.setenv(name, value)
-        yield place
+        try:
+            yield place
+        finally:
+            end_hosts(place.home)
 
 
 async def begin(place: Place, resume: str = "") -> RemoteClient:

@@ -29,7 +29,7 @@ Choose = Callable[[Sequence[wire.Live]], Awaitable[str]]
 
 LIMIT = 1 << 18
 _HELLO_S = 20.0
-_LEAVE_S = 1.5  # for the host's answer to a goodbye, and for the end of a session that nobody needs
+_LEAVE_S = 2.5  # for the host's answer to a goodbye, and for the end of a session that nobody needs
 _FIRST_PAUSE_S, _LAST_PAUSE_S = 0.2, 10.0
 _STOOD_S = 5.0  # a connection that stood so long is made again at once
 _SLEPT_S = 30.0  # by which the clock is ahead when the machine has slept

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from workbench.protocol.wire import Live
     from workbench.tui.tour import Tour
 
+_GOING_S = 3.0  # for each step of leaving a session
+
 
 class NotOpenedError(Exception):
     """No session: the message says why, `subtype` is the contract's word for it."""
@@ -296,7 +298,7 @@ async def let_go(client: Client, user: str) -> list[str]:
     endings: tuple[Callable[[], Awaitable[object]], ...] = (client.close,) if client.outlives else (stop, client.close)
     for ending in endings:
         try:
-            await asyncio.wait_for(ending(), 0.1 if isinstance(client, OpeningClient) else 2.0)
+            await asyncio.wait_for(ending(), 0.1 if isinstance(client, OpeningClient) else _GOING_S)
         except Exception as error:
             problems.append(repr(error))
     return problems
