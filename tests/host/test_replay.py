@@ -72,7 +72,7 @@ def playing(
 
 async def until(true: Callable[[], Any]) -> None:
     async with asyncio.timeout(20):
-        while not true():
+        while not true():  # noqa: ASYNC110 - of what plays nothing tells
             await asyncio.sleep(0.002)
 
 

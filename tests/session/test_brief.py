@@ -146,8 +146,8 @@ def test_verdicts_are_those_that_the_session_told_not_what_a_run_printed_or_is_c
     heard = (e.Heard(run="r-1", status="finished", exit_code=0), e.Heard(run="r-2", status="failed", exit_code=1))
     told = under("runs", lines(journal(tmp_path, e.RunLinked(run="r-1"), e.RunsTold(runs=heard, text=TOLD))))
     assert told == [
-        "    r-1 finished   (within noise: against r-0 (val_loss): -0.01 ± 0.04, n=3)",
         "  x r-2 failed with exit code 1",
+        "    r-1 finished   (within noise: against r-0 (val_loss): -0.01 ± 0.04, n=3)",
     ]
 
 

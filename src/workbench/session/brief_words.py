@@ -13,6 +13,7 @@ from workbench.session.runs_words import span
 _DECIDE, _ASKED, _FILES, _COMMANDS, _RUNS, _ALLOWED = 6, 4, 5, 4, 5, 5
 _DECISIONS = {"once": "allowed", "session": "allowed for the session", "always": "allowed for good",
               "no": "said no to", "gone": "was asked about, and it was cancelled:"}  # fmt: skip
+_MILD = {"plateau"}  # alerts that are no trouble
 _DAY = 86_400.0
 
 
@@ -23,7 +24,7 @@ def sections(told: Brief, now: float) -> tuple[BriefSection, ...]:
         _section("said", _asked(told, now), _ASKED, last=True),
         _section("changed", _changed(told), _FILES),
         _section("commands of note", _commands(told.commands), _COMMANDS),
-        _section("runs", map(_run, told.runs), _RUNS, last=True),
+        _section("runs", map(_run, sorted(told.runs, key=_telling)), _RUNS),
         _section("allowed and denied", _allowed(told), _ALLOWED),
         _section("people", (BriefRow(text=words) for words in told.people), 3, last=True),
         _section("numbers", _numbers(told), 4),
@@ -143,12 +144,20 @@ def _went(one: Command) -> str | None:
     return None if one.status == "ok" else one.status
 
 
+def _telling(run: RunTold) -> tuple[bool, bool, bool, int]:
+    """First what failed, then what was judged, then what goes on; the newest first."""
+    digits = run.run.rpartition("-")[2]
+    newest = -int(digits) if digits.isdecimal() else 0
+    return run.status != "failed", not run.verdict, bool(run.status), newest
+
+
 def _run(run: RunTold) -> BriefRow:
     went = run.status or ("begun" if run.linked else "goes on")
     exit_code = f" with exit code {run.exit_code}" if run.exit_code else ""
-    words = "; ".join(filter(None, (f"{run.verdict}: {_line(run.words, 110)}" if run.verdict else "",
-                                    ", ".join(run.alerts), run.ledger and f"ledger now: {run.ledger}")))  # fmt: skip
-    bad = run.status == "failed" or run.verdict == "worse" or bool(run.alerts)
+    verdict = f"{run.verdict}: " if run.verdict not in run.words else ""
+    ledger = run.ledger and f"ledger now: {run.ledger}"
+    words = "; ".join(filter(None, (f"{verdict}{_line(run.words, 110)}", ", ".join(run.alerts), ledger)))
+    bad = run.status == "failed" or run.verdict == "worse" or bool(set(run.alerts) - _MILD)
     kind = "bad" if bad else "good" if run.verdict == "better" else ""
     return BriefRow(text=f"{_line(run.run, 60)} {went}{exit_code}", note=words, kind=kind)
 

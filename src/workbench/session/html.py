@@ -14,7 +14,7 @@ from typing import Any
 from workbench.protocol import blocks
 from workbench.protocol import events as e
 from workbench.protocol.fold import apply
-from workbench.protocol.result import Result
+from workbench.protocol.result import FileChange, Result
 from workbench.protocol.state import SessionState
 from workbench.protocol.visible import visible
 from workbench.session.blobs import BlobError, Blobs
@@ -93,7 +93,7 @@ def _summary(told: _Told) -> Iterator[str]:
 
     state, ended = told.state, told.state.end is not None
     yield f"<header><h1>{text(told.title)}</h1>\n"
-    words = verdict(told.result).replace("**", "") if ended else f"It has not ended: {state.waiting or state.phase}."
+    words = verdict(told.result).replace("**", "") if ended else f"It has not ended: {_goes_on(state)}."
     tone = "good" if ended and told.result.verified else "warn" if ended else "quiet"
     yield f'<p class="verdict {tone}">{text(words)}</p>\n<dl>'
     cost = "unknown" if state.cost_usd is None else f"${state.cost_usd:.4f}"
@@ -107,17 +107,28 @@ def _summary(told: _Told) -> Iterator[str]:
     )
     yield from (f"<dt>{name}</dt><dd>{text(value)}</dd>" for name, value in facts if value)
     yield "</dl></header>\n"
-    if told.result.files_changed and ended:
+    changes = told.result.files_changed if ended else []
+    changed = [(change.path, f"{change.change}{_counts(change)}") for change in changes]
+    changed = changed or [(path.removeprefix(f"{state.workspace}/"), "") for path in state.files]
+    if changed:
         yield "<h2>Changed files</h2><ul>"
-        for change in told.result.files_changed:
-            counts = "" if change.added is None else f" +{change.added} -{change.removed or 0}"
-            yield f"<li><code>{_safe(change.path)}</code> {text(change.change + counts)}</li>"
+        yield from (f"<li><code>{_safe(path)}</code> {text(words)}</li>" for path, words in changed)
         yield "</ul>\n"
     if told.runs:
         yield '<h2>Runs</h2><div class="runs">'
         yield from figures(Path(state.workspace), state.session, told.runs)
         yield "</div>\n"
     yield "<h2>The session</h2>\n"
+
+
+def _goes_on(state: SessionState) -> str:
+    """What it does, or waits for."""
+    waits = {"done": "the agent is done and waits for words", "interrupted": "it was interrupted"}
+    return waits.get(state.waiting, state.waiting) or state.phase
+
+
+def _counts(change: FileChange) -> str:
+    return "" if change.added is None else f" +{change.added} -{change.removed or 0}"
 
 
 def _close(told: _Told) -> Iterator[str]:

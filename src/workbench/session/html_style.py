@@ -40,7 +40,7 @@ details[open] > summary { margin-bottom: .3rem }
 .diff { padding: .4rem 0 } .diff span { display: block; padding: 0 .8rem; min-height: 1.45em }
 .diff .a { background: var(--add) } .diff .d { background: var(--del) } .diff .at { color: var(--muted) }
 ul { padding-left: 1.2rem; margin: .4rem 0 } li { margin: .15rem 0 }
-.note { font-size: .9rem; margin: .4rem 0 }
+.note { font-size: .9rem; margin: .15rem 0 } .note ul, .note p { margin: .1rem 0 }
 img { max-width: 100%; border: 1px solid var(--line); border-radius: 6px }
 .runs { display: grid; grid-template-columns: repeat(auto-fill, minmax(15rem, 1fr)); gap: .8rem }
 .runs figure { margin: 0; padding: .6rem .8rem; border: 1px solid var(--line); border-radius: 6px }
