@@ -36,6 +36,7 @@ from workbench.tui.widgets.header import Facts
 from workbench.tui.widgets.prompt_paste import driver
 
 if TYPE_CHECKING:
+    from workbench.host.telemetry import Telemetry
     from workbench.tui.panes.talk import Talk
     from workbench.tui.surroundings import Surroundings
 
@@ -76,6 +77,7 @@ class WorkbenchApp(App[int], inherit_bindings=False):
         self.state = SessionState(agent=opener.agent, workspace=str(opener.workspace))
         self.client: Client | None = OpeningClient(self.state)  # commands wait for the session
         self._connection: Connection | None = None
+        self.telemetry: Telemetry | None = None  # in place of this machine's own
         self.panes: dict[str, Any] = {}  # pane id -> Pane, from when their classes are loaded
         self.facts = Facts(branch=opener.branch(), user=opener.user)
         self.animation_level = "none"
