@@ -1,6 +1,7 @@
 """The machine's cards and figures for clients of this process: one sampler, shared by all that look."""
 
 import threading
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Protocol
@@ -22,6 +23,29 @@ class Telemetry(Protocol):
 
     def history(self) -> Sequence[Sample]:
         """The newest samples, oldest first; a bounded number."""
+
+
+class Elsewhere:
+    """In place of the sampler where the session lives on the machine FAR: the cards of this one would mislead."""
+
+    def __init__(self, far: str) -> None:
+        words = f"the cards are on {far}: `mlwb gpu` tells of them there"
+        self._sample = Sample(at=time.time(), mono=time.monotonic(), host=Host(hostname=far), problem=words)
+
+    def subscribe(self, callback: Callable[[Sample], None], every_s: float = 1.0) -> Callable[[], None]:
+        """CALLBACK gets the one sample that says so, as soon as the caller is done."""
+        later = threading.Timer(0.0, callback, (self._sample,))
+        later.daemon = True
+        later.start()
+        return later.cancel
+
+    def latest(self) -> Sample:
+        """The sample that says so."""
+        return self._sample
+
+    def history(self) -> Sequence[Sample]:
+        """None."""
+        return ()
 
 
 _shared: Telemetry | None = None

@@ -68,6 +68,10 @@ def show(opener: "Opening | FarOpening", theme: str | None = None) -> int:
     opener.asking = lambda row: _ask_trust(app, row)
     if hasattr(opener, "choosing"):
         opener.choosing = lambda sessions: _choose(app, sessions)
+    if far := getattr(opener, "far", ""):
+        from workbench.host.telemetry import Elsewhere
+
+        app.telemetry = Elsewhere(far)
     status = app.run()
     from workbench.tui import parting
 

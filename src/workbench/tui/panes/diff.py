@@ -325,7 +325,9 @@ class DiffPane(Pane, Judge):
     def _open(self) -> None:
         from workbench.tui.widgets.diffview_editor import open_at
 
-        if found := self.view.chosen():
+        if far := getattr(getattr(self.app, "opener", None), "far", ""):
+            self.say(f"this file lies on {far}; an editor opens it there")
+        elif found := self.view.chosen():
             path = Path(self.state.workspace) / found[0].path
             words = open_at(cast(Any, self.app), os.environ, path, self.view.line_to_open())
             self.source.touch((found[0].path,))
