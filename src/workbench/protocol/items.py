@@ -47,7 +47,7 @@ def _answer_parts(event: e.AnswerCompleted) -> Iterator[dict[str, Any]]:
 
 def _question_parts(event: e.QuestionsAsked) -> Iterator[dict[str, Any]]:
     for question in event.questions:
-        options = (" ".join(f"{one.label}: {one.cost}".removesuffix(": ").split()) for one in question.options)
+        options = (" ".join(f"{one.label} ({one.cost})".removesuffix(" ()").split()) for one in question.options)
         yield {
             "kind": "question", "text": question.question, "target": "\n".join(options),
             "reason": question.recommendation,

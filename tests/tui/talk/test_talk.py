@@ -159,6 +159,23 @@ def test_a_card_keeps_its_place_and_height_when_it_finishes():
     on_screen(steps)
 
 
+def test_a_call_that_is_written_waits_for_those_before_it():
+    async def steps(app, pilot):
+        app.give(*begin())
+        for at in (0, 1):
+            written = '{"command": "make all\\t' + f'{at}"}}'
+            app.give(e.CallDelta(turn=1, index=at, call_id=f"c{at}", name="Bash", text=written))
+        await pilot.pause()
+        assert text_of(app).count("writing") == 2
+        app.give(answer(1), decided("c0", verdict="ask"))
+        await pilot.pause()
+        assert "waits for you" in rows(app)[row_of(app, "make")]
+        last = rows(app)[row_of(app, "make all 1")]
+        assert last.endswith("waits") and "writing" not in text_of(app)
+
+    on_screen(steps)
+
+
 @pytest.mark.parametrize(
     ("events", "wanted"),
     [
@@ -290,7 +307,7 @@ def test_a_decision_is_read_as_a_question_with_its_options_not_as_the_block_it_c
         await pilot.pause()
         shown = [row.strip() for row in rows(app)]
         assert "▸ a decision for you" in shown and "label" not in text_of(app)
-        assert shown[shown.index("? A or B?") :][1:3] == ["· A: 3 GPU-hours", "· B"]
+        assert shown[shown.index("? A or B?") :][1:3] == ["· A (3 GPU-hours)", "· B"]
 
     on_screen(steps)
 

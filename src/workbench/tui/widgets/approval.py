@@ -97,6 +97,7 @@ class ApprovalCard(Vertical):
         self._held = ""
         self._holding: Timer | None = None
         self._field = ""
+        self._left: dict[str, str] = {}  # what stood in a field when it was closed
 
     def compose(self) -> ComposeResult:
         """What, where and why, the keys, and a field that opens when it is needed."""
@@ -136,6 +137,7 @@ class ApprovalCard(Vertical):
             self.request, self.told, self.outside = request, "", False
             self._release()
             self._close()
+            self._left = {}
             self._since = time.monotonic()
             self.armed = self.armed and request is not None
         self._where = where
@@ -185,6 +187,7 @@ class ApprovalCard(Vertical):
             for part in self.query(f".{name}").results(Static):
                 part.display = bool(said) and (name == "runs" or not crowded)
             self.query_one(f".{name}.said", Static).update(content(clip(said, _MOST_SAID)))
+        self.query_one("#facts").display = bool(runs) or not crowded
 
     def _parts(self, taken: int) -> list[Part]:
         """The keys, as far apart as there is room beside TAKEN cells; without their words where there is little."""
@@ -308,7 +311,7 @@ class ApprovalCard(Vertical):
         rule = self.request.suggestion or ""
         start = {"s": rule, "a": rule, "e": str(self.request.input.get("command", ""))}.get(choice, "")
         editor = self.query_one(Editor)
-        editor.set_text(start)
+        editor.set_text(self._left.get(choice) or start)
         said = FIELDS[choice].format(outside=OUTSIDE.get(choice, "") if self.outside or self.request.again else "")
         self.query_one("#field-label", Static).update(Content(said))
         self.add_class("-field")
@@ -319,6 +322,7 @@ class ApprovalCard(Vertical):
 
     def _close(self) -> None:
         if self._field:
+            self._left[self._field] = self.query_one(Editor).sendable()
             self._field = ""
             self.query_one(Editor).can_focus = False
             self.remove_class("-field")

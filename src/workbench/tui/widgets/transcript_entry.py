@@ -142,7 +142,7 @@ class Entry:
         if len(self._written) < 4_000:
             self._written += text[:4_000]
             if found := _TARGET.search(self._written):
-                self.item.target = found[1].replace("\\n", "\n").replace('\\"', '"')
+                self.item.target = found[1].replace("\\n", "\n").replace("\\t", "\t").replace('\\"', '"')
         self.item.text = f"writing {self._size / 1000:.1f} KB" if self._size >= 1000 else "writing"
 
     def tell(self, text: str) -> None:

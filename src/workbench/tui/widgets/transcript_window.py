@@ -198,6 +198,9 @@ class Window:
                 entry.finished = True
                 if not self.live:
                     del self._drafts[key]
+            elif entry.item.turn == event.turn:
+                entry.item.text = "waits"
+                self.rebuild(entry)
 
     def _adopt(self, fresh: list[Entry], drafts: list[Entry]) -> set[Entry]:
         """Gives new items what their drafts drew, so that nothing moves; takes those drafts out of DRAFTS.
