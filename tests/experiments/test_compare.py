@@ -286,6 +286,42 @@ def test_changed_code_is_named_counted_and_shown(bench: Bench) -> None:
     assert bench.compare([b], [c]).verdict == "only_seed_changed", "committed or not, it is the same code"
 
 
+def test_files_of_configuration_are_told_key_by_key(bench: Bench) -> None:
+    folder = bench.ledger.workspace
+    git(folder, "init", "-q")
+    (folder / "conf").mkdir()
+    texts = {
+        "conf/model.yaml": "width: 64\nlayers: &l [1, 2]\nsame: *l\noptim: {lr: 0.1, betas: [0.9, 0.95]}\n",
+        "config.json": '{"scale": 1, "reset": true, "stages": [{"steps": 10}], "gone": 3}',
+        "run.toml": "[train]\nlr = 1\n", "results.json": '{"loss": 1}', "conf/broken.yaml": "a: [",
+        "conf/bomb.yaml": "a: &a {}\n" + "".join(f"b{n}: [*a, *a]\n" for n in range(30)),
+        "conf/round.yaml": "a: &a [*a]",
+    }  # fmt: skip
+    for name, text in texts.items():
+        (folder / name).write_text(text)
+    a = bench.run({"loss": [1.0]}, code=code.taken(folder, "r-1"), argv=("python", "train.py", "--to=run.toml"))
+    changed = {
+        "conf/model.yaml": "width: 64\nlayers: [1, 3]\nsame: [1, 2]\noptim: {lr: 0.1, betas: [0.9, 0.99]}\n",
+        "config.json": '{"scale": 1024, "reset": false, "stages": [{"steps": 20}], "new": null}',
+        "run.toml": "[train]\nlr = 2\n", "results.json": '{"loss": 2}', "conf/broken.yaml": "a: [[",
+        "conf/bomb.yaml": "a: &a {}\n" + "".join(f"b{n}: [*a, *a]\n" for n in range(31)),
+        "conf/round.yaml": "b: &b [*b]",
+    }  # fmt: skip
+    for name, text in changed.items():
+        (folder / name).write_text(text)
+    b = bench.run({"loss": [0.9]}, code=code.taken(folder, "r-2"), argv=("python", "train.py", "--to=run.toml"))
+    changes = bench.compare([a], [b]).changes
+    assert changes.config == {
+        "conf/model.yaml: layers": ([1, 2], [1, 3]), "conf/model.yaml: optim.betas": ([0.9, 0.95], [0.9, 0.99]),
+        "config.json: scale": (1, 1024), "config.json: reset": (True, False), "config.json: stages.0.steps": (10, 20),
+        "config.json: gone": (3, None), "run.toml: train.lr": (1, 2),
+    }  # fmt: skip
+    assert {file.path for file in changes.code} == set(texts)
+    told = bench.run({"loss": [0.9]}, code=code.taken(folder, "r-3"), config={"scale": 1024})
+    before = bench.run({"loss": [0.9]}, code=a.code, config={"scale": 1})
+    assert "config.json: scale" not in bench.compare([before], [told]).changes.config, "the program told it itself"
+
+
 def test_without_a_repository_a_script_that_was_changed_since_is_a_difference(bench: Bench) -> None:
     (bench.ledger.workspace / "train.py").write_text("x\n")
     a, b = bench.run({"loss": [1.0]}, seed=0), bench.run({"loss": [0.9]}, seed=1)

@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 
 from workbench.experiments.code import Git
+from workbench.experiments.config_files import differing
 from workbench.experiments.ledger import Ledger
 from workbench.experiments.surroundings import PACKAGES
 from workbench.experiments.types import Run
@@ -27,6 +28,8 @@ _SEED = re.compile(r"(?:^|[._/-])(?:\w*_)?(?:seed|random_state|manual_seed|rng)$
 _NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?")
 _OPTION = re.compile(r"--?[A-Za-z][\w.-]*")
 _ASSIGNED = re.compile(r"([+~]{0,2}[A-Za-z_][\w./@-]*)=(.*)", re.DOTALL)
+# Where caches lie (a confined command has its own), and which cards: no difference between two experiments.
+_PLACES = re.compile(r"CUDA_VISIBLE_DEVICES|\w+_CACHE(?:_DIR|_PATH)?|TORCH_EXTENSIONS_DIR")
 _TELLING = re.compile(
     r"^(?:CUDA|NCCL|TORCH|PYTORCH|OMP|MKL|HF|XLA|JAX|CUBLAS|ACCELERATE|DEEPSPEED|TOKENIZERS)_|^PYTHONHASHSEED$|"
     r"^TF_(?:XLA|ENABLE|CUDNN|FORCE|DETERMINISTIC)_"
@@ -81,6 +84,7 @@ def between(a: Sequence[Run], b: Sequence[Run], ledger: Ledger) -> Changes:
     packages, unlisted = _packages(a, b, ledger, within)
     hardware, nowhere = _known(a, b, _hardware, "hardware", within)
     files, revisions, dim = _code(a, b, ledger.workspace, within)
+    config |= _not_twice(_of_files(a, b, ledger.workspace, files, revisions), config)
     return Changes(
         config=config, command=_not_twice(command, config), environment=environment | packages, hardware=hardware,
         bookkeeping=kept | _not_twice(kept_too, kept), seeds=(_seeds(a), _seeds(b)), code=files, revisions=revisions,
@@ -193,7 +197,7 @@ def _not_twice(
 
 
 def _bare(key: str) -> str:
-    return key.lstrip("-+~").replace("-", "_").rpartition(".")[2]
+    return key.rpartition(": ")[2].lstrip("-+~").replace("-", "_").rpartition(".")[2]
 
 
 # --- the command -------------------------------------------------------------------------------------------
@@ -277,7 +281,7 @@ def _known(
 def _environment(run: Run) -> dict[str, Any]:
     if not run.environment.python:
         return {}
-    telling = [name for name in run.environment.variables if _TELLING.match(name) and name != "CUDA_VISIBLE_DEVICES"]
+    telling = [name for name in run.environment.variables if _TELLING.match(name) and not _PLACES.fullmatch(name)]
     return {"python": run.environment.python} | dict.fromkeys(telling, "set")
 
 
@@ -344,6 +348,14 @@ def _touched(a: Sequence[Run], b: Sequence[Run]) -> list[str]:
                 if path.suffix in _SOURCES and path.is_file() and path.stat().st_mtime > began:
                     found[_relative(str(path), run)] = None
     return list(found)
+
+
+def _of_files(
+    a: Sequence[Run], b: Sequence[Run], workspace: Path, files: Sequence[File], trees: tuple[str | None, str | None]
+) -> dict[str, tuple[Any, Any]]:
+    """What differs in files of configuration that the code has; see `config_files`."""
+    words = {word for run in (*a, *b) for word in run.argv}
+    return differing(Git(workspace), trees, [file.path for file in files], words) if files else {}
 
 
 def numstat(git: Git, one: str, other: str) -> tuple[File, ...]:

@@ -41,4 +41,8 @@ class Look(Carried):
         start = "import sys; from workbench.cli import main; sys.exit(main())"
         program = f'mlwb() {{ {shlex.quote(sys.executable)} -E -P -c {shlex.quote(start)} "$@"; }}'
         command = msgspec.structs.replace(given, command=f"{program}; {given.command}")
-        return await self._tool.run(command, context, call_id, progress)
+        outcome = await self._tool.run(command, context, call_id, progress)
+        if self._words[0] == "compare" and not outcome.is_error and outcome.content:  # its verdict stands first
+            first = str(outcome.content[0].get("text", "")).partition("\n")[0]
+            outcome = msgspec.structs.replace(outcome, summary=first)
+        return outcome

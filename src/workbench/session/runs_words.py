@@ -173,7 +173,8 @@ def _beside(ledger: Ledger, news: Happened) -> Iterator[str]:
         for key in shared(theirs, mine, read)[:1]:
             with contextlib.suppress(CompareError):
                 found = compare(theirs, mine, key, ledger=ledger, names=names, read=read)
-                yield f"against {names[0]} ({key}): {found.verdict.replace('_', ' ')}. {found.sentence}"
+                verdict = found.verdict.replace("_", " ")
+                yield f"against {names[0]} ({key}): {verdict}. {found.sentence.removeprefix(verdict).lstrip(': ')}"
     differing = [f"{key}: {_value(a)} → {_value(b)}" for key, (a, b) in changes.config.items()]
     differing += [
         f"{'command' if key == 'words' else key}: {_value(a)} → {_value(b)}" for key, (a, b) in changes.command.items()

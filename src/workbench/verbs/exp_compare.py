@@ -264,7 +264,9 @@ def _changes(one: Comparison) -> list[str]:
     if len(changes.code) > _FILES:
         rows.append(("code", f"and {len(changes.code) - _FILES} more files; --diff shows all"))
     rows += [("mixed", words) for words in changes.within] + [("unknown", words) for words in changes.unknown]
-    rows.append(("seeds", " → ".join(",".join("?" if s is None else str(s) for s in side) for side in changes.seeds)))
+    if any(seed is not None for side in changes.seeds for seed in side):
+        sides = (",".join("?" if seed is None else str(seed) for seed in side) for side in changes.seeds)
+        rows.append(("seeds", " → ".join(sides)))
     dark = {words.partition(":")[0] for words in changes.unknown}
     same = [kind for kind in (*kinds[:4], "code") if kind not in dark and not getattr(changes, kind)]
     return _rows([*rows, *([("same", ", ".join(same))] if same else [])])

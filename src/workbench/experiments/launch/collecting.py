@@ -13,7 +13,7 @@ from workbench.experiments.launch.types import Job
 from workbench.experiments.points import Series, save
 from workbench.experiments.types import Goal
 
-_SAVED_S = 5.0  # between two writes of all series; longer where a write takes long
+_SAVED_S = 1.0  # between two writes of all series; longer where a write takes long
 
 
 class Collecting:

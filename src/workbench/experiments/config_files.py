@@ -1,0 +1,94 @@
+"""Files of configuration that differ between two codes, key by key: whoever reads them, they are what was set.
+
+Only small files count that a command names, or whose name or folder says what they are; others stay code alone.
+"""
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import PurePath
+from typing import Any
+
+from workbench.experiments.code import Git
+
+_FORMATS = (".json", ".yaml", ".yml", ".toml")
+_NAMED = re.compile(r"conf|param|setting|hyper|option|default|experiment|args", re.IGNORECASE)
+_FILES, _SIZE, _KEYS, _DEPTH, _LIST = 10, 64 << 10, 500, 8, 100  # bounds: of a comparison, in bytes, of a file
+_ALIASES = 20  # of a YAML file: more may stand for more than there is room for
+
+
+def differing(
+    git: Git, trees: tuple[str | None, str | None], paths: Iterable[str], words: Iterable[str]
+) -> dict[str, tuple[Any, Any]]:
+    """`file: key` -> its values in both TREES, of the PATHS that are files of configuration; WORDS are the commands'.
+
+    A key that a side lacks is None there. What cannot be read is left out, and so is a file that one side has not.
+    """
+    one, other = trees
+    if not one or not other:
+        return {}
+    words, found = list(words), dict[str, tuple[Any, Any]]()
+    for path in [path for path in paths if _counts(path, words)][:_FILES]:
+        before, after = _read(git, one, path), _read(git, other, path)
+        if before is None or after is None:
+            continue
+        for key in [*before, *(key for key in after if key not in before)]:
+            pair = before.get(key), after.get(key)
+            if pair[0] != pair[1] or isinstance(pair[0], bool) != isinstance(pair[1], bool):
+                found[f"{path}: {key}"] = pair
+    return found
+
+
+def _counts(path: str, words: Iterable[str]) -> bool:
+    pure = PurePath(path)
+    if pure.suffix not in _FORMATS:
+        return False
+    return any(word.rpartition("=")[2].endswith(pure.name) for word in words) or bool(_NAMED.search(path))
+
+
+def _read(git: Git, tree: str, path: str) -> dict[str, Any] | None:
+    """The keys of the file at PATH in TREE; None where it is not there, too large, or no configuration."""
+    blob = f"{tree}:{path}"
+    if not (size := git.said("cat-file", "-s", blob)).isdigit() or int(size) > _SIZE:
+        return None
+    try:
+        content = _parsed(git.said("cat-file", "blob", blob), PurePath(path).suffix)
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(content, Mapping):
+        return None
+    return dict(pair for pair, _ in zip(_flat(content, "", _DEPTH), range(_KEYS), strict=False))
+
+
+def _parsed(text: str, suffix: str) -> Any:
+    """What TEXT holds. Raises ValueError."""
+    if suffix == ".json":
+        import json
+
+        return json.loads(text)
+    if suffix == ".toml":
+        import tomllib
+
+        return tomllib.loads(text)
+    import yaml
+
+    try:
+        if sum(isinstance(token, yaml.AliasToken) for token in yaml.scan(text)) > _ALIASES:
+            return None
+        return yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise ValueError(str(error)) from None
+
+
+def _flat(value: Any, name: str, depth: int) -> Iterator[tuple[str, Any]]:
+    """Each plain value within VALUE, by its path; lists of plain values stay whole."""
+    if isinstance(value, Mapping):
+        inner = [(f"{name}.{key}" if name else str(key), one) for key, one in value.items()]
+    elif isinstance(value, list) and any(isinstance(one, Mapping | list) for one in value[:_LIST]):
+        inner = [(f"{name}.{at}", one) for at, one in enumerate(value[:_LIST])]
+    else:
+        plain = isinstance(value, bool | int | float | str | list | None)
+        yield name, value if plain else str(value)
+        return
+    if depth:
+        for key, one in inner:
+            yield from _flat(one, key, depth - 1)
