@@ -1,4 +1,4 @@
-"""The life of a host: it goes on without a terminal and ends where nobody needs it, so that it can be taken up again."""
+"""The life of a host: it goes on without a terminal, ends where nobody needs it, and can then be taken up again."""
 
 import asyncio
 import os

@@ -148,6 +148,8 @@ class WorkbenchApp(App[int], inherit_bindings=False):
         self.run_worker(begin, group=group, exclusive=exclusive, exit_on_error=False)
 
     async def _begin(self) -> None:
+        if prepare := getattr(self.opener, "prepare", None):
+            self.beside(lambda: asyncio.to_thread(prepare), "preparing")
         if self.main.waits:
             await self._load_views()
         await self._load_panes()

@@ -123,7 +123,7 @@ class Opening(Safety):
         self.agent = asked.agent or ("" if asked.resume else _AGENT)
         self.workspace, self.user = workspace, user_name()
         self._around: tuple[str, Neighbourhood] | None = None
-        self._looking = threading.Lock()
+        self._looking, self._beginning = threading.Lock(), threading.Lock()
         self._host: Spawned | None = None  # waits to be told what to host
         self._runs: RunPages | None = None
 
@@ -140,10 +140,7 @@ class Opening(Safety):
         if (resumed := self._asked.resume) and agent is None and model is None:
             return await self.resume(await self._last() if resumed == LAST else resumed)
         self._need_key()
-        if not self.recorded:  # it imports what it needs while the person is asked
-            from workbench.host.spawn import Spawned
-
-            self._host = self._host or await _in_thread(lambda: Spawned(self.workspace, self._env))
+        await _in_thread(self.prepare)
         await self.settle(self.workspace)
         from workbench.protocol.task import Task
 
@@ -161,6 +158,14 @@ class Opening(Safety):
         client = await self._begun(task=task)
         self.agent = task.agent
         return client
+
+    def prepare(self) -> None:
+        """Begins the process that will host a session: it imports what it needs while others do something else."""
+        with self._beginning:
+            if self._host is None and not self.recorded and self._has_key():
+                from workbench.host.spawn import Spawned
+
+                self._host = Spawned(self.workspace, self._env)
 
     async def _last(self) -> str:
         """The session of this folder that was at work last, and is open nowhere else."""
@@ -180,6 +185,7 @@ class Opening(Safety):
         if (client := await self._joined(session)) is not None:
             return client
         self._need_key()
+        await _in_thread(self.prepare)
         if (workspace := await _in_thread(lambda: workspace_of(session))) is not None:
             await self.settle(workspace)
         from workbench.tui.opening import NotOpenedError
@@ -222,9 +228,11 @@ class Opening(Safety):
         if self.recorded:
             return await self._recorded(bypass, **asked)
         from workbench.host.asked import Asked as Wanted
-        from workbench.host.spawn import NotBegunError, Spawned
+        from workbench.host.spawn import NotBegunError
 
-        host, self._host = self._host or Spawned(self.workspace, self._env), None
+        await _in_thread(self.prepare)
+        host, self._host = self._host, None
+        assert host is not None  # who has a key has a host
         try:
             return await host.begin(Wanted(allow_bypass=bypass, **asked))
         except NotBegunError as error:
@@ -245,10 +253,13 @@ class Opening(Safety):
         except local.StartError as error:
             raise NotOpenedError(error.subtype, error.message) from None
 
+    def _has_key(self) -> bool:
+        return self.recorded or any(self._env.get(name, "").strip() for name in KEYS)
+
     def _need_key(self) -> None:
         from workbench.tui.opening import NotOpenedError
 
-        if "replay" not in self._options and not any(self._env.get(name, "").strip() for name in KEYS):
+        if not self._has_key():
             raise NotOpenedError("error_authentication", "The agent needs a model, and no key for one is set.")
 
     # --- lists ---------------------------------------------------------------------------------------------
