@@ -220,7 +220,7 @@ async def killed(place: Place, endpoint: Endpoint, seed: int) -> Counter[str]:
         killing = Killing(hosts, client.session, dice)
         fold = Fold(killing.folder)
         for _ in range(KILLS):
-            await killing.round(client, dice.random() ** 2 * 1.5)
+            await killing.round(client, 0.02 + dice.random() ** 2 * 1.5)
             client = await killing.resumed()
             killing.check(fold)
             killing.edits(fold)
