@@ -219,7 +219,7 @@ def _of_note(envelope: e.Envelope, event: e.CallFinished, decided: e.CallDecided
     output = next((block for block in event.display if isinstance(block, Output)), Output(text=""))
     outside, by = (decided.sandbox == "outside", decided.by or "") if decided else (False, "")
     failed = event.status != "ok" or output.exit_code or output.signal
-    if not (failed or outside or by or event.duration_ms > _SLOW_MS):
+    if not (failed or outside or event.duration_ms > _SLOW_MS):
         return None
     return Command(
         at=envelope.at, command=target, status=event.status, exit_code=output.exit_code, signal=output.signal,

@@ -47,7 +47,7 @@ class Changed(msgspec.Struct, kw_only=True):
 
 
 class Command(msgspec.Struct, frozen=True, kw_only=True):
-    """A command of note: it failed, took long, ran unconfined or by a person's leave, or a person ran it (`own`)."""
+    """A command of note: it failed, took long, ran unconfined, or a person ran it (`own`). `by` gave it leave."""
 
     at: float
     command: str

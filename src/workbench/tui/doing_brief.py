@@ -28,7 +28,8 @@ def show(app: "WorkbenchApp", argument: str) -> None:
         except NotOpenedError as error:
             app.tell(error.message, "error")
             return
-        app.push_screen(BriefSheet(brief, "since you last looked" if after else "what happened so far"))
+        title = "since you last looked" if after else "what happened so far"
+        app.push_screen(BriefSheet(brief, title, app.state.approvals))
 
     app.beside(tell, "choose", exclusive=True)
 

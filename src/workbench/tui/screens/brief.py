@@ -1,5 +1,8 @@
 """What happened since a person last looked: a quiet sheet that any key closes."""
 
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, cast
+
 from textual import events
 from textual.content import Content
 
@@ -8,26 +11,28 @@ from workbench.tui.opening import Brief
 from workbench.tui.safe import content
 from workbench.tui.screens.sheet import Sheet, hanging
 
+if TYPE_CHECKING:
+    from workbench.tui.app import WorkbenchApp
+
 _SIGNS = {"decide": ("● ", "$warning"), "bad": ("✗ ", "$error"), "good": ("✓ ", "$success")}
 _SCROLLS = ("down", "up", "pagedown", "pageup")
 _LOOKS = 0.5  # seconds between two looks whether an approval has come
 
 
 class BriefSheet(Sheet):
-    """It gives way to an approval that comes meanwhile."""
+    """It gives way to an approval that comes meanwhile; those that WAIT were there before it."""
 
-    def __init__(self, brief: Brief, title: str = "while you were away") -> None:
+    def __init__(self, brief: Brief, title: str = "while you were away", wait: Iterable[str] = ()) -> None:
         super().__init__(title, "any key closes")
-        self._brief = brief
+        self._brief, self._wait = brief, frozenset(wait)
 
     def on_mount(self) -> None:
         """Draws, and looks out for what must not be hidden."""
         super().on_mount()
-        before = set(self.app.state.approvals)  # type: ignore[attr-defined]
-        self.set_interval(_LOOKS, lambda: self._give_way(before))
+        self.set_interval(_LOOKS, self._give_way)
 
-    def _give_way(self, before: set[str]) -> None:
-        if set(self.app.state.approvals) - before and self.is_current:  # type: ignore[attr-defined]
+    def _give_way(self) -> None:
+        if set(cast("WorkbenchApp", self.app).state.approvals) - self._wait and self.is_current:
             self.dismiss(None)
 
     def lines(self, width: int) -> list[Content]:
