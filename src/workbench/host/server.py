@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable
 from workbench.host import sockets
 from workbench.host.connection import MOST_CLIENTS, Connection
 from workbench.host.frames import TooLongError
+from workbench.host.drafts import Drafts
 from workbench.host.guests import Guest, Guests
 from workbench.host.hosting import Hosting
 from workbench.host.hub import BehindError
@@ -42,6 +43,8 @@ class Server:
         self.guests = Guests(hosting)
         self.guests.take, self.guests.part = self.take, self._show_out
         self.repeats = Repeats(self.guests.carry_out)
+        self.drafts = Drafts()
+        hosting.session.listeners.append(self.drafts.push)
         self.connections: set[Connection] = set()
         self.shut = False  # nobody is let in any more
         self._changed, self._parting = changed, parting
