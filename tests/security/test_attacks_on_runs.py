@@ -1,5 +1,6 @@
 """What a repository, a command or a doctored ledger tries by way of the runs that the program itself looks after."""
 
+import asyncio
 import contextlib
 import json
 import os
@@ -31,6 +32,7 @@ from workbench.host.spawn import Spawned
 from workbench.protocol import events as e
 from workbench.protocol import queries as q
 from workbench.sandbox import layers
+from workbench.session.run_pages import RunPages
 
 __all__ = ["workspace"]
 
@@ -351,3 +353,17 @@ def test_what_runs_say_reaches_no_client_no_journal_and_no_model_with_its_secret
     journal = b"".join(path.read_bytes() for path in Path.home().rglob("events.jsonl")).decode()
     for told in (repr(log), repr(rows), journal, repr(ran.envelopes), sent):
         assert "github token" in told and TOKEN not in told and "b3BlbnNz" not in told
+
+
+def test_what_lies_in_a_ledger_that_was_brought_is_no_way_to_other_files(workspace: Path) -> None:
+    """A link in the place of an output leads to no secret; a pipe in the place of a record holds nobody up."""
+    (Path.home() / ".netrc").write_text("machine x password hush\n")
+    brought(workspace)
+    ledger = Ledger(workspace)
+    (ledger.path("r-1") / "output.log").symlink_to(Path.home() / ".netrc")
+    ledger.path("r-2").mkdir()
+    os.mkfifo(ledger.path("r-2") / "run.json")
+    runs, problems = ledger.runs()
+    assert [run.id for run in runs] == ["r-1"] and "r-2" in problems[0]
+    pages, asked = RunPages(workspace), [q.RunLogPage(run="r-1", n=9), q.RunLogPage(run="r-2", n=9)]
+    assert [asyncio.run(pages.answer(one)) for one in asked] == [q.RunLog(), q.RunLog()]

@@ -5,11 +5,13 @@ runs are never used twice, not even after a removal, so that a reference stays o
 """
 
 import contextlib
+import errno
 import fcntl
 import os
 import re
 import secrets
 import shutil
+import stat
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -68,7 +70,7 @@ class Ledger:
         """The record of RUN. Raises LedgerError."""
         path = self.path(run) / RECORD
         try:
-            return _decoder.decode(path.read_bytes())
+            return _decoder.decode(_content(path))
         except FileNotFoundError:
             raise LedgerError(f"there is no run {run} in {self.folder}; `mlwb exp list` shows them") from None
         except OSError as error:
@@ -128,6 +130,15 @@ def ledger_for(folder: Path) -> Ledger:
     above = [folder, *folder.parents]
     top = next((at for at, one in enumerate(above) if (one / ".git").exists()), 0)
     return Ledger(next((one for one in above[: top + 1] if (one / RUNS).is_dir()), folder))
+
+
+def _content(path: Path) -> bytes:
+    """What is in PATH, which in a clone may be anything: a pipe is not waited for."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY)
+    with os.fdopen(descriptor, "rb") as file:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise OSError(errno.EINVAL, "no file of bytes", str(path))
+        return file.read()
 
 
 def _replace(path: Path, data: bytes) -> None:

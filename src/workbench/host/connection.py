@@ -19,6 +19,7 @@ from workbench.protocol.commands import Ack, AnyCommand, At
 from workbench.protocol.events import Envelope
 from workbench.protocol.fold import PLACES
 from workbench.protocol.joining import goes_on, joined
+from workbench.protocol.queries import Diff
 from workbench.protocol.version import PROTOCOL, readable
 
 if TYPE_CHECKING:
@@ -187,6 +188,8 @@ class Connection:
         try:
             query = decode_query(bytes(frame.query))
             page = await self.server.hosting.query(query)
+            if isinstance(page, Diff) and self.guest is not None and not self.guest.owner:
+                page = msgspec.structs.replace(page, lines=self.server.hosting.redactor.lines(page.lines))
         except Exception as error:  # one page that fails must not end the client
             answer = wire.Page(id=frame.id, why=f"{type(error).__name__}: {str(error)[:200]}")
         else:

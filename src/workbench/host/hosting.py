@@ -39,6 +39,7 @@ from workbench.session.in_force import in_force
 from workbench.session.journal import JournalError
 from workbench.session.pages import Pages
 from workbench.session.plan import Options
+from workbench.session.redact import Redactor
 from workbench.session.run_pages import RunPages
 
 
@@ -134,16 +135,20 @@ class Hosting:
     async def query(self, query: AnyQuery) -> AnyPage:
         """A page from the journal, the blobs or the files; or which rules hold. What runs said is told redacted.
 
-        What stands in the journal is already. Diffs are as the files are: whoever takes hunks of them back names them
-        by what is in them.
+        What stands in the journal is already. Diffs are as the files are: whoever takes hunks of them back, as the
+        owner may, names them by what is in them; guests are told them redacted.
         """
         if isinstance(query, InForce):
             return await asyncio.to_thread(in_force, self.session)
         page = await self._pages.answer(query)
-        redactor = self.session.journal.redactor
         if isinstance(page, RunLog):
-            return msgspec.structs.replace(page, lines=redactor.lines(page.lines))
-        return redactor.struct(page) if isinstance(page, Runs | RunChanges) else page
+            return msgspec.structs.replace(page, lines=self.redactor.lines(page.lines))
+        return self.redactor.struct(page) if isinstance(page, Runs | RunChanges) else page
+
+    @property
+    def redactor(self) -> Redactor:
+        """What takes the secrets out of what clients are told."""
+        return self.session.journal.redactor
 
     @property
     def busy(self) -> bool:

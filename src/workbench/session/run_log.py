@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from workbench.experiments.ledger import OUTPUT
+from workbench.experiments.readers import opening
 from workbench.protocol import queries as q
 from workbench.session.run_table import RunTable
 
@@ -40,7 +41,7 @@ class _Log:
 
     def page(self, query: q.RunLogPage) -> q.RunLog:
         """The page that QUERY asks for. Raises OSError."""
-        with self.lock, self.path.open("rb") as file:
+        with self.lock, opening.file(self.path, own=True) as file:
             self._count(file)
             total = self._before[-1] + self._open_end
             line = query.line

@@ -7,6 +7,7 @@ from pathlib import Path
 from workbench.experiments.launch.using import Using
 from workbench.experiments.ledger import OUTPUT
 from workbench.experiments.postmortem import post_mortem
+from workbench.experiments.readers import opening
 from workbench.experiments.types import Crash, Run
 from workbench.telemetry.nvml import Use
 
@@ -34,7 +35,7 @@ def crash_of(run: Run, folder: Path, using: Using) -> Crash | None:
 
 def _tail(path: Path) -> bytes:
     try:
-        with path.open("rb") as file:
+        with opening.file(path, own=True) as file:
             file.seek(0, 2)
             file.seek(max(0, file.tell() - _TAIL))
             return file.read(_TAIL)

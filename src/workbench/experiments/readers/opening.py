@@ -19,14 +19,14 @@ MOST = 1 << 20  # bytes of a file that is read at once
 def opened(path: Path, own: bool = False) -> int:
     """A descriptor of the regular file at PATH; nothing that was put there instead is waited for.
 
-    OWN: it is the program's own, such as the output of a run. Raises OSError, also for what is secret, wherever a link
-    leads there from.
+    OWN: it is the program's own, such as the output of a run, which may lie with its session. Raises OSError, also for
+    what is secret, wherever a link leads there from.
     """
     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY)
     try:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             raise OSError(errno.EINVAL, "no file of bytes", str(path))
-        if not own and _is_withheld(_really(descriptor, path)):
+        if _is_withheld(real := _really(descriptor, path)) and not (own and real.is_relative_to(_sessions())):
             raise PermissionError(errno.EACCES, "what commands may not read is not read for them", str(path))
     except BaseException:
         os.close(descriptor)
@@ -34,9 +34,9 @@ def opened(path: Path, own: bool = False) -> int:
     return descriptor
 
 
-def file(path: Path) -> BufferedReader:
+def file(path: Path, own: bool = False) -> BufferedReader:
     """The file at PATH, opened as `opened` does."""
-    return os.fdopen(opened(path), "rb")
+    return os.fdopen(opened(path, own), "rb")
 
 
 def content(path: Path, most: int = MOST) -> bytes:
@@ -56,10 +56,15 @@ def _really(descriptor: int, path: Path) -> Path:
 def _is_withheld(real: Path) -> bool:
     if secret_places.is_secret_file(real.name) or real.parts[1:2] in (("proc",), ("sys",), ("dev",)):
         return not real.is_relative_to("/dev/shm")  # noqa: S108 - of runs as any folder
-    return any(real.is_relative_to(place) for place in _withheld())
+    return f"{real}/".startswith(_withheld())
 
 
 @functools.cache
-def _withheld() -> tuple[Path, ...]:
+def _withheld() -> tuple[str, ...]:
     hidden = (places.state(), places.config(), places.sockets())
-    return (*secret_places.places(Path.home(), os.environ), *(Path(os.path.realpath(path)) for path in hidden))
+    return tuple(f"{os.path.realpath(path)}/" for path in (*secret_places.places(Path.home(), os.environ), *hidden))
+
+
+@functools.cache
+def _sessions() -> Path:
+    return Path(os.path.realpath(places.sessions()))
