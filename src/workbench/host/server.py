@@ -7,8 +7,8 @@ from collections.abc import Awaitable, Callable
 
 from workbench.host import sockets
 from workbench.host.connection import MOST_CLIENTS, Connection
-from workbench.host.frames import TooLongError
 from workbench.host.drafts import Drafts
+from workbench.host.frames import TooLongError
 from workbench.host.guests import Guest, Guests
 from workbench.host.hosting import Hosting
 from workbench.host.hub import BehindError
