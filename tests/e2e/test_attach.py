@@ -170,7 +170,7 @@ def from_afar(root: Path, turns: Sequence[Any], **more: Any) -> Iterator[tuple[T
         tmux.wait("begun")
         with Tmux(env={**tmux.env, **there, "HOME": str(away)}, cwd=away, size=tmux.size) as other:
             start(other, f"mlwb attach {url}/{session_of(place)}")
-            other.wait(lambda screen: "begun" in screen and "the cards are on 127.0.0.1" in screen)
+            other.wait(lambda screen: "begun" in screen and "gpu on 127.0.0.1: mlwb gpu" in screen)
             yield tmux, other, place, endpoint, server
         quits(tmux)
 

@@ -14,7 +14,7 @@ from support.mlwb import Place
 from workbench.host.connection import MISSED
 from workbench.host.remote import RemoteClient, attach
 from workbench.protocol.commands import Ack, Rename, Stop, SubmitPrompt
-from workbench.protocol.events import PromptSubmitted, Renamed, SessionEnded
+from workbench.protocol.events import AnswerCompleted, PromptSubmitted, Renamed, SessionEnded, TextDelta
 from workbench.protocol.fold import apply
 from workbench.protocol.queries import FindFiles, Paths
 from workbench.protocol.state import SessionState, state_digest
@@ -202,3 +202,27 @@ def test_leaving_is_quick_though_nobody_answers(tmp_path: Path, monkeypatch: pyt
 
     with hosted(tmp_path, monkeypatch, []) as place:
         asyncio.run(run())
+
+
+def test_who_comes_in_the_middle_of_an_answer_is_shown_what_was_written_of_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def run() -> None:
+        first = await begin(place)
+        async with Followed(first) as owner:
+            await first.send(SubmitPrompt(id="p-1", text="Talk.", by="li"))
+            await owner.until(lambda: len(written(owner)) > 200)
+            async with Followed(await attach(place.session(first.session))) as late:
+                await late.until(lambda: any(isinstance(one.event, AnswerCompleted) for one in late.seen))
+                assert written(late) == TALK
+            async with Followed(await attach(place.session(first.session))) as later:
+                await later.until(lambda: idle(later.client))
+                assert written(later) == "", "it is told whole by now"
+
+    with hosted(tmp_path, monkeypatch, [say(TALK, pace=0.02)]) as place:
+        asyncio.run(run())
+
+
+def written(followed: Followed) -> str:
+    """The pieces of answers that came."""
+    return "".join(one.event.text for one in followed.seen if isinstance(one.event, TextDelta))

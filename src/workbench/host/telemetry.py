@@ -29,7 +29,7 @@ class Elsewhere:
     """In place of the sampler where the session lives on the machine FAR: the cards of this one would mislead."""
 
     def __init__(self, far: str) -> None:
-        words = f"the cards are on {far}: `mlwb gpu` tells of them there"
+        words = f"on {far}: mlwb gpu"
         self._sample = Sample(at=time.time(), mono=time.monotonic(), host=Host(hostname=far), problem=words)
 
     def subscribe(self, callback: Callable[[Sample], None], every_s: float = 1.0) -> Callable[[], None]:

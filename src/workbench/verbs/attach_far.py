@@ -56,6 +56,8 @@ def attach(url: str, role: str, remote: str, theme: str | None) -> int:
 class FarOpening:
     """Joins the session at the other end of LINK. What is asked beside that session is asked where it lives."""
 
+    _branch: str | None = None
+
     def __init__(self, far: Far, link: Ssh, role: str) -> None:
         from workbench.session.identity import user_name
 
@@ -72,8 +74,8 @@ class FarOpening:
         return f"mlwb attach {self._far.url(session)}"
 
     def branch(self) -> str | None:
-        """That of the far workspace: the session's state tells it."""
-        return None
+        """That of the far workspace, as the session's state tells it."""
+        return self._branch
 
     # --- sessions ------------------------------------------------------------------------------------------
 
@@ -93,6 +95,7 @@ class FarOpening:
         except NotAttachedError as error:
             raise NotOpenedError("error_usage", f"The session on {self.far} cannot be joined: {error}") from None
         self._session, self.workspace = client.session, Path(client.state.workspace or "/")
+        self._branch = client.state.branch
         return client
 
     async def _chosen(self, sessions: "Sequence[Live]") -> str:
