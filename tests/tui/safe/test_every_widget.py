@@ -21,11 +21,13 @@ from support.workbench import FakeOpener, playing, until
 from workbench.protocol import blocks
 from workbench.protocol import events as e
 from workbench.protocol import queries as q
+from workbench.protocol.brief import BriefRow, BriefSection
 from workbench.protocol.result import CheckResult, FileChange, Option, Question
 from workbench.tui.app import PARTS
 from workbench.tui.opening import (
     AgentRow,
     AuditRows,
+    Brief,
     CallRow,
     FindingRow,
     ModelRow,
@@ -241,6 +243,10 @@ class HostileOpener(FakeOpener):
                        sandbox=LINE, status=LINE, files_changed=(LINE,))  # fmt: skip
         return AuditRows(calls=(call,), remarks=(LINES,), damaged=(LINES,))
 
+    async def brief(self, session: str, after: float, until: float | None = None) -> Brief:
+        rows = tuple(BriefRow(text=LINES, note=LINES, kind=kind) for kind in ("decide", "bad", LINE))
+        return Brief(heading=LINES, sections=(BriefSection(heading=LINE, rows=rows, more=2),))
+
     async def findings(self) -> Any:
         yield FindingRow(name=LINE, ok=False, detail=LINES, fix=LINES)
 
@@ -323,7 +329,7 @@ async def lists(pilot: Any, opener: Any, look: Any) -> None:
 
     app = pilot.app
     for action in ("palette", "help", "sessions", "agent", "model", "mode", "theme", "audit", "doctor", "permissions",
-                   "trust"):  # fmt: skip
+                   "trust", "brief"):  # fmt: skip
         app.do(action)
         await until(pilot, lambda: len(app.screen_stack) > 1)
         await look()
@@ -347,6 +353,19 @@ async def lists(pilot: Any, opener: Any, look: Any) -> None:
     await look()
     app.tell(LINES, "warning")
     app.tell_fault(OSError(LINES), LINE)
+    await look()
+
+
+async def played(pilot: Any, opener: Any, look: Any) -> None:
+    """What stands in the prompt's place in a replay."""
+    from workbench.host.replay import Place
+    from workbench.tui.widgets.replay_bar import ReplayBar
+
+    opener.client.place = Place(1, 2, 3.0, 4.0, 1.0, False, False)
+    opener.client.give(*asked())
+    await until(pilot, lambda: pilot.app.state.approvals)
+    await pilot.app.main.mount(bar := ReplayBar())
+    bar.draw()
     await look()
 
 
@@ -389,7 +408,7 @@ async def runs(pilot: Any, opener: Any, look: Any) -> None:
             await pilot.pause()
 
 
-SCENES = [whole_talk, narrow, approvals, questions, lists, typed, runs]
+SCENES = [whole_talk, narrow, approvals, questions, lists, played, typed, runs]
 
 
 def test_every_widget_shows_hostile_text_and_obeys_none_of_it(tmp_path, monkeypatch):
