@@ -22,10 +22,10 @@ ME = getpass.getuser()
 Steps = Callable[[Followed, Any], Awaitable[None]]
 
 
-def driven(root: Path, monkeypatch: pytest.MonkeyPatch, steps: Steps, *turns: Any) -> None:
+def driven(root: Path, monkeypatch: pytest.MonkeyPatch, steps: Steps, *turns: Any, away: str = "0.6") -> None:
     """STEPS with the followed client of the owner, and the place."""
     with hosted(root, monkeypatch, list(turns) or [say("Hello.")] * 4) as place:
-        monkeypatch.setenv("MLWB_AWAY", "0.6")
+        monkeypatch.setenv("MLWB_AWAY", away)
 
         async def run() -> None:
             async with Followed(await begin(place)) as owner:
@@ -104,13 +104,15 @@ def test_the_wheel_of_one_who_is_lost_is_kept_for_a_while(tmp_path: Path, monkey
             assert (await owner.client.send(c.GrantWheel(id="g", to=str(LI), by=""))).ok
             refused = await owner.client.send(c.SubmitPrompt(id="p", text="Go.", by=""))
             assert not refused.ok and f"{LI} drives" in refused.error
+            again, li.client._dial = li.client._dial, nowhere
             li.client._writer.transport.abort()  # type: ignore[union-attr]
             await owner.until(lambda: any(one.away for one in people(owner)))
-            await li.until(lambda: li.client.lost_since is None)  # it comes back before that
+            li.client._dial = again  # it comes back before that
             await owner.until(lambda: not any(one.away for one in people(owner)))
             assert owner.client.state.driver == str(LI)
             assert not [x for x in owner.seen if isinstance(x.event, e.ClientLeft)]
             li.client._dial = nowhere  # and then it does not
+            await li.until(lambda: li.client._writer is not None)
             li.client._writer.transport.abort()  # type: ignore[union-attr]
             await owner.until(lambda: owner.client.state.driver == "")
             assert (await owner.client.send(c.SubmitPrompt(id="q", text="Go.", by=""))).ok
@@ -118,7 +120,7 @@ def test_the_wheel_of_one_who_is_lost_is_kept_for_a_while(tmp_path: Path, monkey
         left = [x.event for x in owner.seen if isinstance(x.event, e.ClientLeft)]
         assert "not heard of" in left[0].why
 
-    driven(tmp_path, monkeypatch, steps)
+    driven(tmp_path, monkeypatch, steps, away="2.5")
 
 
 def people(one: Followed) -> tuple[e.Person, ...]:

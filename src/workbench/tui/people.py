@@ -113,6 +113,8 @@ class People:
                 self.touched()
             elif time.time() - envelope.at < _NEWS_S and (words := self._words(event)):
                 self._app.tell(words)
+        footer, answers = self._app.main.footer, self.enter == PROMPTS
+        footer.whom = "you" if answers else safe(self.presence.driver) or "a driver"
         words = self.header()
         if words != self._app.facts.people:
             self._app.facts = self._app.facts._replace(people=words)

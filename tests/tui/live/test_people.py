@@ -104,6 +104,29 @@ def test_a_viewer_is_told_what_it_may_do_and_its_words_stay(tmp_path):
     play(steps, tmp_path, size=(120, 40))
 
 
+def test_only_the_driver_is_asked_for_an_answer(tmp_path):
+    async def steps(pilot, opener):
+        here(opener.client, ANA, LI, me="c-2")
+        now(opener.client, e.RequestStarted(turn=1, model="m"))
+        asked = {"request_id": "a-1", "call_id": "c1", "tool": "Bash", "input": {"command": "make"}, "digest": "d"}
+        now(opener.client, e.ApprovalRequested(**asked, rule=None, reason="", suggestion="Bash(make)"))
+        await until(pilot, lambda: "ana drives, and answers" in text_of(pilot.app))
+        assert "waits for ana" in text_of(pilot.app) and "always" not in text_of(pilot.app)
+        await pilot.press("y")
+        await asyncio.sleep(0.5)
+        assert not sent(opener, c.Approve) and pilot.app.main.prompt.text == "y"
+        await pilot.press("backspace")
+        here(opener.client, ANA, msgspec.structs.replace(LI, role="driver"), me="c-2", driver="li")
+        await until(pilot, lambda: "waits for you" in text_of(pilot.app) and "y once" in text_of(pilot.app))
+        assert "always" not in text_of(pilot.app)  # a guest saves no rule
+        await asyncio.sleep(0.5)
+        await pilot.press("y")
+        await until(pilot, lambda: bool(sent(opener, c.Approve)))
+        assert sent(opener, c.Approve)[0].decision == "once"
+
+    play(steps, tmp_path, size=(120, 40))
+
+
 def test_the_wheel_is_handed_to_the_one_who_asked_and_taken_back(tmp_path):
     async def steps(pilot, opener):
         here(opener.client, ANA, LI)

@@ -14,13 +14,14 @@ from textual.widgets import Static
 from workbench.protocol.bounds import clip
 from workbench.protocol.state import PendingApproval
 from workbench.protocol.words import counted
-from workbench.tui.safe import content
+from workbench.tui.safe import content, safe
 from workbench.tui.widgets.approval_text import Spelled
 from workbench.tui.widgets.approval_words import FIELDS, OUTSIDE, choices, runs_how, title, what, why
 from workbench.tui.widgets.line import Line, Part
 from workbench.tui.widgets.prompt_editor import Editor
 
 _MOST_SAID = 400  # characters of a reason or a rule
+_GUESTS = "yn"  # the answers that a guest may give
 _SCROLLS = {"up": -1, "down": 1, "pageup": -10, "pagedown": 10}
 
 
@@ -91,6 +92,7 @@ class ApprovalCard(Vertical):
         self.request: PendingApproval | None = None
         self.armed = False
         self.told = ""  # why the last answer was not taken
+        self._whose, self._guest = "", False
         self.outside = False  # a person wants this call to run outside the sandbox
         self._since = 0.0
         self._behind_another = False
@@ -144,8 +146,15 @@ class ApprovalCard(Vertical):
         self.border_subtitle = Content(place)
         self._draw()
 
+    def yields(self, whose: str, guest: bool) -> None:
+        """WHOSE it is to answer, where another drives. A GUEST allows once or denies, and does nothing wider."""
+        if (whose, guest) != (self._whose, self._guest):
+            self._whose, self._guest = whose, guest
+            self._draw()
+
     def arm(self, armed: bool, here: bool = True) -> None:
         """Whether keys answer from now on. HERE: whether the prompt has the focus."""
+        armed = armed and not self._whose
         if (armed, here) == (self.armed, self._here):
             return
         if armed and not self.armed:
@@ -191,6 +200,8 @@ class ApprovalCard(Vertical):
 
     def _parts(self, taken: int) -> list[Part]:
         """The keys, as far apart as there is room beside TAKEN cells; without their words where there is little."""
+        if self._whose:
+            return [Part(f"{safe(self._whose)} drives, and answers", "$muted")]
         parts = [Part(f"not taken: {self.told}   ", "$error")] if self.told else []
         if not self.armed:
             parts.append(Part("tab to answer   " if self._here else "i to answer   ", "$foreground", "tab"))
@@ -211,7 +222,8 @@ class ApprovalCard(Vertical):
         return frozenset(self._choices())
 
     def _choices(self) -> dict[str, str]:
-        return choices(self.request, self.outside) if self.request else {}
+        found = choices(self.request, self.outside) if self.request and not self._whose else {}
+        return {key: words for key, words in found.items() if not self._guest or key in _GUESTS}
 
     # --- keys ----------------------------------------------------------------------------------------------
 

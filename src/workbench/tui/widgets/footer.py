@@ -29,6 +29,7 @@ class Footer(Line):
         self._view, self._keymap = "prompt", Keymap()
         self._still = False
         self.message = ""  # said while nothing works: `opening…`
+        self.whom = "you"  # who is waited for
         self.lost = ""  # said in place of all else: there is no connection to the session
 
     def show(self, state: SessionState, view: str, keymap: Keymap, still: bool) -> None:
@@ -66,7 +67,7 @@ class Footer(Line):
         seconds = time.monotonic() - self._since
         sign = "●" if self._still or self._phase == "asking" else _FRAMES[int(seconds * 8) % len(_FRAMES)]
         style = "$warning" if self._phase == "asking" else "$agent"
-        words = f"{_WORDS.get(self._phase, self._phase)} {clock(seconds)}"
+        words = f"{_WORDS.get(self._phase, self._phase).replace('you', self.whom)} {clock(seconds)}"
         return [Part(f" {sign} ", style, "stop"), Part(words, "$muted", "stop")]
 
     def _keys(self) -> list[Part]:

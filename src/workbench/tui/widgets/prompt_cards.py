@@ -10,6 +10,7 @@ from textual.message import Message
 from workbench.protocol import events as e
 from workbench.protocol.commands import Approve
 from workbench.protocol.state import PendingApproval, SessionState
+from workbench.tui.people import PROMPTS
 from workbench.tui.widgets.approval import ApprovalCard
 from workbench.tui.widgets.approval_words import DECIDED
 from workbench.tui.widgets.prompt_editor import Editor
@@ -102,6 +103,9 @@ class Cards(Vertical):
         """Keys answer while the editor has the focus and is empty, or after tab; the placeholder says so."""
         here = self._editor.has_focus
         self._insisted = self._insisted and here
+        if (people := self._outbox.people) is not None and self.approval:
+            another = people.presence.driver or "nobody"
+            self.approval.yields(another if people.enter != PROMPTS else "", not people.owner)
         if (card := self._open_approval) and not card.editing:
             card.arm(here and (self._editor.empty or self._insisted), here)
         self._editor.invite("or type on: words go to the agent" if self._open_approval else
