@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from workbench.verbs import workbench_work as work
 from workbench.verbs.workbench_flags import HELP, LAST, Asked, UsageError, read
 from workbench.verbs.workbench_safety import Safety, workspace_of
 
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
     from workbench.protocol.commands import AnnotateRun, StopRuns
     from workbench.protocol.queries import AnyPage, AnyQuery
     from workbench.protocol.wire import Live
-    from workbench.session.fork import Prompt
     from workbench.session.neighbours import Neighbour, Neighbourhood
     from workbench.session.run_pages import RunPages
     from workbench.tui.app import WorkbenchApp
@@ -205,9 +205,9 @@ class Opening(Safety):
         from workbench.session.whereabouts import elsewhere
         from workbench.tui.opening import NotOpenedError
 
-        folder = await self.tried(lambda: _folder(session))
+        folder = await self.tried(lambda: work.folder(session))
         until = time.monotonic() + _ENDING_S
-        while await _in_thread(lambda: _is_live(folder)):
+        while await _in_thread(lambda: work.is_live(folder)):
             if there := await _in_thread(lambda: elsewhere(folder)):
                 words = f"{folder.name} lives on {there}: `mlwb attach ssh://{there}/{folder.name}`"
                 raise NotOpenedError("error_usage", words)
@@ -242,7 +242,7 @@ class Opening(Safety):
         from workbench.protocol.task import Caps
         from workbench.tui.opening import NotOpenedError
 
-        local, threaded = await _in_thread(_hosts)
+        local, threaded = await _in_thread(work.hosts)
         options = local.Options(env=dict(self._env), allow_bypass=bypass, **self._options)
         try:
             if task is not None:
@@ -268,61 +268,61 @@ class Opening(Safety):
         """All sessions, the newest first."""
         from workbench.tui.opening import SessionRow
 
-        found = await _in_thread(lambda: _local().list_sessions())
+        found = await _in_thread(lambda: work.local().list_sessions())
         return [SessionRow(**{name: getattr(one, name) for name in SessionRow.__struct_fields__}) for one in found]
 
     async def agents(self) -> "list[AgentRow]":
         """The agents that can be started here."""
         from workbench.tui.opening import AgentRow
 
-        found = await _in_thread(lambda: _local().list_agents(self.workspace))
+        found = await _in_thread(lambda: work.local().list_agents(self.workspace))
         return [AgentRow(name=one.name, description=one.description, source=one.source) for one in found]
 
     async def models(self) -> "list[ModelRow]":
         """The models of the catalogue."""
         from workbench.tui.opening import ModelRow
 
-        found = await _in_thread(lambda: _local().list_models())
+        found = await _in_thread(lambda: work.local().list_models())
         return [ModelRow(**{name: getattr(one, name) for name in ModelRow.__struct_fields__}) for one in found]
 
     # --- one session ---------------------------------------------------------------------------------------
 
     async def rename(self, session: str, title: str) -> None:
         """Another title for a session that is not open."""
-        await self.tried(lambda: _renamed(session, title))
+        await self.tried(lambda: work.renamed(session, title))
 
     async def export(self, session: str, path: Path) -> None:
         """Writes a session as the ending of PATH says: .html, .json, else Markdown."""
-        await self.tried(lambda: _exported(session, path))
+        await self.tried(lambda: work.exported(session, path))
 
     async def remove(self, session: str) -> None:
         """Deletes a session."""
-        await self.tried(lambda: _removed(session))
+        await self.tried(lambda: work.removed(session))
 
     async def find(self, prefix: str) -> str:
         """The id of the one session that begins so."""
-        return await self.tried(lambda: _folder(prefix).name)
+        return await self.tried(lambda: work.folder(prefix).name)
 
     async def turns(self, session: str) -> "list[TurnRow]":
         """The prompts of a session."""
         from workbench.tui.opening import TurnRow
 
-        found = await self.tried(lambda: _prompts(session))
+        found = await self.tried(lambda: work.prompts(session))
         return [TurnRow(seq=one.seq, turn=one.turn, at=one.at, text=one.text) for one in found]
 
     async def fork(self, session: str, seq: int) -> str:
         """A new session with the talk of SESSION up to before the prompt SEQ."""
-        return await self.tried(lambda: _forked(session, seq))
+        return await self.tried(lambda: work.forked(session, seq))
 
     async def happened(self, session: str, after: float, until: float | None = None) -> tuple[str, ...]:
         """What happened in SESSION after Unix time AFTER."""
-        return await self.tried(lambda: _happened(session, after, until))
+        return await self.tried(lambda: work.happened(session, after, until))
 
     async def brief(self, session: str, after: float, until: float | None = None) -> "Brief":
         """What happened in SESSION after Unix time AFTER, under headings."""
         from workbench.verbs.session_brief import told
 
-        return await self.tried(lambda: told(_folder(session), after, until))
+        return await self.tried(lambda: told(work.folder(session), after, until))
 
     async def runs(self, query: "AnyQuery") -> "AnyPage":
         """The page of a query for runs, session or not."""
@@ -383,70 +383,3 @@ async def _in_thread(work: Callable[[], T]) -> T:
     import asyncio
 
     return await asyncio.to_thread(work)
-
-
-def _hosts() -> Any:
-    from workbench.host import local, threaded
-
-    return local, threaded
-
-
-def _is_live(folder: Path) -> bool:
-    from workbench.session.journal import is_live
-
-    return is_live(folder)
-
-
-def _local() -> Any:
-    from workbench.host import local
-
-    return local
-
-
-def _renamed(session: str, title: str) -> None:
-
-    from workbench.protocol.events import Renamed
-    from workbench.session import store
-    from workbench.session.journal import Journal
-
-    journal = Journal.open(store.find(session), time.time)
-    try:
-        journal.append(Renamed(title=title), sync=True)
-    finally:
-        journal.close()
-
-
-def _exported(session: str, path: Path) -> None:
-    from workbench.verbs.session_export import write
-
-    write(_folder(session), path)
-
-
-def _folder(prefix: str) -> Path:
-    from workbench.session import store
-
-    return store.find(prefix)
-
-
-def _prompts(session: str) -> "list[Prompt]":
-    from workbench.session.fork import prompts
-
-    return prompts(_folder(session))
-
-
-def _forked(session: str, seq: int) -> str:
-    from workbench.session.fork import fork
-
-    return fork(_folder(session), seq)
-
-
-def _happened(session: str, after: float, until: float | None) -> tuple[str, ...]:
-    from workbench.session.since import happened
-
-    return happened(_folder(session), after, until)
-
-
-def _removed(session: str) -> None:
-    from workbench.session import store
-
-    store.remove(session)
