@@ -102,7 +102,9 @@ class Server:
 
     def take(self, taken: socket.socket, door: Callable[[sockets.Peer, wire.Hello], Guest]) -> None:
         """Serves a client at TAKEN; DOOR says whether, and as what, it is let in."""
-        if self.shut or len(self._tasks) >= 2 * MOST_CLIENTS:
+        # Guests who only connect leave room for the owner.
+        most = 2 * MOST_CLIENTS if door == self.guests.owners else MOST_CLIENTS
+        if self.shut or len(self._tasks) >= most:
             taken.close()
             return
         task = asyncio.create_task(self._serve(taken, door))
