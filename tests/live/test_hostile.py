@@ -2,7 +2,6 @@
 
 import contextlib
 import json
-import os
 import socket
 import time
 from collections.abc import Iterator
@@ -15,13 +14,14 @@ import pytest
 from support.endpoint import Endpoint, Turn, say, turn, use
 from support.hosts import Hosts, Seat, number, resting, rss
 from support.mlwb import Place
+from support.visitors import LI, STRANGER, connected_as, needs_root
 from support.wires import Raw
 from workbench.host import sockets
 from workbench.protocol import events as e
 from workbench.protocol import queries as q
 from workbench.protocol import wire
 from workbench.protocol.codec import decode_envelope
-from workbench.protocol.commands import Approve, Interrupt, SubmitPrompt
+from workbench.protocol.commands import Approve, Interrupt, Share, SubmitPrompt
 from workbench.protocol.state import SessionState
 from workbench.session.journal import Reader
 
@@ -153,33 +153,7 @@ def test_a_wrong_token_lets_nobody_in(seat: Seat) -> None:
             assert raw.hear() is None, token
 
 
-def _as_stranger(path: Path, hello: bytes) -> bytes:
-    """What the socket at PATH answers to HELLO of user 65534."""
-    reading, writing = os.pipe()
-    if (child := os.fork()) == 0:
-        said = b"nothing"
-        try:
-            os.setgroups([])
-            os.setgid(65534)
-            os.setuid(65534)
-            with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as raw:
-                raw.settimeout(10)
-                raw.connect(str(path))
-                raw.sendall(hello)
-                said = raw.recv(1 << 16)
-        except OSError as error:
-            said = f"OSError {error.errno}".encode()
-        finally:
-            os.write(writing, said)
-            os._exit(0)
-    os.close(writing)
-    with os.fdopen(reading, "rb") as answer:
-        said = answer.read()
-    os.waitpid(child, 0)
-    return said
-
-
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root can be somebody else")
+@needs_root
 def test_a_stranger_is_refused_though_every_door_stands_open(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     import tempfile
 
@@ -187,14 +161,34 @@ def test_a_stranger_is_refused_though_every_door_stands_open(place: Place, monke
         monkeypatch.setenv("MLWB_SOCKET_DIR", f"{folder}/s")
         Path(folder).chmod(0o755)
         with Endpoint(after=say("Here.")) as endpoint, Hosts(place, endpoint.url) as hosts, Seat(hosts) as seat:
-            hello = wire.line(wire.Hello(token=sockets.token_of(seat.folder)))
-            assert _as_stranger(seat.socket, hello) == b"OSError 13"
+            with pytest.raises(PermissionError):
+                connected_as(65534, str(seat.socket))
             seat.socket.parent.chmod(0o777)
             seat.socket.chmod(0o777)
-            answer = wire.from_host(_as_stranger(seat.socket, hello).strip())
+            with Raw(connected_as(65534, str(seat.socket))) as raw:
+                answer = raw.hello(seat.folder)
             assert isinstance(answer, wire.Refused) and answer.code == "identity"
             assert "another user" in answer.why
             seat.works()
+
+
+@needs_root
+def test_guests_who_say_nothing_keep_the_owner_not_out(seat: Seat) -> None:
+    ack = seat.send(Share(id=number(), who=(str(LI),), role="viewer", by="x"))
+    assert ack.ok, ack.error
+    door = json.loads(ack.value)["socket"]
+    silent = [connected_as(LI, door) for _ in range(150)]
+    silent += [connected_as(STRANGER, door) for _ in range(50)]
+    try:
+        for _ in range(3):
+            began = time.monotonic()
+            with Raw(seat.socket) as raw:
+                assert isinstance(raw.hello(seat.folder), wire.Welcome)
+            assert time.monotonic() - began < 2.0
+        seat.works()
+    finally:
+        for one in silent:
+            one.close()
 
 
 # --- other versions ----------------------------------------------------------------------------------------

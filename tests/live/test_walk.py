@@ -220,6 +220,9 @@ class Walk:
         """When it has become quiet: every client shows the same, and every page is the journal's."""
         self.relay.up = self.relay.down = None
         await asyncio.wait_for(asyncio.gather(*self.sending), 60)
+        text = f"prompt {number()}"  # what a killed host had queued goes with it, and then it rests
+        assert (await self.first.client.send(SubmitPrompt(id=number(), text=text, by="x"))).ok
+        await self.first.until(lambda state: any(item.text == text for item in state.items), 60)
         await self.first.until(resting, 60)
         everybody = [one for one in (self.first, *self.clients) if not one.client.ended]
         for watching in everybody:

@@ -22,12 +22,16 @@ Dialled = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 
 class Raw:
-    """A blocking connection to the socket at PATH that says and hears bytes."""
+    """A blocking connection to the socket at PATH, or one that is made already, that says and hears bytes."""
 
-    def __init__(self, path: Path, timeout_s: float = 20.0) -> None:
-        self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self.socket.settimeout(timeout_s)
-        self.socket.connect(str(path))
+    def __init__(self, path: Path | socket.socket, timeout_s: float = 20.0) -> None:
+        if isinstance(path, socket.socket):
+            self.socket = path
+            self.socket.settimeout(timeout_s)
+        else:
+            self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+            self.socket.settimeout(timeout_s)
+            self.socket.connect(str(path))
         self._kept = b""
 
     def say(self, *frames: wire.Frame | bytes) -> None:
