@@ -39,6 +39,9 @@ LINES: dict[str, dict[str, tuple[float, float]]] = {
     "METRIC hits=1.25": {"hits": (NAN, 1.25)},
     "[2026-11-22 10:00:00,123][train][INFO] - epoch 3 val_loss=0.25": {"val_loss": (3, 0.25)},
     "2026-11-22 10:00:00 INFO step=5 loss=0.25": {"loss": (5, 0.25)},
+    "step 7 | loss 0.1step 8 | loss 0.25": {"loss": (8, 0.25)},  # two programs on one terminal
+    "step=7 loss=step=8 loss=0.25": {"loss": (8, 0.25)},
+    "Epoch 1:step 5 loss 0.5": {"loss": (5, 0.5)},
     "[default0]:step 5 loss 0.5": {"loss": (5, 0.5)},
     "Train Epoch: 2 [640/60000 (1%)]\tLoss: 0.531": {"Loss": (640, 0.531)},
     "45/45 [=====] - 3s 60ms/step - loss: 0.2345 - val_accuracy: 0.91": {

@@ -57,6 +57,8 @@ _WHOLE = re.compile(
 )
 _SPLIT = re.compile(r"[|,;\t\]]|(?<![:=])\[|(?<![:=\s])\s{2,}(?![-+.\d\s]|nan|inf)")
 _THOUSANDS = re.compile(r"(?<![\d.])\d{1,3}(?:,\d{3})+(?![\d,])")
+# Another program's half line, in the middle of a number, before a whole one.
+_TORN = re.compile(r".*[\d.=](?=(?:global[_ ]?)?(?:step|iter(?:ation)?)[ :=]+\d)", re.IGNORECASE)
 _MARKERS = re.compile(
     r"(?:global[_ ]?step|micro_step|steps?|num_updates|iter(?:ation)?s?|it|batch|update|epochs?|rank|local_rank|v_num)",
     re.IGNORECASE,
@@ -120,6 +122,9 @@ def may_say(shape: bytes) -> bool:
 def template(text: str, header: tuple[str, ...]) -> Template:
     """What TEXT says; HEADER names the columns of the table that it may be a row of. Spans are of characters."""
     start = found.end() if (found := _PREFIX.match(text)) else 0
+    if torn := _TORN.match(text, start):
+        start = torn.end()
+        text = text[start:].rjust(len(text))
     known = _METRIC.match(text, start)
     if known:
         start = known.end()

@@ -138,8 +138,8 @@ def _difference(one: float | None, digits: int) -> str:
 
 
 def _better(one: float | None, own: Value | None) -> str:
-    """The colour of a difference: by what the metric is to become, where that is known."""
-    if not one or own is None or not own.goal:
+    """The colour of a difference: by what the metric is to become, where that is known, beyond the spread of seeds."""
+    if not one or own is None or not own.goal or abs(one) <= (own.spread or 0.0):
         return "$muted"
     return "$success" if (one < 0) == (own.goal == "min") else "$error"
 
