@@ -272,3 +272,25 @@ def test_a_live_session_is_played_up_to_where_it_was(tmp_path):
 def test_a_folder_without_a_journal_is_refused(tmp_path):
     with pytest.raises(JournalError):
         ReplayClient(tmp_path)
+
+
+def test_a_damaged_line_is_told_and_what_comes_before_it_is_played(tmp_path):
+    write_journal(tmp_path / "s-aaaaaaaa", session(400))
+    path = tmp_path / "s-aaaaaaaa" / "events.jsonl"
+    lines = path.read_bytes().split(b"\n")
+    lines[1499] = b"{" + lines[1499][:-1]
+    path.write_bytes(b"\n".join(lines))
+
+    async def play() -> None:
+        client = ReplayClient(path.parent, 64.0)
+        client.go_to(1490)
+        with pytest.raises(JournalError, match="line 1500"):
+            async for _ in client.events():
+                pass
+        assert client.state.seq == 1499
+        client.go_to(1600)
+        with pytest.raises(JournalError, match="line 1500"):
+            await anext(client.events())
+        await client.close()
+
+    asyncio.run(asyncio.wait_for(play(), 30))

@@ -1,6 +1,7 @@
 """A journal to be played: where its turns begin, its state at any line, and what its calls changed up to there."""
 
 import bisect
+import contextlib
 import threading
 import zlib
 from collections.abc import Iterator
@@ -15,7 +16,7 @@ from workbench.protocol.codec import encode
 from workbench.protocol.fold import apply
 from workbench.protocol.result import FileChange
 from workbench.protocol.state import SessionState
-from workbench.session.journal import Reader
+from workbench.session.journal import JournalError, Reader
 from workbench.session.snapshots_since import last_prompt
 
 _EVERY = 1_000  # lines between two kept states, at least
@@ -49,7 +50,8 @@ class Marks:
 
     def _keep(self) -> None:
         state = SessionState()
-        with Reader(self._folder) as journal:
+        # A damaged line is told where it is played or gone to; there are no kept states beyond it.
+        with contextlib.suppress(JournalError), Reader(self._folder) as journal:
             for envelope in journal.read(until=self._last):
                 apply(state, envelope)
                 if envelope.seq % self._every == 0:

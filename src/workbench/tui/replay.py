@@ -19,7 +19,9 @@ class ReplayApp(WorkbenchApp):
     async def attach(self, client: Client, began: float) -> None:
         """Draws CLIENT's session; nothing around it is looked up, for it was then."""
         await super().attach(client, began)
-        self.surroundings = None
+        self.surroundings, self._connection = None, None
+        if self._presenter is not None and hasattr(client, "on_line"):
+            client.on_line = self._presenter.renew  # gone to elsewhere: all is drawn anew
 
     def present(self, state: SessionState, news: Sequence[Envelope]) -> None:
         """One batch from the presenter. Nobody is called for what happened long ago."""

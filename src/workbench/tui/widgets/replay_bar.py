@@ -51,6 +51,7 @@ class ReplayBar(View, Line, can_focus=True):
             self.put([Part(" opening the journal…", "$muted")])
             return
         place, bench = client.place, cast("WorkbenchApp", self.app)
+        bench.main.footer.lost = "the end of what there is" if place.ended else "paused" if place.paused else ""
         parts = [*_sign(place), Part(words(place))]
         if self.room >= 100:
             parts += [Part("  "), *_line(place, self.room // 5)]
