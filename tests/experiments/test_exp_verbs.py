@@ -4,6 +4,7 @@ import json
 import os
 import pty
 import select
+import shutil
 import subprocess
 import sys
 import time
@@ -13,7 +14,7 @@ import msgspec
 import pytest
 
 from support.mlwb import MLWB
-from support.running import Exp, fixture
+from support.running import Exp, fixture, until
 from workbench.experiments.types import Card, Code, Metric, Run
 
 exp = fixture
@@ -211,3 +212,43 @@ def test_listing_loads_nothing_that_it_does_not_need(exp: Exp) -> None:
     )
     done = subprocess.run([sys.executable, "-c", program], cwd=exp.folder, capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1] == "[]"
+
+
+def test_a_run_that_goes_on_elsewhere_is_followed_until_that_is_enough(exp: Exp, tmp_path: Path) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    following = exp.start("import", "--follow", "--name", "far", str(elsewhere))
+    log = elsewhere / "metrics.jsonl"
+    log.write_text('{"step": 0, "loss": 2.0}\n')
+    until(lambda: exp.status("r-1") == "running")
+    with log.open("a") as file:
+        file.write('{"step": 1, "loss": 0.1')
+        file.flush()
+        (elsewhere / "metrics.csv").write_text("step,acc\n0,0.25\n")  # a file that comes later counts as well
+        until(lambda: "acc" in exp.ledger.get("r-1").metrics)
+        assert exp.ledger.get("r-1").metrics["loss"].last == 2.0, "half a number is none"
+        file.write("25}\n")
+    until(lambda: exp.ledger.get("r-1").metrics["loss"].last == 0.125)
+    assert "r-1  running" in exp("list").stdout.decode()
+    exp("stop", "r-1")
+    assert following.wait(30) == 0
+    record = exp.ledger.get("r-1")
+    assert (record.status, record.origin, record.name) == ("finished", "import", "far") and record.ended
+    assert exp.json("metrics", "r-1")["loss"][1][2] == 0.125
+
+
+def test_what_is_followed_may_be_removed_or_killed(exp: Exp, tmp_path: Path) -> None:
+    (tmp_path / "train.log").write_text("step 1 loss 0.5\n")
+    following = exp.start("import", "--follow", str(tmp_path / "train.log"))
+    until(lambda: exp.status("r-1") == "running")
+    following.kill()
+    following.wait(30)
+    assert exp.json("list")[0]["status"] == "failed", "nobody reads on"
+    assert b"no such file" in exp("import", "--follow", str(tmp_path / "nothing"), code=1).stderr
+    following = exp.start("import", "--follow", str(tmp_path / "train.log"))
+    until(lambda: exp.status("r-2") == "running")
+    shutil.rmtree(exp.ledger.path("r-2"))
+    with (tmp_path / "train.log").open("a") as log:
+        log.write("step 2 loss 0.25\n")
+    assert following.wait(30) == 1
+    assert following.stderr is not None and b"there is no run r-2" in following.stderr.read()

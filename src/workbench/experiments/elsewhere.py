@@ -57,27 +57,29 @@ class Followed:
         self._next = 0.0
         self.run = ""
 
-    def poll(self, last: bool = False) -> None:
-        """Reads what is new, and writes it down; what that takes stays a small part of the time. LAST: now in any case.
+    def poll(self) -> None:
+        """Reads what is new, and writes it down; what that takes stays a small part of the time.
 
         Raises LedgerError, most of all where the run was removed.
         """
         began = time.monotonic()
-        if began < self._next and not last:
+        if began < self._next:
             return
         if self.path.is_dir():
             take_files(self._numbers, self._known)
-        if self._numbers.read() and (series := _told(self._numbers)):
+        news = False
+        while self._numbers.read():
+            news = True
+            if time.monotonic() - began > _LOOK_S:
+                break  # there is more, and the next look goes on with it
+        if news and (series := _told(self._numbers)):
             self._write(series)
         self._next = time.monotonic() + max(_LOOK_S, 20 * (time.monotonic() - began))
 
     def _write(self, series: dict[str, Series]) -> None:
         numbers, ledger = self._numbers, self._ledger
         if not self.run:
-            self.run = ledger.begin(
-                lambda run: _record(run, ledger, self.path, numbers, self._name, self._tags, goes_on=True)
-            ).id
-            sign(hold(ledger.path(self.run)))
+            self.run = ledger.begin(self._begun).id
         with contextlib.suppress(OSError):  # a full disk; the next time may be better
             save(ledger.path(self.run), series)
         told = {
@@ -86,10 +88,16 @@ class Followed:
         }  # fmt: skip
         ledger.update(self.run, lambda old: msgspec.structs.replace(old, **told))
 
+    def _begun(self, run: str) -> Run:
+        sign(hold(self._ledger.path(run)))  # as long as this process lives
+        return _record(run, self._ledger, self.path, self._numbers, self._name, self._tags, goes_on=True)
+
     def end(self) -> None:
-        """Reads the rest and no more: the run has ended as its last words say, finished where they say nothing."""
-        self._numbers.read(last=True)
-        self._numbers.close()
+        """Reads the rest and no more: the run has ended as its last words say, finished where they say nothing.
+
+        Raises LedgerError.
+        """
+        self._numbers.read_all()
         if self.run:
             self._write(_told(self._numbers))
             code = self._numbers.exit_code

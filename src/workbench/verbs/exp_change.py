@@ -154,17 +154,19 @@ def _follow(options: argparse.Namespace) -> int:
     over = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGHUP):
         signal.signal(number, lambda number, frame: over.set())
-    ledger, told = opened(), set[str]()
+    ledger, told, status = opened(), set[str](), 0
     followed = [Followed(ledger, Path(path), options.name, tuple(options.tag)) for path in options.paths]
-    try:
-        while not over.wait(_FOLLOW_S) and followed:
-            for one in followed:
-                one.poll()
-                if one.run and one.run not in told:
-                    told.add(one.run)
-                    line = json.dumps([{"id": one.run, "path": str(one.path)}]) if options.json else one.run
-                    print(line, flush=True)
-    finally:
-        for one in followed:
-            one.end()
-    return 0
+    while followed:
+        last = over.wait(_FOLLOW_S)
+        for one in list(followed):
+            try:
+                one.end() if last else one.poll()
+            except LedgerError as error:  # removed, most of all; the others are followed on
+                status = _fail(error, 1)
+                followed.remove(one)
+            if one.run and one.run not in told:
+                told.add(one.run)
+                print(json.dumps([{"id": one.run, "path": str(one.path)}]) if options.json else one.run, flush=True)
+        if last:
+            break
+    return status
