@@ -213,6 +213,7 @@ def test_a_command_of_the_agent_is_no_client(tmp_path: Path, monkeypatch: pytest
                 await owner.client.send(c.Approve(id=f"a{number}", request_id=asked.request_id, digest=asked.digest,
                                                   decision="once", by=""))  # fmt: skip
             await owner.until(lambda n=number: done(owner, n))
+            await owner.until(lambda: owner.client.state.waiting == "done")
         assert "refused: a command of the session" in "".join(
             block.get("text", "")
             for x in owner.seen

@@ -229,7 +229,7 @@ def test_suggestions_and_talk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
             assert prompt.text == f"{LI} suggests about train.py, root took it:\n\nTry warm-up.\n\nThree seeds."
             twice = await owner.client.send(c.TakeSuggestion(id="v", suggestion=found.id, by=""))
             assert not twice.ok and "already" in twice.error
-            for number in range(40):
+            for number in range(70):
                 ack = await li.send(c.Say(id=f"n{number}", text="and", by=""))
             assert not ack.ok and "much at once" in ack.error
 

@@ -26,7 +26,7 @@ __all__ = ["Guest", "Guests", "RefusedError"]
 AWAY = "MLWB_AWAY"  # seconds for which the place and the wheel of a lost client are kept
 _AWAY_S = 30.0
 _MOST_TEXT = 2_000  # characters of a suggestion, or of what is said: the state holds them whole
-_MOST_SAID, _SAID_S = 30, 60.0  # of one user
+_OFTEN, _OFTEN_S = 60, 60.0  # of what one user does that is journalled
 _OUTSIDE = "outside"
 _MOST_GUESTS = 48  # so that there is always room for the owner
 
@@ -57,8 +57,9 @@ class Guests:
         self.wheel = Wheel(self.owner, self._passed, self._away_s)
         self.here = Here(self._session.show, lambda: self.wheel.holder)
         self._driver = self.owner  # as it was journalled
-        self._said: dict[str, deque[float]] = {}
+        self._done: dict[str, deque[float]] = {}
         self._meter: tuple[Lent, float] | None = None  # whose dollars are spent, and what the session had cost then
+        self._metered = ""  # by whom
         self._timers: set[asyncio.TimerHandle] = set()
         self._closed = False
         self._session.listeners.append(self._heard)
@@ -83,6 +84,10 @@ class Guests:
             raise RefusedError("invitation", str(error)) from None
         if lent is None:
             raise RefusedError("invitation", "the token is not that of an invitation of yours")
+        try:
+            self._often(f"came {peer.uid}")
+        except _NoError as error:
+            raise RefusedError("full", str(error)) from None
         if sum(not one.owner for one in self.here.guests) >= _MOST_GUESTS:
             raise RefusedError("full", f"{_MOST_GUESTS} guests are here already")
         name = name_of(peer.uid)
@@ -178,7 +183,9 @@ class Guests:
         if command.input is not None:
             return f"only {self.owner} may change a call; a guest allows it as it is, or denies it"
         asked = self._session.state.approvals.get(command.request_id)
-        if command.outside or (asked is not None and (asked.again or asked.sandbox == _OUTSIDE)):
+        if asked is None:  # what is not known to be confined is not theirs to allow
+            return "this request was answered already, or its call is gone"
+        if command.outside or asked.again or asked.sandbox == _OUTSIDE:
             return f"it would run outside of the sandbox: only {self.owner} may allow that"
         return ""
 
@@ -208,6 +215,7 @@ class Guests:
             self._emit(e.WheelAsked(by=command.by))
 
     def _grant(self, command: c.GrantWheel) -> None:
+        self._often(f"wheel {command.by}")
         guests = self.here.of(command.to)
         if not guests:
             raise _NoError(f"{command.to} is not here")
@@ -220,6 +228,8 @@ class Guests:
         self.wheel.pass_to(command.to, command.by, f"{command.by} handed the wheel over", granted=True)
 
     def _take(self, command: c.TakeWheel) -> None:
+        if command.by != self.owner:
+            self._often(f"wheel {command.by}")
         spent = any(one.lent is not None and one.lent.is_spent() for one in self.here.of(command.by))
         if (
             why := "your invitation's dollars are spent"
@@ -235,12 +245,13 @@ class Guests:
 
     def _passed(self, event: e.WheelPassed) -> None:
         """Whoever was handed the wheel drives whatever they came as; where only the owner is concerned, it is quiet."""
-        self._stop_meter()
+        if event.to:  # what the agent does on goes to whoever drove last
+            self._stop_meter()
         for guest in self.here.guests:
             guest.role = "driver" if self.wheel.granted and guest.user == event.to else guest.came
         lent = next((one.lent for one in self.here.of(event.to) if one.lent is not None), None)
         if lent is not None and lent.max_usd is not None:
-            self._meter = lent, self._session.state.cost_usd or 0.0
+            self._meter, self._metered = (lent, self._session.state.cost_usd or 0.0), event.to
         is_news = not (self._is_quiet() and {self._driver, event.to} <= {"", self.owner})
         if is_news and event.to != self._driver:
             self._emit(event)
@@ -269,10 +280,11 @@ class Guests:
         """The dollars of LENT are spent: what the agent does for them ends, and the wheel goes back."""
         if self._meter is None or self._meter[0] is not lent or self._closed:
             return
-        user = self.wheel.holder
+        self._stop_meter()
         self._session.interrupt()
-        to = self.owner if self.here.of(self.owner) else ""
-        self.wheel.pass_to(to, "", f"{user} has spent the ${lent.max_usd:g} of the invitation")
+        if self.wheel.holder == self._metered:
+            to = self.owner if self.here.of(self.owner) else ""
+            self.wheel.pass_to(to, "", f"{self._metered} has spent the ${lent.max_usd:g} of the invitation")
         for guest in self.here.guests:
             if guest.lent is lent:
                 guest.role = guest.came = roles.lesser(guest.came, "suggester")
@@ -303,11 +315,15 @@ class Guests:
         text = text.strip()
         if not text or len(text) > _MOST_TEXT:
             raise _NoError(f"say it in 1 to {_MOST_TEXT:,} characters")
-        said, now = self._said.setdefault(user, deque(maxlen=_MOST_SAID)), time.monotonic()
-        if len(said) == _MOST_SAID and now - said[0] < _SAID_S:
-            raise _NoError("that is much at once; wait a moment")
-        said.append(now)
+        self._often(f"said {user}")
         return text
+
+    def _often(self, what: str) -> None:
+        """Counts WHAT, each of which goes into the journal; raises _NoError where it comes too often."""
+        done, now = self._done.setdefault(what, deque(maxlen=_OFTEN)), time.monotonic()
+        if len(done) == _OFTEN and now - done[0] < _OFTEN_S:
+            raise _NoError("that is much at once; wait a moment")
+        done.append(now)
 
     def _say(self, command: c.Say) -> None:
         self._emit(e.Said(text=self._words(command.by, command.text), by=command.by))

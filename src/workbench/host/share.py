@@ -85,9 +85,9 @@ class Shares:
         self.over: Callable[[Lent, str], None] = lambda lent, why: None  # shows out who came by an invitation
         self.lent: dict[str, Lent] = {}
         self._folder: Path | None = None
-        self._socket: socket.socket | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._strangers = 0
+        self._sooner = asyncio.Event()
         self._told: Counter[int] = Counter()
         self._wrong: dict[int, list[float]] = {}
 
@@ -98,6 +98,7 @@ class Shares:
         path = self._opened()
         lent = Lent(f"i-{secrets.token_hex(3)}", command, named)
         self.lent[lent.id] = lent
+        self._sooner.set()
         self._emit(
             Shared(
                 share=lent.id,
@@ -149,11 +150,11 @@ class Shares:
             try:
                 self._folder = Path(tempfile.mkdtemp(prefix=f"mlwb-share-{os.getuid()}-", dir=parent))
                 self._folder.chmod(0o711)
-                self._socket = sockets.bound(self._path(), 0o666)
+                listening = sockets.bound(self._path(), 0o666)
             except (OSError, sockets.SocketError) as error:
                 self._shut()
                 raise ShareError(f"{parent}: no socket for guests: {error}; set {VARIABLE} to another folder") from None
-            self._begin(self._accept(self._socket))
+            self._begin(self._accept(listening))
             self._begin(self._keep_time())
         return self._path()
 
@@ -168,23 +169,27 @@ class Shares:
 
     async def _accept(self, listening: socket.socket) -> None:
         loop = asyncio.get_running_loop()
-        while listening is self._socket:
-            try:
-                taken, _ = await loop.sock_accept(listening)
-            except OSError:  # no more files may be opened, for now
-                await asyncio.sleep(1.0)
-                continue
-            try:
-                peer = sockets.peer_of(taken)
-            except OSError:
-                taken.close()
-                continue
-            if any(one.is_peer(peer) for lent in self.lent.values() for one in lent.named):
-                self.take(taken)
-            elif self._strangers >= _STRANGERS:
-                taken.close()
-            else:
-                self._begin(self._turned_away(taken, peer))
+        with listening:
+            while True:
+                try:
+                    taken, _ = await loop.sock_accept(listening)
+                except OSError:  # no more files may be opened, for now
+                    await asyncio.sleep(1.0)
+                    continue
+                self._came(taken)
+
+    def _came(self, taken: socket.socket) -> None:
+        try:
+            peer = sockets.peer_of(taken)
+        except OSError:
+            taken.close()
+            return
+        if any(one.is_peer(peer) for lent in self.lent.values() for one in lent.named):
+            self.take(taken)
+        elif self._strangers >= _STRANGERS:
+            taken.close()
+        else:
+            self._begin(self._turned_away(taken, peer))
 
     async def _turned_away(self, taken: socket.socket, peer: Peer) -> None:
         """Says no to a stranger, once it has said hello: else it would not read the answer."""
@@ -213,15 +218,15 @@ class Shares:
     async def _keep_time(self) -> None:
         while self.lent:
             soon = min(lent.until for lent in self.lent.values())
-            await asyncio.sleep(max(0.01, min(_LOOK_S, soon - time.time())))
+            self._sooner.clear()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(max(0.01, min(_LOOK_S, soon - time.time()))):
+                    await self._sooner.wait()
             for lent in list(self.lent.values()):
                 if lent.until <= time.time():
                     self.end(lent.id, f"it held until {_clock(lent.until)}")
 
     def _shut(self) -> None:
-        if self._socket is not None:
-            self._socket.close()
-            self._socket = None
         if self._folder is not None:
             shutil.rmtree(self._folder, ignore_errors=True)
             self._folder = None

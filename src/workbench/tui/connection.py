@@ -68,6 +68,8 @@ def parted(client: "Client", key: str, far: str = "") -> str:
     if client.state.phase == "ended" or getattr(client, "ended", "") == "left":
         return ""
     on = f"on {far} `mlwb --resume {session}`" if far else f"{key} or `mlwb --resume {session}`"
+    if not getattr(client, "owner", True):  # a guest takes nothing up
+        return str(why)
     return f"{why or 'the host has let go of this screen'}; {on} takes it up again"
 
 
