@@ -12,7 +12,7 @@ import psutil
 import pytest
 
 from support.endpoint import say, turn, use
-from support.hosted import Followed, begin, hosted
+from support.hosted import Followed, begin, hosted, raw
 from support.left import hosts_under
 from support.mlwb import Place
 from workbench.host import sockets, stopping
@@ -21,6 +21,7 @@ from workbench.host.remote import RemoteClient, attach
 from workbench.host.spawn import NotBegunError, Spawned
 from workbench.protocol.commands import SubmitPrompt
 from workbench.protocol.task import Task
+from workbench.protocol.version import PROTOCOL
 from workbench.session import store
 from workbench.session.journal import is_live
 
@@ -246,3 +247,28 @@ def test_how_long_it_waits_is_a_setting(tmp_path: Path, monkeypatch: pytest.Monk
     assert linger_s(place.repo) == 7200
     monkeypatch.setenv("MLWB_LINGER", "3")
     assert linger_s(place.repo) == 3
+
+
+def test_a_headless_run_is_over_whoever_watches_it_slowly(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def run(place: Place) -> None:
+        with place.started("run", place.task("Wait.\n"), "--output-format", "json", env=dict(os.environ)) as run:
+            await until(lambda: [one for one in store.list_sessions() if one.state == "live"])
+            (session,) = (one.id for one in store.list_sessions())
+            await until(lambda: (place.repo / "pid").exists() and sockets.path_of(session).exists())
+            async with Followed(await attach(place.session(session), "viewer")) as watching:
+                assert not watching.client.attended
+                leaves = await attach(place.session(session))
+                await leaves.close()
+                assert leaves.lives
+                async with raw(session) as slow:  # says hello, and reads nothing of what it is told
+                    slow.say(type="hello", token=sockets.token_of(place.session(session)), protocol=PROTOCOL)
+                    (place.repo / "go").touch()
+                    await watching.until(lambda: watching.client.state.phase == "ended")
+                    began = time.monotonic()
+                    assert await asyncio.to_thread(run.wait, 30) == 0
+                    assert time.monotonic() - began < 3.0
+        assert not is_live(place.session(session))
+
+    command = "echo $$ > pid; yes | head -c 300000; while [ ! -e go ]; do sleep 0.05; done"
+    with hosted(tmp_path, monkeypatch, [turn(use("Bash", command=command)), say("Well.")], ALLOWED) as place:
+        asyncio.run(run(place))

@@ -11,16 +11,16 @@ from workbench.headless import flags, preflight, telling
 from workbench.headless.notify import notify
 from workbench.headless.signals import Signals
 from workbench.headless.streams import Console, Stdout
-from workbench.host import local
+from workbench.host import local, sockets
 from workbench.host.client import Client
 from workbench.host.server import Server
-from workbench.host.sockets import SocketError
 from workbench.protocol import codec
 from workbench.protocol.commands import Stop
 from workbench.protocol.events import SessionEnded, SessionStarted
 from workbench.protocol.result import EXIT_CODES, Result
 from workbench.protocol.visible import visible
 
+_WATCHERS_S = 0.3  # for those who watch to be told the rest; who is slow has the journal
 BROKEN_PIPE = 141  # as a shell says it of a program that SIGPIPE ended
 
 
@@ -90,8 +90,9 @@ class Run:
         """Lets others watch this run, and stop it; where that is not possible it runs all the same."""
         server = Server(client.hosting)
         try:
+            sockets.sweep()
             server.open()
-        except (SocketError, OSError) as error:
+        except (sockets.SocketError, OSError) as error:
             self.console.say(f"nobody can attach to this run: {error}")
             return None
         return server
@@ -118,7 +119,7 @@ class Run:
                 helper.cancel()
             self.console.clear()
             if server is not None:
-                await server.close()
+                await server.close(within=_WATCHERS_S)
             await client.close()
         if result is None:
             return await self._failed("error_during_execution", f"session {self.session} ended without a result")

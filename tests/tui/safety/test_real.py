@@ -183,7 +183,9 @@ def test_a_session_tells_its_confinement_and_its_audit_names_each_call(workspace
                 assert event.sandbox == "" and not event.again
                 decision = "no" if "rm" in event.input["command"] else "once"
                 await client.send(
-                    Approve(id=event.request_id, request_id=event.request_id, digest=event.digest, decision=decision, by="x")
+                    Approve(
+                        id=event.request_id, request_id=event.request_id, digest=event.digest, decision=decision, by="x"
+                    )
                 )
             elif isinstance(event, e.Idle):
                 break
