@@ -10,7 +10,7 @@ VERBS = {
     "demo": ("demo", "a recorded session against real tools and real training; no key, no network"),
     "attach": ("attach", "join a live session from another terminal, or through ssh"),
     "share": ("share", "invite others to a live session, with a role and limits"),
-    "sessions": ("sessions", "list, show, audit, export, remove sessions"),
+    "sessions": ("sessions", "list, show, brief, replay, audit, export, resume, stop, remove sessions"),
     "agents": ("agents", "list, show and check agent definitions"),
     "exp": ("exp", "run, list, compare and stop experiments"),
     "gpu": ("gpu", "the GPUs, who uses them, and the machine beside them"),

@@ -21,7 +21,7 @@ from workbench.session.snapshots_since import last_prompt
 
 _EVERY = 1_000  # lines between two kept states, at least
 _MOST = 100  # of them
-NOTE = "the edits that the journal holds; what commands changed is not known"
+NOTE = "the edits in the journal; not what commands changed"
 
 
 class UpTo(Reader):

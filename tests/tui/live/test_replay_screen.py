@@ -149,6 +149,21 @@ def test_it_begins_where_it_is_told_to(home):
     shown(home / "s-aaaaaaaa", play, speed=0.25, turn=4)
 
 
+def test_another_session_is_played_in_its_place(home):
+    write_journal(home / "s-aaaaaaaa", turns(3))
+    write_journal(home / "s-bbbbbbbb", turns(5), "s-bbbbbbbb")
+
+    async def play(pilot: Any, app: ReplayApp) -> None:
+        await until(pilot, lambda: app.client.place.turn > 0)  # type: ignore[union-attr]
+        app.do("sessions", "s-bbbbbbbb")
+        await until(pilot, lambda: app.state.session == "s-bbbbbbbb" and app.client.place.ended)  # type: ignore[union-attr]
+        await until(pilot, lambda: "turn 5/5" in text_of(app) and "Words of turn 5." in text_of(app))
+        await pilot.press("comma")
+        await until(pilot, lambda: app.client.renewed)  # type: ignore[union-attr]
+
+    shown(home / "s-aaaaaaaa", play)
+
+
 def test_where_it_is_in_words(home):
     from workbench.host.replay import Place
 
