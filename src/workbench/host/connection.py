@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 MOST_CLIENTS = 64
 MISSED = 5_000  # journalled envelopes that a client which comes back is told one by one
-_BATCH = 256
+_BATCH = 32  # envelopes: what a client that does not read makes this process hold
 _PACE, _SLOWEST = 0.05, 1.0  # seconds in which deltas are gathered, and the most that a client may ask for
 _HELLO_S = 10.0
 _PARTING_S = 2.0  # for the last word to one who leaves
