@@ -14,11 +14,14 @@ import pytest
 
 from support.hosts import LONG, Fold, lives_in, stopped
 from support.mlwb import KEY, Place
+from support.wires import Raw
+from workbench.host import sockets
 
 EVENTS = 100_000 if LONG else 10_000
 PIECE = 2_000  # events between two looks; every second piece with the client stopped
 GROWS = 8 << 20  # bytes: the journal's index takes 8 an event, and there are things that are made once
 CLIENTS = 20
+HELD = 60 << 20  # bytes: a queue of the newest events that all share, and two buffers of each client
 SLOWER = 1.1 if LONG else 1.3  # of few pieces, beside other tests, the best one still has noise in it
 
 
@@ -157,3 +160,43 @@ def test_twenty_clients_at_once_show_the_same(flooding: tuple[Talker, Path]) -> 
         shown(fold, answers)
         assert len(answers) == CLIENTS and len({digest for _, digest, _ in answers}) == 1
         fold.close()
+
+
+@pytest.mark.slow
+def test_what_is_held_for_twenty_stopped_clients_is_bounded_in_bytes(flooding: tuple[Talker, Path]) -> None:
+    host, folder = flooding
+    host.told("300 20000")
+    before = warm(host)
+    with talker("support.watcher", str(folder), str(CLIENTS), folder=folder) as clients:
+        clients.hears()
+        host.told(1)
+        with stopped(clients.process.pid):
+            held = [host.told("500 20000")["rss"] - before for _ in range(4)]
+        seq = int(host.told(1)["seq"])
+        answers = clients.told(seq)
+        fold = Fold(folder)
+        shown(fold, answers)
+        fold.close()
+        print(f"held for {CLIENTS} stopped clients: {[round(one / (1 << 20)) for one in held]} MB")
+        assert max(held) < HELD
+
+
+@pytest.mark.slow
+def test_what_is_held_for_those_who_come_back_and_do_not_read_is_bounded_in_bytes(
+    flooding: tuple[Talker, Path],
+) -> None:
+    host, folder = flooding
+    warm(host)
+    after = int(host.told(1)["seq"])
+    host.told("1500 20000")
+    before = host.told(1)["rss"]
+    silent = [Raw(sockets.path_of(folder.name)) for _ in range(CLIENTS)]
+    for one in silent:
+        welcome = one.hello(folder, after=after)
+        assert welcome.seq == after and not welcome.state
+    time.sleep(1.0)  # for what the host would do if nothing held it back
+    held = host.told(1)["rss"] - before
+    print(f"held for {CLIENTS} that do not read: {round(held / (1 << 20))} MB over {round(before / (1 << 20))}")
+    for one in silent:
+        one.close()
+    assert held < HELD

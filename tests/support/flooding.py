@@ -1,7 +1,8 @@
 """A host process for tests that journals events as fast as it can: `python -m support.flooding`.
 
 It hosts a session as any host does and says which, as JSON. A line `N` on its standard input has it journal N notices,
-with deltas between them; it answers what that took of its own processor time, and how much memory it holds.
+with deltas between them; `N SIZE`: each of so many characters. It answers what that took of its own processor time, and
+how much memory it holds.
 """
 
 import asyncio
@@ -32,7 +33,7 @@ async def main() -> None:
     following = asyncio.create_task(_follow(client))
     print(json.dumps({"session": client.session, "pid": os.getpid()}), flush=True)
     while line := await asyncio.to_thread(sys.stdin.readline):
-        print(json.dumps(await _flood(client, int(line))), flush=True)
+        print(json.dumps(await _flood(client, *map(int, line.split()))), flush=True)
     await server.close()
     following.cancel()
     await client.close()
@@ -43,7 +44,7 @@ async def _follow(client: LocalClient) -> None:
         pass
 
 
-async def _flood(client: LocalClient, count: int) -> dict[str, float]:
+async def _flood(client: LocalClient, count: int, size: int = 0) -> dict[str, float]:
     session = client.hosting.session
     began, cpu = time.monotonic(), time.process_time()
     slowest = 0.0
@@ -51,7 +52,7 @@ async def _flood(client: LocalClient, count: int) -> dict[str, float]:
         at = time.monotonic()
         if number % _TURN == 0:
             session.emit(e.RequestStarted(turn=number // _TURN, model="none"))
-        session.emit(e.Notice(level="info", text=f"number {number} has happened; there is nothing more to it"))
+        session.emit(e.Notice(level="info", text=f"number {number} has happened; nothing more to it " + "." * size))
         session.show(e.TextDelta(turn=1, index=0, text="and so on "))
         await asyncio.sleep(0)
         slowest = max(slowest, time.monotonic() - at)
