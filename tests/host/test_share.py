@@ -17,6 +17,7 @@ from support.visitors import LI, MO, STRANGER, TEAM, connected_as, needs_root, v
 from workbench.host.remote import NotAttachedError, RemoteClient
 from workbench.protocol import commands as c
 from workbench.protocol import events as e
+from workbench.protocol import queries as q
 
 pytestmark = needs_root
 Steps = Callable[[Followed, Any], Awaitable[None]]
@@ -142,6 +143,38 @@ def test_a_guest_approves_once_by_name_and_saves_no_rule(tmp_path: Path, monkeyp
 
     turns = (turn(use("Bash", command="curl -s http://127.0.0.1:9/ || true")), say("Done."))
     shared(tmp_path, monkeypatch, steps, turns)
+
+
+def test_what_reaches_beyond_the_workspace_is_the_owners_to_allow(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def steps(owner: Followed, place: Any) -> None:
+        place.write("../notes.txt", "mine")
+        place.write("../.ssh/id_rsa", "secret")
+        invited = await invite(owner.client, str(LI), role="driver")
+        async with Followed(await visitor(LI, invited.socket, token(invited))) as guest:
+            li = guest.client
+            assert (await owner.client.send(c.GrantWheel(id="g", to=str(LI), by=""))).ok
+            assert (await li.send(c.SubmitPrompt(id="p", text="Go.", by=""))).ok
+            for number in range(2):
+                await guest.until(lambda: bool(li.state.approvals))
+                asked = next(iter(li.state.approvals.values()))
+                assert asked.tool == "Read"
+                bound = {"request_id": asked.request_id, "digest": asked.digest, "by": ""}
+                ack = await li.send(c.Approve(id=f"a{number}", decision="once", **bound))
+                assert not ack.ok and "only root" in ack.error, ack
+                assert (await li.send(c.Approve(id=f"n{number}", decision="no", **bound))).ok
+                await guest.until(lambda gone=asked.request_id: gone not in li.state.approvals)
+            for query in (q.DiffPage(path="../.ssh/id_rsa"), q.DiffPage(path="/etc/passwd"),
+                          q.RunLogPage(run="../../.ssh"), q.BlobPage(blob="../../id_rsa")):  # fmt: skip
+                try:
+                    page = await li.query(query)
+                except LookupError:
+                    continue
+                assert b"secret" not in msgspec.json.encode(page) and b"root:" not in msgspec.json.encode(page)
+
+    reads = [turn(use("Read", file_path=str(tmp_path / "home" / name))) for name in ("notes.txt", ".ssh/id_rsa")]
+    shared(tmp_path, monkeypatch, steps, (*reads, say("Done.")))
 
 
 def test_stopping_shows_everybody_out_and_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

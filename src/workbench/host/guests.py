@@ -185,6 +185,8 @@ class Guests:
         asked = self._session.state.approvals.get(command.request_id)
         if asked is None:  # what is not known to be confined is not theirs to allow
             return "this request was answered already, or its call is gone"
+        if asked.owners:
+            return f"it reaches beyond the workspace, or what is guarded: only {self.owner} may allow that"
         if command.outside or asked.again or asked.sandbox == _OUTSIDE:
             return f"it would run outside of the sandbox: only {self.owner} may allow that"
         return ""

@@ -258,6 +258,7 @@ class ApprovalRequested(Event, frozen=True, kw_only=True):
     cwd: str = ""  # where it would run
     sandbox: str = ""  # as in `CallDecided`: how it would run if it is approved
     again: bool = False  # it ran confined and failed for that: asked is whether it runs once more, outside
+    owners: bool = False  # it reaches what a guest at the wheel may not let it reach: its owner alone allows it
     display: tuple[DisplayBlock, ...] = ()
 
 

@@ -256,6 +256,7 @@ def _asked(state: SessionState, envelope: e.Envelope, event: e.ApprovalRequested
         cwd=clip(event.cwd, KEPT_PATH),
         sandbox=_word(event.sandbox),
         again=event.again,
+        owners=event.owners,
         display=clip_display(event.display)[0],
     )
     keep_last(state.approvals, KEPT_APPROVALS)

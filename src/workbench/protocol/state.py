@@ -77,6 +77,7 @@ class PendingApproval(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=T
     cwd: str = ""
     sandbox: str = ""
     again: bool = False
+    owners: bool = False
     display: tuple[DisplayBlock, ...] = ()
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from workbench.permissions.suggest import suggest_rule
-from workbench.permissions.types import Call, Need, Verdict
+from workbench.permissions.types import Call, Need, Reads, Verdict, Writes
 from workbench.protocol import events as e
 from workbench.protocol.blocks import DisplayBlock
 from workbench.protocol.commands import Approve
@@ -61,6 +61,7 @@ class Approvals:
                 cwd=str(context.cwd),
                 sandbox=sandbox,
                 again=again,
+                owners=await asyncio.to_thread(beyond_guests, why, needs, context),
                 display=await asyncio.to_thread(preview, tool, given, context),
             ),
             sync=True,
@@ -112,6 +113,19 @@ class Approvals:
             return str(error)
         verdict = self._session.gate.judge(tool, needs, cwd)
         return f"denied: {verdict.reason}" if verdict.verdict == "deny" else ""
+
+
+def beyond_guests(why: Verdict, needs: tuple[Need, ...], context: Context) -> bool:
+    """Whether only the owner allows it, whoever drives: what the gate guards by itself, a file outside the roots."""
+    if why.rule is None and why.lifted_by is None and not why.confinable:
+        return True
+    roots = [os.path.realpath(root) for root in context.roots]
+    for need in needs:
+        if isinstance(need, Reads | Writes):
+            real = os.path.realpath(context.absolute(need.path))
+            if not any(os.path.commonpath((root, real)) == root for root in roots):
+                return True
+    return False
 
 
 def preview(tool: str, given: Any, context: Context) -> tuple[DisplayBlock, ...]:

@@ -21,7 +21,6 @@ from workbench.tui.widgets.line import Line, Part
 from workbench.tui.widgets.prompt_editor import Editor
 
 _MOST_SAID = 400  # characters of a reason or a rule
-_GUESTS = "yn"  # the answers that a guest may give
 _SCROLLS = {"up": -1, "down": 1, "pageup": -10, "pagedown": 10}
 
 
@@ -223,7 +222,12 @@ class ApprovalCard(Vertical):
 
     def _choices(self) -> dict[str, str]:
         found = choices(self.request, self.outside) if self.request and not self._whose else {}
-        return {key: words for key, words in found.items() if not self._guest or key in _GUESTS}
+        return {key: words for key, words in found.items() if not self._guest or key in self._guests(self.request)}
+
+    @staticmethod
+    def _guests(request: PendingApproval | None) -> str:
+        """The answers that a guest may give: never one for what its owner alone allows."""
+        return "n" if request and (request.owners or request.again or request.sandbox == "outside") else "yn"
 
     # --- keys ----------------------------------------------------------------------------------------------
 

@@ -211,7 +211,7 @@ def _pending(event: e.ApprovalRequested) -> PendingApproval:
     return PendingApproval(
         request_id=event.request_id, call_id=event.call_id, tool=event.tool, input=event.input, digest=event.digest,
         rule=event.rule, reason=event.reason, suggestion=event.suggestion, display=event.display,
-        cwd=event.cwd, sandbox=event.sandbox, again=event.again,
+        cwd=event.cwd, sandbox=event.sandbox, again=event.again, owners=event.owners,
     )  # fmt: skip
 
 
