@@ -14,6 +14,7 @@ from workbench.permissions.syntax import UnreadableError
 from workbench.permissions.types import Call, Policy, Runs
 from workbench.permissions.words import UNKNOWN
 from workbench.permissions.world import RealWorld
+from workbench.session.exp_calls import one_command
 
 _HARMFUL = ("evil",)
 # Builtins and keywords that run what they are given.
@@ -27,6 +28,7 @@ class Tally(msgspec.Struct):
     understood: int = 0
     allowed: int = 0
     ran: int = 0
+    carried: int = 0  # that the session's host would have carried out in bash's place
     hidden: list[str] = msgspec.field(default_factory=list)
 
 
@@ -61,6 +63,17 @@ def judge(arena: Arena, command: str, tally: Tally) -> None:
         tally.hidden.append(
             f"{command!r}: ran {hidden or harmful}, made {[os.path.relpath(p, arena.root) for p in strange]}"
         )
+
+
+def judge_experiment(arena: Arena, command: str, tally: Tally) -> None:
+    """Where the host would carry COMMAND out as one `mlwb`: whether bash would have run that, and nothing else."""
+    found = one_command(command)
+    if found is None or found[1][:1] != ["mlwb"]:
+        return
+    tally.carried += 1
+    ran, made = arena.run(command)
+    if ran != [tuple(found[1])] or made:
+        tally.hidden.append(f"{command!r}: carried out as {found[1]}, bash ran {ran} and made {sorted(made)}")
 
 
 def _forms(piece: Piece) -> list[tuple[str, ...]]:

@@ -9,8 +9,14 @@ WORDS = [
     "$(evil)", "`evil`", '"$(ls a)"', "'`evil`'", "$((1+2))", '"a\\"b"', "\\;", "'\n'", "#a", "a#b", "=", "x=1",
     "!", "[a]",
     "?", "\\$x", "${#x}", "é", "'a'b\"c\"", "-c", "'ls; evil'", "evil", "..", "/dev/null", "-", "a,b", "%s", "a@{1}",
+    "0>&1", "{x}>&1", "0<a", "3>&1", "a0>f", "0\\\n>&1",
 ]  # fmt: skip
 ODD_WORDS = ["$'a'", "'", '"', "<(evil)", "${x@P}", "${!x}", "a`", "$(", "{a,", "}", "$", "\\", "$[1]", "!!", "((", "&"]
+VERBS = ["run", "run --", "rerun", "list", "show", "tail", "stop", "note", "wait", "card"]
+OPTIONS = [
+    "--", "--seeds 0..4", "--name 'a b'", "--tag=x", "-o f", "--load 'evil'", '--load "$x"', "--service", "{seed}",
+    "--ready http://127.0.0.1:{port}/", "r-1", "r-1\\ r-2", "--note=$(evil)", "--lr={1,2}", "python3 -c 'print(1)'",
+]  # fmt: skip
 WRAPPERS = [
     "",
     "",
@@ -73,6 +79,19 @@ def command(chance: random.Random) -> str:
         return "".join(chance.choice(PIECES) + chance.choice(BLANKS) for _ in range(chance.randint(1, 12)))
     text = _list(chance, 2)
     return _bent(chance, text) if kind < 0.4 else text
+
+
+def experiment(chance: random.Random) -> str:
+    """A call of `mlwb exp`, or what passes for one."""
+    words = [chance.choice(OPTIONS) for _ in range(chance.randint(0, 3))]
+    words += [_word(chance) if chance.random() < 0.7 else chance.choice(OPTIONS) for _ in range(chance.randint(0, 4))]
+    assigned = f"X={_word(chance)} " if chance.random() < 0.2 else ""
+    text = f"{assigned}mlwb exp {chance.choice(VERBS)} {' '.join(words)}"
+    if chance.random() < 0.1:
+        text += chance.choice(REDIRECTS)
+    if chance.random() < 0.1:
+        text = chance.choice(FRAMES).format(text, text, text)
+    return _bent(chance, text) if chance.random() < 0.4 else text
 
 
 def _simple(chance: random.Random) -> str:

@@ -9,8 +9,8 @@ import sys
 import time
 
 from fuzz.arena import Arena
-from fuzz.compare import Tally, judge
-from fuzz.generate import command
+from fuzz.compare import Tally, judge, judge_experiment
+from fuzz.generate import command, experiment
 from fuzz.readers import feed
 
 
@@ -28,12 +28,15 @@ def main() -> int:
     try:
         while made < options.commands if options.commands else time.monotonic() - began < options.seconds * 7 / 8:
             judge(arena, command(chance), tally)
+            if made % 4 == 0:
+                judge_experiment(arena, experiment(chance), tally)
             made += 1
     finally:
         arena.close()
     print(
         f"{made:,} commands: {tally.understood:,} understood and run by bash ({tally.ran:,} ran a program, "
-        f"{tally.allowed:,} would have passed unasked), {tally.refused:,} refused; {len(tally.hidden)} hid one"
+        f"{tally.allowed:,} would have passed unasked), {tally.refused:,} refused; {tally.carried:,} `mlwb exp` "
+        f"carried out by the host; {len(tally.hidden)} hid one"
     )
     broken, fed = feed(chance, max(2.0, options.seconds / 8))
     print(f"{fed:,} inputs to the loader, the rules and the protocol; {len(broken)} broke one")

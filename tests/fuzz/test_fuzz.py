@@ -6,8 +6,8 @@ from collections.abc import Iterator
 import pytest
 
 from fuzz.arena import Arena
-from fuzz.compare import Tally, judge
-from fuzz.generate import command
+from fuzz.compare import Tally, judge, judge_experiment
+from fuzz.generate import command, experiment
 from fuzz.readers import feed
 
 
@@ -24,6 +24,14 @@ def test_bash_runs_what_the_gate_believes(arena: Arena) -> None:
         judge(arena, command(chance), tally)
     assert not tally.hidden
     assert tally.understood > 80 and tally.ran > 60, "the gate must not refuse nearly all"
+
+
+def test_the_host_carries_out_what_bash_would_run(arena: Arena) -> None:
+    chance, tally = random.Random(3), Tally()
+    for _ in range(400):
+        judge_experiment(arena, experiment(chance), tally)
+    assert not tally.hidden
+    assert tally.carried > 60, "the host must not leave nearly all to bash"
 
 
 def test_a_hidden_command_would_be_seen(arena: Arena) -> None:

@@ -60,6 +60,18 @@ PWD=/etc; cat $PWD/passwd
 cat "$@"
 """.strip().splitlines()
 
+# Descriptors: what stands before a redirect and is no word of the command, so that the next one is its first.
+DESCRIPTORS = r"""
+awk 0>&1 'BEGIN {system("evil")}'
+awk 0<a.txt 'BEGIN {system("evil")}'
+awk {x}>&1 'BEGIN {system("evil")}'
+awk {x}<a.txt 'BEGIN {system("evil")}'
+awk 0<<<w 'BEGIN {system("evil")}'
+sed 0>&2 's/a/evil/e' a.txt
+sed -n {fd}>&1 '1e evil' a.txt
+(awk 0>&1 'BEGIN {system("evil")}')
+""".strip().splitlines()
+
 # Braces, which bash expands before all else.
 BRACES = r"""
 cat .en{u..v}
@@ -255,7 +267,7 @@ def blocks(text: str) -> list[str]:
     return found
 
 
-ALL = [*FOLDERS, *NAMES, *BRACES, *TESTS, *SECRETS, *blocks(PROGRAMS), *GRAMMAR, *TREES]
+ALL = [*FOLDERS, *NAMES, *DESCRIPTORS, *BRACES, *TESTS, *SECRETS, *blocks(PROGRAMS), *GRAMMAR, *TREES]
 
 
 @pytest.fixture(scope="module")
@@ -345,6 +357,8 @@ git show HEAD~2:src/train.py
 git log --pretty=format:'%h %an %s' -3
 git tag -n
 git grep -n x
+ls src 2>/dev/null
+grep -c x a.txt 2>&1
 """.strip()
 
 

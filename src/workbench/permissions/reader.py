@@ -27,6 +27,8 @@ _KEYWORDS = (
     *("case", "esac", "select", "function", "coproc"),
 )
 _BEFORE = ("", *" \t\n;|&()")
+# What bash takes for the descriptor of the redirect that follows, and the grammar for a word: `0`, `{name}`.
+_DESCRIPTOR = re.compile(rb"(?:^|[\s;&|()<>])(?:\\\n)*(?:\d(?:\\\n|\d)*|\{(?:\\\n|[^\s{}])*\})(?:\\\n)*$")
 _INPUTS = {"<"}
 _OUTPUTS = {">", ">>", ">|", "&>", "&>>", "<>"}
 _TEST_LEAVES = {"word", "number", "string", "raw_string", "concatenation", "simple_expansion", "expansion"}
@@ -143,6 +145,8 @@ class Reader(WordReader):
 
     def redirect(self, node: Any, into: list[Redirect]) -> list[Word]:
         """Adds the redirect to INTO; the words that follow its target belong to the command."""
+        if node.children[0].type != "file_descriptor" and _DESCRIPTOR.search(self.source[: node.start_byte]):
+            raise UnreadableError("a descriptor that reads as a word")
         if node.type == "heredoc_redirect":
             return self.heredoc(node, into)
         self.gaps(node.children)

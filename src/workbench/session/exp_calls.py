@@ -43,7 +43,7 @@ def carried(session: Session, tool: Tool, given: Any) -> Tool:
     """What carries out the call: the host, where GIVEN is a Bash call that is one `mlwb exp` command; else TOOL."""
     if tool.name != "Bash" or "mlwb" not in given.command:
         return tool
-    found = _one_command(given.command)
+    found = one_command(given.command)
     if found is None or found[1][:2] != ["mlwb", "exp"] or found[1][2:3] not in ([verb] for verb in _CARRIED):
         return tool
     whole = session.gate.judge(tool.name, tool.needs(given, str(session.context.cwd)), str(session.context.cwd))
@@ -67,7 +67,7 @@ def going(session: Session) -> bool:
     return any(alive(ledger.path(run)) for run in session.state.runs)
 
 
-def _one_command(command: str) -> tuple[dict[str, str], list[str]] | None:
+def one_command(command: str) -> tuple[dict[str, str], list[str]] | None:
     """Variables and words of COMMAND, where it is a single one and every word stands for itself."""
     from workbench.permissions.shell import read as read_shell
     from workbench.permissions.syntax import Simple, UnreadableError
