@@ -169,6 +169,18 @@ def test_who_allowed_what_and_what_was_denied(tmp_path):
     ]
 
 
+def test_who_was_here_and_what_they_said_to_each_other(tmp_path):
+    folder = journal(
+        tmp_path, e.ClientJoined(client="a", user="ana", role="driver", owner=True),
+        e.ClientJoined(client="b", user="li", role="viewer"), e.ClientLeft(client="b", user="li"),
+        e.ClientJoined(client="c", user="li", role="viewer"), e.WheelPassed(to="li", by="ana", why="my shift ends"),
+        e.Said(text="look at step 8,120", by="li"),
+    )  # fmt: skip
+    assert under("people", lines(folder)) == [
+        "    li was here as viewer", "    li drives: my shift ends", "    li: look at step 8,120",
+    ]  # fmt: skip
+
+
 def test_numbers_are_those_since_and_a_price_that_is_missing_is_said(tmp_path):
     folder = journal(
         tmp_path, e.RequestStarted(turn=1, model="m"), answer(1, text("a")), e.RequestStarted(turn=2, model="m"),

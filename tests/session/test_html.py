@@ -221,6 +221,18 @@ def test_a_session_that_goes_on_and_a_very_long_output(tmp_path):
     assert "It has not ended" in html and len(html) < 60_000 and "xend" in html
 
 
+def test_runs_are_told_with_the_verdict_of_the_journal_without_a_ledger(tmp_path):
+    folder = tmp_path / "s-aaaaaaaa"
+    told = "r-1 finished after 2.0 s\n  base\n  against r-0 (val_loss): within noise. -0.01 ± 0.04, n=3"
+    write_journal(folder, [
+        started(workspace="/nowhere"), e.RunLinked(run="r-1"), e.RunLinked(run="r-2"),
+        e.RunsTold(runs=(e.Heard(run="r-1", status="finished", exit_code=0),), text=told),
+    ])  # fmt: skip
+    found = of(folder)
+    assert "r-1 finished; within noise against r-0 (val_loss): -0.01 ± 0.04, n=3" in found.text
+    assert found.text.count("its numbers are not on this machine") == 2 and found.tags.count("figure") == 2
+
+
 def test_a_curve_is_broken_where_it_is_nan():
     drawn = _line([(0, 1.0), (1, 0.5), (2, None), (3, 0.4), (4, 0.2)])
     assert drawn.count("<polyline") == 2 and "NaN" not in drawn

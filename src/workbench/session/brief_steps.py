@@ -293,6 +293,12 @@ def _ended_since(told: Gathering, envelope: e.Envelope, event: e.SessionEnded) -
     told.changed = event.result.files_changed[:_KEPT]
 
 
+def _came(told: Gathering, envelope: e.Envelope, event: e.ClientJoined) -> None:
+    words = f"{event.user} was here as {event.role}"
+    if not event.owner and words not in told.brief.people:
+        told.add(told.brief.people, words[:_TEXT])
+
+
 def _turn(told: Gathering, envelope: e.Envelope, event: e.RequestStarted) -> None:
     told.brief.turns += 1
 
@@ -322,6 +328,7 @@ _SINCE: dict[type, _Step] = {
     e.Notice: _warned,
     e.SessionEnded: _ended_since,
     e.RequestStarted: _turn,
+    e.ClientJoined: _came,
     e.BoundaryCrossed: lambda told, envelope, event: told.add(
         told.brief.warnings, f"the agent called {event.tool}, which no agent may: nothing of that answer was run"
     ),

@@ -18,6 +18,7 @@ from workbench.protocol.result import FileChange, Result
 from workbench.protocol.state import SessionState
 from workbench.protocol.visible import visible
 from workbench.session.blobs import BlobError, Blobs
+from workbench.session.brief_steps import verdicts_of
 from workbench.session.html_markdown import markdown
 from workbench.session.html_runs import figures
 from workbench.session.html_style import STYLE
@@ -72,7 +73,11 @@ class _Told:
             elif isinstance(event, e.RunLinked):
                 self.runs.setdefault(event.run, "")
             elif isinstance(event, e.RunsTold):
-                self.runs |= {one.run: ", ".join(filter(None, (one.status, *one.alerts))) for one in event.runs}
+                verdicts = verdicts_of(event.text, [one.run for one in event.runs])
+                for one in event.runs:
+                    judged = " ".join(verdicts.get(one.run, ()))
+                    went = ", ".join(filter(None, (one.status, *one.alerts)))
+                    self.runs[one.run] = "; ".join(filter(None, (went, judged)))
         self.title = self.state.title or self.title or "A session"
 
 

@@ -164,6 +164,24 @@ def test_another_session_is_played_in_its_place(home):
     shown(home / "s-aaaaaaaa", play)
 
 
+def test_a_folder_that_was_copied_from_elsewhere_is_played_and_written_down(home, tmp_path):
+    write_journal(tmp_path / "copied", turns(3), "s-faraway0")
+
+    async def play(pilot: Any, app: ReplayApp) -> None:
+        await until(pilot, lambda: app.state.session == "s-faraway0")
+        app.do("export", str(tmp_path / "page.html"))
+        await until(pilot, lambda: (tmp_path / "page.html").exists())
+        app.do("brief")
+        await until(pilot, lambda: len(app.screen_stack) > 1 and "what happened so far" in text_of(app))
+        await pilot.press("space")
+        app.do("fork_before")
+        await until(pilot, lambda: any("no prompt" in toast.message for toast in app._notifications))
+
+    shown(tmp_path / "copied", play)
+    assert "Words of turn 3." in (tmp_path / "page.html").read_text()
+    assert not home.exists()  # nothing was begun
+
+
 def test_where_it_is_in_words(home):
     from workbench.host.replay import Place
 
