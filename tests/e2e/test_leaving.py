@@ -122,7 +122,7 @@ def test_a_terminal_that_is_closed_leaves_the_agent_at_work(tmp_path: Path) -> N
         gone(program)
         assert state_of(place) == "live" and psutil.pid_exists(running)
         session = the_session(place)
-        for command in (f"mlwb attach {session}", f"mlwb --resume {session}"):
+        for command in (f"mlwb attach {session}", f"mlwb --resume {session}", "mlwb -c"):
             with Tmux(env={**tmux.env}, cwd=place.repo) as again:
                 start(again, command)
                 again.wait("sleep 1000")

@@ -34,7 +34,7 @@ class SessionSummary(msgspec.Struct, kw_only=True):
     """One session in a list. `state`: live (its host runs), resumable, done. `started` is Unix time in seconds.
 
     `cost_usd` is None where a price is not known, `subtype` before its first end. `host` is the machine that had it at
-    work last. `problem` says why nothing more can be told.
+    work last; `attended`: a person is at it, it is no headless run. `problem` says why nothing more can be told.
     """
 
     id: str
@@ -50,6 +50,7 @@ class SessionSummary(msgspec.Struct, kw_only=True):
     subtype: str | None = None
     exit_code: int | None = None
     host: str = ""
+    attended: bool = False
     problem: str = ""
 
 
@@ -131,6 +132,7 @@ class _Result(msgspec.Struct):
 
 class _Task(msgspec.Struct):
     prompt: str = ""
+    interactive: bool = False
 
 
 class _Event(msgspec.Struct):
@@ -215,6 +217,7 @@ def _take(told: SessionSummary, line: _Line) -> None:
     event, told.updated = line.event, line.at
     if event.type == "session_started":
         told.started, told.workspace, told.agent, told.model = line.at, event.workspace, event.agent, event.model
+        told.attended = event.task is not None and event.task.interactive
         told.title, told.host = event.title or _title(event.task.prompt if event.task else ""), event.host
     elif event.type == "prompt_submitted":
         if not told.title and event.origin == "person":

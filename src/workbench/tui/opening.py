@@ -54,7 +54,10 @@ class ModelRow(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SessionRow(msgspec.Struct, frozen=True, kw_only=True):
-    """One session of this user. `state`: live, resumable, done. Times are Unix time in seconds."""
+    """One session of this user. `state`: live, resumable, done. Times are Unix time in seconds.
+
+    `attended`: a person is at it, it is no headless run.
+    """
 
     id: str
     title: str = ""
@@ -67,6 +70,7 @@ class SessionRow(msgspec.Struct, frozen=True, kw_only=True):
     turns: int = 0
     cost_usd: float | None = None
     subtype: str | None = None
+    attended: bool = False
 
 
 class TurnRow(msgspec.Struct, frozen=True, kw_only=True):

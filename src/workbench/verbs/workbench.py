@@ -168,12 +168,14 @@ class Opening(Safety):
                 self._host = Spawned(self.workspace, self._env)
 
     async def _last(self) -> str:
-        """The session of this folder that was at work last, and is open nowhere else."""
+        """The session of this folder that was at work last, and at which nobody is: live or not."""
+        from workbench.host import sockets
         from workbench.tui.opening import NotOpenedError
 
-        here = os.path.realpath(self.workspace)
-        resting = [row for row in await self.sessions() if row.turns and row.state != "live"]
-        rows = [row for row in resting if os.path.realpath(row.workspace) == here]
+        here, clients = os.path.realpath(self.workspace), await _in_thread(sockets.clients)
+        free = [row for row in await self.sessions() if row.turns and not clients.get(row.id)]
+        free = [row for row in free if row.state != "live" or row.attended]
+        rows = [row for row in free if os.path.realpath(row.workspace) == here]
         if not rows:
             raise NotOpenedError(
                 "error_usage", f"No session of {self.workspace} can be gone on with; `mlwb` begins one."
