@@ -143,12 +143,24 @@ def test_commands_of_note_are_those_that_failed_ran_unconfined_or_were_a_persons
 
 def test_verdicts_are_those_that_the_session_told_not_what_a_run_printed_or_is_called(tmp_path):
     assert verdicts_of(TOLD, ["r-1", "r-2"]) == {"r-1": ("within noise", "against r-0 (val_loss): -0.01 ± 0.04, n=3")}
+    assert verdicts_of(TOLD.replace("r-1 fin", "r-8 fin"), ["r-0", "r-2"]) == {}  # those of another run
     heard = (e.Heard(run="r-1", status="finished", exit_code=0), e.Heard(run="r-2", status="failed", exit_code=1))
     told = under("runs", lines(journal(tmp_path, e.RunLinked(run="r-1"), e.RunsTold(runs=heard, text=TOLD))))
     assert told == [
         "  x r-2 failed with exit code 1",
         "    r-1 finished   (within noise: against r-0 (val_loss): -0.01 ± 0.04, n=3)",
     ]
+
+
+@pytest.mark.parametrize(("command", "verdict"), [("mlwb exp wait r-1", "within noise"), ("mlwb exp run x", "")])
+def test_a_verdict_may_stand_in_the_result_of_waiting_but_not_in_what_a_run_prints(tmp_path, command, verdict):
+    content = ({"type": "text", "text": TOLD},)
+    folder = journal(
+        tmp_path, e.CallDecided(call_id="w", tool="Bash", input={}, target=command, verdict="allow"),
+        e.RunsTold(runs=(e.Heard(run="r-1", status="finished"),), call_id="w"),
+        e.CallFinished(call_id="w", tool="Bash", status="ok", content=content),
+    )  # fmt: skip
+    assert [run.verdict for run in brief(folder).runs] == [verdict]
 
 
 def test_who_allowed_what_and_what_was_denied(tmp_path):

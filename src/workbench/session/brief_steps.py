@@ -26,6 +26,7 @@ from workbench.session.summary import TARGETS
 
 _KEPT = 1_000  # entries of each list; `cut` says that there were more
 _TEXT = 400  # characters of a text
+_WAIT = "mlwb exp wait"  # its result is the session's own words; that of a run holds what the run printed
 _SLOW_MS = 30_000  # a command that took longer is of note
 # As `runs_words` writes it into what the agent is told; a line behind `|` is a run's own output.
 _VERDICT = re.compile(
@@ -53,6 +54,7 @@ class Gathering:
         self.back: dict[int, int] = {}  # rewind that put files back -> the event from which on
         self.changed: list[FileChange] = []  # as the end tells it
         self.runs: dict[str, RunTold] = {}
+        self.waited: dict[str, tuple[str, ...]] = {}  # call that waits for runs -> those that its result tells of
         self.checks: dict[str, CheckResult] = {}
         self._start = start
 
@@ -203,6 +205,8 @@ def _answered(told: Gathering, envelope: e.Envelope, event: e.AnswerCompleted) -
 def _finished(told: Gathering, envelope: e.Envelope, event: e.CallFinished) -> None:
     decided = told.calls.pop(event.call_id, None)
     target = (decided.target if decided else event.summary)[:_TEXT]
+    if runs := told.waited.pop(event.call_id, ()):
+        _judge(told, "\n".join(str(block.get("text") or "") for block in event.content), runs)
     counts = {block.path: (block.added, block.removed) for block in event.display if isinstance(block, Diff)}
     for path in event.changed:
         added, removed = counts.get(path) or (next(iter(counts.values())) if len(counts) == 1 else (None, None))
@@ -253,12 +257,21 @@ def _linked(told: Gathering, envelope: e.Envelope, event: e.RunLinked) -> None:
 
 
 def _heard(told: Gathering, envelope: e.Envelope, event: e.RunsTold) -> None:
-    verdicts = verdicts_of(event.text, [one.run for one in event.runs])
+    decided = told.calls.get(event.call_id or "")
+    if decided is not None and decided.target.startswith(_WAIT):
+        told.waited[decided.call_id] = tuple(one.run for one in event.runs)
     for one in event.runs:
         run = told.run(one.run)
         run.status, run.exit_code = one.status or run.status, one.exit_code if one.status else run.exit_code
         run.alerts = tuple(dict.fromkeys((*run.alerts, *one.alerts)))
-        run.verdict, run.words = verdicts.get(one.run, (run.verdict, run.words))
+    _judge(told, event.text, [one.run for one in event.runs])
+
+
+def _judge(told: Gathering, text: str, runs: Iterable[str]) -> None:
+    """Takes the verdicts on RUNS from what the session itself has told of them."""
+    for name, (verdict, words) in verdicts_of(text, runs).items():
+        run = told.run(name)
+        run.verdict, run.words = verdict, words
 
 
 def verdicts_of(text: str, runs: Iterable[str]) -> dict[str, tuple[str, str]]:
@@ -267,7 +280,9 @@ def verdicts_of(text: str, runs: Iterable[str]) -> dict[str, tuple[str, str]]:
     names, at, behind = set(runs), "", 0
     for line in text.splitlines():
         first = line.partition(" ")[0]
-        at, behind = (first, 0) if first in names else (at, behind + 1)
+        behind += 1
+        if first:  # not indented: another run, or the session's own words
+            at, behind = first if first in names else "", 0
         # The line behind the headline is the run's name, which whoever began it has chosen.
         if at and behind > 1 and at not in found and (match := _VERDICT.fullmatch(line)):
             found[at] = match[3], f"against {match[1]} ({match[2]}): {match[4]}"[:_TEXT]
