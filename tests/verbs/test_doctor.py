@@ -2,6 +2,7 @@
 
 import json
 import os
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -63,3 +64,17 @@ def test_names_with_escapes_are_shown_not_obeyed(tmp_path: Path) -> None:
     folder.mkdir(parents=True)
     (folder / "x\x1b]0;owned\x07.md").write_text("no front matter\n")
     assert "\x1b" not in doctor(tmp_path).stdout
+
+
+def test_the_folder_of_the_sockets_is_looked_at(tmp_path: Path) -> None:
+    folder = tmp_path / "sock"
+    found = findings(doctor(tmp_path, "--json", MLWB_SOCKET_DIR=str(folder)))["sockets"]
+    assert found["ok"] is True and "0 live sessions" in found["detail"] and not folder.exists()
+    folder.mkdir()
+    with socket.socket(socket.AF_UNIX) as left:
+        left.bind(str(folder / "s-gone.sock"))
+    found = findings(doctor(tmp_path, "--json", MLWB_SOCKET_DIR=str(folder)))["sockets"]
+    assert "1 socket of hosts that are gone" in found["detail"] and (folder / "s-gone.sock").exists()
+    (tmp_path / "link").symlink_to(folder)
+    found = findings(doctor(tmp_path, "--json", MLWB_SOCKET_DIR=str(tmp_path / "link")))["sockets"]
+    assert found["ok"] is False and "is a link" in found["detail"] and found["fix"]

@@ -92,13 +92,18 @@ def sweep() -> list[Path]:
 
     Raises SocketError where the folder cannot be used.
     """
-    above = made_folder()
+    made_folder()
     path_of("s-00000000")  # said before a session begins
-    stale = [path for path in above.glob("s-*.sock") if _stale(path)]
-    for path in stale:
+    found = stale()
+    for path in found:
         with contextlib.suppress(OSError):
             path.unlink()
-    return stale
+    return found
+
+
+def stale() -> list[Path]:
+    """The sockets at which nobody listens. Raises SocketError."""
+    return [path for path in folder().glob("s-*.sock") if _stale(path)]
 
 
 def clients() -> dict[str, int]:

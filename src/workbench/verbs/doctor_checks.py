@@ -30,7 +30,7 @@ Check = Callable[[], Iterator[Finding]]
 
 def all_checks() -> tuple[Check, ...]:
     """The checks, in the order in which they are told."""
-    return (key, git, ripgrep, gpus, sandbox, settings, agents, state, terminal, clipboard)
+    return (key, git, ripgrep, gpus, sandbox, settings, agents, state, hosts, terminal, clipboard)
 
 
 def key() -> Iterator[Finding]:
@@ -157,6 +157,30 @@ def state() -> Iterator[Finding]:
     detail = f"{folder}: {many}, snapshots {snapshots / 1e6:,.0f} MB, {free / 1e9:,.0f} GB free"
     fix = "" if free > _ROOM else "make room: `mlwb sessions rm ID`, or the settings `snapshots.maxAge` and `maxSize`"
     yield Finding(name="state", ok=free > _ROOM, detail=detail, fix=fix)
+
+
+def hosts() -> Iterator[Finding]:
+    """Where the sockets of live sessions lie, which sessions are live, and what hosts that are gone left behind."""
+    from workbench.host import sockets
+    from workbench.session import journal
+
+    live = [folder.name for folder in _folders(places.sessions()) if journal.is_live(folder)]
+    try:
+        folder = sockets.folder()
+        there, stale = folder.is_dir(), sockets.stale()
+        sockets.path_of("s-00000000")
+    except sockets.SocketError as error:
+        yield Finding(name="sockets", ok=False, detail=str(error), fix="no session can be begun before that is mended")
+        return
+    deaf = [name for name in live if not (folder / f"{name}.sock").exists()]
+    parts = [f"{folder}{'' if there else ' (made when a session begins)'}: {counted(len(live), 'live session')}"]
+    if stale:
+        parts.append(f"{counted(len(stale), 'socket')} of hosts that are gone, removed when the next one begins")
+    yield Finding(name="sockets", ok=True, detail="; ".join(parts))
+    if deaf:
+        why = f"on another machine, or begun with another {sockets.VARIABLE}"
+        words = f"{', '.join(deaf[:5])}: live, and no socket here: {why}"
+        yield Finding(name="sockets", ok=None, detail=words, fix="`mlwb sessions list` says where each lives")
 
 
 def _folders(folder: Path) -> list[Path]:
