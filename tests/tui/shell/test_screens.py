@@ -50,8 +50,8 @@ def test_the_last_row_of_a_long_list_is_in_sight(tmp_path):
         rows = pilot.app.screen.query_one("#rows")
         rows.focus()
         await pilot.press("end")
-        await until(pilot, lambda: rows.highlighted == rows.option_count - 1)
-        await until(pilot, lambda: str(rows.highlighted_option.prompt).split("  ")[-1].strip() in text_of(pilot.app))
+        await until(pilot, lambda: rows.at == len(rows.rows) - 1)
+        await until(pilot, lambda: rows.rows[-1].text.plain.split("  ")[-1].strip() in text_of(pilot.app))
         assert rows.region.bottom < pilot.app.screen.query_one("Vertical").region.bottom
 
     for size in ((80, 24), (160, 48)):

@@ -1,6 +1,6 @@
 """A list with a search box: palette, help, sessions, agents, models and modes are all this one screen."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -10,14 +10,15 @@ from textual.app import ComposeResult
 from textual.containers import Vertical
 from textual.content import Content
 from textual.screen import ModalScreen
-from textual.widgets import Input, OptionList, Static
-from textual.widgets.option_list import Option
+from textual.widgets import Input, Static
 
 from workbench.tui.safe import content, safe
 from workbench.tui.screens.steady import Steady
 from workbench.tui.widgets.entry import Entry
+from workbench.tui.widgets.picks import Pick, Picks
 
 _KEYS, _LABELS = 16, 32  # cells that the first two columns take at most
+_MOVES = {"up": -1, "down": 1, "pageup": -1, "pagedown": 1}
 _HIGH = 0.85  # of the terminal, that a box has at most
 
 
@@ -64,11 +65,6 @@ class Chooser(Steady, ModalScreen[str | None]):
         border-subtitle-color: $muted;
     }
     Chooser Input { background: $surface; margin: 0 0 1 0; }
-    Chooser OptionList {
-        height: auto; border: none; scrollbar-size: 1 1; background: $surface; padding: 0;
-        text-wrap: nowrap; text-overflow: ellipsis; scrollbar-gutter: stable;
-    }
-    Chooser OptionList:focus { border: none; background-tint: $foreground 0%; }
     Chooser Static { height: auto; color: $muted; }
     """
     TITLE_LINE: ClassVar[str] = ""
@@ -85,7 +81,7 @@ class Chooser(Steady, ModalScreen[str | None]):
         with Vertical() as box:
             box.border_title, box.border_subtitle = content(self._heading), self.HINT
             yield Entry(placeholder="search", id="search", compact=True)
-            yield OptionList(id="rows", markup=False)
+            yield Picks(id="rows")
             yield Static(self.NONE_LEFT, id="none")
 
     def on_mount(self) -> None:
@@ -93,24 +89,21 @@ class Chooser(Steady, ModalScreen[str | None]):
         self.query_one(Input).cursor_blink = False
         self.fill()
         # Said here: a screen that opens while the terminal is not looked at gets no focus by itself.
-        (self.query_one(Input) if self.SEARCH_FIRST else self.query_one(OptionList)).focus()
+        (self.query_one(Input) if self.SEARCH_FIRST else self.query_one(Picks)).focus()
 
     def on_resize(self) -> None:
         """The list takes what border and search leave of the box at its highest, so that its last row is in sight."""
-        self.query_one(OptionList).styles.max_height = max(1, int(self.app.size.height * _HIGH) - 4)
+        self.query_one(Picks).styles.max_height = max(1, int(self.app.size.height * _HIGH) - 4)
 
     def fill(self) -> None:
         """Draws the rows that the search leaves."""
-        options = self.query_one(OptionList)
         query = self.query_one(Input).value
         rows = [*self.offered(query), *found(self.rows, query)]
         keep = self.current or self._chosen
-        options.clear_options()
-        options.add_options(_options(rows, self.label_width))
+        picks = _picks(rows, self.label_width)
+        at = next((n for n, pick in enumerate(picks) if keep is not None and pick.id == keep), None)
+        self.query_one(Picks).put(picks, None if query else at)
         self.query_one("#none").display = not rows
-        at = next((n for n, option in enumerate(options.options) if option.id == keep), None)
-        first = next((n for n, option in enumerate(options.options) if not option.disabled), None)
-        options.highlighted = at if at is not None and not self.query_one(Input).value else first
 
     @property
     def label_width(self) -> int:
@@ -124,8 +117,7 @@ class Chooser(Steady, ModalScreen[str | None]):
     @property
     def current(self) -> str | None:
         """The id of the highlighted row."""
-        option = self.query_one(OptionList).highlighted_option
-        return option.id if option is not None else None
+        return self.query_one(Picks).current
 
     def on_input_changed(self, event: Input.Changed) -> None:
         """Searches as one types."""
@@ -138,11 +130,10 @@ class Chooser(Steady, ModalScreen[str | None]):
         if self.current is not None:
             self.choose(self.current)
 
-    def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
+    def on_picks_chosen(self, event: Picks.Chosen) -> None:
         """Enter or a click on a row."""
         event.stop()
-        if event.option.id is not None:
-            self.choose(event.option.id)
+        self.choose(event.id)
 
     def choose(self, row: str) -> None:
         """Closes with ROW."""
@@ -150,23 +141,18 @@ class Chooser(Steady, ModalScreen[str | None]):
 
     def on_key(self, event: events.Key) -> None:
         """Arrows move the list also from the search box; escape closes."""
-        options, searching = self.query_one(OptionList), isinstance(self.focused, Input)
+        picks, searching = self.query_one(Picks), isinstance(self.focused, Input)
         if event.key == "escape":
             event.stop()
             self.dismiss(None)
-        elif searching and event.key in ("up", "down", "pageup", "pagedown"):
+        elif searching and event.key in _MOVES:
             event.stop()
             event.prevent_default()
-            moves: dict[str, Callable[[], None]] = {"up": options.action_cursor_up, "down": options.action_cursor_down,
-                     "pageup": options.action_page_up, "pagedown": options.action_page_down}  # fmt: skip
-            moves[event.key]()
+            (picks.action_page if event.key.startswith("page") else picks.action_step)(_MOVES[event.key])
         elif not searching and event.character == "/":
             event.stop()
             self.query_one(Input).focus()
-        elif not searching and event.key in ("j", "k"):
-            event.stop()
-            (options.action_cursor_down if event.key == "j" else options.action_cursor_up)()
-        elif not searching and event.is_printable:
+        elif not searching and event.is_printable and event.key not in ("j", "k"):
             event.stop()
             self.letter(event.key)
 
@@ -174,18 +160,17 @@ class Chooser(Steady, ModalScreen[str | None]):
         """What KEY does to the highlighted row while nothing is searched."""
 
 
-def _options(rows: Iterable[Row], most: int) -> list[Option]:
-    rows = list(rows)
+def _picks(rows: Sequence[Row], most: int) -> list[Pick]:
     keys = min(_KEYS, max((cell_len(safe(row.key)) for row in rows), default=0))
     labels = min(most, max((cell_len(safe(row.label)) for row in rows if row.note), default=0))
-    options: list[Option] = []
+    picks: list[Pick] = []
     group = ""
     for row in rows:
         if row.group and row.group != group:
             group = row.group
-            options.append(Option(content(group, "$muted-2 bold"), disabled=True))
-        options.append(Option(_line(row, keys, labels), id=row.id))
-    return options
+            picks.append(Pick(None, content(group, "$muted-2 bold")))
+        picks.append(Pick(row.id, _line(row, keys, labels)))
+    return picks
 
 
 def _line(row: Row, keys: int, labels: int) -> Content:

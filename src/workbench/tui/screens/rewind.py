@@ -10,8 +10,7 @@ from textual.app import ComposeResult
 from textual.containers import Vertical
 from textual.content import Content
 from textual.screen import ModalScreen
-from textual.widgets import OptionList, Static
-from textual.widgets.option_list import Option
+from textual.widgets import Static
 
 from workbench.host.client import Client
 from workbench.protocol import queries as q
@@ -20,8 +19,10 @@ from workbench.protocol.fold import PLACES
 from workbench.protocol.state import Item, SessionState
 from workbench.tui.safe import content, safe
 from workbench.tui.screens.sessions import ago
+from workbench.tui.screens.steady import Steady
 from workbench.tui.widgets.diffview_paint import shorten
 from workbench.tui.widgets.line import Line, Part
+from workbench.tui.widgets.picks import Pick, Picks
 
 ORIGINS = ("task", "person", "answer")
 WHAT = {"both": "talk and files", "talk": "talk only", "files": "files only"}
@@ -33,7 +34,7 @@ _BECOMES = {"created": ("−", "is removed"), "deleted": ("+", "comes back")}
 _ids = (f"rewind-{number}" for number in itertools.count(1))
 
 
-class RewindScreen(ModalScreen[None]):
+class RewindScreen(Steady, ModalScreen[None]):
     """Prompts, the newest last and chosen; below them what going back to before one would change."""
 
     DEFAULT_CSS = """
@@ -42,11 +43,7 @@ class RewindScreen(ModalScreen[None]):
         width: 90%; max-width: 110; height: auto; max-height: 90%; background: $surface; padding: 0 1;
         border: round $border-dim; border-title-color: $foreground; border-subtitle-color: $muted;
     }
-    RewindScreen OptionList {
-        height: auto; max-height: 50%; border: none; padding: 0; scrollbar-size: 1 1; background: $surface;
-        text-wrap: nowrap; text-overflow: ellipsis;
-    }
-    RewindScreen OptionList:focus { border: none; background-tint: transparent; }
+    RewindScreen Picks { max-height: 50%; }
     RewindScreen #what { margin: 1 0; }
     RewindScreen #preview { height: auto; min-height: 3; color: $muted; }
     """
@@ -59,13 +56,12 @@ class RewindScreen(ModalScreen[None]):
         self._changes: dict[int, q.Changes | str] = {}  # by seq: what differs since, or why that cannot be told
         self._error = ""
         self._sending = False
-        self._pressed: str | None = None  # the prompt that was chosen when the mouse went down
 
     def compose(self) -> ComposeResult:
         """List, choice, preview."""
         with Vertical() as box:
             box.border_title = "rewind"
-            yield OptionList(id="prompts", markup=False)
+            yield Picks(id="prompts", careful=True)
             yield Line(id="what")
             yield Static(id="preview")
 
@@ -119,25 +115,20 @@ class RewindScreen(ModalScreen[None]):
         return found[::-1]
 
     def _list(self) -> None:
-        options, keep = self.query_one(OptionList), self.chosen
-        prompts = self._prompts()
-        options.clear_options()
-        options.add_options([_row(item, turn, time.time()) for item, turn in prompts])
-        options.display = bool(prompts)
+        picks, keep, prompts = self.query_one(Picks), self.chosen, self._prompts()
+        picks.display = bool(prompts)
         at = next((n for n, (item, _) in enumerate(prompts) if keep and item.id == keep.id), len(prompts) - 1)
-        options.highlighted = at if prompts else None
+        picks.put([_row(item, turn, time.time()) for item, turn in prompts], at if prompts else None)
 
     @property
     def chosen(self) -> Item | None:
         """The prompt at the cursor."""
-        option = self.query_one(OptionList).highlighted_option
-        if option is None:
-            return None
-        return next((item for item in self._items if str(item.id) == option.id), None)
+        current = self.query_one(Picks).current
+        return next((item for item in self._items if str(item.id) == current), None)
 
     # --- what will change ----------------------------------------------------------------------------------
 
-    def on_option_list_option_highlighted(self, event: OptionList.OptionHighlighted) -> None:
+    def on_picks_moved(self, event: Picks.Moved) -> None:
         """Another prompt: has its files asked for."""
         event.stop()
         self._error = ""
@@ -189,23 +180,14 @@ class RewindScreen(ModalScreen[None]):
         self._what, self._error = what, ""
         self._draw()
 
-    def on_mouse_down(self) -> None:
-        """One click must not go back to what nobody has looked at."""
-        self._pressed = str(self.chosen.id) if self.chosen else None
-
     def on_key(self, event: events.Key) -> None:
         """Letters choose what goes back; escape closes."""
-        options, self._pressed = self.query_one(OptionList), None
         if event.key in _KEYS:
             self._choose(_KEYS[event.key])
         elif event.key in ("tab", "shift+tab", "left", "right"):
             names = list(WHAT)
             step = -1 if event.key in ("left", "shift+tab") else 1
             self._choose(names[(names.index(self._what) + step) % len(names)])
-        elif event.key == "j":
-            options.action_cursor_down()
-        elif event.key == "k":
-            options.action_cursor_up()
         elif event.key == "escape":
             self.dismiss(None)
         else:
@@ -213,12 +195,9 @@ class RewindScreen(ModalScreen[None]):
         event.stop()
         event.prevent_default()
 
-    def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
+    def on_picks_chosen(self, event: Picks.Chosen) -> None:
         """Enter, or a click on the chosen prompt, goes back; a click on another one only chooses it."""
         event.stop()
-        before, self._pressed = self._pressed, None
-        if before is not None and before != event.option.id:
-            return
         if (item := self.chosen) and not self._sending:
             self._sending = True
             self.run_worker(self._go(item), group="rewind")
@@ -256,15 +235,15 @@ class RewindScreen(ModalScreen[None]):
             prompt.put(item.text)
 
 
-def _row(item: Item, turn: int, now: float) -> Option:
+def _row(item: Item, turn: int, now: float) -> Pick:
     key = f"t{turn}" if turn else ""
-    return Option(
+    return Pick(
+        str(item.id),
         Content.assemble(
             content(f"{key:>5} ", "$muted"),
             content(f"{ago(max(0.0, now - item.at)):>9}  ", "$muted-2"),
             content(_first_words(item, 200)),
         ),
-        id=str(item.id),
     )
 
 

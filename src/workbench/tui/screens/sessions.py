@@ -164,7 +164,9 @@ def listed(sessions: list[SessionRow], now: float, workspace: str) -> list[Row]:
 
 def recalled(last: SessionRow, now: float) -> list[Part]:
     """One line on what the session that was LAST at work here came to."""
-    end = {None: "was left", "success": "ended well"}.get(last.subtype, str(last.subtype).replace("_", " "))
+    end = {None: "was left", "error_retryable": "was left", "success": "ended well"}.get(
+        last.subtype, str(last.subtype).replace("_", " ")
+    )
     cost = "$?" if last.cost_usd is None else f"${last.cost_usd:.2f}"
     when, turns = ago(now - (last.updated or last.started)), counted(last.turns, "turn")
     said = f"{last.title or last.id}: {end} {when} ago, {turns}, {cost}"
@@ -175,7 +177,11 @@ def recalled(last: SessionRow, now: float) -> list[Part]:
 def _note(one: SessionRow, elsewhere: bool) -> str:
     cost = "$?" if one.cost_usd is None else f"${one.cost_usd:.2f}"
     where = f"  {shortened(home(one.workspace), 28)}" if elsewhere else ""
-    end = "" if one.subtype in (None, "success") else f"  {one.subtype.removeprefix('error_').replace('_', ' ')}"
+    end = (
+        ""
+        if one.subtype in (None, "success", "error_retryable")
+        else f"  {one.subtype.removeprefix('error_').replace('_', ' ')}"
+    )
     turns = f"{one.turns:>3} {'turn ' if one.turns == 1 else 'turns'}"
     return f"{one.id:<10} {turns} {cost:>7}{end}  {one.agent} · {short_model(one.model)}{where}"
 

@@ -2,9 +2,8 @@
 
 from collections.abc import Callable, Sequence
 
-from textual.widgets import OptionList
-
 from workbench.tui.screens.chooser import Chooser, Row
+from workbench.tui.widgets.picks import Picks
 
 
 class Themes(Chooser):
@@ -16,8 +15,8 @@ class Themes(Chooser):
         super().__init__(rows, chosen=worn)
         self._wear = wear
 
-    def on_option_list_option_highlighted(self, event: OptionList.OptionHighlighted) -> None:
+    def on_picks_moved(self, event: Picks.Moved) -> None:
         """Puts it on."""
         event.stop()
-        if event.option.id is not None and event.option.id != self.app.theme:
-            self._wear(event.option.id)
+        if self.current is not None and self.current != self.app.theme:
+            self._wear(self.current)
