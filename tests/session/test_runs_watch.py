@@ -15,7 +15,7 @@ from support.running import Exp, until
 from workbench import places
 from workbench.experiments.ledger import Ledger
 from workbench.host import local
-from workbench.host.process import is_busy
+from workbench.host.lingering import Lingering
 from workbench.protocol import events as e
 from workbench.protocol.commands import Interrupt, Stop, SubmitPrompt
 from workbench.protocol.fold import apply
@@ -232,10 +232,10 @@ def test_with_a_person_at_it_a_run_begins_a_turn_that_is_not_the_persons(workspa
             if len(idle) == 1:
                 await asyncio.sleep(1.5)
                 idle[0] = len(endpoint.requests)
-                assert is_busy(client), "its host stays, though nobody may be here"
+                assert await Lingering(client.hosting).busy(), "its host stays, though nobody may be here"
                 (workspace / "go").touch()
             else:
-                assert not is_busy(client)
+                assert not await Lingering(client.hosting).busy()
                 await stopped(client)
 
     calls = [begun("--detach"), say("It trains."), say("0.6 in r-1.")]
