@@ -2,6 +2,8 @@
 
 import asyncio
 import os
+import signal
+import socket
 import stat
 import time
 from collections.abc import Awaitable, Callable
@@ -18,6 +20,8 @@ from workbench.host.remote import NotAttachedError, RemoteClient
 from workbench.protocol import commands as c
 from workbench.protocol import events as e
 from workbench.protocol import queries as q
+from workbench.tui.opening import NotOpenedError
+from workbench.verbs.attach_invited import InvitedOpening
 
 pytestmark = needs_root
 Steps = Callable[[Followed, Any], Awaitable[None]]
@@ -233,6 +237,39 @@ def test_a_guest_drives_while_the_owner_sleeps(tmp_path: Path, monkeypatch: pyte
             assert (await guest.client.send(c.SubmitPrompt(id="p", text="Go.", by=""))).ok
             await guest.until(lambda: any(one.kind == "answer" for one in guest.client.state.items))
             assert guest.client.state.driver == str(LI)
+
+    shared(tmp_path, monkeypatch, steps)
+
+
+def test_what_a_killed_host_left_is_swept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    left = Path(f"/tmp/mlwb-share-{os.getuid()}-left{os.getpid()}")
+    left.mkdir()
+    with socket.socket(socket.AF_UNIX) as dead:
+        dead.bind(str(left / "s-gone.sock"))
+
+    async def steps(owner: Followed, place: Any) -> None:
+        invited = await invite(owner.client, str(LI))
+        assert not left.exists() and Path(invited.socket).exists()
+        session = place.session(owner.client.session)
+        os.kill(owner.client.state.pid, signal.SIGKILL)
+        await owner.until(lambda: owner.client.lost_since is not None)
+        again = await begin(place, session.name)
+        async with Followed(again) as resumed:
+            assert not resumed.client.state.shares and resumed.client.state.driver is None
+            other = await invite(again, str(LI))
+            assert not Path(invited.socket).exists()
+            assert "token" in await refused(LI, other.socket, token(invited))  # the old one opens nothing
+
+    shared(tmp_path, monkeypatch, steps)
+
+
+def test_a_guests_workbench_tells_why_it_is_not_let_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def steps(owner: Followed, place: Any) -> None:
+        invited = await invite(owner.client, str(LI))
+        with pytest.raises(NotOpenedError, match="not invited"):
+            await InvitedOpening(invited.socket, token(invited), "viewer").open()  # the owner is no guest
+        with pytest.raises(NotOpenedError, match="no such invitation"):
+            await InvitedOpening(f"{invited.socket}x", "", "viewer").open()
 
     shared(tmp_path, monkeypatch, steps)
 

@@ -71,7 +71,7 @@ class Guests:
         if peer.uid != os.getuid():
             raise RefusedError("identity", "this session belongs to another user")
         self._refuse_own(peer)
-        if not self.token or not secrets.compare_digest(hello.token.encode(), self.token.encode()):
+        if not self.token or not secrets.compare_digest(hello.token.encode(errors="replace"), self.token.encode()):
             raise RefusedError("identity", "the token is not this session's")
         return Guest(self.owner, hello.role if hello.role in roles.ROLES else "viewer", owner=True, place=hello.place)
 

@@ -16,9 +16,9 @@ import socket
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from workbench.host import sockets
 from workbench.host.sockets import Peer
@@ -131,10 +131,10 @@ class Shares:
         wrong = self._wrong[peer.uid] = [at for at in self._wrong.get(peer.uid, ()) if now - at < WRONG_S]
         if len(wrong) >= MOST_WRONG:
             raise ShareError("too many wrong tokens; come back in ten minutes")
-        found = None
+        found, shown = None, token.encode(errors="replace")
         for lent in self.lent.values():
             for one in lent.named:
-                if one.is_peer(peer) and hmac.compare_digest(one.token.encode(), token.encode()):
+                if one.is_peer(peer) and hmac.compare_digest(one.token.encode(), shown):
                     found = lent
         if found is None:
             wrong.append(now)
@@ -147,6 +147,7 @@ class Shares:
         """The socket for guests, in a folder that they can pass through but not list. Raises ShareError."""
         if self._folder is None:
             parent = Path(os.environ.get(VARIABLE) or "/tmp")  # noqa: S108 - a folder of others is what is wanted
+            _sweep(parent)
             try:
                 self._folder = Path(tempfile.mkdtemp(prefix=f"mlwb-share-{os.getuid()}-", dir=parent))
                 self._folder.chmod(0o711)
@@ -162,8 +163,8 @@ class Shares:
         assert self._folder is not None
         return self._folder / f"{self._session}.sock"
 
-    def _begin(self, work: "asyncio._CoroutineLike[None]") -> None:
-        task = asyncio.create_task(work)  # type: ignore[arg-type]
+    def _begin(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
@@ -242,6 +243,19 @@ class Shares:
 
 
 NOT_INVITED = "you are not invited to this session; its owner invites with `mlwb share --with NAME`"
+
+
+def _sweep(parent: Path) -> None:
+    """Removes what hosts of this user that were killed have left in PARENT: folders whose socket nobody serves."""
+    for path in parent.glob(f"mlwb-share-{os.getuid()}-*/*.sock"):
+        with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX) as trying:
+            if path.parent.lstat().st_uid != os.getuid():
+                continue
+            try:
+                trying.settimeout(0.2)
+                trying.connect(str(path))
+            except ConnectionRefusedError:
+                shutil.rmtree(path.parent, ignore_errors=True)
 
 
 def _current() -> "asyncio.Task[None] | None":

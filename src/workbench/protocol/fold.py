@@ -144,6 +144,7 @@ def _ended(state: SessionState, envelope: e.Envelope, event: e.SessionEnded) -> 
     state.waiting = ""
     state.phase, state.end, state.exit_code = "ended", event.result.subtype, event.result.exit_code
     state.approvals, state.shells = {}, {}
+    alone_again(state)
     _interrupt_calls(state)
 
 

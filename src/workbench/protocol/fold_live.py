@@ -18,7 +18,7 @@ from workbench.protocol.state import (
 
 
 def alone_again(state: SessionState) -> None:
-    """Another process hosts the session: whoever was invited by the one before is here no more."""
+    """The process that hosted the session is gone, or about to go: whoever was invited is here no more."""
     state.driver, state.wheel_asked, state.shares = None, (), {}
 
 
