@@ -13,6 +13,7 @@ from workbench.session import store
 from workbench.session.journal import JournalError
 from workbench.verbs import session_brief, session_export, session_live, session_replay
 from workbench.verbs.options import Parser
+from workbench.verbs.session_at import add_id, fail, folder_of
 from workbench.verbs.session_told import Told, listed
 
 _WIDEST = 48  # characters of a cell
@@ -27,9 +28,9 @@ def main(args: list[str]) -> int:
     try:
         return verbs[options.verb](options)
     except store.UnknownSessionError as error:
-        return _fail(error, 2)
+        return fail(error, 2)
     except (store.StoreError, JournalError) as error:
-        return _fail(error, 1)
+        return fail(error, 1)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -48,15 +49,10 @@ def _parser() -> argparse.ArgumentParser:
     session_export.add(verbs)
     session_replay.add(verbs)
     for verb in (show, audit):
-        verb.add_argument("id", metavar="ID", help="a session's id, or the beginning of one")
+        add_id(verb)
     remove = verbs.add_parser("rm", help="delete sessions, all of them; it asks nothing")
     remove.add_argument("ids", nargs="+", metavar="ID", help="a whole id")
     return parser
-
-
-def _fail(error: Exception | str, status: int) -> int:
-    print(f"mlwb: {visible(str(error))}", file=sys.stderr)
-    return status
 
 
 # --- list --------------------------------------------------------------------------------------------------
@@ -99,7 +95,7 @@ def _print_table(rows: list[tuple[str, ...]]) -> None:
 
 
 def _show(options: argparse.Namespace) -> int:
-    told = Told(store.find(options.id))
+    told = Told(folder_of(options.id))
     if options.json:
         print(json.dumps(told.builtins(), indent=2))
         return 0
@@ -145,9 +141,9 @@ def _audit(options: argparse.Namespace) -> int:
     from workbench.session.transcript import moment
 
     try:
-        found = audit.audit(store.find(options.id))
+        found = audit.audit(folder_of(options.id))
     except OSError as error:
-        return _fail(f"{error.filename}: {error.strerror}", 1)
+        return fail(f"{error.filename}: {error.strerror}", 1)
     if options.json:
         rows = [msgspec.to_builtins(row) | {"at": moment(row.at)} for row in found.calls]
         print(json.dumps(rows, indent=2))
@@ -178,5 +174,5 @@ def _remove(options: argparse.Namespace) -> int:
         try:
             print(f"removed {store.remove(name)}")
         except store.StoreError as error:
-            status = max(status, _fail(error, 2 if isinstance(error, store.UnknownSessionError) else 1))
+            status = max(status, fail(error, 2 if isinstance(error, store.UnknownSessionError) else 1))
     return status
