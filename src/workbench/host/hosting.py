@@ -94,7 +94,7 @@ class Hosting:
             case Stop(reason=reason):
                 session.stop(reason)
             case SubmitPrompt():
-                session.submit(command)
+                return session.submit(command)
             case Withdraw(prompt=prompt, by=by):
                 return "" if session.withdraw(prompt, by) else "it is on its way to the agent already"
             case Interrupt():

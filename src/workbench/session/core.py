@@ -164,12 +164,15 @@ class Session:
         if self.acting is not None:
             self.acting.cancel()
 
-    def submit(self, command: SubmitPrompt) -> None:
-        """Queues words for the model; they go with the next request, with what holds at that moment.
+    def submit(self, command: SubmitPrompt) -> str:
+        """Queues words for the model; they go with the next request, with what holds at that moment. Says why not.
 
         Raises JournalError where they cannot be kept.
         """
+        if self.stopping or self.state.phase == "ended":
+            return "the session has ended"
         self.queue.put(command)
+        return ""
 
     def withdraw(self, prompt: str, by: str) -> bool:
         """Takes back the queued words of that id; False where they are on their way already."""

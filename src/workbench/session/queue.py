@@ -64,11 +64,11 @@ class Queue:
 def undelivered(held: dict[str, e.PromptQueued], event: object) -> None:
     """Folds EVENT into HELD: the words that were queued and neither delivered, taken back, nor ended with the session.
 
-    At an end whoever is there is told that they were not taken.
+    A session that its host was made to end goes on with them; at another end whoever is there is told.
     """
     if isinstance(event, e.PromptQueued):
         held[event.queued] = event
     elif isinstance(event, e.PromptWithdrawn | e.PromptSubmitted):
         held.pop(event.queued, None)
-    elif isinstance(event, e.SessionEnded):
+    elif isinstance(event, e.SessionEnded) and event.result.subtype != "error_retryable":
         held.clear()
