@@ -82,11 +82,14 @@ class Hosts:
 
     def kill(self, pid: int) -> None:
         """SIGKILL for the host PID; returns when it is gone."""
-        with contextlib.suppress(psutil.NoSuchProcess):
-            process = psutil.Process(pid)
-            process.kill()
-            with contextlib.suppress(psutil.TimeoutExpired):
-                process.wait(10)
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+        self.gone(pid)
+
+    def gone(self, pid: int) -> None:
+        """Returns when the host PID is gone."""
+        with contextlib.suppress(psutil.NoSuchProcess, psutil.TimeoutExpired):
+            psutil.Process(pid).wait(30)
 
     def __enter__(self) -> Self:
         return self
