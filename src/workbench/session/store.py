@@ -102,7 +102,7 @@ def remove(session: str) -> str:
         folder.rename(doomed)
         shutil.rmtree(doomed)
     except SessionBusyError as error:
-        raise StoreError(f"{error}: it is live; stop it first") from None
+        raise StoreError(f"{error}: it is live; `mlwb sessions stop {folder.name}` ends it first") from None
     except OSError as error:
         raise StoreError(f"session {folder.name} could not be removed: {error}") from error
     finally:

@@ -23,7 +23,8 @@ def choose_session(app: "WorkbenchApp", argument: str) -> None:
     async def choose() -> None:
         from workbench.tui.screens.sessions import Sessions
 
-        here = app.state.session
+        over = app.state.phase == "ended" or getattr(app.client, "ended", "")  # it can be taken up again
+        here = "" if over else app.state.session
         chosen: str | None = argument
         if not argument:
             # one in which nothing was ever asked is nothing to go back to

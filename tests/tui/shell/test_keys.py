@@ -216,6 +216,18 @@ def test_going_to_another_session_asks_nothing_where_this_one_goes_on(tmp_path):
     playing(play, tmp_path)
 
 
+def test_a_session_whose_host_is_gone_is_taken_up_again_from_the_list(tmp_path):
+    async def play(pilot, opener):
+        first = opener.client
+        first.outlives, first.ended = True, "gone"
+        first.give(e.RequestStarted(turn=1, model="m"))
+        await until(pilot, lambda: pilot.app.state.phase == "thinking")
+        pilot.app.do("sessions", pilot.app.state.session)
+        await until(pilot, lambda: first.closed and opener.client is not first)
+
+    playing(play, tmp_path)
+
+
 def test_what_runs_in_the_background_is_named_before_it_ends_with_the_session(tmp_path):
     async def play(pilot, opener):
         opener.client.give(e.ShellStarted(shell_id="bash_1", call_id="c1", command="python train.py", pid=7, path="o"))
