@@ -1,6 +1,9 @@
 """A replay is a client whose host is the past: what it shows is the fold of the journal up to where it is."""
 
 import asyncio
+import os
+import subprocess
+import sys
 import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -267,6 +270,27 @@ def test_a_live_session_is_played_up_to_where_it_was(tmp_path):
             assert client.state.seq == client.last == 2
 
         playing(journal.folder, play)
+
+
+def test_the_verb_says_what_it_cannot_do(folder, tmp_path):
+    def mlwb(*args: str) -> tuple[int, str]:
+        run = "import sys; from workbench.cli import main; sys.exit(main())"
+        done = subprocess.run([sys.executable, "-c", run, "sessions", "replay", *args], capture_output=True, text=True,
+                              env={**os.environ, "XDG_STATE_HOME": str(tmp_path)}, timeout=30)  # fmt: skip
+        assert done.stdout == "" and "Traceback" not in done.stderr
+        return done.returncode, done.stderr.splitlines()[-1]
+
+    assert mlwb(str(folder)) == (
+        2,
+        "mlwb: a replay is drawn on a terminal; `mlwb sessions export` writes a session down",
+    )
+    assert mlwb(f"{folder}:t4")[0] == 2
+    status, words = mlwb(str(tmp_path / "no"))
+    assert status == 2 and "is no folder of a session" in words
+    status, words = mlwb("--speed", "0", str(folder))
+    assert status == 2 and "'0' is no speed from 0.25 to 64" in words
+    (folder / "events.jsonl").write_bytes(b"")
+    assert mlwb(str(folder))[0] == 1
 
 
 def test_a_folder_without_a_journal_is_refused(tmp_path):
