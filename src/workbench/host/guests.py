@@ -340,12 +340,13 @@ class Guests:
         found = self._session.state.suggestions.get(command.suggestion)
         if found is None:
             raise _NoError("it was taken, or put aside, already")
-        self._emit(e.SuggestionTaken(suggestion=found.id, by=command.by, dropped=command.drop))
         if not command.drop:
             about = f" about {found.path}" if found.path else ""
             text = f"{found.by} suggests{about}, {command.by} took it:\n\n{found.text}"
             words = f"\n\n{command.words.strip()}" if command.words.strip() else ""
-            self._session.submit(c.SubmitPrompt(id=command.id, text=text + words, by=command.by))
+            if why := self._session.submit(c.SubmitPrompt(id=command.id, text=text + words, by=command.by)):
+                raise _NoError(why)
+        self._emit(e.SuggestionTaken(suggestion=found.id, by=command.by, dropped=command.drop))
 
     # --- the session ---------------------------------------------------------------------------------------
 
