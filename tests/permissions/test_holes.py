@@ -70,6 +70,7 @@ awk 0<<<w 'BEGIN {system("evil")}'
 sed 0>&2 's/a/evil/e' a.txt
 sed -n {fd}>&1 '1e evil' a.txt
 (awk 0>&1 'BEGIN {system("evil")}')
+git log -1>f
 """.strip().splitlines()
 
 # Braces, which bash expands before all else.

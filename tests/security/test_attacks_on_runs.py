@@ -10,6 +10,8 @@ import subprocess
 import sys
 import time
 import tracemalloc
+import types
+import typing
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -33,6 +35,7 @@ from workbench.protocol import events as e
 from workbench.protocol import queries as q
 from workbench.sandbox import layers
 from workbench.session.run_pages import RunPages
+from workbench.verbs import exp
 
 __all__ = ["workspace"]
 
@@ -367,3 +370,46 @@ def test_what_lies_in_a_ledger_that_was_brought_is_no_way_to_other_files(workspa
     assert [run.id for run in runs] == ["r-1"] and "r-2" in problems[0]
     pages, asked = RunPages(workspace), [q.RunLogPage(run="r-1", n=9), q.RunLogPage(run="r-2", n=9)]
     assert [asyncio.run(pages.answer(one)) for one in asked] == [q.RunLog(), q.RunLog()]
+
+
+EVIL = "x\x1b]0;pwn\x07\x9b31m\u202e\u200b"
+
+
+def hostile(kind: Any) -> Any:
+    """A value of KIND whose every text is hostile."""
+    of, parts = typing.get_origin(kind), typing.get_args(kind)
+    if isinstance(kind, type) and issubclass(kind, msgspec.Struct):
+        hints = typing.get_type_hints(kind)
+        return kind(**{field.name: hostile(hints[field.name]) for field in msgspec.structs.fields(kind)})
+    if kind in (str, Any):
+        return EVIL
+    if of is typing.Literal:
+        return parts[0]
+    if of is tuple:
+        return tuple(map(hostile, parts[:1] if parts[-1] is Ellipsis else parts))
+    if of is dict:
+        return {EVIL: hostile(parts[1]), "loss": hostile(parts[1])}
+    if of in (typing.Union, types.UnionType):
+        return hostile(next(part for part in parts if part is not type(None)))
+    return kind(3)
+
+
+@pytest.mark.parametrize(
+    "words",
+    ["list", "show r-1", "show r-2", "metrics r-2", "compare r-2 r-3", "compare r-1 r-2 --diff", "card r-1",
+     "rerun r-1", "stop r-1", "wait r-1 --timeout 1s"],
+)  # fmt: skip
+def test_no_word_of_a_record_reaches_the_terminal_as_it_is(
+    workspace: Path, words: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Whatever field it is in: a field that is added is tried here, too."""
+    monkeypatch.chdir(workspace)
+    for name, status in (("r-1", "failed"), ("r-2", "finished"), ("r-3", "finished")):
+        made = msgspec.structs.replace(hostile(Run), id=name, status=status, workspace=str(workspace))
+        folder = Ledger(workspace).path(name)
+        folder.mkdir(parents=True)
+        (folder / "run.json").write_bytes(msgspec.json.encode(made))
+        (folder / "output.log").write_text(f"step 1 loss 0.5 {EVIL}\n")
+    exp.main(words.split())
+    told = "".join(capsys.readouterr())
+    assert told and not set(told) & set(EVIL[1:2] + "\x07\x9b\u202e\u200b"), told

@@ -145,8 +145,11 @@ class Reader(WordReader):
 
     def redirect(self, node: Any, into: list[Redirect]) -> list[Word]:
         """Adds the redirect to INTO; the words that follow its target belong to the command."""
-        if node.children[0].type != "file_descriptor" and _DESCRIPTOR.search(self.source[: node.start_byte]):
-            raise UnreadableError("a descriptor that reads as a word")
+        if node.children[0].type != "file_descriptor":
+            if _DESCRIPTOR.search(self.source[: node.start_byte]):
+                raise UnreadableError("a descriptor that reads as a word")
+        elif not re.fullmatch(r"\d+", self.text(node.children[0]).replace("\\\n", "")):
+            raise UnreadableError("a word that reads as a descriptor")  # `-1>f`
         if node.type == "heredoc_redirect":
             return self.heredoc(node, into)
         self.gaps(node.children)

@@ -140,7 +140,7 @@ def show(args: list[str]) -> int:
         told = msgspec.to_builtins(run)
         print(json.dumps(told | {"command": shlex.join(run.argv), "folder": str(ledger.path(run.id))}, indent=2))
         return 0
-    print("\n".join(f"{name:<12} {text}" for name, text in _told(run, ledger) if text))
+    print("\n".join(f"{visible(name):<12} {text}" for name, text in _told(run, ledger) if text))
     if run.metrics:
         print()
         print("\n".join(words.table([("METRIC", "LAST", "BEST", "STEP", "POINTS"), *_metrics(run)])))
@@ -172,9 +172,9 @@ def _told(run: Run, ledger: Ledger) -> Iterator[tuple[str, str]]:
     yield "session", f"{visible(run.session)}, turn {run.turn or words.DASH}" if run.session else ""
     yield "code", _code(code.commit, code.branch, code.snapshot)
     yield "seed", "" if run.seed is None else str(run.seed)
-    yield "group", run.group or ""
+    yield "group", visible(run.group or "")
     yield "python", _environment(run)
-    yield "gpus", ", ".join(f"{card.index} {visible(card.name)} ({card.uuid})" for card in run.gpus)
+    yield "gpus", ", ".join(f"{card.index} {visible(card.name)} ({visible(card.uuid)})" for card in run.gpus)
     yield "used", ", ".join(_used(used.cpu_s, used.peak_memory, used.peak_gpu_memory, used.gpu_hours, used.energy_j))
     yield "progress", _progress(run)
     yield "tags", visible(", ".join(run.tags))
@@ -212,8 +212,8 @@ def _progress(run: Run) -> str:
 def _code(commit: str | None, branch: str | None, snapshot: str | None) -> str:
     if commit is None and snapshot is None:
         return ""
-    where = f"{commit[:12] if commit else 'no commit yet'}{f' on {visible(branch)}' if branch else ''}"
-    return f"{where}, its changes kept as {snapshot[:12]}" if snapshot else where
+    where = f"{visible(commit[:12]) if commit else 'no commit yet'}{f' on {visible(branch)}' if branch else ''}"
+    return f"{where}, its changes kept as {visible(snapshot[:12])}" if snapshot else where
 
 
 def _service(run: Run) -> str:
@@ -225,7 +225,7 @@ def _service(run: Run) -> str:
 
 def _environment(run: Run) -> str:
     found = run.environment
-    return f"{visible(found.python)}, packages {found.packages}" if found.python else ""
+    return f"{visible(found.python)}, packages {visible(str(found.packages))}" if found.python else ""
 
 
 def _used(

@@ -13,10 +13,11 @@ from workbench.verbs.exp_list import opened
 
 _LOOK_S = 0.1
 _CHUNK = 1 << 18
-# On a terminal only colours pass: what a run prints shall not set a title, a clipboard or a mode.
+# On a terminal only colours pass: what a run prints shall not set a title, a clipboard or a mode, nor turn words.
 _OBEYED = re.compile(
     rb"\x1b\[[\d;:]*m|\x1b(?:\[[0-?]*[ -/]*[@-~]|[\]PX^_][^\x07\x1b]*(?:\x07|\x1b\\)?|[ -/]*[0-~])"
     rb"|[\x00-\x07\x0b\x0c\x0e-\x1a\x1c-\x1f\x7f\x1b]|\xc2[\x80-\x9f]"
+    rb"|\xe2\x80[\x8b\x8e\x8f\xaa-\xae]|\xe2\x81[\xa0\xa6-\xa9]|\xef\xbb\xbf"  # bidi, and what is not seen
 )
 
 

@@ -27,7 +27,7 @@ def wait(args: list[str]) -> int:
         runs = [settle(ledger, truly(ledger, ledger.get(run))) for run in seen]
         alerts = [(run, alert) for run in runs for alert in run.alerts[seen[run.id] :]]
         for run, alert in alerts:
-            print(f"{run.id} {alert.kind}: {visible(alert.text)}")
+            print(f"{run.id} {visible(alert.kind)}: {visible(alert.text)}")
         for run in runs:
             if run.status not in _GOING and run.id not in told:
                 print(f"{run.id} {run.status}{f': {visible(run.why)}' if run.why else ''}")
