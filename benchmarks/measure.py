@@ -44,6 +44,7 @@ def scratch(files: dict[str, str] | None = None) -> Iterator[tuple[Path, dict[st
         for name, text in (files or {}).items():
             (work / name).write_text(text)
         env = {"PATH": f"{BIN}:/usr/local/bin:/usr/bin:/bin", "HOME": folder, "LANG": "C.UTF-8"}
+        env |= {"MLWB_SOCKET_DIR": f"{folder}/sock", "MLWB_LINGER": "5"}
         yield work, env
 
 

@@ -13,7 +13,6 @@ import json
 import os
 import re
 import select
-import signal
 import struct
 import subprocess
 import termios
@@ -61,8 +60,9 @@ class Terminal:
         return self
 
     def __exit__(self, *_: object) -> None:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(self.process.pid, signal.SIGKILL)
+        for one in list(self.tree()):  # the host of its session would outlive it
+            with contextlib.suppress(psutil.Error):
+                one.kill()
         self.process.wait()
         self._ended = True
         self._thread.join()

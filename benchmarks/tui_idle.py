@@ -1,4 +1,4 @@
-"""What the open workbench does when nothing changes: CPU, and bytes to the terminal."""
+"""What the open workbench and its session's host do when nothing changes: CPU, memory, bytes to the terminal."""
 
 import time
 
@@ -18,7 +18,9 @@ def main() -> None:
         time.sleep(SECONDS)
         spent = (terminal.cpu() - cpu) / (time.perf_counter() - began) * 100
         written, memory = terminal.count - count, terminal.memory()
-    figure("workbench: idle CPU", spent, "% of a core", 1.0, "peers 0.15 to 3.5", seconds=SECONDS, memory_mb=memory)
+        processes = len(list(terminal.tree()))
+    figure("workbench: idle CPU", spent, "% of a core", 1.0, "peers 0.15 to 3.5", seconds=SECONDS)
+    figure("workbench and host: idle memory", memory, "MB", 150, "proportional set size", processes=processes)
     figure("workbench: idle bytes to the terminal", written, "bytes", 0, "nothing changes", seconds=SECONDS)
 
 
