@@ -195,7 +195,8 @@ class Shares:
     async def _turned_away(self, taken: socket.socket, peer: Peer) -> None:
         """Says no to a stranger, once it has said hello: else it would not read the answer."""
         self._strangers += 1
-        self._tell(peer, "was not invited")
+        if peer.uid != os.getuid():  # another session's host, which looks whether this door is served
+            self._tell(peer, "was not invited")
         loop = asyncio.get_running_loop()
         taken.setblocking(False)
         try:

@@ -58,10 +58,12 @@ def farewell(app: "WorkbenchApp") -> str:
     lives = bool(app.client is not None and app.client.outlives and getattr(app.client, "lives", False))
     if not session or app.opener.tour is not None or not (state.turns or lives):
         return ""
-    far = getattr(app.opener, "far", "")
+    far, way_back = getattr(app.opener, "far", ""), getattr(app.opener, "way_back", None)
+    if not lives and not getattr(app.client, "owner", True):  # a guest takes nothing up
+        return ""
     if not lives:
         return f"{f'on {far}: ' if far else ''}mlwb --resume {session}   goes on with this session"
-    back = app.opener.way_back(session) if far else f"mlwb attach {session}"  # type: ignore[attr-defined]
+    back = way_back(session) if way_back is not None else f"mlwb attach {session}"
     if state.approvals:
         return f"{back}   shows it: it waits for an answer"
     return f"{back}   shows it{' at work' if unfinished(state)[0] else '; it is still open'}"

@@ -11,7 +11,10 @@ from workbench.verbs.attach_far import FarOpening
 from workbench.verbs.workbench import show
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
     from workbench.host.client import Client
+    from workbench.tui.opening import FindingRow
 
 TOKEN = "MLWB_TOKEN"  # noqa: S105 - the name of a variable
 
@@ -51,7 +54,7 @@ class InvitedOpening(FarOpening):
         from workbench.session.identity import user_name
 
         self._path, self._token, self._role = path, token, role
-        self.far = "its owner's account"
+        self.far = ""  # it is this machine
         self.agent, self.workspace, self.user = "", Path.cwd(), user_name()
         self.tour = self.asking = self.choosing = None
         self._session = Path(path).stem
@@ -74,6 +77,12 @@ class InvitedOpening(FarOpening):
             raise NotOpenedError("error_usage", f"This session cannot be joined: {error}") from None
         self._session, self.workspace = client.session, Path(client.state.workspace or "/")
         return client
+
+    async def findings(self) -> "AsyncIterator[FindingRow]":
+        """What the doctor looks at is the owner's."""
+        from workbench.tui.opening import FindingRow
+
+        yield FindingRow(name="session", ok=None, detail="you are a guest in it", fix="its owner runs mlwb doctor")
 
     def _not_here(self, words: str) -> NoReturn:
         from workbench.tui.opening import NotOpenedError

@@ -88,7 +88,8 @@ class Talk(View, Widget):
         self.state = state
         scene = self.scene
         scene.session, scene.agent = state.session, state.agent
-        scene.user, scene.workspace = state.user, state.workspace
+        scene.user = getattr(getattr(self.app, "client", None), "user", "") or state.user  # a guest is not the owner
+        scene.workspace = state.workspace
         self.window.take(state, news)
         if self.transcript.follow and (gone := self.window.trim()):
             self.transcript.shifted(-gone)
