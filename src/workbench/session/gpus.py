@@ -208,7 +208,7 @@ class Cards:
         A person is told before, while they can still allow more.
         """
         session, warned = self._session, 0.0
-        more = "; `/gpu-hours N` allows more" if session.task.interactive else ""
+        more = "; `/hours N` allows more" if session.task.interactive else ""
         while (most := session.caps.max_gpu_hours) is not None:
             used = await asyncio.to_thread(hours, session)
             live = await asyncio.to_thread(self.live) if used >= NEARLY * most else []

@@ -49,7 +49,7 @@ ACTIONS: tuple[Action, ...] = (
     Action("agent", "choose an agent", (), group="session", slash="agent"),
     Action("model", "choose a model", (), group="session", slash="model"),
     Action("mode", "lower the mode", (), group="session", slash="mode"),
-    Action("gpu_hours", "more GPU-hours for this session", (), group="session", slash="gpu-hours"),
+    Action("gpu_hours", "more GPU-hours for this session", (), group="session", slash="hours"),
     Action("compact", "shorten the history", (), group="session", slash="compact"),
     Action("rewind", "rewind", ("ctrl+r",), group="session", slash="rewind"),
     Action("undo_rewind", "undo the rewind", (), group="session", slash="undo"),

@@ -28,7 +28,7 @@ _DOES = {
     "agent": "NAME BRIEF: another agent goes on with a brief, in a fork",
     "model": "NAME: another model goes on with a brief, in a fork",
     "mode": "NAME: a narrower mode from now on",
-    "gpu-hours": "HOURS: what the session may use in all, where it has a limit",
+    "hours": "N: GPU-hours that the session may use in all, where it has a limit",
     "rewind": "back to before a prompt: the talk, the files or both",
     "undo": "take the last rewind back",
     "export": "FILE: write the session as Markdown",
