@@ -114,6 +114,20 @@ def ask(repo: Path) -> list[Turn]:
     return [turn({"type": "text", "text": "Now I train it once."}, use("Bash", command=command)), say("Done.")]
 
 
+DECISION = """\
+The baseline stands. More seeds would tell whether 0.11 is more than noise.
+
+```decision
+question: "How much may the comparison take? One seed is 40 minutes on this card."
+options:
+  - {label: "three seeds each", cost: "4 GPU-hours"}
+  - {label: "five seeds each", cost: "7 GPU-hours"}
+  - {label: "leave it at one", cost: "nothing more"}
+recommendation: "three seeds each: enough for a difference of this size"
+```
+"""
+
+
 def busy(repo: Path) -> list[Turn]:
     """A session with a command beside the talk."""
     trains = use("Bash", command="sleep 600 # python train.py --seed 1", run_in_background=True)
@@ -172,6 +186,7 @@ SCENES: dict[str, tuple[Callable[[Path], list[Turn]], Callable[[Tmux], None]]] =
     "work": (work, typed()),
     "ask": (ask, lambda tmux: submit(tmux, "train it", "waits for you")),
     "edit": (edit, lambda tmux: submit(tmux, "write the defaults", "waits for you")),
+    "question": (lambda repo: [say(DECISION)], lambda tmux: submit(tmux, "is it better?", "the agent asks")),
     "diff": (work, typed(text="/diff", enter=True)),
     "gpu": (work, typed(text="/gpu", enter=True)),
     "runs": (busy, typed(text="/runs", enter=True, until="longer")),

@@ -93,3 +93,16 @@ def test_narrow_it_is_a_word_in_the_strip_and_one_key_away(tmp_path):
         await until(pilot, lambda: "+ lr = 3" in text_of(app))
 
     drive(body, tmp_path, (80, 24))
+
+
+def test_the_line_of_a_comment_moves_with_what_it_covers(tmp_path):
+    async def body(app, pilot, client):
+        by_bash(client)
+        await until(pilot, lambda: "+2 −1" in text_of(app))
+        await pilot.press("tab", "2", "n", "c", *"why")
+        for width, height in ((160, 48), (120, 40), (80, 24)):
+            await pilot.resize_terminal(width, height)
+            line, view = app.screen.query_one("Input"), app.main.query_one(DiffPane).view
+            await until(pilot, lambda line=line, view=view: line.region == view.below_cursor())
+
+    drive(body, tmp_path, (80, 24))

@@ -5,14 +5,15 @@ from collections.abc import Callable
 from textual import events
 from textual.app import ComposeResult
 from textual.geometry import Region
-from textual.screen import ModalScreen
+from textual.screen import ModalScreen, Screen
 from textual.widgets import Input
 
 from workbench.tui.safe import safe
+from workbench.tui.screens.steady import Steady
 from workbench.tui.widgets.entry import Entry
 
 
-class CommentLine(ModalScreen[str | None]):
+class CommentLine(Steady, ModalScreen[str | None]):
     """Gives what was written, without words too; None when it was left. WHERE tells the row to cover."""
 
     DEFAULT_CSS = """
@@ -34,11 +35,11 @@ class CommentLine(ModalScreen[str | None]):
         yield self._input
 
     def on_mount(self) -> None:
-        """At its place."""
+        """At its place, also after what is below has moved."""
         self._place()
+        self.app.screen_stack[-2].screen_layout_refresh_signal.subscribe(self, self._below_moved)
 
-    def on_resize(self) -> None:
-        """What is below may have moved."""
+    def _below_moved(self, _: Screen[object]) -> None:
         self.call_after_refresh(self._place)
 
     def _place(self) -> None:
