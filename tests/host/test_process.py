@@ -1,7 +1,10 @@
 """The life of a host: it goes on without a terminal, ends where nobody needs it, and can then be taken up again."""
 
 import asyncio
+import contextlib
 import os
+import resource
+import signal
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -19,7 +22,8 @@ from workbench.host import sockets, stopping
 from workbench.host.asked import Asked
 from workbench.host.remote import RemoteClient, attach
 from workbench.host.spawn import NotBegunError, Spawned
-from workbench.protocol.commands import SubmitPrompt
+from workbench.protocol.commands import Rename, SubmitPrompt
+from workbench.protocol.queries import FindFiles
 from workbench.protocol.task import Task
 from workbench.protocol.version import PROTOCOL
 from workbench.session import store
@@ -56,7 +60,8 @@ def test_one_who_leaves_a_session_that_rests_ends_it(tmp_path: Path, monkeypatch
         await other.close()
         assert other.lives and is_live(place.session(client.session))  # the first is here still
         await client.close()
-        assert not client.lives and not is_live(place.session(client.session))
+        assert not client.lives
+        await until(lambda: not is_live(place.session(client.session)))
         assert store.summary(place.session(client.session)).state == "resumable"
         assert not sockets.path_of(client.session).exists()
 
@@ -271,4 +276,76 @@ def test_a_headless_run_is_over_whoever_watches_it_slowly(tmp_path: Path, monkey
 
     command = "echo $$ > pid; yes | head -c 300000; while [ ! -e go ]; do sleep 0.05; done"
     with hosted(tmp_path, monkeypatch, [turn(use("Bash", command=command)), say("Well.")], ALLOWED) as place:
+        asyncio.run(run(place))
+
+
+def test_a_host_that_crashes_leaves_why_in_its_log_and_its_clients_are_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def run(place: Place) -> None:
+        client = await begin(place)
+        async with Followed(client) as followed:
+            (host,) = hosts_under(tmp_path)
+            host.send_signal(signal.SIGSEGV)
+            await followed.until(lambda: client.ended)
+            assert client.ended == "gone" and "is gone" in client.why
+        log = (place.session(client.session) / "host.log").read_text()
+        assert "Segmentation fault" in log and "most recent call first" in log
+        again = await begin(place, client.session)
+        await again.close()
+
+    with hosted(tmp_path, monkeypatch, []) as place:
+        asyncio.run(run(place))
+
+
+def test_a_journal_that_cannot_be_gone_on_with_is_told_and_leaves_no_host(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def run(place: Place) -> None:
+        client = await begin(place)
+        await client.close()
+        await until(lambda: not is_live(place.session(client.session)))
+        journal = place.session(client.session) / "events.jsonl"
+        lines = journal.read_bytes().splitlines(keepends=True)
+        journal.write_bytes(b"".join(lines[:1]) + b"damaged" + b"".join(lines[1:]))
+        with pytest.raises(NotBegunError, match="line 2 is damaged"):
+            await begin(place, client.session)
+        await until(lambda: not hosts_under(tmp_path))
+
+    with hosted(tmp_path, monkeypatch, []) as place:
+        asyncio.run(run(place))
+
+
+def test_a_host_out_of_files_goes_on_and_takes_clients_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def run(place: Place) -> None:
+        client = await begin(place)
+        async with Followed(client) as followed:
+            await client.send(SubmitPrompt(id="p", text="hello", by="me"))
+            await followed.until(lambda: client.state.turns and client.state.phase == "idle")
+            (host,) = hosts_under(tmp_path)
+            resource.prlimit(host.pid, resource.RLIMIT_NOFILE, (host.num_fds() + 6, 4096))
+            async with contextlib.AsyncExitStack() as stack:
+                for _ in range(20):
+                    await stack.enter_async_context(raw(client.session))
+                before = host.cpu_times()
+                await asyncio.sleep(1.0)
+                spent = host.cpu_times().user + host.cpu_times().system - before.user - before.system
+                assert spent < 0.5, "it spins"
+            resource.prlimit(host.pid, resource.RLIMIT_NOFILE, (4096, 4096))
+            again = await attach(place.session(client.session))
+            await again.close()
+            assert (await client.send(Rename(id="r", title="Still here", by="me"))).ok
+
+    with hosted(tmp_path, monkeypatch, [say("Hello.")]) as place:
+        asyncio.run(run(place))
+
+
+def test_who_asks_for_much_at_once_is_answered_all_of_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def run(place: Place) -> None:
+        client = await begin(place)
+        async with Followed(client):
+            pages = await asyncio.gather(*(client.query(FindFiles(pattern="train", n=5)) for _ in range(500)))
+            assert len(pages) == 500 and all(page == pages[0] for page in pages)
+
+    with hosted(tmp_path, monkeypatch, []) as place:
         asyncio.run(run(place))
