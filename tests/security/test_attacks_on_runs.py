@@ -413,3 +413,23 @@ def test_no_word_of_a_record_reaches_the_terminal_as_it_is(
     exp.main(words.split())
     told = "".join(capsys.readouterr())
     assert told and not set(told) & set(EVIL[1:2] + "\x07\x9b\u202e\u200b"), told
+
+
+def test_no_variable_of_a_call_reaches_what_confines_it(confined: Path) -> None:
+    """bubblewrap is a program, too: what its loader obeys would act before there is a confinement."""
+    outside = Path.home() / "pwned"
+    _, [text] = works(confined, f"LD_DEBUG=libs LD_DEBUG_OUTPUT={outside} mlwb exp run -- true", allow=("Bash(*)",))
+    assert not list(Path.home().glob("pwned*")), text
+    _, [text] = works(confined, "LD_LIBRARY_PATH=/opt/x mlwb exp run -- printenv LD_LIBRARY_PATH", allow=("Bash(*)",))
+    assert text.startswith("/opt/x"), "the command itself has it"
+
+
+@pytest.mark.parametrize("cards", ["all", "0,1", "GPU-1"])
+def test_no_variable_of_a_call_gives_a_run_other_cards(workspace: Path, cards: str) -> None:
+    _, [text, none] = works(
+        workspace,
+        f"CUDA_VISIBLE_DEVICES={cards} mlwb exp run -- printenv CUDA_VISIBLE_DEVICES",
+        "CUDA_VISIBLE_DEVICES= mlwb exp run -- printenv CUDA_VISIBLE_DEVICES",
+        allow=("Bash(*)",),
+    )
+    assert "--gpus K" in text and "finished" in none and Ledger(workspace).ids() == ["r-1"]

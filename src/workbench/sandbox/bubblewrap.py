@@ -23,6 +23,7 @@ _NETWORK_DEVICES = ("infiniband",)
 # What programs read below /run, which holds everybody's sockets otherwise.
 _OF_RUN = ("/run/opengl-driver", "/run/current-system", "/run/booted-system", "/run/udev/data")
 _RESOLVERS = ("/run/systemd/resolve/stub-resolv.conf", "/run/systemd/resolve/resolv.conf", "/run/resolvconf")
+_OBEYED = re.compile(r"LD_.*|MALLOC_.*|GLIBC_TUNABLES|GCONV_PATH|LOCPATH|NLSPATH|TZDIR|HOSTALIASES|RESOLV_HOST_CONF")
 _FILE_CAPABILITIES = ("CAP_DAC_OVERRIDE", "CAP_CHOWN", "CAP_FOWNER", "CAP_FSETID")
 # What programs have hard-coded: they find the session's own folder there.
 _TEMPORARY = ("/tmp", "/var/tmp")  # noqa: S108
@@ -64,12 +65,13 @@ def prepare(
     bound: tuple[Path, ...] = (),
     shared_network: bool = False,
     cards: str | None = None,
+    env: Mapping[str, str] | None = None,
 ) -> Prepared:
     """What runs a command in PROFILE. WRITABLE_TOO is opened below what is read-only (git's folder, for git).
 
     BOUND are further paths that it needs, read-only (the proxy's socket). SHARED_NETWORK: whoever starts it has put it
     into a network without a way out already. CARDS, as CUDA_VISIBLE_DEVICES has them: the devices of other NVIDIA cards
-    are not there. Raises OSError.
+    are not there. ENV: variables that the command is given and bubblewrap itself is not. Raises OSError.
     """
     program = executable()
     if program is None:
@@ -82,8 +84,18 @@ def prepare(
         descriptors.append(_file_with(_hosts(socket.gethostname())))
         words += ["--ro-bind-data", str(descriptors[-1]), os.path.realpath("/etc/hosts")]
     words += _files(profile, scratch, writable_too, bound, descriptors)
+    for name, value in (env or {}).items():
+        words += ["--setenv", name, value]
     words += ["--chdir", str(cwd), "--seccomp", str(filter_), "--"]
     return Prepared(words, tuple(descriptors))
+
+
+def is_obeyed(name: str) -> bool:
+    """Whether bubblewrap's own loader and C library would obey the variable of that NAME, before there is confinement.
+
+    Those that programs with more rights than their caller's are not given either (ld.so(8), "secure-execution mode").
+    """
+    return _OBEYED.fullmatch(name) is not None
 
 
 def _namespaces(profile: Profile, shared_network: bool) -> list[str]:

@@ -216,10 +216,12 @@ class ConfinedLauncher:
             bound=bound,
             shared_network=bool(shared),
             cards=spec.env.get("CUDA_VISIBLE_DEVICES"),
+            env={name: value for name, value in spec.env.items() if bubblewrap.is_obeyed(name)},
         )
+        plain = {name: value for name, value in spec.env.items() if not bubblewrap.is_obeyed(name)}
         try:
             running = spawn(
-                spec,
+                msgspec.structs.replace(spec, env=plain),
                 [*(shared.words if shared else ()), *ready.words, *argv],
                 pass_fds=ready.descriptors,
                 around=bubblewrap.executable() or "",

@@ -111,6 +111,11 @@ class _Run(Carried):
             self._problem = str(error)
         except SystemExit:  # --help, which argparse printed to the host's own output
             self._problem = "see `mlwb exp run --help` in a command of its own"
+        if variables.get(gpus.VISIBLE, "") not in ("", "-1"):
+            self._problem = (
+                f"Which GPUs a run sees is the session's to say, not {gpus.VISIBLE}: `--gpus K` gives it K of them; "
+                f"`{gpus.VISIBLE}=` none"
+            )
 
     def needs(self, given: Any, cwd: str) -> tuple[Need, ...]:
         """Runs the training command, and a service's load."""
