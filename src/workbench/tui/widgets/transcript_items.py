@@ -305,8 +305,8 @@ def _said(entry: Entry, scene: Scene) -> list[Block]:
     item = entry.item
     suggests = item.kind == "suggestion"
     about = f" about {item.target}" if item.target else ""
-    who = "you" if item.by == scene.user else item.by
-    label: Line = [(f"{fit(shown(who), 24)}", "strong"), (f" suggests{shown(about)}" if suggests else "", "muted")]
+    who, verb = ("you", "suggest") if item.by == scene.user else (item.by, "suggests")
+    label: Line = [(f"{fit(shown(who), 24)}", "strong"), (f" {verb}{shown(about)}" if suggests else "", "muted")]
     most = 0 if entry.opened else PROMPT_ROWS
 
     def draw(width: int) -> list[Line]:
