@@ -162,6 +162,7 @@ def test_twenty_clients_at_once_show_the_same(flooding: tuple[Talker, Path]) -> 
         fold.close()
 
 
+@pytest.mark.skipif(not LONG, reason="of `make test-live`")
 @pytest.mark.slow
 def test_what_is_held_for_twenty_stopped_clients_is_bounded_in_bytes(flooding: tuple[Talker, Path]) -> None:
     host, folder = flooding

@@ -24,7 +24,7 @@ from support.mlwb import KEY, Place
 from workbench.host import sockets
 from workbench.host.asked import Asked
 from workbench.host.client import Client
-from workbench.host.remote import RemoteClient, attach
+from workbench.host.remote import RemoteClient
 from workbench.host.spawn import Spawned
 from workbench.protocol.commands import Ack, AnyCommand, SubmitPrompt
 from workbench.protocol.fold import apply
@@ -76,10 +76,6 @@ class Hosts:
         self._seen.add(client.state.pid)
         return client
 
-    async def another(self, session: str, role: str = "driver") -> RemoteClient:
-        """One more client of a live session."""
-        return await attach(self.place.session(session), role)
-
     def kill(self, pid: int) -> None:
         """SIGKILL for the host PID; returns when it is gone."""
         with contextlib.suppress(ProcessLookupError):
@@ -109,7 +105,6 @@ class Fold:
         self._reader: Reader | None = None
         self._state, self._whole = SessionState(), SessionState()
         self._digests = {0: state_digest(self._state)}
-        self.states: dict[int, bytes] = {}  # encoded, of every so many seqs
 
     @property
     def seq(self) -> int:
