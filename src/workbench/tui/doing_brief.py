@@ -1,6 +1,5 @@
 """The brief for who comes back: asked for by `/brief`, shown by itself after a longer absence."""
 
-import time
 from typing import TYPE_CHECKING
 
 from workbench.tui import prefs
@@ -39,13 +38,15 @@ async def after_absence(app: "WorkbenchApp", looked: float, began: float) -> Non
 
     LOOKED: when they were here last; BEGAN: when the session was opened, both in Unix time.
     """
+    from workbench.tui.opening import NotOpenedError
     from workbench.tui.screens.brief import BriefSheet
 
     if began - looked < ABSENCE or app.state.approvals or app.screen is not app.main:
         return
-    if time.monotonic() - app.touched < 1.0:  # they are typing already
-        return
     session = app.state.session
-    brief = await app.opener.brief(session, looked, began)
+    try:
+        brief = await app.opener.brief(session, looked, began)
+    except NotOpenedError:  # the journal is somebody else's, or lies elsewhere: the talk tells it all the same
+        return
     if app.state.session == session and not app.state.approvals and app.screen is app.main:
         app.push_screen(BriefSheet(brief))

@@ -40,13 +40,17 @@ class Surroundings:
         await self.look()
         looked = prefs.looked()
         parts = [*watching(app.client), *neighbouring(self.neighbours), *await self._runs(sessions, looked)]
-        if session in looked and (phrases := await app.opener.happened(session, looked[session], began)):
+        phrases = await app.opener.happened(session, looked[session], began) if session in looked else ()
+        if phrases:
             parts += since(looked[session], phrases, time.time())
-            await doing_brief.after_absence(app, looked[session], began)
         elif not app.state.turns:
             parts += await self._before(sessions, session, looked)
         app.main.recall(parts)
         self.boundary()
+        # One that was begun where nobody looked is told from its beginning.
+        before = next((one.started for one in sessions if one.id == session and one.turns), None)
+        if (absent := looked.get(session, before)) is not None and (phrases or session not in looked):
+            await doing_brief.after_absence(app, absent, began)
 
     async def alone(self) -> None:
         """One line on what runs came to, where there is no session."""

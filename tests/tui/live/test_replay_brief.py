@@ -11,7 +11,7 @@ from support.workbench import SESSION, playing, until
 from workbench.protocol import events as e
 from workbench.protocol.brief import BriefRow, BriefSection
 from workbench.tui import prefs
-from workbench.tui.opening import Brief
+from workbench.tui.opening import Brief, NotOpenedError, SessionRow
 from workbench.tui.screens.brief import BriefSheet
 
 AWAY = Brief(
@@ -37,7 +37,6 @@ async def resumed(pilot: Any, opener: Any, away: float = 7200.0) -> None:
     """A session is taken up, AWAY seconds after it was looked at."""
     opener.told, opener.phrases = AWAY, {SESSION: ("1 question to answer",)}
     prefs.look(SESSION, time.time() - away)
-    pilot.app.touched = time.monotonic() - 60.0
     await pilot.app.switch(lambda: opener.resume(SESSION))
     await until(pilot, lambda: ("happened", SESSION) in [one[:2] for one in opener.asked])
 
@@ -69,6 +68,29 @@ def test_after_a_short_absence_a_line_is_enough(home):
         await resumed(pilot, opener, 600.0)
         await until(pilot, lambda: "1 question to answer" in text_of(pilot.app))
         assert not sheet(pilot.app) and not [one for one in opener.asked if one[0] == "brief"]
+
+    playing(play, home)
+
+
+def test_one_who_never_looked_is_told_all_and_a_journal_that_is_not_theirs_is_no_fault(home):
+    async def play(pilot: Any, opener: Any) -> None:
+        opener.told = AWAY
+        opener.rows = [SessionRow(id=one, turns=3, started=1000.0) for one in (SESSION, "s-cccccccc")]
+        await pilot.app.switch(lambda: opener.resume(SESSION))
+        await until(pilot, lambda: sheet(pilot.app))
+        assert opener.asked[-1] == ("brief", SESSION, 1000.0)
+        await pilot.press("escape")
+        told = opener.brief
+
+        async def refused(*given: Any) -> Any:
+            await told(*given)
+            raise NotOpenedError("error_usage", "it lies elsewhere")
+
+        opener.brief = refused
+        await pilot.app.switch(lambda: opener.resume("s-cccccccc"))
+        await until(pilot, lambda: opener.asked[-1][:2] == ("brief", "s-cccccccc"))
+        await pilot.pause(0.1)
+        assert not sheet(pilot.app) and not [one for one in pilot.app._notifications if "elsewhere" in one.message]
 
     playing(play, home)
 

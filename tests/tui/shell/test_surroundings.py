@@ -42,7 +42,7 @@ def test_leaving_keeps_when_it_was_looked_at_and_coming_back_says_what_happened(
 
     playing(leave, tmp_path)
     assert abs(looked(tmp_path)["s-00000000"] - time.time()) < 60
-    kept = looked(tmp_path)["s-00000000"] - 3600
+    kept = looked(tmp_path)["s-00000000"] - 600
     playing(again, tmp_path)
 
 
