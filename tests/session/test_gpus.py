@@ -289,3 +289,51 @@ def test_a_process_on_a_card_names_its_run(machine: Machine) -> None:
     assert process["run"] == run
     (place.folder / "go").touch()
     exp.ended(run)
+
+
+RAISED = """\
+import asyncio, os, sys
+from support.endpoint import Endpoint, say, turn, use
+from workbench.host import local
+from workbench.protocol import events as e
+from workbench.protocol.commands import RaiseGpuHours, Stop, SubmitPrompt
+from workbench.protocol.task import Caps, Rules, Task
+
+async def whole(url):
+    rules, caps = Rules(allow=("Bash(*)",)), Caps(max_gpu_hours=0.002)  # 7.2 s
+    task = Task(prompt="", workspace=os.getcwd(), interactive=True, rules=rules, caps=caps)
+    env = {**os.environ, "ANTHROPIC_BASE_URL": url, "ANTHROPIC_API_KEY": "k"}
+    client = await local.start(task, local.Options(env=env))
+    async for envelope in client.events():
+        event = envelope.event
+        if isinstance(event, e.SessionStarted):
+            await client.send(SubmitPrompt(id="p", text="Go.", by="ana"))
+        if isinstance(event, e.Notice) and event.about == "gpus":
+            print("NOTICE", event.text)
+            if "will be stopped" in event.text:
+                print("RAISED", (await client.send(RaiseGpuHours(id="r", hours=0.003, by="ana"))).ok)
+        if isinstance(event, e.Idle):
+            print("IDLE", event.reason)
+            await client.send(Stop(id="s", reason="person", by="ana"))
+    await client.close()
+
+with Endpoint([turn(use("Bash", command="python3 serve.py")), say("done")]) as endpoint:
+    asyncio.run(asyncio.wait_for(whole(endpoint.url), 80))
+"""
+
+
+def test_a_person_is_told_before_the_gpu_hours_are_used_up_and_may_allow_more(machine: Machine) -> None:
+    place = machine(FREE)
+    (place.folder / "serve.py").write_text(ON_A_CARD)
+    (Path(place.env["HOME"]) / ".config/mlwb").mkdir(parents=True)
+    (Path(place.env["HOME"]) / ".config/mlwb/config.yaml").write_text("sandbox: {mode: off}\n")
+    env = place.env | {"PYTHONPATH": str(Path(__file__).parent.parent)}
+    done = subprocess.run(
+        [sys.executable, "-c", RAISED], cwd=place.folder, env=env, capture_output=True, text=True, timeout=90,
+        check=False,
+    )  # fmt: skip
+    said = done.stdout.splitlines()
+    assert any("r-1 will be stopped; `/hours N` allows more" in line for line in said), (said, done.stderr)
+    assert "RAISED True" in said and said[-1] == "IDLE error_max_budget"
+    [stopped] = [line for line in said if " stopped: " in line]
+    assert "the 0.003 GPU-hours" in stopped, "it went on beyond the first limit"

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 VISIBLE = "CUDA_VISIBLE_DEVICES"
 WORDS = ("all", "ask", "auto", "none")  # beside a list of cards
-NEARLY = 0.9  # of the GPU-hours: then a person is told
+NEARLY, SOON_H = 0.9, 1 / 12  # of the GPU-hours, or so many hours before they are used up: then a person is told
 COUNTED_S = 2.0  # between two looks at the GPU-hours; as often as a run writes them down
 KEPT_S = 60.0  # a claim outlives the last command by so long: the next one need not look at the cards again
 _CARDS = "cards"
@@ -211,13 +211,15 @@ class Cards:
         more = "; `/hours N` allows more" if session.task.interactive else ""
         while (most := session.caps.max_gpu_hours) is not None:
             used = await asyncio.to_thread(hours, session)
-            live = await asyncio.to_thread(self.live) if used >= NEARLY * most else []
+            live = await asyncio.to_thread(self.live)
+            cards = len({card.uuid for run in live for card in run.gpus})
+            near = used >= NEARLY * most or 0 < most - used < SOON_H * cards
             names = ", ".join(run.id for run in live)
             if live and used >= most:
                 why = f"the {most:g} GPU-hours of the session are used up (maxGpuHours)"
                 await asyncio.to_thread(_stop, session, [run.id for run in live], why)
                 session.notice("warning", f"{names} stopped: {why}{more}", "gpus")
-            elif live and more and warned != most:
+            elif live and more and near and warned != most:
                 warned = most
                 told = f"{used:.3g} of {most:g} GPU-hours are used; at {most:g}, {names} will be stopped"
                 session.notice("warning", f"{told}{more}", "gpus")
