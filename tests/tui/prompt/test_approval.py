@@ -157,7 +157,7 @@ def test_a_call_without_a_rule_to_save_offers_no_always():
         client = NotingClient()
         async with bench(client) as (app, pilot):
             await asks(app, pilot, asked(suggestion=None, tool="Edit", input={"file_path": "a"}))
-            assert "always" not in text_of(app)
+            assert "always" not in text_of(app) and "asked each time" in text_of(app)
             assert "e edit" not in text_of(app)
             await press(pilot, "a")
             await pilot.pause(0.1)

@@ -21,6 +21,7 @@ from workbench.tui.widgets.line import Line, Part
 from workbench.tui.widgets.prompt_editor import Editor
 
 _MOST_SAID = 400  # characters of a reason or a rule
+_EACH_TIME = "asked each time"  # no rule can be kept for it
 _SCROLLS = {"up": -1, "down": 1, "pageup": -10, "pagedown": 10}
 
 
@@ -213,6 +214,8 @@ class ApprovalCard(Vertical):
             said = f" {words}{' ' * gap}" if gap else " "
             parts += [Part(key, "bold $agent" if self.armed else "$muted", key),
                       Part(said, "bold" if held else "$muted", key)]  # fmt: skip
+        if not {"s", "a"} & choices.keys() and gap and wide + gap * len(choices) + len(_EACH_TIME) <= room:
+            parts.append(Part(_EACH_TIME, "$muted-2"))
         return parts
 
     @property
