@@ -23,7 +23,7 @@ def choose_session(app: "WorkbenchApp", argument: str) -> None:
     async def choose() -> None:
         from workbench.tui.screens.sessions import Sessions
 
-        over = app.state.phase == "ended" or getattr(app.client, "ended", "")  # it can be taken up again
+        over = app.state.phase == "ended" or bool(getattr(app.client, "ended", ""))  # it can be taken up again
         here = "" if over else app.state.session
         chosen: str | None = argument
         if not argument:
