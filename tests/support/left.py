@@ -7,14 +7,18 @@ from pathlib import Path
 import psutil
 
 
+_HOMES = ("MLWB_SOCKET_DIR", "XDG_STATE_HOME", "HOME")
+
+
 def hosts_under(folder: Path) -> list[psutil.Process]:
-    """The processes that host sessions whose sockets lie below FOLDER, and have not ended."""
+    """The processes that host sessions at home below FOLDER, and have not ended."""
     found = []
     for process in psutil.process_iter():
         with contextlib.suppress(psutil.Error, OSError):
             if "workbench.host" not in process.cmdline() or process.status() == psutil.STATUS_ZOMBIE:
                 continue
-            if Path(process.environ().get("MLWB_SOCKET_DIR", "/")).is_relative_to(folder):
+            env = process.environ()
+            if any(Path(env.get(name, "/")).is_relative_to(folder) for name in _HOMES):
                 found.append(process)
     return found
 
@@ -40,6 +44,6 @@ def forgotten(folder: Path, within_s: float = 10.0) -> list[str]:
     told = []
     for process in left:
         with contextlib.suppress(psutil.Error):
-            told.append(process.environ().get("MLWB_SOCKET_DIR", ""))
+            told.append(process.environ().get("HOME", ""))
             process.kill()
     return told
