@@ -6,7 +6,6 @@ from pathlib import Path
 
 import psutil
 
-
 _HOMES = ("MLWB_SOCKET_DIR", "XDG_STATE_HOME", "HOME")
 
 
