@@ -17,9 +17,11 @@ test: .venv/ready
 test-tui: .venv/ready
 	@$(BIN)/pytest tests/tui tests/e2e
 
-# The readers against the real libraries, in an environment of their own (a few GB).
-test-contracts: .venv-contracts/ready
+# The readers against the real libraries, in an environment of their own (a few GB); and real programs, started in
+# four ways, whose curves are compared while they run.
+test-contracts: .venv-contracts/ready .venv/ready
 	@PYTHONPATH=src:tests .venv-contracts/bin/python -m pytest tests/contracts
+	@$(BIN)/pytest tests/contracts/test_four_ways.py
 
 .venv-contracts/ready: tests/contracts/requirements.txt requirements-dev.lock
 	@$(PYTHON) -m venv .venv-contracts

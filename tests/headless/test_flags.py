@@ -49,7 +49,8 @@ def test_every_key_has_a_flag_of_the_same_name(folder: Path) -> None:
         prompt="Do it.", source=str(folder / "task.md"), workspace=str(folder), agent="devops", model="haiku",
         permission_mode="plan", rules=Rules(allow=("A",), ask=("B",), deny=("C",)),
         caps=Caps(max_turns=20, max_usd=1.5, max_tokens=1000, timeout_s=7200, max_gpu_hours=3), checks=("make",),
-        check_attempts=1, locked=("eval",), output_schema={"type": "object"}, sandbox="off", gpus="0,1", max_gpus=2, notify="true",
+        check_attempts=1, locked=("eval",), output_schema={"type": "object"}, sandbox="off", gpus="0,1", max_gpus=2,
+        notify="true",
     )  # fmt: skip
 
 

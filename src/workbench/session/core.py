@@ -157,7 +157,8 @@ class Session:
         """Ends the work now: stream, call and everything it started. A later reason replaces an earlier one."""
         self.stopping = reason
         if self._worker is not None and not self._worker.done():
-            self._worker.cancel()
+            # Not at once: work that is cancelled before it has begun would end without a word.
+            asyncio.get_running_loop().call_soon(self._worker.cancel)
 
     def interrupt(self) -> None:
         """Ends what the agent does now. The session stays."""

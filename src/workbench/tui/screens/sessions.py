@@ -102,7 +102,9 @@ class Sessions(Chooser):
     @work(exit_on_error=False)
     async def _delete(self, one: SessionRow) -> None:
         if one.state == "live":
-            self.notify(f"{one.id} is live; `mlwb sessions stop {one.id}` ends it first", severity="warning", markup=False)
+            self.notify(
+                f"{one.id} is live; `mlwb sessions stop {one.id}` ends it first", severity="warning", markup=False
+            )
             return
         words = f"{one.id}  {one.title}\nIts journal, blobs and snapshots go; the workspace stays as it is."
         if await self.app.push_screen_wait(Confirm("delete this session?", words)) and await self._tried(
