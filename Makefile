@@ -1,5 +1,5 @@
 # Each target makes what it needs; the first one to run builds .venv.
-.PHONY: demo test test-tui lint bench fuzz test-contracts test-training run lock wheel clean
+.PHONY: demo test test-tui lint bench fuzz test-contracts test-training test-live run lock wheel clean
 SHELL := /bin/bash
 BIN := .venv/bin
 PYTHON ?= python3
@@ -37,6 +37,10 @@ test-training: .venv/ready .venv-training/ready
 	@$(PYTHON) -m venv .venv-training
 	@.venv-training/bin/python -m pip install -q --disable-pip-version-check -r tests/sandbox/training.txt
 	@touch $@
+
+# All faults of live sessions that were asked for: 200 kills, 2,100 steps of a walk, 100,000 events (about 12 minutes).
+test-live: .venv/ready
+	@MLWB_LIVE=1 $(BIN)/pytest tests/live
 
 lint: .venv/ready
 	@$(BIN)/ruff check .

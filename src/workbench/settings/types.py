@@ -58,7 +58,7 @@ class Snapshots(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Runs(msgspec.Struct, frozen=True, kw_only=True):
-    """`runs:` of the settings. `wake`: whether a run's end or alert begins a turn where a session waits for a person."""
+    """`runs:` of the settings. `wake`: whether a run's end or alert begins a turn in a session that waits."""
 
     wake: bool = True
 
