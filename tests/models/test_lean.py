@@ -123,3 +123,16 @@ def test_where_the_lean_way_fails_the_package_is_imported_plainly(tmp_path: Path
     lay(tmp_path, {"__init__.py": "import sys\nsys.heap_ready = True\nfrom ._core import Core\n"})
     lay(tmp_path, {"_core.py": "import sys\nsys.heap_ready\n" + PACKAGE["_core.py"]})
     assert "Small" in run(USE, path=tmp_path)
+
+
+def test_who_closes_at_once_does_not_wait_for_the_import() -> None:
+    program = (
+        "import asyncio, os, threading\n"
+        "from workbench.models.anthropic import AnthropicClient\n"
+        "client = AnthropicClient({'ANTHROPIC_API_KEY': 'k'})\n"
+        "asyncio.run(client.close())\n"
+        "print('model client' in [one.name for one in threading.enumerate()], flush=True)\n"
+        "os._exit(0)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)
+    assert (done.stdout, done.stderr) == ("True\n", ""), "it was still being imported when the client was closed"

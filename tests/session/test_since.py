@@ -6,6 +6,7 @@ from support.sample_events import clock, result, started
 from workbench import places
 from workbench.protocol import events as e
 from workbench.protocol.result import CheckResult
+from workbench.protocol.task import Task
 from workbench.session import fork, store
 from workbench.session.journal import Journal
 from workbench.session.neighbours import Neighbourhood
@@ -76,6 +77,33 @@ def test_live_sessions_of_the_folder_are_found_and_read_on(home, tmp_path):
         assert Neighbourhood(here, "s-other000").look() == ()
     assert around.look() == ()  # its process let go of it
     around.close()
+
+
+def test_one_that_nobody_is_at_and_that_has_nothing_to_do_rests(home, tmp_path):
+    here = tmp_path / "project"
+    here.mkdir()
+    told = Task(prompt="", interactive=True)
+    steps = [
+        (e.ClientJoined(client="c-1", user="ana", role="driver", owner=True, place="pts/1"), False),
+        (e.ClientLeft(client="c-1", user="ana", why=""), True),
+        (e.PromptQueued(queued="q-1", text="go on", by="ana"), False),
+        (e.RequestStarted(turn=1, model="m"), False),
+        (e.Idle(reason="done"), True),
+        (e.ClientJoined(client="c-2", user="ana", role="driver", owner=True, place="pts/1"), False),
+        (
+            e.SessionResumed(host="h", boot_id="b", user="ana", pid=7, mode="default", caps=told.caps),
+            True,
+        ),  # its host was killed, and c-2 with it
+    ]
+    other = Journal.create(home / "s-other000", "s-other000", clock(2000.0))
+    other.append(started(workspace=str(here), task=told))
+    with other:
+        around = Neighbourhood(here, "s-own00000")
+        assert around.look()[0].rests
+        for event, rests in steps:
+            other.append(event)
+            assert around.look()[0].rests is rests, event
+        around.close()
 
 
 def test_a_session_is_titled_by_what_was_asked_first(home):

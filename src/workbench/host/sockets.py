@@ -16,6 +16,7 @@ VARIABLE = "MLWB_SOCKET_DIR"
 _SUPERVISOR = b"workbench.experiments.launch"  # the module that runs as one
 # An address of a Unix socket has room for 107 bytes.
 MOST_PATH = 107
+_BACKLOG = 1024  # who connects while as many wait is told EAGAIN; a host takes them as soon as it can
 
 
 class SocketError(Exception):
@@ -159,7 +160,7 @@ def bound(path: Path, mode: int = 0o600) -> socket.socket:
         finally:
             os.umask(before)
         path.chmod(mode)
-        made.listen(64)
+        made.listen(_BACKLOG)
         made.setblocking(False)
     except OSError as error:
         made.close()

@@ -174,8 +174,7 @@ class AnthropicClient:
         return Check(True, f"{self.host} takes the key and knows {info.id}", "")
 
     async def close(self) -> None:
-        """Lets go of connections."""
-        await asyncio.to_thread(self._opening.join)
+        """Lets go of connections. Where the SDK is still being imported there are none, and nobody waits for it."""
         if self._client is not None:
             await self._client.close()
 

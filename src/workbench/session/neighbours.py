@@ -5,20 +5,63 @@ from pathlib import Path
 
 import msgspec
 
-from workbench.protocol.events import CallFinished, SessionStarted
+from workbench.protocol.events import (
+    CallFinished,
+    ClientJoined,
+    ClientLeft,
+    Idle,
+    PromptQueued,
+    RequestStarted,
+    SessionResumed,
+    SessionStarted,
+)
 from workbench.session import store
 from workbench.session.journal import JournalError, Reader, is_live
 
 
 class Neighbour(msgspec.Struct, frozen=True, kw_only=True):
-    """Another live session here. `changed` maps absolute paths to when its calls changed them last (Unix seconds)."""
+    """Another live session here. `changed` maps absolute paths to when its calls changed them last (Unix seconds).
+
+    `rests`: nobody is at it and its agent has nothing to do; its host only waits for somebody to come back.
+    """
 
     id: str
     agent: str = ""
     title: str = ""
     user: str = ""
     pid: int = 0
+    rests: bool = False
     changed: dict[str, float] = {}
+
+
+class _Known:
+    """A neighbour's journal as far as it was read, and what it told."""
+
+    def __init__(self, reader: Reader, told: Neighbour) -> None:
+        self.reader, self.told, self.seq = reader, told, 0
+        self._here: set[str] = set()
+        self._asks = self._idle = False  # a person begins what it does; it waits for that
+
+    def read_on(self, workspace: str) -> Neighbour:
+        """The neighbour as it is now."""
+        self.reader.refresh()
+        for envelope in self.reader.read(after=self.seq):
+            match envelope.event:
+                case CallFinished(changed=changed):
+                    self.told.changed.update({str(Path(workspace) / path): envelope.at for path in changed})
+                case ClientJoined(client=client):
+                    self._here.add(client)
+                case ClientLeft(client=client):
+                    self._here.discard(client)
+                case SessionStarted(task=task):
+                    self._idle = self._asks = task.interactive
+                case SessionResumed():
+                    self._idle = self._asks
+                    self._here.clear()
+                case Idle() | PromptQueued() | RequestStarted():
+                    self._idle = isinstance(envelope.event, Idle)
+        self.seq = self.reader.seq
+        return msgspec.structs.replace(self.told, rests=self._idle and not self._here)
 
 
 class Neighbourhood:
@@ -27,7 +70,7 @@ class Neighbourhood:
     def __init__(self, workspace: Path, own: str) -> None:
         self._workspace, self._own = os.path.realpath(workspace), own
         self._strangers: set[str] = set()  # sessions of other workspaces
-        self._known: dict[str, tuple[Reader, Neighbour, int]] = {}
+        self._known: dict[str, _Known] = {}
 
     def look(self) -> tuple[Neighbour, ...]:
         """Who is live now, by id. A journal that cannot be read is passed over. Blocks."""
@@ -57,19 +100,12 @@ class Neighbourhood:
             neighbour = Neighbour(
                 id=folder.name, agent=first.agent, title=told.title, user=first.user, pid=first.pid, changed={}
             )
-            self._known[folder.name] = reader, neighbour, 0
-        reader, neighbour, seq = self._known[folder.name]
-        reader.refresh()
-        for envelope in reader.read(after=seq):
-            if isinstance(envelope.event, CallFinished):
-                for path in envelope.event.changed:
-                    neighbour.changed[str(Path(self._workspace) / path)] = envelope.at
-        self._known[folder.name] = reader, neighbour, reader.seq
-        return neighbour
+            self._known[folder.name] = _Known(reader, neighbour)
+        return self._known[folder.name].read_on(self._workspace)
 
     def _forget(self, name: str) -> None:
         if known := self._known.pop(name, None):
-            known[0].close()
+            known.reader.close()
 
     def close(self) -> None:
         """Lets go of the journals."""

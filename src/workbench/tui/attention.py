@@ -32,10 +32,17 @@ def words(news: Sequence[e.Envelope]) -> str | None:
                 event.reason, f"the agent stopped: {event.reason}"
             )
         elif isinstance(event, e.SessionEnded):
-            said = f"the session ended: {event.result.subtype}"
+            said = _end(event.result.subtype)
         elif isinstance(event, e.PromptSubmitted):
             said = None  # it goes on
     return said
+
+
+def _end(subtype: str) -> str:
+    if subtype == "error_retryable":  # left, told to stop, or the service was out of reach
+        return "the session stopped; it can go on"
+    words = subtype.removeprefix("error_").replace("_", " ")
+    return "the session ended" if subtype == "success" else f"the session ended: {words}"
 
 
 def given(app: "WorkbenchApp", news: Sequence[e.Envelope]) -> None:

@@ -83,13 +83,17 @@ class TurnRow(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class NeighbourRow(msgspec.Struct, frozen=True, kw_only=True):
-    """Another live session in the workspace. `changed`: absolute path -> when its agent changed it (Unix seconds)."""
+    """Another live session in the workspace. `changed`: absolute path -> when its agent changed it (Unix seconds).
+
+    `rests`: nobody is at it and it does nothing; it only waits for somebody to come back.
+    """
 
     id: str
     agent: str = ""
     title: str = ""
     user: str = ""
     pid: int = 0
+    rests: bool = False
     changed: dict[str, float] = {}
 
 

@@ -66,7 +66,7 @@ class Surroundings:
         """What the session that was last at work in this folder came to."""
         from workbench.tui.screens.sessions import recalled
 
-        live = {one.id for one in self.neighbours}
+        live = {one.id for one in self.neighbours if not one.rests}
         workspace = str(self.app.opener.workspace)
         near = [one for one in sessions if one.workspace == workspace and one.id not in (here, *live) and one.turns]
         if not near:
@@ -113,8 +113,9 @@ class Surroundings:
                 self.neighbours = await self.app.opener.neighbours(session)
         finally:
             self._looking = False
-        if self.app.facts.others != len(self.neighbours):
-            self.app.facts = self.app.facts._replace(others=len(self.neighbours))
+        others = sum(not one.rests for one in self.neighbours)
+        if self.app.facts.others != others:
+            self.app.facts = self.app.facts._replace(others=others)
             self.app.main.chrome()
         self._judge()
 
@@ -146,7 +147,8 @@ class Surroundings:
 
 
 def neighbouring(rows: Sequence[NeighbourRow]) -> list[Part]:
-    """Who else is at work here."""
+    """Who else is at work here; not one that only waits for somebody to come back."""
+    rows = [one for one in rows if not one.rests]
     if not rows:
         return []
     first = rows[0]

@@ -100,6 +100,8 @@ def test_a_viewer_is_told_what_it_may_do_and_its_words_stay(tmp_path):
         await until(pilot, lambda: pilot.app.people.enter == "prompts")
         await pilot.press("enter")
         await until(pilot, lambda: bool(sent(opener, c.SubmitPrompt)))
+        await until(pilot, lambda: "ask, or /command, @file" in text_of(pilot.app))
+        assert "!shell" not in text_of(pilot.app)  # a guest runs no command of their own
 
     play(steps, tmp_path, size=(120, 40))
 

@@ -2,6 +2,7 @@
 
 import pytest
 
+from support.sample_events import result
 from support.workbench import playing, until
 from workbench.protocol import events as e
 from workbench.tui import attention
@@ -17,6 +18,12 @@ def test_words_are_of_the_last_thing_that_needs_a_person():
     assert words(seq(e.Idle(reason="done"), e.PromptSubmitted(text="x", origin="person", by="a"))) is None
     assert words(seq(e.Idle(reason="interrupted"))) is None
     assert words(seq(e.Notice(level="info", text="x"))) is None
+    for subtype, said in (
+        ("success", "the session ended"),
+        ("error_retryable", "the session stopped; it can go on"),
+        ("error_max_budget", "the session ended: max budget"),
+    ):
+        assert words(seq(e.SessionEnded(result=result(subtype)))) == said
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from support.screens import text_of
 from support.workbench import playing, until
 from workbench.protocol import events as e
 from workbench.tui.opening import NeighbourRow, SessionRow, TurnRow
-from workbench.tui.surroundings import clock
+from workbench.tui.surroundings import clock, neighbouring
 
 OTHER = NeighbourRow(id="s-otherone", agent="devops", title="Serve it", user="ben", pid=7)
 PROMPT = TurnRow(seq=3, turn=1, at=1.0, text="delegate it")
@@ -83,6 +83,19 @@ def test_another_session_here_is_said_and_stands_in_the_header(tmp_path):
         opener.beside = []
         opener.client.give(e.PromptSubmitted(text="hi", origin="person", by="ana"))
         await until(pilot, lambda: "2 here" not in text_of(pilot.app))
+
+    playing(play, tmp_path)
+
+
+def test_one_that_only_waits_for_somebody_to_come_back_is_not_told_as_at_work(tmp_path):
+    resting = msgspec.structs.replace(OTHER, id="s-restings", rests=True)
+    assert neighbouring([resting]) == []
+    assert neighbouring([resting, OTHER]) == neighbouring([OTHER])
+
+    async def play(pilot, opener):
+        opener.beside = [OTHER, resting]
+        opener.client.give(e.PromptSubmitted(text="hi", origin="person", by="ana"))
+        await until(pilot, lambda: "2 here" in text_of(pilot.app).splitlines()[0])
 
     playing(play, tmp_path)
 

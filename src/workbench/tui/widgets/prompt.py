@@ -137,7 +137,7 @@ class Prompt(View, Vertical):
         self._show_queue()
         people = self._outbox.people
         self._suggestions.show(tuple(state.suggestions.values()), people.hint() if people else "")
-        self.editor.usually(people.invitation() if people else "")
+        self.editor.usually(people.invitation() if people else "", shell=people is None or people.owner)
         self.cards.arm()
 
     def _ended(self) -> None:

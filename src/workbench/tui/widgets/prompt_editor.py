@@ -76,7 +76,7 @@ class Editor(TextArea):
         self.on_submit: Callable[[], None] = lambda: None
         self.on_leave: Callable[[bool], None] = lambda up: None
         self._most = most
-        self._usual = placeholder
+        self._usual = self._first = placeholder
         self._told: str | Content = ""
 
     # --- looks ---------------------------------------------------------------------------------------------
@@ -109,9 +109,10 @@ class Editor(TextArea):
         if self.placeholder != wanted:
             self.placeholder = wanted
 
-    def usually(self, words: str) -> None:
-        """WORDS stand in place of every other placeholder, from now on."""
+    def usually(self, words: str, shell: bool = True) -> None:
+        """WORDS stand in place of every other placeholder, from now on. SHELL: a command of one's own is taken here."""
         self._told = content(words) if words else ""
+        self._usual = self._first if shell else self._first.removesuffix(", !shell")
 
     @property
     def empty(self) -> bool:
