@@ -61,7 +61,7 @@ class Hosts:
 
     def __init__(self, place: Place, url: str) -> None:
         self.place, self._seen = place, set[int]()
-        os.environ.update(ANTHROPIC_BASE_URL=url, ANTHROPIC_API_KEY=KEY)
+        self._env = {"ANTHROPIC_BASE_URL": url, "ANTHROPIC_API_KEY": KEY}
 
     async def begin(self, **task: Any) -> RemoteClient:
         """The first client of a new session with a person at it."""
@@ -72,7 +72,7 @@ class Hosts:
         return await self._of(Asked(resume=session))
 
     async def _of(self, asked: Asked) -> RemoteClient:
-        client = await Spawned(self.place.repo, dict(os.environ)).begin(asked)
+        client = await Spawned(self.place.repo, {**os.environ, **self._env}).begin(asked)
         self._seen.add(client.state.pid)
         return client
 
