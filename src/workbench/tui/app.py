@@ -210,6 +210,8 @@ class WorkbenchApp(App[int], inherit_bindings=False):
         )
         self._connection = Connection(self, client, self._presenter)
         if client.state.session:  # else nothing was received yet, and what is on the screen stays
+            if not hasattr(client, "place"):  # what a replay tells was long ago
+                self.main.footer.joined(client.state)
             self.present(client.state, ())
         self.beside(partial(self._follow, self._presenter), "follow", exclusive=True)
         self.beside(partial(self._look_up, began), "facts", exclusive=True)

@@ -10,7 +10,9 @@ from support.workbench import playing, until
 from workbench.protocol import commands as c
 from workbench.protocol import events as e
 from workbench.protocol.codec import decode_command
+from workbench.protocol.state import SessionState
 from workbench.tui.app import PARTS
+from workbench.tui.widgets.header import Facts, header
 
 ANA = e.Person(client="c-1", user="ana", role="driver", owner=True, place="pts/3")
 LI = e.Person(client="c-2", user="li", role="suggester", place="pts/9")
@@ -52,6 +54,24 @@ def test_the_header_tells_who_drives_and_who_else_is_here(tmp_path):
         await until(pilot, lambda: "● ana" in text_of(pilot.app))
 
     play(steps, tmp_path, size=(140, 40))
+
+
+def test_who_drives_is_said_before_branch_and_context_where_the_row_is_short():
+    state = SessionState(agent="ml-engineer", model="claude-sonnet-5-5", mode="acceptEdits", sandbox="", workspace="/w")
+    for width in (80, 100, 120, 160):
+        left, right = header(state, Facts("a-branch", 200_000, "ana", people="ana drives · li… · mo asks"), width)
+        assert "ana drives · li… · mo asks" in "".join(part.text for part in right), width
+        assert "unconfined" in "".join(part.text for part in left), width
+
+
+def test_who_comes_later_sees_for_how_long_it_has_been_at_work(tmp_path):
+    async def steps(pilot, opener):
+        footer, state = pilot.app.main.footer, SessionState(phase="calling", resumed_at=time.time() - 7200)
+        footer.joined(state)
+        footer.show(state, "prompt", pilot.app.keymap, True)
+        assert "working 2:00:0" in str(footer.render())
+
+    play(steps, tmp_path)
 
 
 def test_a_suggestion_is_taken_with_one_key_and_the_words_at_the_prompt(tmp_path):

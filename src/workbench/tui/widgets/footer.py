@@ -6,6 +6,7 @@ from textual.timer import Timer
 
 from workbench.protocol.state import SessionState
 from workbench.tui.actions import ACTIONS
+from workbench.tui.clocks import seconds_since
 from workbench.tui.keys import Keymap
 from workbench.tui.widgets.line import Line, Part
 
@@ -45,6 +46,10 @@ class Footer(Line):
             self._stop()
         self._still = still
         self._draw()
+
+    def joined(self, state: SessionState) -> None:
+        """STATE's session may have been at work before this screen came to it: the clock goes on from there."""
+        self._since, self._phase = time.monotonic() - seconds_since(state.resumed_at), state.phase
 
     @property
     def ticking(self) -> bool:

@@ -43,7 +43,8 @@ class Header(Line):
 def header(state: SessionState, facts: Facts, width: int) -> tuple[list[Part], list[Part]]:
     """The parts at the left and at the right; the least important leave first where WIDTH is short.
 
-    What the agent may do stays longest: its mode, and whether its commands are confined.
+    What the agent may do stays longest: its mode, and whether its commands are confined; then who drives, where others
+    are here.
     """
     agent = Part(f" {state.agent or 'no agent'}", "$agent bold", "agent")
     whose = Part(" (workspace)" if state.agent_in_place_of else "", "$warning", "agent")
@@ -60,8 +61,10 @@ def header(state: SessionState, facts: Facts, width: int) -> tuple[list[Part], l
         who = Part(f"  ◉ {facts.people}", "$agent", "who")
     beside = Part(f"  ◉ {facts.others + 1} here", "$warning", "sessions") if facts.others else Part("")
     left, right = [agent, whose, model, mode, kept], [branch, context, cost, beside, who, Part(" ")]
-    for part in (who, branch, context, None, model, short, beside, mode):
-        if _width(left) + _width(right) + (_PATH if part in (who, branch, context, None) else 0) <= width:
+    leaving = (branch, context, None, model, short, who, beside, mode) if facts.people else (
+        who, branch, context, None, model, short, beside, mode)  # fmt: skip
+    for at, part in enumerate(leaving):
+        if _width(left) + _width(right) + (_PATH if at <= leaving.index(None) else 0) <= width:
             break
         if part is context:
             right[right.index(context)] = short

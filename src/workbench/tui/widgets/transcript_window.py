@@ -7,6 +7,7 @@ from typing import Any
 from workbench.protocol import events as e
 from workbench.protocol.fold import PLACES
 from workbench.protocol.state import Item, SessionState
+from workbench.tui.clocks import seconds_since
 from workbench.tui.widgets.transcript_entry import BEFORE, DRAFT, KEPT_DRAFT, Draft, Entry, Scene
 from workbench.tui.widgets.transcript_items import build, extend
 
@@ -60,7 +61,7 @@ class Window:
             held, start = [], 0
         if not start:
             self.more = state.items_total > len(items)
-        tail, fresh = self._tail(held[start:], items)
+        tail, fresh = self._tail(held[start:], items, joined=not self.entries)
         rebuilt = self._adopt(fresh, drafts)
         self.entries = [*held[:start], *tail, *drafts]
         for at in range(start, len(self.entries)):
@@ -79,15 +80,18 @@ class Window:
         entry.above, entry.begins = stands
         return changed
 
-    def _tail(self, held: list[Entry], items: list[Item]) -> tuple[list[Entry], list[Entry]]:
-        """Entries for ITEMS, those of HELD that are among them taken over; and which are new."""
+    def _tail(self, held: list[Entry], items: list[Item], joined: bool) -> tuple[list[Entry], list[Entry]]:
+        """Entries for ITEMS, those of HELD that are among them taken over; and which are new.
+
+        JOINED: they are the first, so that a call among them may have run before this screen came.
+        """
         known = {entry.id: entry for entry in held}
         tail: list[Entry] = []
         fresh: list[Entry] = []
         for item in items:
             entry = known.get(item.id)
             if entry is None:
-                entry = self._new(item)
+                entry = self._new(item, seconds_since(item.at) if joined else 0.0)
                 fresh.append(entry)
             elif entry.update(item):
                 self._state_changed(entry)
@@ -99,18 +103,19 @@ class Window:
             tail = sorted([*tail, *kept_local], key=lambda entry: entry.id)
         return tail, fresh
 
-    def _new(self, item: Item) -> Entry:
+    def _new(self, item: Item, age: float = 0.0) -> Entry:
         entry = Entry(item)
         entry.update(item)
-        self._state_changed(entry)
+        self._state_changed(entry, age)
         return entry
 
-    def _state_changed(self, entry: Entry) -> None:
+    def _state_changed(self, entry: Entry, age: float = 0.0) -> None:
+        """ENTRY's call may run now: for AGE seconds already, where it was met running."""
         if entry.item.kind != "call":
             return
         entry.input = self._inputs.get(entry.item.call_id) or entry.input
         if entry.item.status == "running" and entry.since is None:
-            entry.since = self.scene.clock()
+            entry.since = self.scene.clock() - age
 
     def rebuild(self, entry: Entry) -> None:
         """Makes the blocks of ENTRY anew: it was opened, closed or told more."""
