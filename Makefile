@@ -7,11 +7,13 @@ PYTHON ?= python3
 demo: .venv/ready
 	@$(BIN)/mlwb demo
 
-# The screen's tests mostly wait for terminals, so they run beside the others; what they said comes after.
+# Tests mostly wait: for terminals, for programs that train, for locks. So three groups run beside each other.
+APART := tests/experiments tests/host tests/live
 test: .venv/ready
-	@said=$$(mktemp); $(BIN)/pytest tests/tui tests/e2e >$$said 2>&1 & screen=$$!; \
-	$(BIN)/pytest tests --ignore=tests/tui --ignore=tests/e2e --ignore=tests/contracts; rest=$$?; \
-	wait $$screen; seen=$$?; cat $$said; rm -f $$said; exit $$((rest | seen))
+	@said=$$(mktemp -d); $(BIN)/pytest tests/tui tests/e2e >$$said/1 2>&1 & screen=$$!; \
+	$(BIN)/pytest $(APART) >$$said/2 2>&1 & apart=$$!; \
+	$(BIN)/pytest tests --ignore=tests/tui --ignore=tests/e2e --ignore=tests/contracts $(APART:%=--ignore=%); rest=$$?; \
+	wait $$apart; more=$$?; wait $$screen; seen=$$?; cat $$said/2 $$said/1; rm -rf $$said; exit $$((rest | more | seen))
 
 # The screen alone: by Pilot, in real terminals and through ssh.
 test-tui: .venv/ready
