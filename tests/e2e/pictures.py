@@ -21,7 +21,8 @@ from support.terminal import PROGRAM, rests, start
 from support.tmux import Tmux
 
 DOCS = (("work", "160x48", "mlwb-dark"), ("work", "160x48", "mlwb-light"), ("work", "80x24", "mlwb-dark"),
-        ("ask", "120x40", "mlwb-light"))  # fmt: skip
+        ("ask", "120x40", "mlwb-light"), ("runs", "160x48", "mlwb-dark"),
+        ("runs-whole", "160x48", "mlwb-dark"))  # fmt: skip
 TRAIN = '''\
 """Trains a small language model."""
 
