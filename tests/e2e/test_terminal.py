@@ -121,8 +121,8 @@ def test_a_file_name_with_a_newline_and_escapes_moves_nothing(tmp_path: Path) ->
 
     with opened(tmp_path, turns(tmp_path / "home/work")) as (tmux, place, _):
         submit(tmux, "write it")
-        asked = tmux.wait("allow Write?")
-        assert AGENT in asked and "control or" in asked  # such a name is asked about, and told in words
+        # such a name is asked about, and told in words
+        tmux.wait(lambda screen: all(part in screen for part in ("allow Write?", AGENT, "control or")))
         answers(tmux, "y")
         screen = tmux.wait(lambda text: "It is" in text and AGENT in text and READY in text)  # nothing was cleared
         assert "\u202e" not in screen

@@ -174,7 +174,9 @@ class Front:
     def _interrupt(self, *_: object) -> None:
         """ctrl+c stops what runs; a second one does not wait for it to end by itself."""
         self._interrupted += bool(self._runs) or not self._interrupted
-        now = self._interrupted > 1
         for run in self._runs:
-            with contextlib.suppress(Exception):
-                self._engine.cancel(run, "stopped by ctrl+c", now)
+            asked = 0
+            while asked != self._interrupted:  # a second one may come while the first is passed on
+                asked = self._interrupted
+                with contextlib.suppress(Exception):
+                    self._engine.cancel(run, "stopped by ctrl+c", asked > 1)
