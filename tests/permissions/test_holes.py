@@ -415,6 +415,14 @@ def test_a_deny_rule_holds_below_a_tree(here: Gate) -> None:
     assert here.bash("grep -rn x src", deny=["Read(.env)"]).verdict == "allow"
 
 
+@pytest.mark.parametrize(
+    "command", ["time [a]", "time [r]m src", "time x=1 ls", "time tou+=h ${x:-b} -c y", "nice [l]s"]
+)
+def test_what_stands_for_a_name_behind_a_wrapper_is_not_read(here: Gate, command: str) -> None:
+    verdict = here.bash(command, allow=["Bash(time:*)", "Bash(nice:*)"])
+    assert verdict.verdict == "ask" and not verdict.confinable
+
+
 @pytest.mark.parametrize("command", ["xargs ls", "xargs cat .env", "ls | xargs grep -r KEY", "xargs head a.txt"])
 def test_a_deny_rule_sees_what_is_used_beside_operands_from_another_command(here: Gate, command: str) -> None:
     assert here.bash(command, deny=["Read"]).verdict == "deny"

@@ -219,7 +219,7 @@ class Survey(WordSurvey):
         own = ("IFS",) if argv[0].text == "read" else ()  # `IFS= read` holds for that read alone
         unsafe = next((name for name, value in assigned if name not in own and not _harmless_setting(name, value)), "")
         core, piped, levels = argv, False, [argv]
-        while (inner := unwrap(core)) is not None and not unsafe:
+        while (inner := unwrap(core)) is not None:
             core, piped = inner[0], piped or inner[1]
             levels.append(core)
         forms: list[tuple[str, str | None]] = [(node.text, None)] if unsafe or assigned else []

@@ -79,6 +79,8 @@ def unwrap(argv: list[Field]) -> tuple[list[Field], bool] | None:
     inner = argv[at + (own is not None) :]
     if inner and not inner[0].known:
         raise UnreadableError("the name of a command is not written out")
+    if inner and (inner[0].globbed or (name == "time" and "=" in inner[0].text)):  # bash reads on behind its keyword
+        raise UnreadableError("the name of a command is a pattern, or behind an assignment")
     return (inner, name == "xargs") if inner and not inner[0].text.startswith("-") else None
 
 
