@@ -1,8 +1,9 @@
-"""Real training in each layer, by an interpreter as uv puts one into the home: a slow tier, `make test-training`.
+"""Real training in each layer, by an interpreter that uv installed in the home: a slow tier, `make test-training`.
 
 `MLWB_TORCH_PYTHON` names an interpreter that has what tests/sandbox/training.txt lists (CPU PyTorch, pytest-xdist, uv).
 """
 
+import hashlib
 import json
 import os
 import shutil
@@ -138,33 +139,63 @@ def helper(request: pytest.FixtureRequest, given: Given) -> Iterator[Confining]:
 
 
 def _install(given: Given, helper: Confining) -> None:
-    """Puts an interpreter where `uv python install` puts it, and an environment that uv makes with it, into the home.
+    """Lets uv install an interpreter into the home, and make an environment with it, as a user of uv does.
 
-    uv would fetch the interpreter, which tests do not; a copy of the one that is there lies in its place.
+    uv would fetch its archive from afar, which tests do not: the same kind of archive, packed here, is named to it.
     """
     home, minor = helper.world.home, given.version.rpartition(".")[0]
-    base = home / f".local/share/uv/python/cpython-{given.version}-linux-{os.uname().machine}-gnu"
-    (base / "bin").mkdir(parents=True)
-    shutil.copy(given.program, base / f"bin/python{minor}")
-    for name in ("python3", "python"):
-        (base / "bin" / name).symlink_to(f"python{minor}")
-    without = shutil.ignore_patterns("site-packages", "dist-packages", "test", "__pycache__", "config-*")
-    shutil.copytree(given.stdlib, base / f"lib/python{minor}", ignore=without, symlinks=True)
-    shutil.copytree(given.include, base / f"include/python{minor}", symlinks=True)
-    for library in (Path(given.program).parents[1] / "lib").glob("libpython*.so*"):
-        shutil.copy(library, base / "lib")
     uv = next((path for path in (f"{given.prefix}/bin/uv", shutil.which("uv")) if path and Path(path).exists()), None)
     assert uv, "uv is needed: pip install uv"
     (home / ".local/bin").mkdir(parents=True, exist_ok=True)
     shutil.copy(uv, home / ".local/bin/uv")
+    offered = helper.world.folder / "offered"
+    _pack(given, offered, minor)
     if os.geteuid() == 0 and helper.world.folder.stat().st_uid == NOBODY:
-        subprocess.run(["chown", "-R", f"{NOBODY}:{NOBODY}", home / ".local"], check=True)
+        subprocess.run(["chown", "-R", f"{NOBODY}:{NOBODY}", home / ".local", offered], check=True)
     done = helper.run(
-        "bubblewrap", f"~/.local/bin/uv venv -q --offline --python {base}/bin/python3 ~/envs/train", reach="outside"
+        "bubblewrap",
+        f"~/.local/bin/uv python install --python-downloads-json-url file://{offered}/index.json {given.version} && "
+        f"~/.local/bin/uv venv -q --offline --managed-python --python {given.version} ~/envs/train",
+        reach="outside",
     )
     assert done.exit_code == 0, done
+    shutil.rmtree(offered)
     packages = home / f"envs/train/lib/python{minor}/site-packages"
     shutil.copytree(given.site, packages, dirs_exist_ok=True, symlinks=True, copy_function=_linked)
+
+
+def _pack(given: Given, offered: Path, minor: str) -> None:
+    """The interpreter as an archive of the shape that uv installs, and the index (uv's download metadata) naming it."""
+    base = offered / "python"
+    (base / "bin").mkdir(parents=True)
+    shutil.copy(given.program, base / f"bin/python{minor}")
+    for name in ("python3", "python"):
+        (base / "bin" / name).symlink_to(f"python{minor}")
+    without = shutil.ignore_patterns("site-packages", "dist-packages", "test", "__pycache__", "config-*", "sitecustomize.py")
+    shutil.copytree(given.stdlib, base / f"lib/python{minor}", ignore=without)
+    shutil.copytree(given.include, base / f"include/python{minor}")
+    for library in (Path(given.program).parents[1] / "lib").glob("libpython*.so*"):
+        shutil.copy(library, base / "lib")
+    archive = Path(shutil.make_archive(str(offered / "cpython-install_only"), "gztar", offered, "python"))
+    shutil.rmtree(base)
+    major, middle, patch = map(int, given.version.split("."))
+    machine = os.uname().machine
+    entry = {
+        "name": "cpython",
+        "arch": {"family": machine, "variant": None},
+        "os": "linux",
+        "libc": "gnu",
+        "major": major,
+        "minor": middle,
+        "patch": patch,
+        "prerelease": "",
+        "url": archive.as_uri(),
+        "sha256": hashlib.sha256(archive.read_bytes()).hexdigest(),
+        "variant": None,
+        "build": None,
+    }
+    index = {f"cpython-{given.version}-linux-{machine}-gnu": entry}
+    (offered / "index.json").write_text(json.dumps(index))
 
 
 def _linked(source: str, target: str) -> None:
