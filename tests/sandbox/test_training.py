@@ -171,7 +171,8 @@ def _pack(given: Given, offered: Path, minor: str) -> None:
     shutil.copy(given.program, base / f"bin/python{minor}")
     for name in ("python3", "python"):
         (base / "bin" / name).symlink_to(f"python{minor}")
-    without = shutil.ignore_patterns("site-packages", "dist-packages", "test", "__pycache__", "config-*", "sitecustomize.py")
+    left_out = ("site-packages", "dist-packages", "sitecustomize.py", "test", "__pycache__", "config-*")
+    without = shutil.ignore_patterns(*left_out)
     shutil.copytree(given.stdlib, base / f"lib/python{minor}", ignore=without)
     shutil.copytree(given.include, base / f"include/python{minor}")
     for library in (Path(given.program).parents[1] / "lib").glob("libpython*.so*"):
