@@ -17,7 +17,7 @@ from terminal import END, READY, Terminal, workbench
 
 RATE = 200.0
 TOKENS = 20_000
-SHORT = 3_000  # of the reference, and with tmux between: per token it is dearer the longer it is
+SHORT = 3_000  # of the reference, which is dearer per token the longer it is, and of the talk beside panes
 PLAIN = """
 import asyncio, sys
 sys.path.insert(0, {folder!r})
@@ -108,14 +108,17 @@ def main() -> None:
         "workbench: 200 tokens/s, CPU", cpu / plain_cpu, "x", 1.0, "Textual's own Markdown stream, a short one",
         reference_s_per_1k=plain_cpu, **more,
     )  # fmt: skip
-    figure("workbench: 200 tokens/s, CPU s per 1,000 tokens", cpu, "s", 1.3, "best peer")
+    figure("workbench: 200 tokens/s, CPU s per 1,000 tokens", cpu, "s", 1.3, "best peer", tokens=count)
     if shutil.which("tmux"):
-        inner, through = through_tmux(min(count, SHORT))
-        figure("workbench: 200 tokens/s, KB per 1,000 tokens through tmux", through, "KB", 39, "best peer", cpu_s=inner)
+        inner, through = through_tmux(count)
+        figure(
+            "workbench: 200 tokens/s, KB per 1,000 tokens through tmux", through, "KB", 39, "best peer", cpu_s=inner,
+            tokens=count,
+        )  # fmt: skip
     inner, beside = docked(min(count, SHORT))
     figure(
         "workbench: 200 tokens/s beside two panes, KB per 1,000 tokens", beside, "KB", 120, "230 with each row anew",
-        cpu_s=inner,
+        cpu_s=inner, tokens=min(count, SHORT),
     )  # fmt: skip
     cpu, lag = at_once(count)
     figure("workbench: 20,000 tokens at once, CPU s per 1,000", cpu, "s", 0.07, "best peer", tokens=count)
