@@ -292,7 +292,8 @@ class _Exchange:
         """Passes SECONDS, or ends the exchange as soon as the client has hung up."""
         until = time.monotonic() + seconds
         while (left := until - time.monotonic()) > 0:
-            if self.reader.at_eof():
+            # a connection that is reset (its client left something unread) comes to no end of what is read
+            if self.reader.at_eof() or self.writer.is_closing():
                 raise ConnectionError("the client hung up")
             await asyncio.sleep(min(left, 0.005))
 
