@@ -71,7 +71,7 @@ def test_turns_come_in_order_and_faults_last_as_long_as_they_are_told() -> None:
 def test_a_client_that_leaves_with_something_unread_is_seen_to_leave() -> None:
     """Its connection is then reset, not ended."""
     data = json.dumps({"model": "claude-sonnet-5-5", "max_tokens": 4_000, "messages": [USER], "stream": True}).encode()
-    with Endpoint([say("never heard", fault={"stall_after": 3, "stall": 60})]) as endpoint:
+    with Endpoint([say("never heard", fault={"stall_after": 0, "stall": 60})]) as endpoint:
         with socket.create_connection(("127.0.0.1", int(endpoint.url.rpartition(":")[2])), 10) as client:
             client.sendall(b"POST /v1/messages HTTP/1.1\r\ncontent-length: %d\r\n\r\n%b" % (len(data), data))
             client.recv(1, socket.MSG_PEEK)
