@@ -34,7 +34,38 @@ def no_place() -> str:
         os.getcwd()  # noqa: PTH109 - the one question
     except OSError:
         return "the current folder is gone, or cannot be entered; go to one that is there"
+    if os.path.expanduser("~") == "~":  # noqa: PTH111 - a container with a user that nobody knows
+        return "there is no home folder to keep sessions in; set HOME"
     return ""
+
+
+def mend_streams() -> None:
+    """Puts `/dev/null` where a standard stream is closed: a file that is opened later would take its place.
+
+    In place of the output it can only be read: who writes there is told so, as `ls >&-` is.
+    """
+    for number, way in ((0, os.O_RDONLY), (1, os.O_RDONLY), (2, os.O_WRONLY)):
+        try:
+            os.fstat(number)
+        except OSError:
+            null = os.open(os.devnull, way)
+            if null != number:
+                os.dup2(null, number)
+                os.close(null)
+            os.set_inheritable(number, True)
+    if sys.stdin is None:
+        sys.stdin = open(0, closefd=False)  # noqa: SIM115 - these stay open as long as the process
+    if sys.stdout is None:
+        sys.stdout = open(1, "w", closefd=False)  # noqa: SIM115
+    if sys.stderr is None:
+        sys.stderr = open(2, "w", closefd=False)  # noqa: SIM115
+
+
+def output_is_open() -> bool:
+    """Whether standard output can be written to."""
+    import fcntl
+
+    return fcntl.fcntl(1, fcntl.F_GETFL) & os.O_ACCMODE != os.O_RDONLY
 
 
 def import_nothing_from_here() -> None:

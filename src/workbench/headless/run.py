@@ -1,12 +1,10 @@
 """`mlwb run`: from the command line to the exit code."""
 
 import asyncio
-import contextlib
 import os
-import traceback
 from collections.abc import Sequence
 
-from workbench import places
+from workbench import entry, faults, places
 from workbench.headless import flags, preflight, telling
 from workbench.headless.notify import notify
 from workbench.headless.signals import Signals
@@ -24,13 +22,10 @@ _WATCHERS_S = 0.3  # for those who watch to be told the rest; who is slow has th
 BROKEN_PIPE = 141  # as a shell says it of a program that SIGPIPE ended
 
 
-def run(args: Sequence[str], stdout_open: bool = True) -> int:
-    """Carries out `mlwb run ARGS` and returns the exit code. Never asks anything, never raises.
-
-    STDOUT_OPEN is what `streams.mend` said before anything else was done.
-    """
+def run(args: Sequence[str]) -> int:
+    """Carries out `mlwb run ARGS` and returns the exit code. Never asks anything, never raises."""
     console = Console()
-    if not stdout_open:
+    if not entry.output_is_open():
         console.say("standard output is closed, so there is nowhere to put the answer; nothing was started")
         return EXIT_CODES["error_during_execution"]
     with Signals() as signals:
@@ -61,11 +56,8 @@ class Run:
         """The whole run; every expected failure ends as a result object and an exit code."""
         try:
             asked = flags.read(args)
-            places.sessions()
         except flags.UsageError as error:
             return await self._failed("error_usage", str(error))
-        except RuntimeError:  # a container with a user that nobody knows
-            return await self._failed("error_usage", "there is no home folder to keep sessions in; set HOME")
         self.session = asked.resume or ""
         if asked.task is not None and not asked.check:
             self.notify, self.workspace = asked.task.notify or "", asked.task.workspace
@@ -187,15 +179,10 @@ class Run:
 
     async def crashed(self, error: Exception) -> int:
         """An error nobody expected: its traceback goes into a log, one line to the person."""
-        where = "no log could be written"
-        with contextlib.suppress(OSError, RuntimeError):
-            folder = places.sessions() / self.session if self.session else places.state()
-            folder.mkdir(parents=True, exist_ok=True)
-            with (folder / "host.log").open("a") as file:
-                file.write("".join(traceback.format_exception(error)) + "\n")
-            where = f"see {file.name}"
+        folder = places.sessions() / self.session if self.session else places.state()
+        kept = faults.kept(error, folder / "host.log")
         self.notify = ""
-        return await self._failed("error_during_execution", f"internal error: {error!r}; {where}")
+        return await self._failed("error_during_execution", f"internal error: {error!r}; {kept}")
 
     def _shown(self, result: Result) -> bytes:
         if self.format != "text":

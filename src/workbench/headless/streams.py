@@ -1,32 +1,12 @@
-"""The three standard streams, whatever state they are in: closed, full, stalled, a terminal or a pipe."""
+"""Standard output and standard error, whatever state they are in: full, stalled, a terminal or a pipe."""
 
 import asyncio
 import os
 import select
-import sys
 
 from workbench.protocol.visible import visible
 
 _PIECE = select.PIPE_BUF  # a pipe that takes anything at all takes this much without blocking
-
-
-def mend() -> bool:
-    """Puts `/dev/null` where a standard stream is closed, or a later file would take its place. Was the output open?"""
-    opened = True
-    for number in (0, 1, 2):
-        try:
-            os.fstat(number)
-        except OSError:
-            opened = opened and number != 1
-            null = os.open(os.devnull, os.O_RDWR)
-            if null != number:
-                os.dup2(null, number)
-                os.close(null)
-    if sys.stdout is None:
-        sys.stdout = open(os.devnull, "w")  # noqa: SIM115, PTH123 - stays open as long as the process
-    if sys.stderr is None:
-        sys.stderr = open(os.devnull, "w")  # noqa: SIM115, PTH123
-    return opened
 
 
 class Stdout:

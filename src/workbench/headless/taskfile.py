@@ -50,8 +50,6 @@ def load(name: str) -> TaskFile:
 
 
 def _from_stdin() -> bytes:
-    if sys.stdin is None or sys.stdin.closed:
-        raise TaskError("`-` reads the task from standard input, which is closed")
     if os.isatty(sys.stdin.fileno()):
         raise TaskError("`-` reads the task from standard input, which is a terminal; pipe the task in, or name a file")
     try:

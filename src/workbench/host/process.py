@@ -12,14 +12,12 @@ import signal
 import socket
 import sys
 import threading
-import time
-import traceback
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
 
-from workbench import entry, places
+from workbench import entry, faults, places
 from workbench.host.asked import Asked, Begun
 
 if TYPE_CHECKING:
@@ -43,8 +41,8 @@ def main() -> int:
         return 2
     try:
         asyncio.run(_host(asked, asking))
-    except Exception:
-        _tell_log(places.state() / LOG)
+    except Exception as error:
+        faults.kept(error, places.state() / LOG)
         return 1
     return 0
 
@@ -104,7 +102,7 @@ async def _host(asked: Asked, asking: socket.socket) -> None:
     try:
         await _until_over(client, lingering, asking)
     except Exception as error:
-        _tell_log(log)
+        faults.kept(error, log)
         why = f"its host has failed: {type(error).__name__}: {str(error)[:200]} (see {log})"
     finally:
         await server.close("stopped" if why else "ended", why)
@@ -140,12 +138,6 @@ def _log_to(path: Path) -> None:
         os.close(fd)
         sys.stderr = os.fdopen(2, "w", closefd=False)
         faulthandler.enable(2)
-
-
-def _tell_log(path: Path) -> None:
-    """Writes the exception that is being handled to the end of PATH."""
-    with contextlib.suppress(OSError), path.open("a") as file:
-        file.write(f"{time.strftime('%Y-%m-%d %H:%M:%S')} process {os.getpid()}\n{traceback.format_exc()}\n")
 
 
 async def _until_over(client: "LocalClient", lingering: "Lingering", asking: socket.socket) -> None:

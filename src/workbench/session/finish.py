@@ -2,13 +2,12 @@
 
 import asyncio
 import contextlib
-import traceback
 
 import msgspec
 
+from workbench import faults
 from workbench.protocol import events as e
 from workbench.protocol.result import EXIT_CODES, Evidence, FileChange, Result, SessionUsage
-from workbench.protocol.visible import visible
 from workbench.session import checks, gpus, questions, runs_named, store, summary, watching
 from workbench.session.core import Session
 from workbench.session.end import EndSession
@@ -149,6 +148,4 @@ def _result(session: Session, ending: EndSession | None, changed: list[FileChang
 
 def log_crash(session: Session, error: BaseException) -> None:
     """Keeps the traceback of an internal error where a bug report finds it; never on the screen."""
-    with contextlib.suppress(OSError), (session.folder / "host.log").open("a") as log:
-        text = session.journal.redactor.text("".join(traceback.format_exception(error)))
-        log.write(visible(text, newlines=True) + "\n")
+    faults.kept(error, session.folder / "host.log", redacted=session.journal.redactor.text)

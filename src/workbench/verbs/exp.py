@@ -53,11 +53,6 @@ def main(args: list[str]) -> int:
         return fail(str(error), 2 if str(error).startswith("there is no run") else 1)
     except LaunchError as error:
         return fail(str(error), 1)
-    except BrokenPipeError:
-        raise
-    except OSError as error:  # the folder one stands in is gone, the output's disk is full
-        where = f" ({error.filename})" if error.filename else ""
-        return fail(f"{error.strerror or error}{where}", 1)
     return status
 
 

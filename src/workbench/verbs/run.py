@@ -3,10 +3,6 @@
 
 def main(args: list[str]) -> int:
     """Runs a task with no one watching; see `mlwb run --help` and docs/headless.md."""
-    from workbench.headless.streams import mend
-
-    # Before any thread opens files: one of them would take the place of a closed stream.
-    opened = mend()
     # A replay needs no SDK; help needs nothing.
     if not any(arg in ("-h", "--help") or arg.startswith("--replay") for arg in args):
         from workbench.host.local import begin_imports
@@ -14,4 +10,4 @@ def main(args: list[str]) -> int:
         begin_imports()
     from workbench.headless.run import run
 
-    return run(args, opened)
+    return run(args)
