@@ -132,7 +132,8 @@ def flood():
         blocks.Text(text=HUGE), blocks.Output(text=HUGE), blocks.Listing(lines=tuple("y" * 9 for _ in range(99_999)),
         total=1), blocks.Todos(todos=(todo,) * 40), *(blocks.Image(media_type="a", blob="b"),) * MANY,
     )  # fmt: skip
-    question = Question(question=HUGE, options=(Option(label=HUGE, cost=HUGE),) * 50, recommendation=HUGE)
+    option = Option(label=HUGE[:40_000], cost=HUGE[:40_000])
+    question = Question(question=HUGE, options=(option,) * 50, recommendation=HUGE)
     nested: dict = {"a": HUGE, **{f"k{n}": n for n in range(MANY)}, "l": list(range(99_999))}
     yield started(title=HUGE, branch=HUGE, model=HUGE, agent=HUGE)
     yield e.Renamed(title=HUGE)
