@@ -253,3 +253,35 @@ def test_the_audit_says_who_was_there_and_who_approved(tmp_path: Path, monkeypat
     assert [(row.by, row.decision) for row in found.calls] == [(str(LI), "once")]
     told = "\n".join(found.people)
     assert f"{LI} came as driver (guest" in told and f"{LI} drives: {ME} handed the wheel over" in told
+
+
+@needs_root
+def test_what_another_has_queued_is_taken_back_by_whoever_drives(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def steps(owner: Followed, place: Any) -> None:
+        (li,) = await guests(owner, LI)
+        async with li:
+            await owner.client.send(c.SubmitPrompt(id="p", text="train it", by=""))
+            await owner.until(lambda: bool(owner.client.state.approvals))
+
+            async def queued(whose: Followed, text: str) -> str:
+                assert (await whose.client.send(c.SubmitPrompt(id=text, text=text, by=""))).ok
+                await li.until(lambda: any(one.text == text for one in li.client.state.queued.values()))
+                return next(one.id for one in li.client.state.queued.values() if one.text == text)
+
+            name = await queued(owner, "and plot it")
+            refused = await li.client.send(c.Withdraw(id="w", prompt=name, by=ME))
+            assert not refused.ok and f"{ME} drives" in refused.error
+            assert (await owner.client.send(c.GrantWheel(id="g", to=li.client.user, by=""))).ok
+            taken = await li.client.send(c.Withdraw(id="v", prompt=name, by=""))
+            assert taken.ok and taken.value == "and plot it"
+
+            name = await queued(li, "mine")
+            refused = await owner.client.send(c.Withdraw(id="u", prompt=name, by=""))
+            assert not refused.ok and f"{li.client.user} drives" in refused.error
+            assert (await owner.client.send(c.TakeWheel(id="t", by=""))).ok
+            assert (await li.client.send(c.Withdraw(id="s", prompt=name, by=""))).ok, "one's own, wheel or not"
+            await owner.until(lambda: not owner.client.state.queued)
+
+    driven(tmp_path, monkeypatch, steps, turn(use("Bash", command="make")))

@@ -20,11 +20,12 @@ from typing import Any, Self
 import psutil
 import pytest
 
+from support.left import not_ended
 from support.mlwb import KEY, Place
 from workbench.host import sockets
 from workbench.host.asked import Asked
 from workbench.host.client import Client
-from workbench.host.remote import RemoteClient
+from workbench.host.remote import RemoteClient, attach
 from workbench.host.spawn import Spawned
 from workbench.protocol.commands import Ack, AnyCommand, SubmitPrompt
 from workbench.protocol.fold import apply
@@ -84,8 +85,8 @@ class Hosts:
 
     def gone(self, pid: int) -> None:
         """Returns when the host PID is gone."""
-        with contextlib.suppress(psutil.NoSuchProcess, psutil.TimeoutExpired):
-            psutil.Process(pid).wait(30)
+        with contextlib.suppress(psutil.NoSuchProcess):
+            not_ended([psutil.Process(pid)], 30)
 
     def __enter__(self) -> Self:
         return self
@@ -228,13 +229,14 @@ def stopped(pid: int) -> Iterator[None]:
 
 
 class Seat:
-    """The owner of a session, new or resumed, who sits at it in a thread while a test does something else to it."""
+    """The owner of a session, new, resumed or joined, who sits at it in a thread while a test does something else."""
 
-    def __init__(self, hosts: Hosts, resume: str = "") -> None:
+    def __init__(self, hosts: Hosts, resume: str = "", joins: str = "") -> None:
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
         self._thread.start()
-        self.client: RemoteClient = self.do(hosts.resume(resume) if resume else hosts.begin())
+        joined = attach(hosts.place.session(joins)) if joins else None
+        self.client: RemoteClient = self.do(joined or (hosts.resume(resume) if resume else hosts.begin()))
         self.watching: Watching = self.do(self._watch())
         self.folder = hosts.place.session(self.client.session)
         self.socket = sockets.path_of(self.client.session)

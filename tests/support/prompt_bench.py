@@ -11,8 +11,8 @@ from textual.keys import _character_to_key
 from textual.pilot import Pilot
 from textual.widgets import Static
 
-from workbench.protocol.commands import Ack, AnyCommand
-from workbench.protocol.events import AnyEvent, Envelope
+from workbench.protocol.commands import Ack, AnyCommand, SubmitPrompt, Withdraw
+from workbench.protocol.events import AnyEvent, Envelope, PromptQueued, PromptWithdrawn
 from workbench.protocol.fold import apply
 from workbench.protocol.queries import AnyPage, AnyQuery, FindFiles, Paths
 from workbench.protocol.state import SessionState
@@ -30,14 +30,21 @@ class NotingClient:
         self.files = files
         self.sent: list[Any] = []
         self.asked: list[str] = []
-        self.refuse = ""
+        self.refuse, self.words = "", ""
+        self.heard: Callable[[AnyEvent], None] = lambda event: None
         self.answering = asyncio.Event()
         self.answering.set()
 
     async def send(self, command: AnyCommand) -> Ack:
         self.sent.append(command)
         await self.answering.wait()
-        return Ack(id=command.id, ok=not self.refuse, error=self.refuse)
+        if isinstance(command, SubmitPrompt) and not self.refuse:
+            name = f"q-{len(self.sent)}"
+            self.heard(PromptQueued(queued=name, command=command.id, text=command.text, by=command.by))
+        elif isinstance(command, Withdraw) and not self.refuse:
+            self.heard(PromptWithdrawn(queued=command.prompt, by=command.by))
+        value = self.words if isinstance(command, Withdraw) else ""
+        return Ack(id=command.id, ok=not self.refuse, error=self.refuse, value=value)
 
     async def query(self, query: AnyQuery) -> AnyPage:
         assert isinstance(query, FindFiles)
@@ -60,8 +67,11 @@ class Bench(App[None]):
     def __init__(self, client: NotingClient | None = None, theme: str = DARK) -> None:
         super().__init__()
         self.client = client
+        if client is not None:
+            client.heard = self.happens
         self.state = SessionState(workspace="/srv/nanogpt", session="s-1")
         self.prompt = Prompt()
+        self.at = 1.0
         self.done: list[tuple[str, str]] = []
         self.escapes = 0
         Looks(env={"COLORTERM": "truecolor"}).wear(self, theme)
@@ -88,7 +98,7 @@ class Bench(App[None]):
     def happens(self, *events: AnyEvent) -> None:
         news = []
         for event in events:
-            envelope = Envelope(seq=self.state.seq + 1, session="s-1", at=1.0, event=event)
+            envelope = Envelope(seq=self.state.seq + 1, session="s-1", at=self.at, event=event)
             apply(self.state, envelope)
             news.append(envelope)
         self.prompt.show_session(self.state, news)

@@ -152,7 +152,7 @@ class Guests:
         """Why GUEST may not send COMMAND; empty where they may. Acting takes a wheel that nobody holds."""
         if guest.leaving:
             return "your invitation ended"
-        least = roles.LEAST.get(type(command))
+        least = roles.WHEEL if self._is_anothers(guest, command) else roles.LEAST.get(type(command))
         if least is None:
             return f"no role may send {type(command).__name__}"
         if not self._session.task.interactive and not isinstance(command, roles.HEADLESS):
@@ -171,6 +171,13 @@ class Guests:
         if why := "" if guest.owner else self._guests_refusal(guest, command):
             return why
         return self.wheel.refusal(guest.user, guest.role)
+
+    def _is_anothers(self, guest: Guest, command: c.AnyCommand) -> bool:
+        """Whether COMMAND takes back what another has queued."""
+        if not isinstance(command, c.Withdraw):
+            return False
+        queued = self._session.state.queued.get(command.prompt)
+        return queued is not None and queued.by != guest.user
 
     def _guests_refusal(self, guest: Guest, command: c.AnyCommand) -> str:
         """What a guest may not do at the wheel either: nothing that outlasts the call, and nothing unconfined."""

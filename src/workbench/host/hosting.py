@@ -73,6 +73,10 @@ class Hosting:
         try:
             if isinstance(command, Fork):
                 value = await asyncio.to_thread(self._fork, command)
+            elif isinstance(command, Withdraw):
+                words = self.session.withdraw(command.prompt, command.by)
+                value = self.redactor.text(words.text) if words else ""
+                error = "" if words else "it is on its way to the agent already"
             else:
                 error = await self._carry_out(command)
         except (ForkError, JournalError, StartError, OSError) as failure:
@@ -95,8 +99,6 @@ class Hosting:
                 session.stop(reason)
             case SubmitPrompt():
                 return session.submit(command)
-            case Withdraw(prompt=prompt, by=by):
-                return "" if session.withdraw(prompt, by) else "it is on its way to the agent already"
             case Interrupt():
                 session.interrupt()
                 self._end_shells()

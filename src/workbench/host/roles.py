@@ -16,7 +16,7 @@ LEAST: dict[type[c.Command], str] = {
     c.AskWheel: VIEWER,
     c.TakeWheel: VIEWER,  # the wheel itself says whose it may be
     c.LeaveWheel: VIEWER,
-    c.Withdraw: VIEWER,  # of one's own words only
+    c.Withdraw: VIEWER,  # one's own words; those of others as `Guests` has it
     c.Say: SUGGESTER,
     c.Suggest: SUGGESTER,
     c.SubmitPrompt: WHEEL,
@@ -47,6 +47,7 @@ HEADLESS = (c.Stop, c.Interrupt, c.At, c.Say, c.Share, c.EndShare, c.StopRuns, c
 
 _WORDS = {
     c.SubmitPrompt: "prompt the agent",
+    c.Withdraw: "take back what others have queued",
     c.Interrupt: "stop the agent",
     c.Approve: "answer the agent's requests",
     c.Compact: "compact the talk",

@@ -26,7 +26,10 @@ class SubmitPrompt(Command, frozen=True, kw_only=True):
 
 
 class Withdraw(Command, frozen=True, kw_only=True):
-    """Take back a prompt of one's own, named by its command's id, while it is queued. Refused once it was delivered."""
+    """Take back a prompt while it is queued. Refused once it was delivered; `Ack.value` is its whole text.
+
+    `prompt` is its name in the queue, or the id of one's own command. Others' are taken back by whoever drives.
+    """
 
     prompt: str
     by: str

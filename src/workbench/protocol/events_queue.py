@@ -6,9 +6,13 @@ from workbench.protocol.events_base import Event
 
 
 class PromptQueued(Event, frozen=True, kw_only=True):
-    """A person's words were taken. They are delivered by the `PromptSubmitted` that names `queued`."""
+    """A person's words were taken. They are delivered by the `PromptSubmitted` that names `queued`.
+
+    `command`: the id of their `SubmitPrompt`, by which the client that sent them knows them.
+    """
 
     queued: str
+    command: str = ""
     text: str
     by: str
     content: tuple[dict[str, Any], ...] = ()

@@ -144,6 +144,8 @@ def _ended(state: SessionState, envelope: e.Envelope, event: e.SessionEnded) -> 
     state.waiting = ""
     state.phase, state.end, state.exit_code = "ended", event.result.subtype, event.result.exit_code
     state.approvals, state.shells = {}, {}
+    if event.result.subtype != "error_retryable":  # whoever takes up what a signal ended goes on with them
+        state.queued = {}
     alone_again(state)
     _interrupt_calls(state)
 

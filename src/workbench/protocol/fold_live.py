@@ -1,4 +1,4 @@
-"""What events of the people at a session change in its state: see `fold.py`."""
+"""What events of the people at a session, and of their words that wait, change in its state: see `fold.py`."""
 
 from collections.abc import Callable
 from typing import Any
@@ -8,10 +8,12 @@ from workbench.protocol.bounds import clip, keep_last
 from workbench.protocol.state import (
     KEPT_PATH,
     KEPT_PEOPLE,
+    KEPT_QUEUED,
     KEPT_REASON,
     KEPT_SUGGESTIONS,
     KEPT_WORD,
     OpenShare,
+    QueuedPrompt,
     SessionState,
     Suggestion,
 )
@@ -65,12 +67,33 @@ def _taken(state: SessionState, envelope: e.Envelope, event: e.SuggestionTaken) 
     state.suggestions.pop(_word(event.suggestion), None)
 
 
+def _queued(state: SessionState, envelope: e.Envelope, event: e.PromptQueued) -> None:
+    name = _word(event.queued)
+    state.queued[name] = QueuedPrompt(
+        id=name,
+        by=_word(event.by),
+        text=clip(event.text, KEPT_REASON),
+        at=envelope.at,
+        seq=envelope.seq,
+        command=_word(event.command),
+        pictures=sum(block.get("type") == "image" for block in event.content),
+    )
+    keep_last(state.queued, KEPT_QUEUED)
+
+
+def _out_of_queue(state: SessionState, envelope: e.Envelope, event: e.PromptSubmitted | e.PromptWithdrawn) -> None:
+    state.queued.pop(_word(event.queued), None)
+
+
 STEPS: dict[type, Callable[[SessionState, e.Envelope, Any], None]] = {
     e.WheelAsked: _asked,
     e.WheelPassed: _passed,
     e.ClientLeft: _left,
     e.Shared: _shared,
     e.ShareEnded: _share_ended,
+    e.PromptQueued: _queued,
+    e.PromptSubmitted: _out_of_queue,
+    e.PromptWithdrawn: _out_of_queue,
     e.Suggested: _suggested,
     e.SuggestionTaken: _taken,
 }

@@ -28,6 +28,7 @@ KEPT_QUESTIONS = 20
 KEPT_RUNS = 1_000
 KEPT_REWINDS = 500
 KEPT_SUGGESTIONS = 50
+KEPT_QUEUED = 50  # prompts that may wait: no more are taken
 KEPT_PEOPLE = 64
 
 
@@ -91,6 +92,21 @@ class Suggestion(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     path: str = ""
 
 
+class QueuedPrompt(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Words that wait for the agent's next request. `seq` is the event that took them, which holds them whole.
+
+    `command`: the id of the command that they came by. `pictures`: how many pictures go with them.
+    """
+
+    id: str
+    by: str
+    text: str
+    at: float
+    seq: int
+    command: str = ""
+    pictures: int = 0
+
+
 class OpenShare(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """An invitation that holds."""
 
@@ -147,6 +163,7 @@ class SessionState(msgspec.Struct, kw_only=True):
     undoable: int = 0  # the event of the rewind that `UndoRewind` would take back; 0: none
     driver: str | None = None  # who drives; empty: nobody; None: it was never passed, so the owner does
     wheel_asked: tuple[str, ...] = ()  # who would like to drive
+    queued: dict[str, QueuedPrompt] = {}  # prompts that the agent has not got yet, oldest first
     suggestions: dict[str, Suggestion] = {}
     shares: dict[str, OpenShare] = {}
     end: str | None = None  # subtype of the last end

@@ -13,7 +13,7 @@ from workbench.protocol import events as e
 from workbench.protocol.commands import Approve, SubmitPrompt
 from workbench.protocol.fold import apply
 from workbench.protocol.names import Mode
-from workbench.protocol.state import SessionState
+from workbench.protocol.state import KEPT_QUEUED, SessionState
 from workbench.protocol.task import Caps, Task
 from workbench.session.blobs import Blobs
 from workbench.session.changes import Changes
@@ -85,7 +85,7 @@ class Session:
         self.structured: Any = None
         self.compact_now = False
         self.resumed = False  # taken up from a journal, and nothing was done yet
-        self.broken_calls: set[str] = set()  # that an earlier process began, and did not live to see the end of
+        self.broken_calls: dict[str, str] = {}  # begun by an earlier process that did not see their end: id -> command
         self.began_after = 0  # seq of the last event before this start or resume
         self._worker: asyncio.Task[None] | None = None
         self.acting: asyncio.Task[EndSession | None] | None = None
@@ -172,11 +172,13 @@ class Session:
         """
         if self.stopping or self.state.phase == "ended":
             return "the session has ended"
+        if len(self.state.queued) >= KEPT_QUEUED:
+            return f"{KEPT_QUEUED} prompts wait for the agent already"
         self.queue.put(command)
         return ""
 
-    def withdraw(self, prompt: str, by: str) -> bool:
-        """Takes back the queued words of that id; False where they are on their way already."""
+    def withdraw(self, prompt: str, by: str) -> SubmitPrompt | None:
+        """Takes back queued words, named as in `Withdraw`; None where they are on their way already."""
         return self.queue.withdraw(prompt, by)
 
     @property

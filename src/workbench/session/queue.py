@@ -26,7 +26,9 @@ class Queue:
     def put(self, command: SubmitPrompt) -> None:
         """Takes words; behind those that a killed host left. Raises JournalError where they cannot be kept."""
         name = f"q-{secrets.token_hex(6)}"
-        self._emit(e.PromptQueued(queued=name, text=command.text, by=command.by, content=command.content))
+        self._emit(
+            e.PromptQueued(queued=name, command=command.id, text=command.text, by=command.by, content=command.content)
+        )
         self._waiting += [*self._left, (name, command)]
         self._left.clear()
         self._news.set()
@@ -34,20 +36,20 @@ class Queue:
     def left(self, events: list[e.PromptQueued]) -> str:
         """Holds what a killed host had taken and not delivered until somebody speaks; says so, for a notice."""
         for event in events:
-            words = SubmitPrompt(id=event.queued, text=event.text, by=event.by, content=event.content)
+            words = SubmitPrompt(id=event.command, text=event.text, by=event.by, content=event.content)
             self._left.append((event.queued, words))
         shown = "; ".join(event.text[:_SHOWN] for event in events[:3])
         return f"{len(events)} prompt(s) that were queued when the session broke off go with your next one: {shown}"
 
-    def withdraw(self, prompt: str, by: str) -> bool:
-        """Takes back the queued words of that id; False where they are on their way already."""
+    def withdraw(self, prompt: str, by: str) -> SubmitPrompt | None:
+        """Takes back the queued words of that name, or of BY's command of that id; None where they are on their way."""
         for held in (self._waiting, self._left):
             for one in held:
-                if (one[1].id, one[1].by) == (prompt, by):
+                if prompt and (prompt == one[0] or (prompt, by) == (one[1].id, one[1].by)):
                     self._emit(e.PromptWithdrawn(queued=one[0], by=by))
                     held.remove(one)
-                    return True
-        return False
+                    return one[1]
+        return None
 
     def take(self) -> list[tuple[str, SubmitPrompt]]:
         """All that waits, each with its name in the journal."""
@@ -59,16 +61,3 @@ class Queue:
         while not self._waiting:
             self._news.clear()
             await self._news.wait()
-
-
-def undelivered(held: dict[str, e.PromptQueued], event: object) -> None:
-    """Folds EVENT into HELD: the words that were queued and neither delivered, taken back, nor ended with the session.
-
-    A session that its host was made to end goes on with them; at another end whoever is there is told.
-    """
-    if isinstance(event, e.PromptQueued):
-        held[event.queued] = event
-    elif isinstance(event, e.PromptWithdrawn | e.PromptSubmitted):
-        held.pop(event.queued, None)
-    elif isinstance(event, e.SessionEnded) and event.result.subtype != "error_retryable":
-        held.clear()

@@ -28,7 +28,6 @@ from workbench.session.journal import Journal, JournalError, Reader
 from workbench.session.messages import Messages
 from workbench.session.plan import Options, catalogue_of, policy_of, settings_of
 from workbench.session.prompt import Frame, reminder
-from workbench.session.queue import undelivered
 from workbench.session.rewind_talk import refolded
 from workbench.session.start import assemble
 from workbench.session.tally import Tally
@@ -96,25 +95,30 @@ def _taken_up(
     session.context.extras["shells_started"] = past.shells
     session.broken_calls = past.broken
     _resumed_events(session, mode, caps, answer)
-    if past.queued:
-        session.notice("warning", session.queue.left(list(past.queued.values())), "resume")
+    if left := _queued(journal, past.state):
+        session.notice("warning", session.queue.left(left), "resume")
     return session
+
+
+def _queued(journal: Reader, state: SessionState) -> list[e.PromptQueued]:
+    """The words that wait in STATE, whole, as JOURNAL has them."""
+    found = (next(journal.read(one.seq - 1, one.seq)).event for one in state.queued.values())
+    return [event for event in found if isinstance(event, e.PromptQueued)]
 
 
 @dataclass
 class Past:
     """What a journal comes to.
 
-    `shells`: background commands that were ever started. `queued`: words that were not delivered. `broken`: calls that
-    a process began and did not live to see the end of.
+    `shells`: background commands that were ever started. `broken`: calls that a process began and did not live to see
+    the end of, with their commands.
     """
 
     state: SessionState
     messages: Messages
     tally: Tally
     shells: int = 0
-    queued: dict[str, e.PromptQueued] = field(default_factory=dict)
-    broken: set[str] = field(default_factory=set)
+    broken: dict[str, str] = field(default_factory=dict)
 
 
 def fold_of(journal: Reader, blobs: Blobs) -> Past:
@@ -128,7 +132,6 @@ def fold_of(journal: Reader, blobs: Blobs) -> Past:
         apply(past.state, envelope)
         past.tally.apply(envelope)
         past.shells += isinstance(envelope.event, e.ShellStarted)
-        undelivered(past.queued, envelope.event)
         unfinished(past.broken, envelope.event)
         if envelope.seq == rewound:
             past.messages, past.tally = refolded(journal, rewound, blobs, past.tally)

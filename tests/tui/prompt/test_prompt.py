@@ -13,8 +13,11 @@ from workbench.protocol import events as e
 from workbench.protocol.commands import Interrupt, RunShell, SubmitPrompt, Withdraw
 from workbench.protocol.events import Envelope
 from workbench.protocol.result import Result
+from workbench.protocol.task import Caps
 from workbench.tui.widgets.history import KEPT, Entry, History
 from workbench.tui.widgets.slash import COMMANDS
+
+IMAGE = {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": ""}}
 
 
 def typed(client: NotingClient) -> list[str]:
@@ -151,7 +154,7 @@ def test_while_the_agent_works_prompts_queue_until_they_are_delivered():
             await press(pilot, "enter", *"and log it", "enter")
             await until(pilot, lambda: len(client.sent) == 2)
             await until(pilot, lambda: "queued  use bf16" in text_of(app) and "queued  and log it" in text_of(app))
-            app.happens(e.PromptSubmitted(text="use bf16", origin="person", by="me"))
+            app.happens(e.PromptSubmitted(text="use bf16", origin="person", by="me", queued="q-1"))
             await pilot.pause()
             assert "use bf16" not in text_of(app)
             assert "queued  and log it" in text_of(app)
@@ -177,11 +180,62 @@ def test_a_queued_prompt_is_taken_back_to_be_changed():
             await until(pilot, lambda: app.prompt.text == "and log it")
             taken, sent = client.sent[-1], client.sent[-2]
             assert isinstance(taken, Withdraw)
-            assert (taken.prompt, taken.by) == (sent.id, sent.by)
+            assert (taken.prompt, taken.by) == ("q-2", sent.by)
             await until(pilot, lambda: "queued  and" not in text_of(app))
             assert "queued  use bf16" in text_of(app)
             await press(pilot, *" too", "enter")
             await until(pilot, lambda: "queued  and log it too" in text_of(app))
+
+    asyncio.run(body())
+
+
+def test_what_another_terminal_has_queued_is_shown_and_taken_back_whole():
+    async def body():
+        client = NotingClient()
+        client.words = "and log it, " * 400
+        async with bench(client) as (app, pilot):
+            app.happens(
+                e.RequestStarted(turn=1, model="m"),
+                e.PromptQueued(queued="q-8", command="x-1", text="use bf16", by="person"),
+                e.PromptQueued(queued="q-9", command="x-2", text=client.words, by="li", content=(IMAGE,)),
+            )
+            await until(pilot, lambda: "queued  use bf16" in text_of(app) and "li: and log it" in text_of(app))
+            await press(pilot, "up")
+            await until(pilot, lambda: app.prompt.text == client.words)
+            assert client.sent[-1].prompt == "q-9"
+            assert "taken back, without its pictures" in text_of(app) and "li: and" not in text_of(app)
+
+    asyncio.run(body())
+
+
+def test_whoever_queued_words_is_told_when_another_takes_them_back():
+    async def body():
+        client = NotingClient()
+        async with bench(client) as (app, pilot):
+            app.happens(e.RequestStarted(turn=1, model="m"))
+            await press(pilot, *"use bf16", "enter")
+            await until(pilot, lambda: "queued  use bf16" in text_of(app))
+            app.happens(e.PromptWithdrawn(queued="q-1", by="ana"))
+            await pilot.pause()
+            assert "ana took back what you had queued: use bf16" in text_of(app)
+
+    asyncio.run(body())
+
+
+def test_words_that_a_killed_host_left_are_shown_while_the_agent_rests_and_are_not_offered_twice():
+    async def body():
+        client = NotingClient()
+        async with bench(client) as (app, pilot):
+            app.happens(e.RequestStarted(turn=1, model="m"))
+            await press(pilot, *"use bf16", "enter")
+            await until(pilot, lambda: "queued  use bf16" in text_of(app))
+            app.at = 2.0
+            app.happens(e.SessionResumed(host="h", boot_id="b", user="u", pid=1, mode="default", caps=Caps()))
+            await pilot.pause()
+            assert "it goes with your next prompt · ↑ takes it back" in text_of(app)
+            await press(pilot, "up")
+            await until(pilot, lambda: app.prompt.text == "use bf16" and "queued  use" not in text_of(app))
+            assert isinstance(client.sent[-1], Withdraw), "not the history's"
 
     asyncio.run(body())
 
@@ -357,7 +411,11 @@ def test_a_slash_command_reaches_its_action_with_its_words():
 def test_the_list_of_commands_is_fuzzy_and_enter_runs_the_chosen_one():
     async def body():
         async with bench(NotingClient()) as (app, pilot):
-            await press(pilot, *"/cmp")
+            await press(pilot, "/")
+            await pilot.pause()
+            assert app.prompt.completing.popup.row.shown == "/agent"
+            assert "more: ↓" in app.prompt.completing.popup.note
+            await press(pilot, *"cmp")
             await pilot.pause()
             assert app.prompt.completing.popup.row.shown == "/compact"
             await press(pilot, "tab")

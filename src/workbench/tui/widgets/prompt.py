@@ -24,7 +24,7 @@ from workbench.tui.widgets.completion_source import Completing
 from workbench.tui.widgets.history import Entry, History, Recall
 from workbench.tui.widgets.prompt_cards import Cards
 from workbench.tui.widgets.prompt_editor import Editor
-from workbench.tui.widgets.prompt_sending import Outbox, Queued
+from workbench.tui.widgets.prompt_sending import STILL, Outbox, Queued
 from workbench.tui.widgets.prompt_waiting import Waiting, last_line
 from workbench.tui.widgets.stand_in import HINTS, PLACEHOLDER
 from workbench.tui.widgets.suggestions import Suggestions
@@ -33,7 +33,6 @@ _ELSEWHERE = {  # keys that the prompt has no use for, and what they do
     "pageup": "page_up", "pagedown": "page_down", "ctrl+home": "to_start", "ctrl+end": "to_end",
     "ctrl+f": "search", "ctrl+z": "suspend",
 }  # fmt: skip
-_STILL = ("idle", "ended")
 _HUGE = 400_000  # characters; a prompt as long as that is sent when asked for twice
 _EDITABLE = 50_000  # characters; longer text comes back as a chip
 _KEPT_PASTES = 32_000  # characters of a prompt's pastes that the history keeps
@@ -124,15 +123,15 @@ class Prompt(View, Vertical):
         self._state = state
         self.editor.folder = state.workspace
         for envelope in news:
-            if isinstance(envelope.event, e.PromptSubmitted):
-                self._outbox.came_back(envelope.event.text)
+            if isinstance(envelope.event, e.PromptWithdrawn):
+                self._withdrawn(envelope.event)
             elif isinstance(envelope.event, e.ShellRan):
                 self._shell_ended(envelope.event.command)
             elif isinstance(envelope.event, e.CallProgress) and self._outbox.sent(envelope.event.call_id):
                 self._printed = last_line(envelope.event.text) or self._printed
             elif isinstance(envelope.event, e.SessionEnded):
                 self._ended()
-        self.editor.set_hints(HINTS if state.phase in _STILL else f"esc stops · {HINTS}")
+        self.editor.set_hints(HINTS if state.phase in STILL else f"esc stops · {HINTS}")
         self.cards.show(state, news)
         self._show_queue()
         people = self._outbox.people
@@ -141,33 +140,36 @@ class Prompt(View, Vertical):
         self.cards.arm()
 
     def _ended(self) -> None:
-        if self._outbox.queued:
-            self._outbox.queued.clear()
-            self.tell("the session ended before it took what was queued; ↑ brings it back")
+        if self._waiting.queued:
+            kept = "what is queued goes with your next prompt, once the session is taken up again"
+            self.tell(
+                kept if self._state.queued else "the session ended before it took what was queued; ↑ brings it back"
+            )
         self._shells.clear()
 
-    @property
-    def _queued(self) -> list[Queued]:
-        """Prompts that wait: for the agent, or for a session. One that is idle takes them at once."""
-        return self._outbox.queued if self._state.phase not in _STILL or not self._state.session else []
+    def _withdrawn(self, event: e.PromptWithdrawn) -> None:
+        if words := self._outbox.withdrawn(event.queued, event.by):
+            self.tell(f"{event.by} took back what you had queued: {words}")
 
     def _show_queue(self) -> None:
-        self._waiting.show(self._shells, [one.typed for one in self._queued], self._printed)
+        queued, hint = self._outbox.lines(self._state)
+        self._waiting.show(self._shells, queued, self._printed, hint)
 
     def _take_back(self) -> bool:
         """Brings the newest queued prompt back into the empty editor; whether there is one."""
-        if not (self.editor.empty and self._queued and self._state.session):
+        if not (self.editor.empty and self._state.session and self._outbox.takes_back(self._state)):
             return False
         self.run_worker(self._taken_back(), group="take back", exclusive=True, exit_on_error=False)
         return True
 
     async def _taken_back(self) -> None:
-        words, error = await self._outbox.take_back()
+        words, error = await self._outbox.take_back(self._state)
         if words is None:
             self.tell(error)
         elif self.editor.empty:
             self.editor.set_text(words.typed, words.attachments)
-            self.tell("taken back: enter queues it again, ctrl+c drops it")
+            without = ", without its pictures" if words.pictures else ""
+            self.tell(f"taken back{without}: enter queues it again, ctrl+c drops it")
         else:  # something was typed meanwhile
             self.editor.write(f"{words.text}\n")
         self._show_queue()
@@ -343,7 +345,7 @@ class Prompt(View, Vertical):
 
     def stop_shells(self) -> bool:
         """Stops one's own commands while the agent is still; whether there are any. While it works, Esc stops all."""
-        if not self._shells or self._state.phase not in _STILL:
+        if not self._shells or self._state.phase not in STILL:
             return False
         self.run_worker(self._outbox.send(lambda id_, by: Interrupt(id=id_, by=by)), exit_on_error=False)
         return True
@@ -358,7 +360,7 @@ class Prompt(View, Vertical):
         self.call_later(self._show_queue)
         if error := await sending:
             self._put_back(words.typed, words.attachments, error)
-        self._show_queue()
+            self._show_queue()
 
     def _emptied(self, typed: str) -> Attachments:
         """Empties the editor of TYPED, which is on its way; its attachments, in case it comes back."""

@@ -25,11 +25,16 @@ class Waiting(Static):
 
     def __init__(self) -> None:
         super().__init__()
-        self._shown: tuple[list[str], list[str], str] = ([], [], "")
+        self._shown: tuple[list[str], list[str], str, str] = ([], [], "", "")
 
-    def show(self, running: Sequence[str], queued: Sequence[str], printed: str = "") -> None:
-        """RUNNING are commands of a person, which have PRINTED a line; QUEUED prompts; the newest last."""
-        if (shown := (list(running), list(queued), printed if running else "")) != self._shown:
+    @property
+    def queued(self) -> list[str]:
+        """The queued prompts that are shown."""
+        return self._shown[1]
+
+    def show(self, running: Sequence[str], queued: Sequence[str], printed: str = "", hint: str = "") -> None:
+        """RUNNING are commands of a person, which have PRINTED a line; QUEUED prompts with a HINT; the newest last."""
+        if (shown := (list(running), list(queued), printed if running else "", hint)) != self._shown:
             self._shown = shown
             self._draw()
 
@@ -38,12 +43,12 @@ class Waiting(Static):
         self._draw()
 
     def _draw(self) -> None:
-        running, queued, printed = self._shown
+        running, queued, printed, hint = self._shown
         self.display = bool(running or queued)
         lines = self._lines("running ", running, "esc stops it", "!")
         if running:  # a line is kept for it from the start, so that nothing jumps
             lines.append(Content.styled(fit(safe(printed), max(20, self.app.size.width - 6)), "$muted-2"))
-        lines += self._lines("queued  ", queued, "↑ takes it back")
+        lines += self._lines("queued  ", queued, hint)
         self.update(Content("\n").join(lines))
 
     def _lines(self, name: str, texts: Sequence[str], hint: str, sign: str = "") -> list[Content]:
