@@ -64,7 +64,7 @@ def test_a_storm_of_resizes_ends_in_the_right_picture(tmp_path: Path) -> None:
         tmux.resize(120, 40)
         # as it is drawn by one who was never resized: the header's and the footer's words stand at its edges
         tmux.wait(lambda text: text.splitlines()[0].startswith(f" {AGENT} ") and len(text.splitlines()) == 40)
-        tmux.wait(lambda text: text.splitlines()[-1].endswith("keys and help") and READY in text)
+        tmux.wait(lambda text: text.splitlines()[-1].endswith("ctrl+q quit") and READY in text)
         tmux.wait(lambda text: "All done here" in text and "lr = 0.9" in text)
         assert all(len(line) <= 120 for line in tmux.text().splitlines())
         leaves_a_clean_shell(tmux)

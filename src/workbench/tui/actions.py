@@ -23,9 +23,9 @@ class Action:
 
 
 ACTIONS: tuple[Action, ...] = (
-    Action("quit", "quit", ("ctrl+q",), footer=True, slash="quit"),
-    Action("palette", "all commands", ("ctrl+p",), footer=True),
     Action("help", "keys and help", ("question_mark", "ctrl+g"), footer=True, slash="help"),
+    Action("palette", "all commands", ("ctrl+p",), footer=True),
+    Action("quit", "quit", ("ctrl+q",), footer=True, slash="quit"),
     Action("stop", "stop the agent / go back; twice: rewind", ("escape",), group="agent"),
     Action("next_view", "next pane", ("tab",), group="panes"),
     Action("previous_view", "previous pane", ("shift+tab",), group="panes"),
@@ -102,11 +102,11 @@ ACTIONS: tuple[Action, ...] = (
     Action("diff_next_file", "next file", ("right_curly_bracket", "J"), on="diff", group="diff"),
     Action("diff_previous_file", "previous file", ("left_curly_bracket", "K"), on="diff", group="diff"),
     Action("diff_files", "to the files and back", ("f",), on="diff", group="diff"),
-    Action("diff_accept", "accept hunk", ("a",), on="diff", group="diff", footer=True),
-    Action("diff_revert", "revert hunk", ("x",), on="diff", group="diff", footer=True),
+    Action("diff_accept", "accept hunk or file", ("a",), on="diff", group="diff", footer=True),
+    Action("diff_revert", "revert hunk or file", ("x",), on="diff", group="diff", footer=True),
     Action("diff_revert_file", "revert file", ("X",), on="diff", group="diff"),
-    Action("diff_stage", "stage hunk", ("+",), on="diff", group="diff"),
-    Action("diff_comment", "comment on hunk", ("c",), on="diff", group="diff", footer=True),
+    Action("diff_stage", "stage hunk or file", ("+",), on="diff", group="diff"),
+    Action("diff_comment", "comment on line or file", ("c",), on="diff", group="diff", footer=True),
     Action("diff_send", "send comments to the agent", ("C",), on="diff", group="diff"),
     Action("diff_open", "open in $EDITOR", ("e",), on="diff", group="diff"),
     Action("runs_open", "open the group, or the run's log", ("enter",), on="runs", group="runs"),

@@ -84,7 +84,7 @@ def watching(client: "Client | None") -> list[Part]:
 async def choose(app: "WorkbenchApp", sessions: "Sequence[Live]") -> str | None:
     """The one of SESSIONS that a person chooses; with none of them the workbench is left."""
     from workbench.tui.screens.chooser import Chooser, Row
-    from workbench.tui.screens.sessions import ago
+    from workbench.tui.screens.sessions import ago, entitled
     from workbench.tui.widgets.header import home
 
     now = time.time()
@@ -92,7 +92,7 @@ async def choose(app: "WorkbenchApp", sessions: "Sequence[Live]") -> str | None:
         Row(
             id=one.id,
             key=f"● {ago(now - one.updated):>6}",
-            label=one.title or "(no title)",
+            label=entitled(one.title, one.turns),
             note=f"{one.id}  {counted(one.turns, 'turn')}  {one.agent}  {home(one.workspace)}",
         )
         for one in sessions

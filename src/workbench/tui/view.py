@@ -1,6 +1,6 @@
 """What a part of the screen that draws the session has in common."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
 from textual.content import Content
@@ -20,6 +20,10 @@ class View:
 
     def do(self, action: str) -> None:
         """Carries out an action of `actions.py` whose `on` names this view."""
+
+    def naming(self) -> Mapping[str, str]:
+        """Action -> what the footer calls it here and now, where the table's own title says too much or too little."""
+        return {}
 
 
 class Pane(View):

@@ -106,3 +106,30 @@ def test_the_line_of_a_comment_moves_with_what_it_covers(tmp_path):
             await until(pilot, lambda line=line, view=view: line.region == view.below_cursor())
 
     drive(body, tmp_path, (80, 24))
+
+
+def test_the_footer_tells_what_would_be_judged(tmp_path):
+    async def body(app, pilot, client):
+        def foot():
+            return text_of(app).splitlines()[-1]
+
+        by_bash(client)
+        await until(pilot, lambda: "+ lr = 3" in text_of(app))
+        await pilot.press("tab", "tab", "n")
+        await until(pilot, lambda: "esc back  s last turn  a accept hunk  x revert hunk  c comment " in foot())
+        await pilot.press("g")
+        await until(pilot, lambda: "a accept file  x revert file" in foot())
+        await pilot.press("s")
+        await until(pilot, lambda: "s against HEAD" in foot())
+
+    drive(body, tmp_path, (130, 40))
+
+
+def test_its_title_is_told_also_while_a_list_lies_over_it(tmp_path):
+    async def body(app, pilot, client):
+        await pilot.press("ctrl+p")
+        by_bash(client)
+        await pilot.resize_terminal(160, 48)
+        await until(pilot, lambda: "since start · +2 −1 · 1 file" in text_of(app).splitlines()[1])
+
+    drive(body, tmp_path, (80, 24))

@@ -59,7 +59,7 @@ def test_the_header_tells_who_drives_and_who_else_is_here(tmp_path):
 def test_who_drives_is_said_before_branch_and_context_where_the_row_is_short():
     state = SessionState(agent="ml-engineer", model="claude-sonnet-5-5", mode="acceptEdits", sandbox="", workspace="/w")
     for width in (80, 100, 120, 160):
-        left, right = header(state, Facts("a-branch", 200_000, "ana", people="ana drives · li… · mo asks"), width)
+        left, right, _ = header(state, Facts("a-branch", 200_000, "ana", people="ana drives · li… · mo asks"), width)
         assert "ana drives · li… · mo asks" in "".join(part.text for part in right), width
         assert "unconfined" in "".join(part.text for part in left), width
 

@@ -290,8 +290,8 @@ def test_where_nothing_confines_that_is_said(tmp_path):
 def drawn(width: int, **fields) -> str:
     state = SessionState(agent="ml-engineer", model="claude-sonnet-5-5", mode="acceptEdits", workspace="/w/nanogpt",
                          **fields)  # fmt: skip
-    parts = header(state, Facts(branch="main", window=200_000, user="ana"), width)
-    return " ".join("".join(part.text for part in side) for side in parts)
+    left, right, _ = header(state, Facts(branch="main", window=200_000, user="ana"), width)
+    return " ".join("".join(part.text for part in side) for side in (left, right))
 
 
 @pytest.mark.parametrize("width", [60, 80, 120, 220])

@@ -245,3 +245,19 @@ def test_a_click_on_the_strip_opens_and_on_the_cross_closes(tmp_path):
         await until(pilot, lambda: shown(pilot.app) == ["talk"])
 
     playing(play, tmp_path)
+
+
+def test_where_one_is_stands_over_the_talk_where_the_header_is_too_short_for_it(tmp_path):
+    async def play(pilot, opener):
+        place = opener.workspace.name
+        await until(pilot, lambda: "main" in text_of(pilot.app).splitlines()[1])
+        assert place in text_of(pilot.app).splitlines()[1] and place not in text_of(pilot.app).splitlines()[0]
+        opener.client.give(e.Renamed(title="a title that is as long as anybody would make it, and longer " * 3))
+        await until(pilot, lambda: "a title" in text_of(pilot.app).splitlines()[1])
+        line = text_of(pilot.app).splitlines()[1]
+        assert line.startswith("─ 1 talk ") and "…" in line and len(line) <= 66
+        await pilot.resize_terminal(160, 40)
+        await until(pilot, lambda: place in text_of(pilot.app).splitlines()[0])
+        assert place not in text_of(pilot.app).splitlines()[1]
+
+    playing(play, tmp_path, (66, 24))

@@ -13,6 +13,7 @@ from workbench.tui.screens.ask import Ask, Confirm
 from workbench.tui.screens.chooser import Row, found
 from workbench.tui.screens.help import Help
 from workbench.tui.screens.palette import rows
+from workbench.tui.screens.sessions import listed
 
 ROWS = [
     SessionRow(id="s-one", title="Lower the loss", workspace="/w", state="resumable", updated=3.0, turns=3),
@@ -326,3 +327,22 @@ def test_every_action_of_the_app_can_be_done(tmp_path):
                     await pilot.pause()
 
     playing(play, tmp_path)
+
+
+def test_a_list_uses_the_room_there_is_also_when_that_changes(tmp_path):
+    async def play(pilot, opener):
+        await pilot.press("ctrl+p")
+        await until(pilot, lambda: "all commands" in text_of(pilot.app))
+        await pilot.resize_terminal(60, 24)
+        await until(pilot, lambda: "stop the agent" in text_of(pilot.app))
+        assert "open a reference: s-4f:t12, r-14@812" not in text_of(pilot.app)
+        await pilot.press(*"open a ref", "down", "up")
+        await pilot.resize_terminal(120, 40)
+        await until(pilot, lambda: "open a reference: s-4f:t12, r-14@812" in text_of(pilot.app))
+
+    playing(play, tmp_path)
+
+
+def test_a_session_in_which_nothing_was_asked_says_so():
+    rows = [SessionRow(id="s-1", state="resumable"), SessionRow(id="s-2", turns=3)]
+    assert {row.id: row.label for row in listed(rows, 0.0, "/w")} == {"s-1": "nothing asked yet", "s-2": "untitled"}

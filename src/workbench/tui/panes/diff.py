@@ -25,6 +25,7 @@ from workbench.tui.widgets.hunks_kept import Keeper
 from workbench.tui.widgets.hunks_review import Review
 from workbench.tui.widgets.hunks_source import Source
 
+_ROOMY = 16  # rows from which a blank one parts files and lines
 EMPTY = "changes will show here, whoever makes them"
 
 
@@ -45,6 +46,7 @@ class DiffPane(Pane, Judge):
         self.feed = Feed(self._client, self._run, self._told, self._looked_at)
         self._glance = Glance(self.feed, self._in_sight)
         self._mark: tuple[object, ...] = ()
+        self._kind = ""  # what the footer was told last
         self._filled = self._saving = False
         self._keeper = Keeper()
 
@@ -98,6 +100,14 @@ class DiffPane(Pane, Judge):
         if state.session and mark != self._mark:
             self._mark = mark
             self.feed.ask()
+
+    def naming(self) -> dict[str, str]:
+        """What would be judged, by its kind, and what the lines are compared with next."""
+        after = MODES[(MODES.index(self.source.since) + 1) % len(MODES)]
+        named = {"diff_since": SINCE[after], "diff_comment": "comment"}
+        if self.is_mounted and (kind := self.kind):
+            named |= {"diff_accept": f"accept {kind}", "diff_revert": f"revert {kind}"}
+        return named
 
     # --- a review outlives the screen ----------------------------------------------------------------------
 
@@ -212,6 +222,7 @@ class DiffPane(Pane, Judge):
         room = self.size.height * 3 // 10
         self.tree_of_files.display = rows > 1 and room >= 2
         self.tree_of_files.styles.height = min(rows, max(2, room))
+        self.tree_of_files.styles.margin = (0, 0, int(self.size.height >= _ROOMY), 0)
 
     def on_resize(self) -> None:
         """The tree keeps its share."""
@@ -249,6 +260,13 @@ class DiffPane(Pane, Judge):
         if self.sure and self.sure != self.names(*self.judged()):
             self.sure = ()
             self.say()
+        self._name_keys()
+
+    def _name_keys(self) -> None:
+        """The footer tells of a hunk, or of a file, as soon as that is what would be judged."""
+        if self.kind != self._kind:
+            self._kind = self.kind
+            chrome(self.app)
 
     def on_diff_tree_chosen(self, event: DiffTree.Chosen) -> None:
         """The lines of the file chosen."""
@@ -256,6 +274,7 @@ class DiffPane(Pane, Judge):
         self.view.move_to_file(event.path)
         if event.enter:
             self.view.focus()
+        self._name_keys()
 
     def on_diff_view_act(self, event: DiffView.Act) -> None:
         """A word was clicked."""

@@ -45,8 +45,9 @@ def cut(text: str, width: int, left: bool = False) -> str:
 
 def chrome(app: "App[object]") -> None:
     """Has the lines around the panes drawn anew: what a pane says of itself changed without news of the session."""
-    if app.screen_stack and callable(draw := getattr(app.screen, "chrome", None)):
-        draw()
+    for screen in app.screen_stack:  # a list may lie over them
+        if callable(draw := getattr(screen, "chrome", None)):
+            draw()
 
 
 class Rows(ScrollView, can_focus=True):

@@ -17,7 +17,8 @@ from workbench.tui.screens.steady import Steady
 from workbench.tui.widgets.entry import Entry
 from workbench.tui.widgets.picks import Pick, Picks
 
-_KEYS, _LABELS = 16, 32  # cells that the first two columns take at most
+_KEYS, _LABELS = 16, 32  # cells that the first column takes at most; that the second may take from long notes
+_WIDE = 0.8, 110  # of the terminal, and cells, that a box has at most
 _MOVES = {"up": -1, "down": 1, "pageup": -1, "pagedown": 1}
 _HIGH = 0.85  # of the terminal, that a box has at most
 
@@ -94,20 +95,22 @@ class Chooser(Steady, ModalScreen[str | None]):
     def on_resize(self) -> None:
         """The list takes what border and search leave of the box at its highest, so that its last row is in sight."""
         self.query_one(Picks).styles.max_height = max(1, int(self.app.size.height * _HIGH) - 4)
+        self.fill(stay=True)
 
-    def fill(self) -> None:
-        """Draws the rows that the search leaves."""
+    def fill(self, stay: bool = False) -> None:
+        """Draws the rows that the search leaves, with the cursor on the best of them; STAY: where it is."""
         query = self.query_one(Input).value
         rows = [*self.offered(query), *found(self.rows, query)]
         keep = self.current or self._chosen
-        picks = _picks(rows, self.label_width)
+        share, most = _WIDE
+        picks = _picks(rows, self.label_width, min(most, int(self.app.size.width * share)) - 5)  # border, bar
         at = next((n for n, pick in enumerate(picks) if keep is not None and pick.id == keep), None)
-        self.query_one(Picks).put(picks, None if query else at)
+        self.query_one(Picks).put(picks, None if query and not stay else at)
         self.query_one("#none").display = not rows
 
     @property
     def label_width(self) -> int:
-        """Cells that a label takes at most where a note stands behind it."""
+        """Cells that a label may take where the note behind it is cut for them."""
         return _LABELS
 
     def offered(self, query: str) -> list[Row]:
@@ -160,14 +163,19 @@ class Chooser(Steady, ModalScreen[str | None]):
         """What KEY does to the highlighted row while nothing is searched."""
 
 
-def _picks(rows: Sequence[Row], most: int) -> list[Pick]:
+def _picks(rows: Sequence[Row], most: int, room: int) -> list[Pick]:
+    """Labels get MOST cells, and what the longest note leaves of ROOM."""
     keys = min(_KEYS, max((cell_len(safe(row.key)) for row in rows), default=0))
+    notes = max((cell_len(safe(row.note)) for row in rows), default=0)
+    most = max(most, room - keys - notes - 4)
     labels = min(most, max((cell_len(safe(row.label)) for row in rows if row.note), default=0))
     picks: list[Pick] = []
     group = ""
     for row in rows:
         if row.group and row.group != group:
             group = row.group
+            if picks:
+                picks.append(Pick(None, Content("")))
             picks.append(Pick(None, content(group, "$muted-2 bold")))
         picks.append(Pick(row.id, _line(row, keys, labels)))
     return picks

@@ -142,10 +142,12 @@ class MainScreen(Steady, Screen[None]):
         self._offer()
         self.place()
         bench, focused = self.bench, self.focused_view
-        self.header.show(bench.state, bench.facts)
-        self.footer.show(bench.state, focused, bench.keymap, bench.still)
+        where = self.header.show(bench.state, bench.facts)  # told by the talk where the header is too short for it
+        held = self.frames[focused].held if focused in self.frames else None
+        named = held.naming() if isinstance(held, View) else None
+        self.footer.show(bench.state, focused, bench.keymap, bench.still, named)
         for name, frame in self.frames.items():
-            words = bench.state.title if name == "talk" else heading(frame.held)
+            words = " · ".join(filter(None, (bench.state.title, where))) if name == "talk" else heading(frame.held)
             frame.entitle(name == focused, words, closes=name != "talk")
         self.strip.show([self._told(view) for view in self.hidden()])
 

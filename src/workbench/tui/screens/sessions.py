@@ -155,13 +155,18 @@ def listed(sessions: list[SessionRow], now: float, workspace: str) -> list[Row]:
         Row(
             id=one.id,
             key=f"{_SIGNS.get(one.state, ' ')} {ago(now - (one.updated or one.started)):>6}",
-            label=one.title or "(no title)",
+            label=entitled(one.title, one.turns),
             note=_note(one, one.workspace != workspace),
             group=("in this folder" if one.workspace == workspace else "elsewhere") if several else "",
             words=f"{one.id} {one.workspace} {one.model} {one.state}",
         )
         for one in newest
     ]
+
+
+def entitled(title: str, turns: int) -> str:
+    """TITLE, or why there is none: a session is called by the first that is asked in it."""
+    return title or ("untitled" if turns else "nothing asked yet")
 
 
 def recalled(last: SessionRow, now: float) -> list[Part]:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from workbench.protocol.queries import FindFiles, Paths
 from workbench.tui.widgets import slash
-from workbench.tui.widgets.completion import Completion, Row, file_row, folder_rows, mention, narrowed
+from workbench.tui.widgets.completion import ROWS, Completion, Row, file_row, folder_rows, mention, narrowed
 from workbench.tui.widgets.prompt_editor import Editor
 
 if TYPE_CHECKING:
@@ -39,7 +39,8 @@ class Completing:
         self._dismissed = None
         if at[0] == "/":
             rows = [Row(f"/{one.name} ", f"/{one.name}", one.title) for one in slash.matching(at[3])]
-            self.popup.show(rows)
+            more = len(rows) - ROWS
+            self.popup.show(rows, f"{more} more: ↓, or type a part of one" if more > 0 else "")
             return
         same = before is not None and before[:3] == at[:3]
         self.popup.show(narrowed(self.popup.rows, at[3]) if same else [])

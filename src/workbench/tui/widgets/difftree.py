@@ -156,7 +156,7 @@ class DiffTree(ScrollView, can_focus=False):
         if at >= len(self.nodes):
             return Strip.blank(width, self._palette.style())
         node, style = self.nodes[at], self._palette.style
-        ground = "" if at != self.cursor else "selected" if self.has_focus else "panel"
+        ground = "selected" if at == self.cursor and self.has_focus else ""  # else bold is enough, so near to heads
         done, of = self._review.counts(node.files)
         right = self._right(node, ground)
         if done:

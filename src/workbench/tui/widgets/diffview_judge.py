@@ -61,6 +61,12 @@ class Judge(Vertical):
         found = self.view.chosen()
         return ([found[0]], found[1]) if found else ([], None)
 
+    @property
+    def kind(self) -> str:
+        """Of what sort that is: hunk, file, or files; empty where there is nothing."""
+        files, laid = self.judged()
+        return "hunk" if laid else "files" if len(files) > 1 else "file" if files else ""
+
     def names(self, files: Sequence[DiffFile], laid: Laid | None) -> tuple[str, ...]:
         """What was judged, by name: to be asked about again only while it is the same."""
         return (laid.digest,) if laid else tuple(file.path for file in files)

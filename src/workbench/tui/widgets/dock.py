@@ -3,6 +3,7 @@
 from collections.abc import Container, Mapping, Sequence
 from importlib import import_module
 
+from rich.cells import cell_len, set_cell_size
 from textual import events
 from textual.app import ComposeResult
 from textual.containers import Vertical
@@ -151,6 +152,9 @@ class Frame(Vertical):
         name, rule = ("$agent", "$agent") if focused else ("$muted", "$border-dim")
         left = [Part("─ ", rule), Part(f"{self._key} ", "$muted-2", self.view),
                 Part(TITLES[self.view], f"{name} bold" if focused else name, self.view), Part(" ")]  # fmt: skip
+        room = self.title_line.room - sum(cell_len(part.text) for part in left) - 6  # for what stands at the right
+        if cell_len(heading) > room:
+            heading = f"{set_cell_size(heading, max(0, room - 1)).rstrip()}…"
         right = [Part(f" {heading} ", "$muted"), Part("─", rule)] if heading else []
         if closes:
             right.append(Part(" × ", "$muted-2", f"close {self.view}"))

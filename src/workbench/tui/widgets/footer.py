@@ -1,6 +1,7 @@
 """The footer: what is done now, and the keys that work here."""
 
 import time
+from collections.abc import Mapping
 
 from textual.timer import Timer
 
@@ -27,18 +28,20 @@ class Footer(Line):
         self._timer: Timer | None = None
         self._since = 0.0
         self._phase = "idle"
-        self._view, self._keymap = "prompt", Keymap()
+        self._view, self._keymap, self._named = "prompt", Keymap(), dict[str, str]()
         self._still = False
         self.message = ""  # said while nothing works: `opening…`
         self.whom = "you"  # who is waited for
         self.lost = ""  # said in place of all else: there is no connection to the session
 
-    def show(self, state: SessionState, view: str, keymap: Keymap, still: bool) -> None:
-        """Draws STATE and the keys of VIEW. STILL: without a spinner (reduced motion)."""
+    def show(
+        self, state: SessionState, view: str, keymap: Keymap, still: bool, named: Mapping[str, str] | None = None
+    ) -> None:
+        """Draws STATE and the keys of VIEW, NAMED as the view has it. STILL: without a spinner (reduced motion)."""
         alive = state.phase not in STILL
         if alive and self._phase in STILL:
             self._since = time.monotonic()
-        self._phase, self._view, self._keymap = state.phase, view, keymap
+        self._phase, self._view, self._keymap, self._named = state.phase, view, keymap, dict(named or {})
         if alive and (self._timer is None or still != self._still):
             self._stop()
             self._timer = self.set_interval(1.0 if still else 0.125, self._draw)
@@ -78,11 +81,15 @@ class Footer(Line):
     def _keys(self) -> list[Part]:
         room = self.room - sum(len(part.text) for part in self._activity()) - 1
         parts: list[Part] = []
-        here = [action for action in ACTIONS if action.footer and action.on in (self._view, "app")]
-        for action in sorted(here, key=lambda one: one.on == "app"):
-            if not (label := self._keymap.label(action.id, typing=self._view == "prompt")):
+        named, typing = self._named, self._view == "prompt"
+        if not typing and self._phase in STILL:  # else esc stops the agent, as is said at the prompt
+            named = {"stop": "back", **named}
+        here = [one for one in ACTIONS if (one.footer or one.id in named) and one.on in (self._view, "app")]
+        for action in sorted(here, key=lambda one: (one.id != "stop", one.on == "app")):
+            if not (label := self._keymap.label(action.id, typing=typing)):
                 continue
-            hint = [Part(f"  {label}", "", action.id), Part(f" {action.title}", "$muted", action.id)]
+            title = named.get(action.id, action.title)
+            hint = [Part(f"  {label}", "", action.id), Part(f" {title}", "$muted", action.id)]
             room -= sum(len(part.text) for part in hint)
             if room < 0:
                 break

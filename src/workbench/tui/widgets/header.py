@@ -10,6 +10,7 @@ from workbench.protocol.state import SessionState
 from workbench.tui.widgets.line import Line, Part
 
 _BAR = 5  # cells
+_AWAY = 40  # cells that it gets elsewhere, where it left
 _PATH = 14  # cells that the workspace's path gets before anything else leaves
 # What is said of the confinement, by the layer that confines: nothing where that was not told.
 _CONFINED: dict[str | None, tuple[str, str]] = {None: ("", ""), "": (" · unconfined", "$warning")}
@@ -35,13 +36,17 @@ class Header(Line):
     Header { background: $surface; }
     """
 
-    def show(self, state: SessionState, facts: Facts) -> None:
-        """Draws STATE and FACTS for the width there is."""
-        self.put(*header(state, facts, self.room))
+    def show(self, state: SessionState, facts: Facts) -> str:
+        """Draws STATE and FACTS for the width there is; gives what of workspace and branch found no room."""
+        left, right, away = header(state, facts, self.room)
+        self.put(left, right)
+        return away
 
 
-def header(state: SessionState, facts: Facts, width: int) -> tuple[list[Part], list[Part]]:
-    """The parts at the left and at the right; the least important leave first where WIDTH is short.
+def header(state: SessionState, facts: Facts, width: int) -> tuple[list[Part], list[Part], str]:
+    """The parts at the left and at the right, and in words what of workspace and branch found no room.
+
+    The least important leave first where WIDTH is short.
 
     What the agent may do stays longest: its mode, and whether its commands are confined; then who drives, where others
     are here.
@@ -71,9 +76,12 @@ def header(state: SessionState, facts: Facts, width: int) -> tuple[list[Part], l
         elif part is not None:  # else the workspace's path leaves
             (left if part in left else right).remove(part)
     room = width - _width(left) - _width(right) - 3
+    away = [facts.branch] if facts.branch and branch not in right else []
     if room >= 8 and state.workspace:
         right.insert(0, Part(f"  {shortened(home(state.workspace), room)}", "$foreground"))
-    return left, right
+    elif state.workspace:
+        away.insert(0, shortened(home(state.workspace), _AWAY))
+    return left, right, "  ".join(away)
 
 
 def _width(parts: list[Part]) -> int:

@@ -124,8 +124,9 @@ class Picks(ScrollView, can_focus=True):
 
     def _reveal(self) -> None:
         if self.at is not None and self.size.height:
-            # a heading shows with the first row under it
-            above = int(self.at > 0 and self.rows[self.at - 1].id is None)
+            above = 0  # headings show with the first row under them
+            while self.at > above and self.rows[self.at - above - 1].id is None:
+                above += 1
             self.scroll_to_region(Region(0, self.at - above, 1, 1 + above), animate=False, force=True, x_axis=False)
 
     # --- mouse -----------------------------------------------------------------------------------------------

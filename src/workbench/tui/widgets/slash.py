@@ -67,7 +67,9 @@ def nearest(name: str) -> Slash:
 
 
 def matching(typed: str) -> list[Slash]:
-    """The commands that TYPED may mean, the likeliest first."""
+    """The commands that TYPED may mean, the likeliest first; all of them by name where nothing is typed."""
+    if not typed:
+        return list(COMMANDS)
     scored = [(score(typed, command.name), command) for command in COMMANDS]
     if len(typed) == 1 and any(points > 3 for points, _ in scored):  # one letter is in every other name
         scored = [(points, command) for points, command in scored if points > 3]
