@@ -63,3 +63,32 @@ def test_the_time_may_be_over_and_nothing_is_no_wait(exp: Exp) -> None:
     exp("wait", "--timeout", "0.2", code=124)
     assert b"there is no run r-9" in exp("wait", "r-9", code=2).stderr
     assert b"no duration" in exp("wait", "--timeout", "soon", code=2).stderr
+
+
+SERVICE = (
+    "--service", "--ready", "http://127.0.0.1:{port}/", "--",
+    "bash", "-c", "while [ ! -e up ]; do sleep 0.02; done; exec python3 -m http.server --bind 127.0.0.1 {port}",
+)  # fmt: skip
+
+
+def test_a_service_that_becomes_ready_ends_the_wait_and_is_no_news_afterwards(exp: Exp) -> None:
+    exp.detached(*SERVICE)
+    waiting, whole = exp.start("wait"), exp.start("wait", "--all")
+    for one in (waiting, whole):
+        begun(one)
+    (exp.folder / "up").touch()
+    assert waiting.communicate(timeout=30)[0].decode() == "r-1 ready\n" and waiting.returncode == 0
+    assert whole.communicate(timeout=30)[0].decode() == "r-1 ready\n", "nothing else is to be waited for"
+    assert exp("wait", "r-1").stdout == b"r-1 ready\n", "named, it is told whenever it was"
+    exp("wait", "--timeout", "0.7", code=124)
+    exp("wait", "--all", "--timeout", "0.7", "r-1", code=124)
+
+
+def test_the_end_of_a_service_that_was_named_is_waited_for(exp: Exp) -> None:
+    (exp.folder / "up").touch()
+    exp.detached(*SERVICE)
+    exp("wait", "r-1")
+    waiting = exp.start("wait", "--all", "r-1")
+    begun(waiting)
+    exp("stop", "r-1")
+    assert "r-1 stopped" in waiting.communicate(timeout=30)[0].decode() and waiting.returncode == 1

@@ -2,18 +2,23 @@
 
 import asyncio
 import json
+import os
+import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from support.endpoint import Endpoint, say, turn, use
 from support.live import Ran, resume, run, texts, workspace
+from support.mlwb import MLWB
 from support.running import Exp, until
 from workbench import places
 from workbench.experiments.ledger import Ledger
+from workbench.experiments.types import Alert
 from workbench.host import local
 from workbench.host.lingering import Lingering
 from workbench.protocol import events as e
@@ -359,3 +364,172 @@ def test_the_prompt_says_how_to_wait(workspace: Path) -> None:
         run(workspace, endpoint)
     [block] = endpoint.requests[0].body["system"]
     assert "the session sleeps, and you are told" in block["text"] and "`mlwb exp wait [RUN…]`" in block["text"]
+
+
+# --- services ----------------------------------------------------------------------------------------------
+
+# Listens once the file `up` is there.
+SERVES = "while [ ! -e up ]; do sleep 0.02; done; exec python3 -m http.server --bind 127.0.0.1 $1\n"
+SERVICE = "--service --ready http://127.0.0.1:{port}/ -- bash serve.sh {port}"
+SERVING = ("Bash(bash serve.sh *)",)
+
+
+def serve(words: str = "", **more: Any) -> dict[str, Any]:
+    return turn(use("Bash", command=f"mlwb exp run {words} {SERVICE}", **more))
+
+
+async def up_when_asleep(client: Any, envelope: e.Envelope) -> None:
+    event = envelope.event
+    waits = isinstance(event, e.CallProgress) and "waiting for r-1" in event.text
+    if waits or (isinstance(event, e.Notice) and event.about == "runs"):
+        Path("up").touch()
+
+
+def test_a_service_that_becomes_ready_wakes_once_and_is_left_to_itself(
+    workspace: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(workspace)
+    (workspace / "serve.sh").write_text(SERVES)
+    calls = [serve(run_in_background=True), say("It starts."), say("It serves (r-1).")]
+    with Endpoint(calls) as endpoint:
+        ran = run(workspace, endpoint, allow=SERVING, steer=up_when_asleep)
+    assert len(endpoint.requests) == 3, "it was woken once, and did not wait for the end of a server"
+    assert asleep(ran) == ["sleeps until something happens in r-1"]
+    assert "this session sleeps until it is ready" in said(endpoint, 1)
+    told = said(endpoint, 2)
+    assert "r-1 ready" in told and "startup_seconds" in told and "| mlwb: ready at http://127.0.0.1:" in told
+    assert len(told) <= 8_000
+    [event] = ran.events(e.RunsTold)
+    assert [(one.run, one.status, one.ready) for one in event.runs] == [("r-1", "", True)]
+    assert Ledger(workspace).get("r-1").standing == "ready" and ran.result.exit_code == 0
+
+
+def test_a_wait_ends_when_a_service_is_ready_and_another_one_waits_for_something_else(
+    workspace: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(workspace)
+    (workspace / "serve.sh").write_text(SERVES)
+    waits = [turn(use("Bash", command=f"mlwb exp wait{more}")) for more in ("", " --timeout 1s", " --all")]
+    with Endpoint([serve("--detach"), *waits, say("done")]) as endpoint:
+        ran = run(workspace, endpoint, allow=SERVING, steer=up_when_asleep)
+    results = [event.content[0]["text"] for event in ran.events(e.CallFinished)]
+    assert "r-1 ready" in results[1] and "| mlwb: ready at" in results[1]
+    assert "the time is over" in results[2] and "r-1 ready" in results[2]
+    assert "only services go on" in results[3]
+    assert len(ran.events(e.RunsTold)) == 1
+
+
+# --- plain commands ----------------------------------------------------------------------------------------
+
+LONG = """\
+import pathlib, time
+began = time.time()
+while time.time() < began + 2.5:  # as a program that loads its libraries
+    pass
+for step in range(4):
+    print(f"step {step} loss {1 / (step + 1):.3f}")
+while not pathlib.Path("go").exists():
+    time.sleep(0.02)
+print("step 4 loss 0.125")
+"""
+
+
+def test_training_in_the_background_by_plain_bash_is_waited_for(workspace: Path) -> None:
+    (workspace / "train.py").write_text(LONG)
+
+    async def steer(client: Any, envelope: e.Envelope) -> None:
+        if isinstance(envelope.event, e.Notice) and envelope.event.text.startswith("sleeps"):
+            (workspace / "go").touch()
+
+    calls = [turn(use("Bash", command="python3 train.py", run_in_background=True)), say("It trains."), say("0.125")]
+    with Endpoint(calls) as endpoint:
+        ran = run(workspace, endpoint, allow=ALLOW, steer=steer)
+    assert len(endpoint.requests) == 3
+    assert asleep(ran) == [
+        "waits for a moment to see whether this trains: python3 train.py", "sleeps until something happens in r-1",
+    ]  # fmt: skip
+    assert "r-1 finished after" in said(endpoint, 2) and "loss 0.125" in said(endpoint, 2)
+    kept = Ledger(workspace).get("r-1")
+    assert (kept.status, kept.exit_code, kept.metrics["loss"].count) == ("finished", 0, 5)
+
+
+def test_a_server_in_the_background_by_plain_bash_holds_nothing_up(workspace: Path) -> None:
+    calls = [turn(use("Bash", command="sleep 1000", run_in_background=True)), say("It serves.")]
+    with Endpoint(calls) as endpoint:
+        ran = run(workspace, endpoint, allow=("Bash(sleep *)",))
+    assert asleep(ran) == [] and ran.result.exit_code == 0 and ran.result.runs == []
+    calls = [turn(use("Bash", command="python3 -c 'import time; time.sleep(1000)'", run_in_background=True)), say("x")]
+    began = time.monotonic()
+    with Endpoint(calls) as endpoint:
+        ran = run(workspace, endpoint, allow=("Bash(python3 *)",))
+    assert time.monotonic() - began < 20 and ran.result.runs == []
+
+
+def test_a_plain_command_that_was_seen_to_do_nothing_is_waited_for_no_more(workspace: Path) -> None:
+    (workspace / "train.py").write_text(LONG)
+    idle = Alert(kind="stall", at=time.time(), text="no line for 10 minutes")
+
+    async def steer(client: Any, envelope: e.Envelope) -> None:
+        if isinstance(envelope.event, e.Notice) and envelope.event.text.startswith("sleeps"):
+            Ledger(workspace).update("r-1", lambda run: msgspec.structs.replace(run, alerts=(*run.alerts, idle)))
+
+    calls = [turn(use("Bash", command="python3 train.py", run_in_background=True)), say("It trains."), say("A server.")]
+    with Endpoint(calls) as endpoint:
+        ran = run(workspace, endpoint, allow=ALLOW, steer=steer)
+    assert len(endpoint.requests) == 3 and "stall: no line" in said(endpoint, 2)
+    assert ran.result.exit_code == 0 and Ledger(workspace).get("r-1").status == "stopped"
+
+
+# --- taken up again ----------------------------------------------------------------------------------------
+
+
+async def go(client: Any, envelope: e.Envelope) -> None:
+    event = envelope.event
+    if isinstance(event, e.Notice) and event.text.startswith("sleeps"):
+        (Path(os.environ["RUN_IN"]) / "go").touch()
+
+
+def test_a_resumed_session_goes_on_waiting_for_its_runs(workspace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RUN_IN", str(workspace))
+
+    async def stop(client: Any, envelope: e.Envelope) -> None:
+        if isinstance(envelope.event, e.Notice) and envelope.event.about == "runs":
+            await client.send(Stop(id="s", reason="signal", by="ana"))
+
+    with Endpoint([begun(run_in_background=True), say("It trains.")]) as endpoint:
+        first = run(workspace, endpoint, allow=ALLOW, steer=stop)
+    with Endpoint([say("The loss is 0.6 (r-1).")]) as endpoint:
+        second = resume(first.result.session_id, endpoint, steer=go)
+    assert len(endpoint.requests) == 1 and "r-1 finished" in said(endpoint, 0)
+    assert second.result.exit_code == 0 and second.result.runs == ["r-1"]
+
+
+@pytest.mark.parametrize(("words", "waits"), [("", True), ("--detach ", False)])
+def test_a_run_whose_host_was_killed_is_waited_for_by_who_takes_the_session_up(
+    workspace: Path, monkeypatch: pytest.MonkeyPatch, words: str, waits: bool
+) -> None:
+    part = workspace / "part"
+    part.mkdir()
+    (part / "train.sh").write_text(WAITS)
+    (part / "task.md").write_text("Go.")
+    subprocess.run(["git", "init", "-q"], cwd=workspace, check=True)
+    (workspace / ".mlwb" / "runs").mkdir(parents=True)  # the ledger is that of the repository
+    monkeypatch.setenv("RUN_IN", str(part))
+    exp = Exp(workspace)
+    with Endpoint([begun(words)]) as endpoint:
+        env = exp.env | {"ANTHROPIC_BASE_URL": endpoint.url, "ANTHROPIC_API_KEY": "k"}
+        host = subprocess.Popen(
+            [*MLWB, "run", "task.md", "--allow", ALLOW[0]], cwd=part, env=env, stderr=subprocess.DEVNULL
+        )
+        until(lambda: exp.status("r-1") == "running")
+        host.kill()
+        host.wait()
+    session = exp.ledger.get("r-1").session
+    journal = places.sessions() / str(session) / "events.jsonl"
+    kept = [line for line in journal.read_bytes().splitlines(keepends=True) if b'"run_linked"' not in line]
+    cut = next(number for number, line in enumerate(kept) if b'"call_started"' in line) + 1
+    journal.write_bytes(b"".join(kept[:cut]))  # as if it had died between the start and its own word of it
+    with Endpoint([say("It goes on."), say("The loss is 0.6 (r-1).")]) as endpoint:
+        ran = resume(str(session), endpoint, steer=go)
+    assert ran.result.runs == ["r-1"] and ran.result.exit_code == 0
+    assert ("r-1 finished" in said(endpoint, -1)) == waits == (exp.status("r-1") == "finished")

@@ -65,9 +65,17 @@ def run(
     return asyncio.run(_follow(local.start(made, _options(endpoint, trusted)), steer))
 
 
-def resume(session: str, endpoint: Endpoint, answer: str | None = None, mode: Any = None, **caps: Any) -> Ran:
-    """Takes a session up again, to its next end."""
-    return asyncio.run(_follow(local.resume(session, Caps(**caps), answer, _options(endpoint), mode), None))
+def resume(
+    session: str,
+    endpoint: Endpoint,
+    answer: str | None = None,
+    mode: Any = None,
+    *,
+    steer: Steer | None = None,
+    **caps: Any,
+) -> Ran:
+    """Takes a session up again, to its next end; STEER as with `run`."""
+    return asyncio.run(_follow(local.resume(session, Caps(**caps), answer, _options(endpoint), mode), steer))
 
 
 def _options(endpoint: Endpoint, trusted: bool = False) -> local.Options:

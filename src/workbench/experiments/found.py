@@ -47,6 +47,7 @@ _PACE = re.compile(
     r"(?:.*[/_ ])?(?:times?|seconds|elapsed|eta|dt|ms|duration|speed|throughput)(?:[/_ ].*)?", re.IGNORECASE
 )
 _ON_A_CARD = "it uses a GPU"
+_TICKS = os.sysconf("SC_CLK_TCK")
 _CUDA = "/dev/nvidia-uvm"  # what computes on a card holds it; what only looks at one does not
 
 
@@ -187,6 +188,20 @@ class Look:
 def _works(pid: int) -> bool:
     path = program(pid)
     return bool(path) and _BYSTANDERS.fullmatch(path.rpartition("/")[2]) is None
+
+
+def spent(pids: Iterable[int]) -> float:
+    """CPU seconds that those of PIDS have used by now which may train."""
+    return sum(cpu_s(pid) for pid in pids if _works(pid))
+
+
+def cpu_s(pid: int) -> float:
+    """CPU seconds that process PID has used; 0 where it is gone."""
+    with contextlib.suppress(OSError):
+        stat = Path(f"/proc/{pid}/stat").read_bytes()
+        fields = stat[stat.rfind(b")") + 2 :].split()
+        return (int(fields[11]) + int(fields[12])) / _TICKS  # proc(5): fields 14 and 15
+    return 0.0
 
 
 def _holds(pid: int) -> bool:

@@ -16,7 +16,7 @@ from typing import Any
 import msgspec
 
 from workbench.experiments import surroundings
-from workbench.experiments.found import python_of, words_of
+from workbench.experiments.found import cpu_s, python_of, words_of
 from workbench.experiments.launch.alive import STOP, UNKNOWN, Stop, sign
 from workbench.experiments.launch.types import Job
 from workbench.experiments.launch.watcher import EVERY_S, Watcher, _Word
@@ -25,7 +25,6 @@ from workbench.experiments.types import Run
 from workbench.sandbox.tree import program
 
 _TERM_S = 10.0  # between TERM and KILL
-_TICKS = os.sysconf("SC_CLK_TCK")
 
 
 class FoundWatcher(Watcher):
@@ -59,10 +58,7 @@ class FoundWatcher(Watcher):
     def _count(self) -> None:
         """CPU seconds of its processes, as far as they were seen."""
         for pid in self._tree.members():
-            with contextlib.suppress(OSError):
-                stat = Path(f"/proc/{pid}/stat").read_bytes()
-                fields = stat[stat.rfind(b")") + 2 :].split()
-                self._spent[pid] = (int(fields[11]) + int(fields[12])) / _TICKS
+            self._spent[pid] = max(self._spent.get(pid, 0.0), cpu_s(pid))
 
     def _asked(self, number: int, frame: FrameType | None) -> None:
         """Somebody wants the run to end: TERM now, KILL later, to the command and not to what stands around it."""

@@ -192,3 +192,8 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     def standing(self) -> str:
         """The status, and of a service that answers: `ready`."""
         return "ready" if self.status == "running" and self.service and READY in self.metrics else self.status
+
+    @property
+    def stays(self) -> bool:
+        """Whether it is a service that answers and goes on until somebody ends it: there is nothing to wait for."""
+        return self.standing == "ready" and self.service is not None and not self.service.ends

@@ -8,7 +8,8 @@ from workbench.protocol.events_base import Event
 class RunLinked(Event, frozen=True, kw_only=True):
     """An experiment run belongs to this session.
 
-    `awaited`: a session that nobody watches does not end before the run has; one that was detached goes on without it.
+    `awaited`: a session that nobody watches does not end before the run has (a service that stays: before it is
+    ready); one that was detached goes on without it.
     """
 
     run: str
@@ -19,7 +20,7 @@ class RunLinked(Event, frozen=True, kw_only=True):
 class Heard(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What was told of one run: `status` and `exit_code` where it has ended, the kinds of alerts that were new.
 
-    `seen`: how many of its alerts are told by now.
+    `seen`: how many of its alerts are told by now. `ready`: it is a service that answers, and stays.
     """
 
     run: str
@@ -27,6 +28,7 @@ class Heard(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     exit_code: int | None = None
     alerts: tuple[str, ...] = ()
     seen: int = 0
+    ready: bool = False
 
 
 class RunsTold(Event, frozen=True, kw_only=True):

@@ -81,7 +81,8 @@ def _told_parts(event: e.RunsTold) -> list[dict[str, Any]]:
 
 def runs_line(event: e.RunsTold) -> str:
     """What was told of runs, in a line: `r-1 finished, r-2 failed, crash`."""
-    return ", ".join(f"{one.run} {', '.join(filter(None, (one.status, *one.alerts)))}" for one in event.runs)
+    told = [(one.run, (one.status or ("ready" if one.ready else ""), *one.alerts)) for one in event.runs]
+    return ", ".join(f"{run} {', '.join(filter(None, what))}" for run, what in told)
 
 
 def _wheel_parts(event: e.WheelPassed) -> list[dict[str, Any]]:

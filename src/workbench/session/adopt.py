@@ -7,6 +7,7 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from workbench.protocol import events as e
+from workbench.session import exp_calls
 
 if TYPE_CHECKING:
     from workbench.experiments.ledger import Ledger
@@ -17,12 +18,12 @@ _EVERY_S, _TRIES = 0.5, 40
 _NEWEST = 50  # runs that are looked at
 
 
-def unfinished(held: set[str], event: object) -> None:
-    """Folds EVENT into HELD: calls that began and have no result of their own."""
-    if isinstance(event, e.CallStarted):
-        held.add(event.call_id)
+def unfinished(held: dict[str, str], event: object) -> None:
+    """Folds EVENT into HELD: the commands of calls that were let through and have no result of their own."""
+    if isinstance(event, e.CallDecided) and event.verdict == "allow":
+        held[event.call_id] = str(event.input.get("command", ""))
     elif isinstance(event, e.CallFinished) and event.status != "interrupted":
-        held.discard(event.call_id)
+        held.pop(event.call_id, None)
 
 
 async def adopt(session: "Session") -> None:
@@ -30,13 +31,14 @@ async def adopt(session: "Session") -> None:
     calls = session.broken_calls
     if not calls:
         return
-    from workbench.experiments.ledger import Ledger
+    from workbench.experiments.ledger import ledger_for
 
-    ledger, seen = Ledger(session.context.workspace), set(session.state.runs)
+    ledger, seen = ledger_for(session.context.workspace), set(session.state.runs)
     for _ in range(_TRIES):
         for run in await asyncio.to_thread(_of, ledger, seen):
             if run.session == session.id and run.call_id in calls and run.id not in session.state.runs:
-                session.emit(e.RunLinked(run=run.id, call_id=run.call_id or ""))
+                awaited = exp_calls.awaits(calls[run.call_id])
+                session.emit(e.RunLinked(run=run.id, call_id=run.call_id, awaited=awaited))
         await asyncio.sleep(_EVERY_S)
 
 

@@ -67,6 +67,17 @@ def going(session: Session) -> bool:
     return any(alive(ledger.path(run)) for run in session.state.runs)
 
 
+def awaits(command: str) -> bool:
+    """Whether a session without a person waits for the runs that a call of COMMAND began: all but detached ones."""
+    found = one_command(command)
+    if found is None or found[1][:3] != ["mlwb", "exp", "run"]:
+        return True
+    try:
+        return not read(found[1][3:]).detach
+    except (Usage, SystemExit):
+        return True
+
+
 def one_command(command: str) -> tuple[dict[str, str], list[str]] | None:
     """Variables and words of COMMAND, where it is a single one and every word stands for itself."""
     from workbench.permissions.shell import read as read_shell
@@ -146,9 +157,7 @@ class _Run(Carried):
             handed = await asyncio.to_thread(Local(ledger, forks=False).submit, job)
         except (LaunchError, OSError) as error:
             raise ToolError(f"The run could not be begun: {error}") from None
-        service = self._options.service
-        awaited = not self._options.detach and (service is None or service.ends)
-        following = _Following(self._session, ledger, call_id, progress, awaited)
+        following = _Following(self._session, ledger, call_id, progress, not self._options.detach)
         timeout_s = min(given.timeout or _DEFAULT_MS, _MOST_MS) / 1000
         detached = self._options.detach or bool(given.run_in_background)
         await following.follow(handed.reading, detached, timeout_s)
@@ -244,7 +253,7 @@ class _Following:
             seen = await asyncio.to_thread(view, path)
             text = seen.text(path).rstrip("\n") or "(no output)"
         news = [await asyncio.to_thread(self._news, run) for run in self.runs]
-        if heard := tuple(one.heard for one in news if one.ended or one.alerts):
+        if heard := tuple(one.heard for one in news if one.ended or one.alerts or one.run.stays):
             self._session.emit(RunsTold(runs=heard, call_id=self._call_id))
         told = [self._line(one) for one in news]
         lines = [text, *(f"[{word}]" for word in (*self.words, *told))]
@@ -269,10 +278,14 @@ class _Following:
         seen = "".join(f"; {alert_words(alert)}" for alert in news.alerts[:_ALERTS])
         if news.ended:
             return f"{headline(news.run)}{seen}"
-        goes_on = f"{run} {news.run.status}: it goes on by itself; `mlwb exp show|tail|stop {run}`{seen}"
+        goes_on = f"{run} {news.run.standing}: it goes on by itself; `mlwb exp show|tail|stop {run}`{seen}"
+        service, stays = news.run.service, news.run.stays
+        serves = service is not None and not service.ends
         if session.task.interactive and session.wakes:
-            return f"{goes_on}; you are told when it ends or something is seen in it: end your turn, or go on"
-        if not session.task.interactive and self._awaited:
-            return f"{goes_on}; this session sleeps until it has ended, once you end your turn"
+            when = "is ready, ends" if serves and not stays else "ends"
+            return f"{goes_on}; you are told when it {when} or something is seen in it: end your turn, or go on"
+        if not session.task.interactive and self._awaited and not stays:
+            until = "is ready" if serves else "has ended"
+            return f"{goes_on}; this session sleeps until it {until}, once you end your turn"
         left = "" if session.task.interactive else "this session does not wait for it; "
         return f"{goes_on}; {left}`mlwb exp wait {run}` sleeps until it has ended or something is seen in it"

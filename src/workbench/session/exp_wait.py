@@ -18,6 +18,7 @@ from workbench.session.tally import Told
 from workbench.tools.base import Context, Outcome, Tool, ToolError, text_content
 
 SPOKE = "[a person said something: this wait is over, the runs go on]"
+SERVES = "[only services go on, which are ready and end when they are stopped]"
 NOTHING = "No run of this session goes on, and nothing has happened that you were not told."
 
 
@@ -53,7 +54,7 @@ class Wait(Carried):
         over = False
         try:
             async with asyncio.timeout(self._options.timeout_s):
-                await runs_watch.wait(session, known, self._options.all)
+                await runs_watch.wait(session, known, self._options.all, bool(self._options.runs))
         except TimeoutError:
             over = True
         news, going = await asyncio.to_thread(session.runs.look, known, lambda run, told: True, anybodys=True)
@@ -69,7 +70,7 @@ class Wait(Carried):
             record, one = ledger.get(run), told.get(run)
             mine = record.session == self._session.id
             seen = one.alerts if one is not None and mine else len(record.alerts)
-            known[run] = Told(alerts=seen)
+            known[run] = Told(alerts=seen, ready=one is not None and mine and one.ready)
         return known
 
     async def _outcome(
@@ -78,7 +79,8 @@ class Wait(Carried):
         session = self._session
         parts = [await asyncio.to_thread(session.runs.words, news, going)] if news else []
         if not news and going:
-            parts.append(SPOKE if not over else "[the time is over]")
+            spoke = SERVES if all(map(session.runs.stays, going)) and not session.unheard else SPOKE
+            parts.append("[the time is over]" if over else spoke)
             parts += [headline(record) for run in going if (record := _get(ledger, run))]
         text = "\n".join(parts) or NOTHING
         mine = [one.heard for one in news if one.run.id in session.tally.runs]
@@ -96,4 +98,6 @@ def _get(ledger: Ledger, run: str) -> Any:
 
 
 def _how(news: Happened) -> str:
-    return news.run.status if news.run.status not in GOING else news.alerts[-1].kind
+    if news.run.status not in GOING or not news.alerts:
+        return news.run.standing
+    return news.alerts[-1].kind

@@ -32,7 +32,10 @@ CHECK = "check"  # in place of a call's id
 FIRST_S = 1.5  # a command that is over by then is left alone
 _PAUSES = (1.5, 2.0, 2.0, 3.0, 3.0, 5.0)  # between two looks
 _OLD_S, _OLD_PAUSE_S = 600.0, 15.0  # what did not train for so long is looked at less often
+_UNDECIDED_S = 60.0  # for so long a command that computes may yet show that it trains
+_IDLE_S, _IDLE = 3.0, 0.02  # what uses less than this share of a core for so long computes nothing
 _SETTLED_S = 5.0  # for the last numbers, when the session ends
+_SHOWN = 80  # characters of a command
 _ANSWER_S, _ANSWER_SIZE = 10.0, 1 << 20  # of a confined interpreter that is asked for its packages
 _FINDER = "finder"
 _OWN = re.compile(r"\bmlwb\s+(?:exp|run)\b")  # what begins runs by itself
@@ -48,6 +51,7 @@ class _One:
         self.timer: asyncio.TimerHandle | None = None
         self.task: asyncio.Task[None] | None = None
         self.look: Look | None = None
+        self.spent, self.computes = (0.0, 0.0), False  # CPU seconds, and how old it was then
         self.code: Code | None = None
         self.run: Begun | None = None
 
@@ -65,6 +69,7 @@ class Finder:
         self._nvml: Nvml | None = None
         self._going: dict[object, _One] = {}
         self._settling: list[Begun] = []
+        self._changed = asyncio.Event()  # one has ended, or is a run
         self._problem = ""
         self._early, self._took_code = f"found-{session.id}", False
         session.context.closers.append(self.close)
@@ -122,6 +127,7 @@ class Finder:
         if one is None or one.timer is None:
             return ""
         one.timer.cancel()
+        self._changed.set()
         if one.task is None:
             return ""
         one.over.set()
@@ -142,6 +148,37 @@ class Finder:
         until = time.monotonic() + _SETTLED_S
         for begun in self._settling:
             await asyncio.to_thread(begun.settled, max(0.0, until - time.monotonic()))
+
+    async def undecided(self) -> str:
+        """A command in the background that computes, and has not shown yet what it is, in a line; empty: none."""
+        for one in list(self._going.values()):
+            if self._may_train(one):
+                await asyncio.sleep(max(0.0, FIRST_S - (time.time() - one.seen.started)))
+            if self._may_train(one) and await asyncio.to_thread(self._computes, one):
+                return " ".join(one.seen.command.split())[:_SHOWN]
+        return ""
+
+    async def decided(self) -> None:
+        """Until there is no such command."""
+        while await self.undecided():
+            self._changed.clear()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._changed.wait(), _IDLE_S)
+
+    def _may_train(self, one: _One) -> bool:
+        looked = one.task is not None and one.task.done()
+        return one.background and not looked and time.time() - one.seen.started < _UNDECIDED_S
+
+    def _computes(self, one: _One) -> bool:
+        from workbench.experiments.found import spent
+
+        tree: Any = one.running.tree  # type: ignore[attr-defined]  # as below
+        age = time.time() - one.seen.started
+        spent_s, since = one.spent
+        if age - since >= _IDLE_S or not one.computes:
+            one.spent = spent(tree.members()), age
+            one.computes = one.spent[0] - spent_s > _IDLE * (age - since)
+        return one.computes
 
     # --- looking ---
 
@@ -203,7 +240,8 @@ class Finder:
             folder.mkdir(parents=True)
             await asyncio.to_thread(session.watch.accept, str(folder))  # by the host, and right
         one.run = await asyncio.to_thread(begin, one.seen, why, one.code)
-        session.emit(RunLinked(run=one.run.run, call_id=one.seen.call_id))
+        session.emit(RunLinked(run=one.run.run, call_id=one.seen.call_id, awaited=one.background))
+        self._changed.set()
         if one.seen.confined:
             await self._surroundings(one.seen, one.run)
 

@@ -54,7 +54,7 @@ class RunsWatch:
                 groups.add(record.group)
             elif _in_call(record, told):
                 continue
-            if ended or len(record.alerts) > told.alerts:
+            if ended or len(record.alerts) > told.alerts or (record.stays and not told.ready):
                 news.append(Happened(run=record, ended=ended, alerts=record.alerts[told.alerts :]))
         return [one for one in news if not (one.quiet and one.run.group in groups - {None})], going
 
@@ -73,10 +73,15 @@ class RunsWatch:
         """Whether its last numbers and alerts are in."""
         return run.ended is None or time.time() - run.ended > UNSETTLED_S or not alive(self._ledger.path(run.id))
 
-    def has_end(self, run: str) -> bool:
-        """Whether RUN will end by itself; a service without a load does not."""
+    def stays(self, run: str) -> bool:
+        """Whether RUN is a service that is ready and will not end by itself."""
         record = self._record(run)
-        return record is None or record.service is None or record.service.ends
+        return record is not None and record.stays
+
+    def plain(self, run: str) -> bool:
+        """Whether RUN is a plain command, which ends with the session."""
+        record = self._record(run)
+        return record is not None and record.origin == "bash"
 
     def words(self, news: list[Happened], going: list[str]) -> str:
         """The message. Blocks."""
@@ -107,33 +112,39 @@ async def prompted(session: "Session") -> None:
     if not session.wakes or session.state.waiting not in _AWAKE:
         await session.prompted()
     else:
-        since = 0.0 if session.state.waiting else session.state.resumed_at
-        await _first(session.prompted(), _happened(session, _agents, since=since, forever=True))
+        await _first(session.prompted(), _happened(session, _agents, since=_since(session), forever=True))
 
 
 def sleeps(session: "Session") -> bool:
-    """Whether a run goes on whose end would begin a turn; of a service nobody expects one."""
+    """Whether a run goes on whose end would begin a turn; of a service that is ready nobody expects one. Blocks."""
     if not session.wakes or session.state.waiting not in _AWAKE:
         return False
-    news, going = session.runs.look(
-        session.tally.runs, lambda run, told: _agents(run, told) and session.runs.has_end(run)
-    )
-    return bool(news or going)
+    news, going = session.runs.look(session.tally.runs, lambda run, told: _agents(run, told) and not told.ready)
+    return bool(going) or any(one.after(_since(session)) for one in news)
+
+
+def _since(session: "Session") -> float:
+    """From which Unix time on what happens begins a turn by itself."""
+    return 0.0 if session.state.waiting else session.state.resumed_at
 
 
 async def slept(session: "Session") -> bool:
     """Sleeps while the runs go on that a session without a person waits for. Whether the agent has something to hear.
 
-    False: there is nothing to wait for.
+    False: there is nothing to wait for. A plain command of which the agent heard that it does nothing may be a server,
+    and is not waited for any more: what the agent does not end or wait for itself ends with the session.
     """
+    if await _undecided(session):
+        return True
 
     def awaited(run: str, told: Told) -> bool:
-        return told.awaited
+        return told.awaited and not told.ready
 
-    if not any(told.awaited and not told.ended for told in session.tally.runs.values()):
+    known = session.tally.runs
+    if not any(awaited(run, told) and not told.ended for run, told in known.items()):
         return False
-    news, going = await asyncio.to_thread(session.runs.look, session.tally.runs, awaited)
-    if not news and not going:
+    news, going = await asyncio.to_thread(session.runs.look, known, awaited)
+    if not news and all(known[run].idles and session.runs.plain(run) for run in going):
         return False
     if not news:
         session.notice("info", f"sleeps until something happens in {', '.join(going[:20])}", "runs")
@@ -141,9 +152,24 @@ async def slept(session: "Session") -> bool:
     return True
 
 
-async def wait(session: "Session", known: dict[str, Told], whole: bool) -> None:
-    """Until something happened in the runs KNOWN (WHOLE: all have ended, or an alert), or a person spoke."""
-    await _first(session.prompted(), _happened(session, _any, known=known, whole=whole))
+async def _undecided(session: "Session") -> bool:
+    """Waits until it is seen which commands in the background are runs; whether a person spoke meanwhile."""
+    from workbench.session import found
+
+    finder = found.of(session)
+    if not (command := await finder.undecided()):
+        return False
+    session.notice("info", f"waits for a moment to see whether this trains: {command}", "runs")
+    await _first(session.prompted(), finder.decided())
+    return session.unheard
+
+
+async def wait(session: "Session", known: dict[str, Told], whole: bool, named: bool) -> None:
+    """Until something happened in the runs KNOWN (WHOLE: all have ended, or an alert), or a person spoke.
+
+    NAMED: they were asked for by name, so that the end of a service counts as well.
+    """
+    await _first(session.prompted(), _happened(session, _any, known=known, whole=whole, named=named))
 
 
 def _any(run: str, told: Told) -> bool:
@@ -161,18 +187,22 @@ async def _happened(
     *,
     known: dict[str, Told] | None = None,
     whole: bool = False,
+    named: bool = False,
     since: float = 0.0,
     forever: bool = False,
 ) -> None:
     """Until there is news of the WANTED runs of the session (or KNOWN ones) from after SINCE, or none of them goes on.
 
-    WHOLE: an end is no news while others go on. FOREVER: runs may still come.
+    WHOLE: an end is no news while others go on; services that stay do not count among these, unless NAMED. FOREVER:
+    runs may still come.
     """
     watch = session.runs
     while True:
         watch.linked.clear()
         looked = session.tally.runs if known is None else known
         news, going = await asyncio.to_thread(watch.look, looked, wanted, known is not None)
+        if whole and not named:
+            going = [run for run in going if not watch.stays(run)]
         news = [one for one in news if one.after(since) and not (whole and going and not one.alerts)]
         if news:
             await asyncio.sleep(GATHERED_S if going else 0)

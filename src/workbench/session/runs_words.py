@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 import msgspec
 
 from workbench.experiments.ledger import OUTPUT, Ledger, LedgerError
-from workbench.experiments.types import Alert, Run
+from workbench.experiments.types import READY, Alert, Run
 from workbench.protocol.events import Heard
 
 GOING = ("queued", "running")
@@ -39,7 +39,8 @@ class Happened(msgspec.Struct, frozen=True, kw_only=True):
     def after(self, since: float) -> bool:
         """Whether it happened after the Unix time SINCE."""
         ended = self.ended and (self.run.ended is None or self.run.ended >= since)
-        return ended or any(alert.at >= since for alert in self.alerts)
+        ready = self.run.stays and (self.run.started or 0.0) + (self.run.metrics[READY].last or 0.0) >= since
+        return ended or ready or any(alert.at >= since for alert in self.alerts)
 
     @property
     def heard(self) -> Heard:
@@ -50,6 +51,7 @@ class Happened(msgspec.Struct, frozen=True, kw_only=True):
             exit_code=self.run.exit_code if self.ended else None,
             alerts=tuple(dict.fromkeys(alert.kind for alert in self.alerts)),
             seen=len(self.run.alerts),
+            ready=self.run.stays,
         )
 
 
@@ -68,7 +70,7 @@ def message(ledger: Ledger, news: Sequence[Happened], going: Sequence[str] = ())
 def headline(run: Run) -> str:
     """RUN in a line: how it stands, why, its numbers."""
     if run.status in GOING:
-        return f"{run.id} {run.status}"
+        return f"{run.id} {run.standing}"
     took = f" after {span(run.ended - run.started)}" if run.ended and run.started else ""
     why = f": {run.why}" if run.why else ""
     return f"{run.id} {run.status}{took}{why}{metrics(run)}"

@@ -8,6 +8,7 @@ from workbench.protocol import events as e
 from workbench.protocol.result import CheckResult, Denial, Question
 
 KEPT = 500
+_IDLE = frozenset(("stall", "idle"))  # alerts of a run that does nothing
 # Who denied an ask in a session where no person can be asked.
 NOBODY = "nobody"
 
@@ -19,14 +20,17 @@ def answer_text(content: Sequence[dict[str, Any]]) -> str:
 
 @dataclass
 class Told:
-    """What the agent knows of a run of the session: how many of its alerts, and whether it ended.
+    """What the agent knows of a run of the session: how many of its alerts, and whether it ended or stands ready.
 
-    `awaited`: as `RunLinked` says. `call_over`: Unix time when the call that began it had its result.
+    `awaited`: as `RunLinked` says. `idles`: it was seen to do nothing. `call_over`: Unix time when the call that began
+    it had its result.
     """
 
     awaited: bool = False
     alerts: int = 0
     ended: bool = False
+    ready: bool = False
+    idles: bool = False
     call_id: str | None = None
     call_over: float | None = None
 
@@ -84,6 +88,7 @@ class Tally:
             for heard in event.runs:
                 told = self.runs.setdefault(heard.run, Told())
                 told.alerts, told.ended = max(told.alerts, heard.seen), told.ended or bool(heard.status)
+                told.ready, told.idles = told.ready or heard.ready, told.idles or not _IDLE.isdisjoint(heard.alerts)
         else:
             for told in self.runs.values():
                 told.call_over = at if told.call_id == event.call_id else told.call_over

@@ -15,10 +15,14 @@ _GOING = ("queued", "running")
 
 
 def wait(args: list[str]) -> int:
-    """Runs `mlwb exp wait ARGS`; 0 where all that ended have finished, 1 where one has not or something was seen."""
+    """Runs `mlwb exp wait ARGS`; 0 where all that ended have finished, 1 where one has not or something was seen.
+
+    A service that becomes ready is told as well; one that was so before it is no news, unless it was named.
+    """
     options, ledger = read(args), opened()
     first = [ledger.get(run) for run in options.runs] or [run for run in ledger.runs()[0] if run.status in _GOING]
     seen = {run.id: len(run.alerts) if run.status in _GOING else 0 for run in first}  # of what has ended all is news
+    ready = {run.id for run in first if run.stays and not options.runs}
     until = None if options.timeout_s is None else time.monotonic() + options.timeout_s
     told: dict[str, Run] = {}
     if going := [run.id for run in first if run.status in _GOING]:
@@ -32,7 +36,13 @@ def wait(args: list[str]) -> int:
             if run.status not in _GOING and run.id not in told:
                 print(f"{run.id} {run.status}{f': {visible(run.why)}' if run.why else ''}")
                 told[run.id] = run
-        if alerts or len(told) == len(seen) or (told and not options.all):
+        came = [run for run in runs if run.stays and run.id not in ready]
+        for run in came:
+            print(f"{run.id} ready")
+            ready.add(run.id)
+        # Of all, a service that stays is waited for only where it was named: it ends when somebody ends it.
+        left = [run for run in runs if run.status in _GOING and not (run.stays and options.all and not options.runs)]
+        if alerts or not left or ((told or came) and not options.all):
             return int(bool(alerts) or any(run.status != "finished" for run in told.values()))
         if until is not None and time.monotonic() >= until:
             return _TIMED_OUT
