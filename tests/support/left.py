@@ -28,11 +28,26 @@ def end_hosts(folder: Path, within_s: float = 20.0) -> None:
     for process in left:
         with contextlib.suppress(psutil.NoSuchProcess):
             process.terminate()
-    _, stuck = psutil.wait_procs(left, within_s)
+    stuck = not_ended(left, within_s)
     for process in stuck:
         with contextlib.suppress(psutil.NoSuchProcess):
             process.kill()
     assert not stuck, f"a host did not end within {within_s:g} s of SIGTERM: {stuck}"
+
+
+def not_ended(processes: list[psutil.Process], within_s: float) -> list[psutil.Process]:
+    """Those of PROCESSES that have not ended within WITHIN_S. A zombie has, however late its new parent reaps it."""
+    until = time.monotonic() + within_s
+    while (left := [process for process in processes if _runs(process)]) and time.monotonic() < until:
+        time.sleep(0.01)
+    return left
+
+
+def _runs(process: psutil.Process) -> bool:
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
 
 
 def forgotten(folder: Path, within_s: float = 10.0) -> list[str]:

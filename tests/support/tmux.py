@@ -22,6 +22,8 @@ from typing import Self
 
 import psutil
 
+from support.left import not_ended
+
 WAIT_S = 60.0  # for what comes within a second where nothing else runs
 
 
@@ -96,8 +98,7 @@ class Tmux:
     def __exit__(self, *_: object) -> None:
         left = self.processes()
         self.close()
-        _, stuck = psutil.wait_procs(left, 10)
-        for process in stuck:
+        for process in not_ended(left, 10):
             with contextlib.suppress(psutil.NoSuchProcess):
                 process.kill()
 
