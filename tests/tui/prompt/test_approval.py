@@ -57,6 +57,12 @@ def test_a_diff_keeps_its_signs_and_shows_blanks_at_line_ends():
     assert [line.plain for line in display_lines([block])] == ["a␊b.py  +1 −1", "-     x", "+     y··"]
 
 
+def test_indentation_however_deep_is_no_padding_and_what_stands_far_out_is():
+    deep, far = " " * 24 + "x", "y" + " " * 24 + "z"
+    block = blocks.Diff(path="a.py", text=f"@@ -1 +1 @@\n-{deep}\n+{far}", added=1, removed=1)
+    assert [line.plain for line in display_lines([block])][1:] == [f"- {deep}", f"+ {far.replace(' ', '·')}"]
+
+
 def test_a_diffs_head_is_left_out_and_later_places_are_told_by_their_lines():
     text = "--- /dev/null\n+++ b/a.py\n@@ -1,2 +1,2 @@\n-- x\n+++ y\n z\r\n@@ -40 +41,2 @@ def f():\n+w\n"
     block = blocks.Diff(path="a.py", text=text, added=2, removed=1, created=True, blob="0" * 64)

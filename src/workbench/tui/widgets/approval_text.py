@@ -20,7 +20,7 @@ from workbench.tui.safe import safe
 MOST_CHARACTERS = 200_000  # shown of one call; the rest is said to be missing
 DOT, ARROW, RETURN = "·", "→", "↵"
 _PADDING = re.compile(r"^ +| {2,}| +$|\t")
-_IN_FILES = re.compile(r" +$| {20,}|\t")  # indentation is what it is
+_IN_FILES = re.compile(r" +$|(?<=\S) {20,}|^ {60,}|\t")  # indentation is what it is
 _HUNK = re.compile(r"@@ -\d+(?:,\d+)? \+(\d+)")
 _BLANKS = re.compile("[\u00a0\u1680\u2000-\u200a\u202f\u205f\u3000]")  # look like a space, are none to a shell
 

@@ -37,14 +37,14 @@ class Header(Line):
     """
 
     def show(self, state: SessionState, facts: Facts) -> str:
-        """Draws STATE and FACTS for the width there is; gives what of workspace and branch found no room."""
+        """Draws STATE and FACTS for the width there is; gives workspace and branch where they found no room."""
         left, right, away = header(state, facts, self.room)
         self.put(left, right)
         return away
 
 
 def header(state: SessionState, facts: Facts, width: int) -> tuple[list[Part], list[Part], str]:
-    """The parts at the left and at the right, and in words what of workspace and branch found no room.
+    """The parts at the left and at the right, and workspace and branch in words where they found no room.
 
     The least important leave first where WIDTH is short.
 
@@ -76,12 +76,12 @@ def header(state: SessionState, facts: Facts, width: int) -> tuple[list[Part], l
         elif part is not None:  # else the workspace's path leaves
             (left if part in left else right).remove(part)
     room = width - _width(left) - _width(right) - 3
-    away = [facts.branch] if facts.branch and branch not in right else []
-    if room >= 8 and state.workspace:
-        right.insert(0, Part(f"  {shortened(home(state.workspace), room)}", "$foreground"))
-    elif state.workspace:
-        away.insert(0, shortened(home(state.workspace), _AWAY))
-    return left, right, "  ".join(away)
+    path = home(state.workspace) if state.workspace else ""
+    where = shortened(path, max(0, room))
+    if where.endswith(Path(path).name) and branch in right:
+        right.insert(0, Part(f"  {where}" if where else "", "$foreground"))
+        return left, right, ""
+    return left, right, "  ".join(filter(None, (shortened(path, _AWAY), facts.branch)))
 
 
 def _width(parts: list[Part]) -> int:
