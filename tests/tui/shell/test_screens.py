@@ -224,7 +224,7 @@ def test_an_action_that_fails_is_a_word_in_the_corner(tmp_path):
         await until(pilot, lambda: "the list is gone" in text_of(pilot.app))
         pilot.app.main.go = broken  # not even called right
         pilot.app.do("diff")
-        await until(pilot, lambda: "diff pane: " in text_of(pilot.app))
+        await until(pilot, lambda: "diff pane:" in text_of(pilot.app))
         assert pilot.app.is_running
 
     playing(play, tmp_path)
