@@ -3,7 +3,7 @@
 import asyncio
 
 from workbench.host.hub import QUEUE, Feed
-from workbench.protocol.events import Envelope, Notice, SessionEnded, TextDelta
+from workbench.protocol.events import CallProgress, Envelope, Notice, SessionEnded, TextDelta
 from workbench.protocol.result import Result
 
 END = SessionEnded(result=Result(subtype="success", is_error=False, session_id="s-1"))
@@ -64,6 +64,39 @@ def test_a_client_that_lags_loses_deltas_and_no_journalled_event():
     seen = asyncio.run(collect(log.feed))
     assert [one.seq for one in seen if one.seq] == list(range(1, last + 2))
     assert sum(1 for one in seen if not one.seq) <= QUEUE
+
+
+def test_a_client_that_lost_deltas_is_told_the_text_under_way_whole_and_the_next_piece_once():
+    log, text = Log(), ""
+
+    def drafts() -> list[Envelope]:
+        return [Envelope(seq=0, session="s-1", at=0.0, event=TextDelta(turn=1, index=0, text=text, whole=True))]
+
+    log.feed = Feed(log.read, drafts=drafts)
+    log.append(journalled(1))
+
+    async def both():
+        nonlocal text
+        seen: list[Envelope] = []
+        batches = log.feed.batches(8)
+        seen += await anext(batches)  # nothing is under way yet but an empty text
+        for number in range(3 * QUEUE):  # two texts by turns: they are not put together
+            text += "x"
+            log.append(delta())
+            log.append(Envelope(seq=0, session="s-1", at=0.0, event=CallProgress(call_id="c", text=str(number))))
+        log.append(journalled(2))
+        while not any(one.seq == 2 for one in seen):
+            seen += await anext(batches)
+        text += "y"
+        log.append(Envelope(seq=0, session="s-1", at=0.0, event=TextDelta(turn=1, index=0, text="y")))
+        log.append(ended(3))
+        seen += [one async for batch in batches for one in batch]
+        return seen
+
+    shown = ""
+    for event in (one.event for one in asyncio.run(both()) if isinstance(one.event, TextDelta)):
+        shown = event.text if event.whole else shown + event.text
+    assert shown == text
 
 
 def test_a_client_that_keeps_up_gets_the_deltas_in_their_place():

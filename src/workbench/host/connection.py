@@ -109,9 +109,7 @@ class Connection:
         after = hello.after
         if anew:
             after = min(journal.seq, state.items[0].id // PLACES - 1) if state.items else journal.seq
-        self._feed = hosting.feed(after, MISSED)
-        for envelope in self.server.drafts.pending() if anew else ():
-            self._feed.push(envelope)
+        self._feed = hosting.feed(after, MISSED, self.server.drafts.pending)
         self._write(
             wire.line(
                 wire.Welcome(

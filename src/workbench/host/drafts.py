@@ -1,4 +1,4 @@
-"""What is being written now and is journalled only when it is whole: shown to a client that comes in between."""
+"""What is being written now and is journalled only when it is whole: told to a client that has missed pieces of it."""
 
 import msgspec
 
@@ -6,7 +6,7 @@ from workbench.protocol import events as e
 from workbench.protocol.joining import Delta
 
 MOST = 1 << 18  # characters that are kept of one text, its end
-_OVER = (e.AnswerCompleted, e.AnswerDiscarded, e.RequestStarted, e.Idle, e.SessionEnded)
+_OVER = (e.AnswerCompleted, e.AnswerDiscarded, e.RequestStarted, e.RequestRetried, e.Idle, e.SessionEnded)
 
 
 class Drafts:
@@ -28,12 +28,14 @@ class Drafts:
         elif isinstance(event, e.CallFinished):
             self._parts.pop((e.CallProgress, event.call_id), None)
         elif isinstance(event, _OVER):
-            kept = isinstance(event, e.AnswerCompleted | e.AnswerDiscarded | e.RequestStarted)
+            kept = not isinstance(event, e.Idle | e.SessionEnded)
             self._parts = {key: part for key, part in self._parts.items() if kept and key[0] is e.CallProgress}
 
     def pending(self) -> list[e.Envelope]:
         """What was written so far of each, in the order in which they were begun."""
         return [
-            msgspec.structs.replace(first, event=msgspec.structs.replace(first.event, text="".join(pieces)[-MOST:]))
+            msgspec.structs.replace(
+                first, event=msgspec.structs.replace(first.event, text="".join(pieces)[-MOST:], whole=True)
+            )
             for first, pieces in self._parts.values()
         ]

@@ -4,7 +4,7 @@ import asyncio
 
 import msgspec
 
-from workbench.host.hub import Feed
+from workbench.host.hub import Drafting, Feed, no_drafts
 from workbench.protocol.commands import (
     Ack,
     AnnotateRun,
@@ -55,9 +55,9 @@ class Hosting:
         if self._approvals is not None:
             session.ask = self._approvals.ask
 
-    def feed(self, after: int, most_missed: int | None = None) -> Feed:
+    def feed(self, after: int, most_missed: int | None = None, drafts: Drafting = no_drafts) -> Feed:
         """A stream of envelopes from behind AFTER on; to be given back to `leave`."""
-        feed = Feed(lambda seq: self.session.journal.read(seq), after, most_missed)
+        feed = Feed(lambda seq: self.session.journal.read(seq), after, most_missed, drafts)
         self.session.listeners.append(feed.push)
         return feed
 

@@ -8,8 +8,15 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from workbench.protocol.events import Envelope, SessionEnded
 from workbench.protocol.joining import joined
 
-# A client that lags further behind than this loses deltas, and reads what was journalled from the journal.
+# A client that lags further behind than this is told from the journal what it missed, and each text under way whole.
 QUEUE = 1000
+
+Drafting = Callable[[], list[Envelope]]  # the texts that are under way, each whole so far
+
+
+def no_drafts() -> list[Envelope]:
+    """For who needs no more of them than the pieces that came."""
+    return []
 
 
 class BehindError(Exception):
@@ -19,14 +26,19 @@ class BehindError(Exception):
 class Feed:
     """One client's view of the stream: journalled envelopes in order and none twice, deltas while there is room.
 
-    Pieces of one text that wait here are put together. A client that has missed more than MOST_MISSED journalled
-    envelopes is not told them (BehindError); None: it is told all.
+    Pieces of one text that wait here are put together. Where some were missed, before the feed began or for want of
+    room, what DRAFTS gives takes their place. A client that has missed more than MOST_MISSED journalled envelopes is
+    not told them (BehindError); None: it is told all.
     """
 
     def __init__(
-        self, read: Callable[[int], Iterator[Envelope]], after: int = 0, most_missed: int | None = None
+        self,
+        read: Callable[[int], Iterator[Envelope]],
+        after: int = 0,
+        most_missed: int | None = None,
+        drafts: Drafting = no_drafts,
     ) -> None:
-        self._read = read
+        self._read, self._drafts = read, drafts
         self._seq = self._newest = after
         self._most_missed = most_missed
         self._queue: deque[Envelope] = deque()
@@ -47,7 +59,7 @@ class Feed:
             self._queue[-1] = whole
         elif len(self._queue) < QUEUE:
             self._queue.append(envelope)
-        elif envelope.seq:
+        else:
             self._behind = True
             self._queue.clear()
         self._wake.set()
@@ -86,6 +98,11 @@ class Feed:
             if self._most_missed is not None and self._newest - self._seq > self._most_missed:
                 raise BehindError
             yield from self._read(self._seq)
+            # Pieces that wait here are in the texts that are told whole; what was journalled comes before those.
+            whole, held = self._drafts(), [one for one in self._queue if one.seq]
+            self._queue.clear()
+            yield from held
+            yield from whole
         while self._queue and not self._behind:
             yield self._queue.popleft()
 

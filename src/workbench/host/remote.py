@@ -221,7 +221,7 @@ class RemoteClient:
                 self._last = codec.decode_envelope(head + bytes(frame.event) + b"}")
                 await self._hold(self._last)
             elif isinstance(frame, wire.More) and self._last is not None:
-                event = msgspec.structs.replace(self._last.event, text=frame.text)
+                event = msgspec.structs.replace(self._last.event, text=frame.text, whole=False)
                 await self._hold(msgspec.structs.replace(self._last, event=event, at=time.time()))
             elif isinstance(frame, wire.Done):
                 ack = codec.decode_ack(bytes(frame.ack))

@@ -1,4 +1,8 @@
-"""The events that are sent and not journalled: see `events.py`."""
+"""The events that are sent and not journalled: see `events.py`.
+
+A piece of a text that says `whole` is all of it so far (its end, where that is much), in place of what was told before:
+so it is told to a client that has missed pieces.
+"""
 
 from workbench.protocol.events_base import Ephemeral
 
@@ -9,6 +13,7 @@ class TextDelta(Ephemeral, frozen=True, kw_only=True):
     turn: int
     index: int
     text: str
+    whole: bool = False
 
 
 class ThinkingDelta(Ephemeral, frozen=True, kw_only=True):
@@ -17,6 +22,7 @@ class ThinkingDelta(Ephemeral, frozen=True, kw_only=True):
     turn: int
     index: int
     text: str
+    whole: bool = False
 
 
 class CallDelta(Ephemeral, frozen=True, kw_only=True):
@@ -27,6 +33,7 @@ class CallDelta(Ephemeral, frozen=True, kw_only=True):
     call_id: str
     name: str
     text: str = ""
+    whole: bool = False
 
 
 class CallProgress(Ephemeral, frozen=True, kw_only=True):
@@ -34,6 +41,7 @@ class CallProgress(Ephemeral, frozen=True, kw_only=True):
 
     call_id: str
     text: str
+    whole: bool = False
 
 
 class Tick(Ephemeral, frozen=True, kw_only=True):

@@ -15,6 +15,8 @@ def goes_on(first: object, second: object) -> bool:
     """Whether SECOND is the next piece of the text that FIRST is a piece of."""
     if not isinstance(first, Delta) or not isinstance(second, Delta) or type(first) is not type(second):
         return False
+    if second.whole:
+        return False
     return all(getattr(first, name) == getattr(second, name) for name in _SAME[type(second)])
 
 

@@ -145,7 +145,7 @@ class Passing(Frame, frozen=True, kw_only=True):
 
 
 class More(Frame, frozen=True, kw_only=True):
-    """The last `Passing` goes on: its event once more, with this text in place of its own."""
+    """The last `Passing` goes on: its event once more, with this text in place of its own, and not `whole`."""
 
     text: str
 

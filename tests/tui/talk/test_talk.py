@@ -89,6 +89,24 @@ def test_a_client_that_missed_deltas_sees_the_whole_answer():
     on_screen(steps)
 
 
+def test_what_is_told_whole_takes_the_place_of_the_pieces_that_came():
+    words = "**The** loss is flat.\n\n```python\nx = 1\n```\n\nAnd"
+
+    async def steps(app, pilot):
+        app.give(
+            *begin(), e.TextDelta(turn=1, index=0, text="**The** l"), e.TextDelta(turn=1, index=0, text=" flat.\n\n```"),
+            e.TextDelta(turn=1, index=0, text=words, whole=True), e.TextDelta(turn=1, index=0, text=" so on"),
+        )  # fmt: skip
+        await pilot.pause()
+        shown = text_of(app)
+        assert "The loss is flat." in shown and "And so on" in shown and "l flat" not in shown
+        app.give(answer(1, text(f"{words} so on")))
+        await pilot.pause()
+        assert text_of(app) == shown
+
+    on_screen(steps)
+
+
 def test_two_answers_in_one_batch_are_both_there():
     async def steps(app, pilot):
         app.give(

@@ -123,8 +123,8 @@ class Prompt(View, Vertical):
         self._state = state
         self.editor.folder = state.workspace
         for envelope in news:
-            if isinstance(envelope.event, e.PromptWithdrawn):
-                self._withdrawn(envelope.event)
+            if isinstance(envelope.event, e.PromptWithdrawn) and (words := self._outbox.withdrawn(envelope.event)):
+                self.tell(words)
             elif isinstance(envelope.event, e.ShellRan):
                 self._shell_ended(envelope.event.command)
             elif isinstance(envelope.event, e.CallProgress) and self._outbox.sent(envelope.event.call_id):
@@ -142,14 +142,9 @@ class Prompt(View, Vertical):
     def _ended(self) -> None:
         if self._waiting.queued:
             kept = "what is queued goes with your next prompt, once the session is taken up again"
-            self.tell(
-                kept if self._state.queued else "the session ended before it took what was queued; ↑ brings it back"
-            )
+            gone = "the session ended before it took what was queued; ↑ brings it back"
+            self.tell(kept if self._state.queued else gone)
         self._shells.clear()
-
-    def _withdrawn(self, event: e.PromptWithdrawn) -> None:
-        if words := self._outbox.withdrawn(event.queued, event.by):
-            self.tell(f"{event.by} took back what you had queued: {words}")
 
     def _show_queue(self) -> None:
         queued, hint = self._outbox.lines(self._state)

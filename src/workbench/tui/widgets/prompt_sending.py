@@ -10,6 +10,7 @@ from textual.widget import Widget
 
 from workbench.protocol.bounds import keep_last
 from workbench.protocol.commands import Ack, AnyCommand, SubmitPrompt, Suggest, Withdraw
+from workbench.protocol.events import PromptWithdrawn
 from workbench.protocol.state import KEPT_QUEUED, QueuedPrompt, SessionState
 from workbench.tui.people import SUGGESTS, People
 from workbench.tui.widgets.attachments import Attachments
@@ -141,10 +142,11 @@ class Outbox:
             words.typed = words.text = ack.value or words.text
         return words, ""
 
-    def withdrawn(self, name: str, by: str) -> str:
-        """The beginning of what was sent from here and queued as NAME, where BY is another, who took it back."""
-        found = next((one.typed for one in self._typed.values() if one.name == name and by != self._user), "")
-        return " ".join(found.split())[:_SHOWN]
+    def withdrawn(self, event: PromptWithdrawn) -> str:
+        """That another took back what was sent from here; empty where EVENT does not say so."""
+        found = next((one.typed for one in self._typed.values() if one.name == event.queued), "")
+        words = " ".join(found.split())[:_SHOWN]
+        return f"{event.by} took back what you had queued: {words}" if words and event.by != self._user else ""
 
 
 def _person(app: Any) -> str:

@@ -136,8 +136,10 @@ class Entry:
         self._drawn = now
         return changed
 
-    def take_input(self, text: str) -> None:
-        """More of a call's input, as the model writes it."""
+    def take_input(self, text: str, whole: bool = False) -> None:
+        """More of a call's input, as the model writes it; or all of it so far."""
+        if whole:
+            self._written, self._size = "", 0
         self._size += len(text)
         if len(self._written) < 4_000:
             self._written += text[:4_000]
@@ -145,8 +147,10 @@ class Entry:
                 self.item.target = found[1].replace("\\n", "\n").replace("\\t", "\t").replace('\\"', '"')
         self.item.text = f"writing {self._size / 1000:.1f} KB" if self._size >= 1000 else "writing"
 
-    def tell(self, text: str) -> None:
-        """More output of the running call."""
+    def tell(self, text: str, whole: bool = False) -> None:
+        """More output of the running call; or all of it so far."""
+        if whole:
+            self.progress.clear()
         lines = text[-KEPT_PROGRESS * 200 :].split("\n")
         if self.progress:
             lines[0] = self.progress.pop() + lines[0]

@@ -145,6 +145,9 @@ class Window:
         entry = self._draft(kind, envelope, event.turn, event.index)
         if entry is None or (draft := entry.draft) is None:
             return
+        if event.whole:  # pieces were missed
+            entry.draft = draft = Draft(draft.began)
+            build(entry, entry.above, self.scene)
         done = draft.feed(event.text, envelope.at)
         if kind == "answer":
             extend(entry, done, self.scene)
@@ -158,7 +161,7 @@ class Window:
             "call", envelope, event.turn, event.index, call_id=event.call_id, tool=event.name, status="writing"
         )
         if entry is not None:
-            entry.take_input(event.text)
+            entry.take_input(event.text, event.whole)
             self.rebuild(entry)
 
     def _of_call(self, call_id: str, event: e.CallProgress | e.RunLinked) -> None:
@@ -167,7 +170,7 @@ class Window:
         if isinstance(event, e.RunLinked):
             entry.run = event.run
         else:
-            entry.tell(event.text)
+            entry.tell(event.text, event.whole)
         self.rebuild(entry)
 
     def _is_whole(self, turn: int) -> bool:
