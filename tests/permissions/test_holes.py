@@ -256,6 +256,29 @@ rm -rf nested
 rm -rf store
 """.strip().splitlines()
 
+# Globs that are told, not opened, and links that a listing follows: names of files outside.
+TOLD = r"""
+echo ../*
+echo ~/.ssh/*
+printf '%s\n' ../app-private/*
+basename /etc/*
+for f in ../*; do echo "$f"; done
+x=..; echo $x/*
+echo to_folder/*
+echo "$unset"/*
+ls -d ../app-private
+ls -LR
+tree -l
+""".strip().splitlines()
+
+# Loops that nothing ends.
+ENDLESS = r"""
+while true; do ls; done
+while :; do sleep 1; done
+until false; do nvidia-smi; done
+while sleep 5; do ls; done
+""".strip().splitlines()
+
 
 def blocks(text: str) -> list[str]:
     """The commands of TEXT; one whose quotes are open goes on in the next line."""
@@ -268,7 +291,7 @@ def blocks(text: str) -> list[str]:
     return found
 
 
-ALL = [*FOLDERS, *NAMES, *DESCRIPTORS, *BRACES, *TESTS, *SECRETS, *blocks(PROGRAMS), *GRAMMAR, *TREES]
+ALL = [*FOLDERS, *NAMES, *DESCRIPTORS, *BRACES, *TESTS, *SECRETS, *blocks(PROGRAMS), *GRAMMAR, *TREES, *TOLD, *ENDLESS]
 
 
 @pytest.fixture(scope="module")
@@ -319,6 +342,13 @@ for i in 1 2 3; do echo "run $i"; done
 while read -r line; do echo "$line"; done < a.txt
 x=1; echo "${x:-2}" ${#x} ${x%.py} "${x/a/b}"
 echo "${CUDA_VISIBLE_DEVICES:-all}"
+echo *.txt src/*.py Done?
+ls -d */
+echo */
+while [ ! -f a.txt ]; do sleep 5; done
+while true; do if [ -f a.txt ]; then break; fi; sleep 1; done
+grep --help
+rg --help | head
 grep -rn --include=*.py x src
 rg -g '*.py' x
 cat {a,b}.txt
@@ -405,6 +435,62 @@ def test_their_neighbours_pass(here: Gate) -> None:
 @pytest.mark.parametrize("mode", ["acceptEdits", "bypassPermissions"])
 def test_deny_rules_see_through(here: Gate, command: str, mode: str) -> None:
     assert here.bash(command, mode=mode, deny=["Bash(rm *)"]).verdict == "deny"
+
+
+# `{}`: the file that is withheld. What cannot be read, and texts that are given to a shell, are held against rules too.
+OPENING = r"""
+echo $(<{})
+echo "$(< {})"
+cat 0<{}
+cat <(ls) < {}
+cd src; cat $'x' < ../{}
+sh -c 'cat {}'
+bash -c 'cat < src/../{}'
+bash <<< 'cat < {}'
+eval 'grep x {}'
+sudo bash -c "cat {}"
+""".strip().splitlines()
+WRITING = r"""
+echo $'x' > {}
+echo $'x' 2>> {}
+echo $'x' >| "{}"
+f() { ls > {}; }; f
+for ((i=0;i<1;i++)); do ls; done > {}
+cd src && echo $'x' > ../{}
+sh -c 'ls > {}'
+bash <<< 'ls >> {}'
+eval 'ls > {}'
+truncate -s 0 {}
+ln -sf b.txt {}
+dd if=b.txt of={}
+curl -o {} http://x
+""".strip().splitlines()
+
+
+@pytest.mark.parametrize("mode", ["acceptEdits", "bypassPermissions"])
+@pytest.mark.parametrize("command", [*OPENING, *WRITING])
+def test_a_deny_rule_holds_for_whatever_opens_a_file(here: Gate, command: str, mode: str) -> None:
+    command = command.replace("{}", "a.txt")
+    rule = "Edit(a.txt)" if command.replace("a.txt", "{}") in WRITING else "Read(a.txt)"
+    assert here.bash(command, mode=mode, deny=[rule], allow=["Bash"]).verdict == "deny"
+
+
+def test_a_deny_rule_for_edits_leaves_other_uses_alone(here: Gate) -> None:
+    for command in ("cat a.txt", "sh -c 'cat a.txt'", "python3 a.txt", "sh -c 'ls > c.txt'", "pytest -o x=y a.txt"):
+        assert here.bash(command, deny=["Edit(a.txt)"], allow=["Bash"]).verdict == "allow", command
+
+
+def test_a_deny_rule_among_many_files_does_not_make_searching_ask(tmp_path: Path) -> None:
+    many = Gate(tmp_path / "app", tmp_path / "home")
+    for folder in range(60):
+        (tmp_path / f"app/data/{folder}").mkdir(parents=True)
+        for name in range(60):
+            (tmp_path / f"app/data/{folder}/{name}").touch()
+    assert many.bash("grep -rn x .", deny=["Read(.env)"]).verdict == "allow"
+    (tmp_path / "app/data/7/.env").touch()
+    for mode in ("acceptEdits", "bypassPermissions"):
+        verdict = many.bash("grep -rn x .", deny=["Read(.env)"], mode=mode)
+        assert verdict.verdict == "ask" and "data/7/.env" in verdict.reason
 
 
 def test_a_deny_rule_holds_below_a_tree(here: Gate) -> None:

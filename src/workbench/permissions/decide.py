@@ -5,7 +5,16 @@ from copy import copy
 
 import msgspec
 
-from workbench.permissions.paths import PathError, Places, odd_target, protected, secret, unreadable, within
+from workbench.permissions.paths import (
+    MOST_SEARCHED,
+    PathError,
+    Places,
+    odd_target,
+    protected,
+    secret,
+    unreadable,
+    within,
+)
 from workbench.permissions.rules import EDITING, Rule, about, command_matches, parse_rules, path_matches
 from workbench.permissions.seen import commands
 from workbench.permissions.sight import LONGEST, Sight, Spot
@@ -164,9 +173,13 @@ class _Judge:
         return None
 
     def bypassed(self) -> Verdict | None:
-        """bypassPermissions: nothing else asks."""
+        """bypassPermissions: nothing else asks, but what a deny rule withholds is not used with the folder it is in."""
         if self.policy.mode != "bypassPermissions":
             return None
+        for spot in self.sight.spots:
+            if spot.tree and (why := self.holds_withheld(spot, "Edit" if spot.use == "write" else "Read")):
+                self.part = spot.located.given
+                return _ask(why)
         return Verdict(verdict="allow", reason="mode bypassPermissions")
 
     # Built-in asks
@@ -208,8 +221,10 @@ class _Judge:
         if not rules:
             return None
         try:
-            below = self.places.below(root)
+            below = self.places.below(root, MOST_SEARCHED)
         except UnreadableError:
+            if self.policy.mode == "bypassPermissions":
+                return None
             return f"{root} holds too many files to tell whether a deny rule is about one of them"
         for path in below:
             if any(path_matches(rule.spec, f"{root}/{path}", base, home, fold=True) for rule in rules):

@@ -14,7 +14,7 @@ class Operand(msgspec.Struct, frozen=True):
     """A path that a command uses. `tree`: with all that lies below."""
 
     field: Field
-    use: str  # see `reach.Touch`; also into: a folder to put things in, or a name to write
+    use: str  # see `reach.Touch`; also into: a folder to put things in, or a name to write; told: printed, as a name
     tree: bool = False
 
 
@@ -41,10 +41,10 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     `--key`), which is text or a file that is read. `maybe`: long options whose value, after `=`, may be missing.
     `operands`: what the rest is: read, see, name, write, text, none. `first`: the first operand is text (a pattern)
     unless one of `patterns` is given. `least`, `most`: how many operands. `here`: without any it reads its folder.
-    `trees`: options with which it goes below folders (`*`: always). `digits`: `-40` is a number. `globs`: unquoted
-    globs may stand among operands. `rest`: what operands must look like. `required`: one of these must be given.
-    `values`: what the values of options must look like. `edits`: it changes files. `match`, `not_match`: examples,
-    tried by a test.
+    `trees`: options with which it goes below folders (`*`: always). `naming`: options with which it tells operands by
+    their names alone. `digits`: `-40` is a number. `globs`: unquoted globs may stand among operands. `rest`: what
+    operands must look like. `required`: one of these must be given. `values`: what the values of options must look
+    like. `edits`: it changes files. `match`, `not_match`: examples, tried by a test.
     """
 
     name: str
@@ -60,6 +60,7 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     least: int = 0
     here: bool = False
     trees: str = ""
+    naming: str = ""
     digits: bool = False
     globs: bool = True
     edits: bool = False
@@ -99,7 +100,8 @@ def inspect(row: Row, argv: list[Field]) -> Finding:
     tree = row.trees == "*" or bool(names & set(row.trees.split()))
     paths = [Operand(value, "read") for name, value in given.options if value is not None and name in row.reads.split()]
     if row.operands in ("read", "see", "name", "write"):
-        paths += [Operand(field, row.operands, tree) for field in operands]
+        use = "told" if names & set(row.naming.split()) else row.operands
+        paths += [Operand(field, use, tree) for field in operands]
     if (row.here or tree) and not operands:
         paths.append(Operand(literal("."), row.operands if row.operands in ("see", "name") else "read", tree))
     return Finding(operands=tuple(paths), edits=row.edits)

@@ -14,6 +14,7 @@ _LONGEST = 4096
 _LONGEST_NAME = 255
 _MOST_LINKS = 40
 _MOST_BELOW = 2000
+MOST_SEARCHED = 20_000  # files below a folder, looked through for one that a deny rule withholds: a tenth of a second
 LARGEST_READ = 1 << 30  # bytes; beyond it a file is looked at in parts, through Bash
 
 # Folders whose content configures what runs, for whom or with which rights. Compared without regard to case.
@@ -27,7 +28,7 @@ _PROTECTED_FILES = names(
     ".bashrc .bash_profile .bash_login .bash_logout .bash_aliases .profile .zshrc .zshenv .zprofile .zlogin "
     ".zlogout .kshrc .cshrc .tcshrc .login .logout .inputrc .envrc .env.fish config.fish .screenrc .tmux.conf "
     ".vimrc .exrc .nvimrc .gvimrc .emacs .gdbinit .lldbinit .pdbrc .pythonrc .pythonrc.py .pystartup .rprofile "
-    ".renviron .sqliterc .psqlrc .gitconfig .gitmodules .gitattributes .git-credentials .hgrc .npmrc .yarnrc "
+    ".renviron .sqliterc .psqlrc .gitconfig .gitmodules .gitattributes .git-credentials .hgrc hgrc .npmrc .yarnrc "
     ".yarnrc.yml .pnpmfile.cjs .pnpmrc .bunfig.toml bunfig.toml .pypirc pip.conf .condarc .mambarc .curlrc "
     ".wgetrc .netrc _netrc .ripgreprc .fdignore .mcp.json mcp.json .pre-commit-config.yaml .pre-commit-config.yml "
     ".pre-commit-hooks.yaml lefthook.yml lefthook.yaml .lefthook.yml .lefthook.yaml .lintstagedrc "
@@ -104,8 +105,8 @@ class Places:
             self._stats[path] = self.world.lstat(path)
         return self._stats[path]
 
-    def below(self, folder: str) -> list[str]:
-        """The paths in FOLDER, relative to it. Raises UnreadableError where they are too many."""
+    def below(self, folder: str, most: int = _MOST_BELOW) -> list[str]:
+        """The paths in FOLDER, relative to it. Raises UnreadableError where they are more than MOST."""
         found, todo = [], [""]
         while todo:
             here = todo.pop()
@@ -118,7 +119,7 @@ class Places:
                 status = self.stat(f"{folder}/{path}")
                 if status is not None and status.kind == "dir":
                     todo.append(path)
-            if len(found) > _MOST_BELOW:
+            if len(found) > most:
                 raise UnreadableError("it uses more files than can be looked at")
         return found
 

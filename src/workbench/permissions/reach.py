@@ -55,6 +55,8 @@ class Reach:
             for path in self.matches(field, folder):
                 if operand.use == "into":
                     out += self.landing(path, folder, argv)
+                elif operand.use == "told":  # the slash that `*/` leaves at its end would have a link followed
+                    out.append(Touch(path.rstrip("/") or "/", folder, "name"))
                 else:
                     out.append(Touch(path, folder, operand.use, operand.tree))
         for touch in out:

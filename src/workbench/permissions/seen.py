@@ -16,6 +16,7 @@ from workbench.permissions.wrappers import SHELLS, base, inner_names, scripts
 _DEEPEST = 4
 _MOST_NODES = 300_000
 _ESCAPE = re.compile(r"\\(x[0-9a-fA-F]{1,2}|u[0-9a-fA-F]{1,4}|[0-7]{1,3}|.)", re.DOTALL)
+_REDIRECT = re.compile(r"(<>|<|>[>|&]?)\s*([^\s;&|<>()]+)")
 _COMMANDS = ("command", "declaration_command", "unset_command", "test_command")
 _BESIDE = ("variable_assignment", "file_redirect", "herestring_redirect", "heredoc_redirect")
 _LETTERS = {"n": "\n", "t": "\t", "r": "\r", "a": "\a", "b": "\b", "e": "\x1b", "f": "\f", "v": "\v"}
@@ -33,6 +34,16 @@ def commands(text: str, depth: int = 0) -> tuple[tuple[str, ...], ...]:
                     for script in scripts(inner):
                         found.update(dict.fromkeys(commands(script, depth + 1)))
     return tuple(found)
+
+
+@lru_cache(maxsize=4096)
+def files(text: str, *, inner: bool = False) -> frozenset[tuple[str, str]]:
+    """What redirects in TEXT, and in the texts that it gives to shells, open: path, and read or write.
+
+    INNER: only those of the texts given to shells.
+    """
+    given = {script for argv in commands(text) for script in scripts(list(argv))}
+    return frozenset(pair for part in (given if inner else {text, *given}) for pair in _redirected(part))
 
 
 def forms(argv: tuple[str, ...]) -> set[str]:
@@ -62,6 +73,23 @@ def _written(text: str) -> Iterator[list[str]]:
         for piece in re.split(r"[;&|\n(){}`]+", text):
             if words_there := piece.split():
                 yield [word.strip("'\"\\") for word in words_there]
+
+
+def _redirected(text: str) -> Iterator[tuple[str, str]]:
+    root = tree(text)
+    source = text.encode("utf-8", "surrogatepass")
+    nodes, looked = [root], 0
+    while nodes and looked < _MOST_NODES:
+        node = nodes.pop()
+        looked += 1
+        nodes.extend(node.children)
+        if node.type == "file_redirect":
+            reads = any(child.type == "<" for child in node.children)
+            targets = [child for child in node.children if child.is_named and child.type != "file_descriptor"]
+            yield from ((_value(target, source), "read" if reads else "write") for target in targets)
+    if root.has_error or nodes:
+        for sign, target in _REDIRECT.findall(text):
+            yield target.strip("'\"\\"), "read" if sign == "<" else "write"
 
 
 def _expanded(text: str) -> list[str]:

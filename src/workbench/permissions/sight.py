@@ -1,5 +1,6 @@
 """All that a call would do, as far as it can be seen: its paths and its commands."""
 
+import posixpath
 import re
 from functools import cached_property
 from itertools import pairwise
@@ -16,10 +17,12 @@ from workbench.permissions.survey import Piece, Survey
 from workbench.permissions.syntax import UnreadableError
 from workbench.permissions.tables import BY_NAME
 from workbench.permissions.types import Call, Reads, Runs
-from workbench.permissions.words import UNKNOWN, literal
+from workbench.permissions.words import UNKNOWN, literal, names
 from workbench.permissions.wrappers import base
 
 _OUTPUT = re.compile(r"--(?:out|dest|log-?file|report|target|dir|prefix|save)[\w-]*(?:=|\Z)")
+# Commands no table allows whose operands are changed, or may be: held against rules about Edit.
+_WRITERS = names("truncate shred unlink install ln link chmod chown chgrp mkfifo mknod patch")
 # Beyond it, in characters, deny rules could not be held against all of a command.
 LONGEST = 100_000
 
@@ -88,18 +91,21 @@ class Sight:
     @cached_property
     def strange(self) -> list[Spot]:
         """Words of commands that no table knows, as the paths that they may be."""
-        unknown = [piece.argv for piece, _ in self.pieces if piece.argv and not piece.kind]
-        words = {word for argv in (unknown if not self.refused else [*unknown, *self.seen]) for word in argv[1:]}
+        unknown = [piece for piece, _ in self.pieces if piece.argv and not piece.kind]
+        argvs = [argv for piece in unknown for argv in (piece.argv, *seen.commands(piece.text))]
+        words = {word for argv in (argvs if not self.refused else [*argvs, *self.seen]) for word in argv[1:]}
         paths = {part for word in words for part in (word, *(word.rpartition(sign)[2] for sign in "=@:"))}
-        return self._guessed(paths, "read")
+        return self._guessed(paths | self._redirected("read"), "read")
 
     @cached_property
     def edits(self) -> list[Spot]:
         """What commands that change files would write, behind whatever runs them: env, sudo, sh -c."""
-        paths = set()
+        paths = self._redirected("write") | {spot.located.given for spot in self.outputs()}
         for argv in self.seen:
             name, fields = base(argv[0]), [literal(word) for word in argv[1:]]
-            if name in INSPECTORS or name in BY_NAME:
+            if name in _WRITERS:
+                paths |= {word for word in argv[1:] if not word.startswith("-")}
+            elif name in INSPECTORS or name in BY_NAME:
                 found = INSPECTORS[name](fields) if name in INSPECTORS else inspect(BY_NAME[name], fields)
                 if found.edits:
                     paths |= {one.field.text for one in found.operands if one.use in ("write", "into")}
@@ -116,14 +122,21 @@ class Sight:
             }
         return self._guessed(paths, "write")
 
+    def _redirected(self, use: str) -> set[str]:
+        """What redirects open that `spots` has not: those of a text given to a shell, and of what cannot be read."""
+        found = [pair for command in self.commands for pair in seen.files(command, inner=not self.refused)]
+        return {path for path, how in found if how == use}
+
     def _guessed(self, paths: set[str], use: str) -> list[Spot]:
+        moves = [argv[1] for argv in self.seen if self.refused and argv[0] in ("cd", "pushd") and len(argv) == 2]
         spots = []
-        for path in sorted(paths):
-            if path and UNKNOWN not in path:
-                try:
-                    spots.append(Spot(self.places.locate(path, self.cwd), use, "Read", command=True))
-                except PathError:
-                    continue  # no file has such a name
+        for folder in (self.cwd, *(posixpath.join(self.cwd, move) for move in moves)):
+            for path in sorted(paths):
+                if path and UNKNOWN not in folder + path:
+                    try:
+                        spots.append(Spot(self.places.locate(path, folder), use, "Read", command=True))
+                    except PathError:
+                        continue  # no file has such a name
         return spots
 
     @cached_property

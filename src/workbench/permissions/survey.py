@@ -11,7 +11,7 @@ from workbench.permissions.options import Finding, Operand, inspect
 from workbench.permissions.paths import HARMLESS_DEVICES, Places
 from workbench.permissions.reach import Folders, Touch
 from workbench.permissions.special import INSPECTORS
-from workbench.permissions.survey_words import WordSurvey, set_by, set_by_words
+from workbench.permissions.survey_words import WordSurvey, name_of, set_by, set_by_words, within
 from workbench.permissions.syntax import (
     AndOr,
     Block,
@@ -41,6 +41,9 @@ _TRUSTED_FOLDERS = ("/bin/", "/usr/bin/", "/usr/local/bin/", "/sbin/", "/usr/sbi
 
 # Wrappers of `cd` that leave it in this shell.
 _IN_THIS_SHELL = frozenset(("command", "builtin", "time", "-p"))
+# Conditions that stay as they are, and what ends a loop all the same.
+_ALWAYS = frozenset(("true", ":", "false", "sleep"))
+_LEAVING = frozenset(("break", "exit"))
 # Claude Code passes file commands behind these alone.
 _BEFORE_EDITS = frozenset(("timeout", "nice", "nohup"))
 
@@ -113,6 +116,8 @@ class Survey(WordSurvey):
         everywhere = folders
         if node.loop:
             self.forget_set_by(node)
+            if _endless(node):
+                self.add(Piece(text="a loop", argv=(), why="nothing in it ends the loop"))
         self.maybe += 1
         for block in node.blocks:
             ok, failed = self.node(block, everywhere)
@@ -267,16 +272,11 @@ class Survey(WordSurvey):
             if folders != frozenset((self.start,)):
                 return Finding(why="git in a folder that this command changes to")
             return inspect_git(rest, self.places.world.git_config(self.start))
-        if name in INSPECTORS:
-            found = INSPECTORS[name](rest)
-        elif name in BY_NAME:
-            found = inspect(BY_NAME[name], rest)
-        else:
-            return Finding(why=f"`{name}` is not among the commands known to be harmless".replace(UNKNOWN, "…"))
+        found = _by_tables(name, rest)
         if piped and not found.why and name not in ("echo", "printf", "basename", "dirname", "true"):
             # Those that it has besides are still used: a rule may withhold them.
             return Finding(operands=found.operands, why=f"`{name}` with operands that come from another command")
-        return found
+        return found if found.why else _with_names(found, rest)
 
     def into(self, rest: list[Field]) -> Finding:
         """cd to a folder that is written out."""
@@ -318,6 +318,37 @@ class Survey(WordSurvey):
             use = "read" if redirect.op == "<" else "write"
             touches.extend(Touch(path, folder, use, redirect=True) for folder in sorted(folders))
         return tuple(touches)
+
+
+def _by_tables(name: str, rest: list[Field]) -> Finding:
+    """What the tables say of the command NAME with REST."""
+    if name not in INSPECTORS and name not in BY_NAME and not any(row.startswith(f"{name} ") for row in BY_NAME):
+        return Finding(why=f"`{name}` is not among the commands known to be harmless".replace(UNKNOWN, "…"))
+    if [field.text for field in rest] == ["--help"]:
+        return Finding()
+    verb = f"{name} {rest[0].text}" if rest and rest[0].known else ""
+    if verb in BY_NAME:
+        return inspect(BY_NAME[verb], rest[1:])
+    if name in BY_NAME:
+        return inspect(BY_NAME[name], rest)
+    if name in INSPECTORS:
+        return INSPECTORS[name](rest)
+    return Finding(why=f"`{name}` with more than is known to be harmless")
+
+
+def _with_names(found: Finding, rest: list[Field]) -> Finding:
+    """FOUND, and that globs which stand for text (`echo ../*`) tell the names of files."""
+    looked_at = {operand.field for operand in found.operands}
+    globs = [field for field in rest if field.globbed and field not in looked_at]
+    if any(not field.known for field in globs):
+        return Finding(operands=found.operands, why="a glob in a folder that is not written out")
+    return msgspec.structs.replace(found, operands=(*found.operands, *(Operand(field, "told") for field in globs)))
+
+
+def _endless(loop: Branch) -> bool:
+    """Whether the condition of a loop never changes, and nothing in it leaves."""
+    names = [{name_of(part) for part in within(block) if isinstance(part, Simple)} for block in loop.blocks]
+    return names[0] <= _ALWAYS and not _LEAVING & names[-1]
 
 
 def _form(argv: list[Field]) -> str:

@@ -129,19 +129,30 @@ class WordSurvey:
 
 def set_by(node: Node) -> Iterator[str | None]:
     """The names that NODE may set; None where it may set any."""
-    if isinstance(node, Simple):
-        yield from (name for name, _ in node.assigns)
-        yield from set_by_words([_text(word) for word in node.words])
-    elif isinstance(node, For):
-        yield node.name
-        yield from set_by(node.body)
-    elif isinstance(node, AndOr):
-        yield from (*set_by(node.left), *set_by(node.right))
-    elif isinstance(node, Not | Redirected):
-        yield from set_by(node.body)
+    for part in within(node):
+        if isinstance(part, For):
+            yield part.name
+        else:
+            yield from (name for name, _ in part.assigns)
+            yield from set_by_words([_text(word) for word in part.words])
+
+
+def within(node: Node) -> Iterator[Simple | For]:
+    """The simple commands in NODE, and its loops over words; not what is in substitutions."""
+    if isinstance(node, Simple | For):
+        yield node
+    if isinstance(node, AndOr):
+        yield from (*within(node.left), *within(node.right))
+    elif isinstance(node, For | Not | Redirected):
+        yield from within(node.body)
     elif isinstance(node, Pipe | Block | Branch):
         for part in node.parts if isinstance(node, Pipe) else node.items if isinstance(node, Block) else node.blocks:
-            yield from set_by(part)
+            yield from within(part)
+
+
+def name_of(command: Simple) -> str:
+    """The name of COMMAND as written; empty where it only sets variables."""
+    return _text(command.words[0]) if command.words else ""
 
 
 def set_by_words(words: list[str]) -> Iterator[str | None]:

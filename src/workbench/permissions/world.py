@@ -21,7 +21,7 @@ _KINDS = {
     modes.S_IFBLK: "device",
 }
 _LARGEST_CONFIG = 1 << 20
-_MOST_ENTRIES = 5000
+_MOST_ENTRIES = 20_000
 _LARGEST_INDEX = 1 << 26
 _DEEPEST_SUBMODULE = 4
 _GITLINK = b"\0\0\xe0\0"
@@ -40,12 +40,9 @@ class RealWorld:
             found = os.lstat(path)  # pathlib is several times slower, and this is the hot path
         except (OSError, ValueError):
             return None
-        return Stat(
-            kind=_KINDS.get(modes.S_IFMT(found.st_mode), "device"),
-            links=found.st_nlink,
-            size=found.st_size,
-            enter=found.st_mode & 0o111 == 0o111 or os.access(path, os.X_OK),
-        )
+        kind = _KINDS.get(modes.S_IFMT(found.st_mode), "device")
+        enter = kind != "dir" or found.st_mode & 0o111 == 0o111 or os.access(path, os.X_OK)
+        return Stat(kind=kind, links=found.st_nlink, size=found.st_size, enter=enter)
 
     def readlink(self, path: str) -> str | None:
         """Where the link at PATH points."""

@@ -5,7 +5,7 @@ from workbench.permissions.options import Row
 _LS = (
     "--all --almost-all --author --escape --directory --classify --file-type --full-time --human-readable --si "
     "--inode --numeric-uid-gid --no-group --literal --quote-name --reverse --recursive --size "
-    "--group-directories-first --context --dereference --dereference-command-line --hide-control-chars "
+    "--group-directories-first --context --dereference-command-line --hide-control-chars "
     "--show-control-chars --kibibytes --zero"
 )
 
@@ -13,15 +13,16 @@ ROWS: tuple[Row, ...] = (
     Row(
         name="ls",
         operands="see",
-        flags="aAbBcCdfFgGhHiIklLmnNopqQrRsStTuUvxXZ1",
+        flags="aAbBcCdfFgGhHiIklmnNopqQrRsStTuUvxXZ1",
         longs=_LS,
         texts="w T I --width --tabsize --ignore --hide --sort --time --time-style --format --block-size "
         "--indicator-style "
         "--quoting-style",
         maybe="--color --hyperlink --classify",
         here=True,
-        match=("ls", "ls -la src", "ls --color=auto", "ls *.py", "ls -- -weird"),
-        not_match=("ls --no-such-option",),
+        naming="d --directory",
+        match=("ls", "ls -la src", "ls --color=auto", "ls *.py", "ls -d */", "ls -- -weird"),
+        not_match=("ls --no-such-option", "ls -LR", "ls -R --dereference"),
     ),
     Row(
         name="stat",
@@ -64,12 +65,12 @@ ROWS: tuple[Row, ...] = (
     Row(
         name="tree",
         operands="see",
-        flags="adfilnpqshugDFrtUCAS",
+        flags="adfinpqshugDFrtUCAS",
         longs="--dirsfirst --noreport --du --prune --gitignore --filesfirst",
         texts="L I P --charset --filelimit --sort",
         here=True,
         match=("tree -L 2 src", "tree"),
-        not_match=("tree -o out", "tree -R", "tree --fromfile x"),
+        not_match=("tree -o out", "tree -R", "tree -l", "tree --fromfile x"),
     ),
     Row(
         name="realpath",

@@ -49,6 +49,14 @@ ROWS: tuple[Row, ...] = (
         not_match=("sort -o out a.txt", "sort a.txt -oout", "sort --outp=out a.txt", "sort *", "sort -T /x a.txt"),
     ),
     Row(
+        name="shuf",
+        flags="erz",
+        texts="n i --head-count --input-range",
+        globs=False,
+        match=("shuf -n 5 data.csv", "shuf -i 1-9"),
+        not_match=("shuf -o out a.txt", "shuf --random-source=x a.txt", "shuf *"),
+    ),
+    Row(
         name="uniq",
         flags="cdDiuz",
         longs="--count --repeated --ignore-case --unique --zero-terminated",
