@@ -228,20 +228,23 @@ def test_what_was_written_while_the_connection_was_lost_is_told_when_it_is_back(
 ) -> None:
     async def run() -> None:
         first = await begin(place)
-        async with Followed(first) as owner, Relay(place, first.session) as relay:
-            async with Followed(await relay.client()) as far:
-                await first.send(SubmitPrompt(id="p-1", text="Talk.", by="li"))
-                await far.until(lambda: len(written(far)) > 100)
-                relay.shut = True
-                relay.cut()
-                await far.until(lambda: lost(far.client))
-                missed = len(written(owner))
-                await owner.until(lambda: len(written(owner)) > missed + 200)
-                relay.shut = False
-                await far.until(lambda: not lost(far.client) and written(far) == written(owner) != "")
-                assert not any(isinstance(one.event, AnswerCompleted) for one in far.seen), "it goes on"
-                await far.until(lambda: idle(far.client))
-                assert written(far) == TALK and far.client.renewed == 0
+        async with (
+            Followed(first) as owner,
+            Relay(place, first.session) as relay,
+            Followed(await relay.client()) as far,
+        ):
+            await first.send(SubmitPrompt(id="p-1", text="Talk.", by="li"))
+            await far.until(lambda: len(written(far)) > 100)
+            relay.shut = True
+            relay.cut()
+            await far.until(lambda: lost(far.client))
+            missed = len(written(owner))
+            await owner.until(lambda: len(written(owner)) > missed + 200)
+            relay.shut = False
+            await far.until(lambda: not lost(far.client) and written(far) == written(owner) != "")
+            assert not any(isinstance(one.event, AnswerCompleted) for one in far.seen), "it goes on"
+            await far.until(lambda: idle(far.client))
+            assert written(far) == TALK and far.client.renewed == 0
 
     with hosted(tmp_path, monkeypatch, [say(TALK, pace=0.03)]) as place:
         asyncio.run(run())

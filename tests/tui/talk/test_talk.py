@@ -94,7 +94,8 @@ def test_what_is_told_whole_takes_the_place_of_the_pieces_that_came():
 
     async def steps(app, pilot):
         app.give(
-            *begin(), e.TextDelta(turn=1, index=0, text="**The** l"), e.TextDelta(turn=1, index=0, text=" flat.\n\n```"),
+            *begin(), e.TextDelta(turn=1, index=0, text="**The** l"),
+            e.TextDelta(turn=1, index=0, text=" flat.\n\n```"),
             e.TextDelta(turn=1, index=0, text=words, whole=True), e.TextDelta(turn=1, index=0, text=" so on"),
         )  # fmt: skip
         await pilot.pause()
