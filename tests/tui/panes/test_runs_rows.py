@@ -8,7 +8,7 @@ from support.runs import NOW, Ledger, metric, run
 from workbench.protocol.queries import RunAlert, SeriesPage
 from workbench.tui.widgets.chart_series import Series
 from workbench.tui.widgets.runs_curves import Curves, smoothed
-from workbench.tui.widgets.runs_glance import alert, line
+from workbench.tui.widgets.runs_glance import alert, line, nothing
 from workbench.tui.widgets.runs_rows import entries, matches, metrics, value
 from workbench.tui.widgets.runs_sheet import Sheet, Sorting
 from workbench.tui.widgets.runs_shells import Shell
@@ -97,6 +97,20 @@ def test_what_goes_on_is_compared_at_the_step_that_both_have():
     made.fill(told, "val_loss", {row.id: row for row in rows}, set(), set(), NOW, Sorting())
     cell = made.rows[0][6]
     assert (cell.text.strip(), cell.style) == ("▼0.428", "$muted")
+
+
+def test_points_stand_under_each_other_and_an_exponent_moves_none_of_them():
+    rows = (run(3, "near", against="r-1", **losses(1.58298)), run(2, "far", against="r-1", **losses(1.472)), ROWS[1])
+    rows = (*rows[:2], run(1, "baseline", **losses(1.583)))
+    made, told = Sheet(), entries(rows, "", set(), "age", True, "val_loss")
+    made.fill(told, "val_loss", {row.id: row for row in rows}, set(), set(), NOW, Sorting())
+    assert [row[6].text for row in made.rows] == [" ▼2e-5", "▼0.111", ""]
+
+
+def test_a_chart_whose_points_are_on_their_way_says_so():
+    assert nothing(ROWS[:1], "step") == "reading…"
+    assert nothing((run(1, "new", "running"),), "step") == "no points yet"
+    assert nothing(ROWS[:1], "epoch") == "nothing here tells its epochs"
 
 
 def test_a_service_that_answers_is_ready():

@@ -105,7 +105,10 @@ def nothing(runs: Sequence[RunRow], x: str) -> str:
     """Why there is no curve of RUNS."""
     if all(not run.metrics and run.status not in ALIVE for run in runs):
         return "no metric in what it wrote; o shows its log"
-    return "nothing here tells its epochs" if x == "epoch" else "no points yet"
+    if x == "epoch":
+        return "nothing here tells its epochs"
+    told = any(metric.last is not None for run in runs for metric in run.metrics.values())
+    return "reading…" if told else "no points yet"  # where a value is told there are points, under way
 
 
 def alert(run: RunRow | None) -> tuple[str, str]:

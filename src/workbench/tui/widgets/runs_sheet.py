@@ -117,13 +117,14 @@ def _short(spread: float) -> str:
 
 
 def _aligned(texts: Sequence[str]) -> list[str]:
-    """TEXTS with their points under each other, all as wide."""
-    parts = [text.partition(".") for text in texts]
+    """TEXTS with their points under each other, all as wide; what has none, or an exponent, at the right end."""
+    plain = ["" if text in ("nan", "=") or "e" in text else text for text in texts]
+    parts = [text.partition(".") for text in plain]
     before = max((len(part[0]) for part in parts), default=0)
     behind = max((len(part[1] + part[2]) for part in parts), default=0)
-    wide = before + behind
+    wide = max([before + behind, *map(len, texts)])
     return [
-        f"{text:>{wide}}" if text in ("", "nan", "=") else f"{part[0]:>{before}}{part[1] + part[2]:<{behind}}"
+        f"{part[0]:>{wide - behind}}{part[1] + part[2]:<{behind}}" if part[0] else f"{text:>{wide}}"
         for text, part in zip(texts, parts, strict=True)
     ]
 
