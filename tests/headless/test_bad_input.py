@@ -112,7 +112,8 @@ def read_only(folder):
         subprocess.run(["umount", "-l", folder], check=True)
 
 
-def test_a_full_disk_ends_the_run_with_words_and_room_lets_it_go_on(place):
+@pytest.mark.parametrize("filled_by", ["the talk", "one large call"])
+def test_a_full_disk_ends_the_run_with_words_and_room_lets_it_go_on(place, filled_by):
     if os.getuid() != 0:
         pytest.skip("only root can mount a small disk")
     state = place.home / "small"
@@ -122,9 +123,12 @@ def test_a_full_disk_ends_the_run_with_words_and_room_lets_it_go_on(place):
     try:
         text = "word " * 12_000
         turns = [turn(use("TodoWrite", f"toolu_{n}", todos=[]), {"type": "text", "text": text}) for n in range(6)]
+        if filled_by == "one large call":
+            turns = [turn(use("Write", file_path=str(place.repo / "large"), content=text * 5))]
         done = place.run_task("Go.\n", [*turns, say("ok")], env={"XDG_STATE_HOME": str(state)})
         assert done.code == 1 and one_line(done, "disk is full")
         assert done.result["subtype"] == "error_during_execution"
+        assert "internal error" not in done.stderr
         [journal] = state.glob("mlwb/sessions/s-*/events.jsonl")
         assert all(json.loads(line) for line in journal.read_bytes().splitlines())
         subprocess.run(["mount", "-o", "remount,size=64m", state], check=True)

@@ -127,6 +127,9 @@ def test_5_a_needed_call_was_denied(place: Place) -> None:
     assert denial["tool_input"] == {"command": "curl http://127.0.0.1:9/"}
     assert denial["reason"]
     assert "denied: Bash curl" in done.stderr
+    assert "the rule Bash(curl http://127.0.0.1:9/) allows it" in done.stderr, (
+        "what to allow is said where it is missed"
+    )
     # The agent went another way: its last calls were allowed.
     done = place.run_task("x", [asks, turn(use("LS", path=str(place.repo))), say("Found it here.")])
     assert len(ended(place, done, 0, "success")["permission_denials"]) == 1
@@ -178,8 +181,10 @@ def test_8_a_check_that_passes_after_it_was_handed_back(place: Place) -> None:
 def test_8_a_locked_file_that_changed(place: Place) -> None:
     write = turn(use("Write", file_path=str(place.repo / "eval/score.py"), content="print(1.0)"))
     task = "---\nchecks: ['true']\nlocked: [eval]\ncheckAttempts: 0\n---\nx"
-    result = ended(place, place.run_task(task, [write, say("done")]), 8, "error_checks_failed")
+    done = place.run_task(task, [write, say("done")])
+    result = ended(place, done, 8, "error_checks_failed")
     assert "eval/score.py is new" in " ".join(result["errors"])
+    assert "1 of 1 checks passed, but the session did not end as it should" in done.stderr
     assert result["verified"] is False
 
 

@@ -246,6 +246,14 @@ def test_check_spends_nothing(place: Place) -> None:
     assert not list(place.session("").glob("*")), "a check leaves nothing behind"
 
 
+def test_a_check_says_what_the_agent_may_run(place: Place) -> None:
+    """What only lacks a rule runs confined, where commands are; and the line about the check says the same."""
+    for setting, word in (("mode: auto", "itself may run it"), ("autoAllow: false", "itself may not run it")):
+        (place.home / ".config/mlwb/config.yaml").write_text(f"sandbox: {{{setting}}}\n")
+        done = place.mlwb("run", place.task("---\nchecks: [make test]\n---\nx"), "--check")
+        assert (word in done.stdout) == ("nothing confines" not in done.stdout or "not" in word), done.stdout
+
+
 def test_a_read_only_home_is_told(place: Place) -> None:
     (place.home / ".local").write_text("in the way")
     with place.endpoint([say("hi")]) as (_, env):

@@ -1,11 +1,14 @@
 """Signals: what they end, with which code, and that nothing is left running."""
 
+import fcntl
 import json
 import os
+import pty
 import select
 import signal
 import socket
 import subprocess
+import termios
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -13,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from support.endpoint import Endpoint, say, turn, use
-from support.mlwb import Place
+from support.mlwb import MLWB, Place
 
 
 @pytest.fixture
@@ -74,6 +77,25 @@ def test_a_signal_in_the_midst_of_a_command(place: Place, number: signal.Signals
     assert (result["subtype"], result["exit_code"]) == (subtype, code)
     folder = place.session(str(result["session_id"]))
     assert json.loads((folder / "result.json").read_text()) == result
+
+
+def test_a_terminal_that_is_gone_ends_it_with_75(place: Place) -> None:
+    # The line to a machine breaks: the terminal hangs up, and takes no answer any more.
+    ours, theirs = pty.openpty()
+    with place.endpoint(sleeper(place)) as (_, env):
+        process = subprocess.Popen(
+            [*MLWB, "run", place.task("x"), *FLAGS], cwd=place.repo, env=env,
+            stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True,
+            preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
+        )  # fmt: skip
+        os.close(theirs)
+        try:
+            until((place.repo / "pid").exists)
+            os.close(ours)
+            assert process.wait(30) == 75
+        finally:
+            process.kill()
+            process.wait()
 
 
 def test_a_stopped_session_goes_on_where_it_stood(place: Place) -> None:

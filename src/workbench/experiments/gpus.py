@@ -130,8 +130,11 @@ class Claims:
         return found
 
     def words(self) -> str:
-        """Which cards are not free, and why."""
-        return "; ".join(f"{card}: {why}" for card, why in self.busy.items())
+        """Which cards are not free, and why; those of which the same is to be said stand together."""
+        alike: dict[str, list[str]] = {}
+        for card, why in self.busy.items():
+            alike.setdefault(why, []).append(card)
+        return "; ".join(f"{', '.join(cards)}: {why}" for why, cards in alike.items())
 
     def _too_few(self, places: list[_Place]) -> str:
         if self._nvml.problem:

@@ -167,7 +167,8 @@ class Run:
         if isinstance(self.lost, BrokenPipeError):
             return BROKEN_PIPE
         self.console.say(f"the answer could not be written to standard output: {self.lost.strerror}")
-        return EXIT_CODES["error_during_execution"]
+        # What a signal asked for is what came of it, also where the terminal that sent it is gone.
+        return result.exit_code if self.signals.reason else EXIT_CODES["error_during_execution"]
 
     async def _check(self, findings: Sequence[local.Finding] | None) -> int:
         if findings is None:

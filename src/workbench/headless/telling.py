@@ -68,8 +68,8 @@ def _line(event: e.AnyEvent) -> str:
             return text
         case e.Notice(level=level, text=text):
             return f"{level}: {text}"
-        case e.CallDecided(verdict="deny", tool=tool, target=target, reason=reason):
-            return f"denied: {tool} {target}: {reason}"
+        case e.CallDecided(verdict="deny", tool=tool, target=target, reason=reason, by=by, lifted_by=rule):
+            return f"denied: {tool} {target}: {reason}" + (f"; the rule {rule} allows it" if by and rule else "")
         case e.BoundaryCrossed(tool=tool):
             return f"the agent called {tool}; nothing of that answer is run"
         case e.CheckFinished(check=check):
@@ -109,7 +109,8 @@ def _confirmed(result: Result) -> str:
     if not result.checks:
         return "not verified: no check confirmed the outcome"
     passed = sum(1 for check in result.checks if check.exit_code == 0)
-    return f"not verified: {passed} of {len(result.checks)} checks passed"
+    but = ", but the session did not end as it should" if passed == len(result.checks) else ""
+    return f"not verified: {passed} of {len(result.checks)} checks passed{but}"
 
 
 def _time(seconds: float) -> str:

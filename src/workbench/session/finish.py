@@ -12,7 +12,7 @@ from workbench.session import checks, gpus, questions, runs_named, store, summar
 from workbench.session.core import Session
 from workbench.session.end import EndSession
 from workbench.session.files import write_whole
-from workbench.session.journal import JournalError
+from workbench.session.journal import FULL, JournalError
 
 SCHEMA_ATTEMPTS = 2
 CHECK_TIMEOUT_S = 3600.0
@@ -111,7 +111,8 @@ async def conclude(session: Session, ending: EndSession | None) -> None:
             store.summary(session.folder)  # kept there: listings stay quick
             return
     except (JournalError, OSError) as error:
-        result.errors.append(f"the end could not be written to {session.folder}: {error}")
+        if not any(FULL in said for said in result.errors):
+            result.errors.append(f"the end could not be written to {session.folder}: {error}")
     session.tell_unwritten(e.SessionEnded(result=result))
 
 

@@ -28,6 +28,7 @@ from workbench.session.redact import Redactor
 
 EVENTS = "events.jsonl"
 LOCK = "lock"
+FULL = "the disk is full; make room and resume the session"
 _CHUNK = 1 << 20
 _LOCK_TRIES = 6
 _WORDLESS = (RequestStarted, CallStarted, SnapshotTaken)  # nothing in them is anybody's text
@@ -284,7 +285,7 @@ class Journal(Reader):
 
     def _undo(self, error: OSError) -> JournalError:
         full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-        hint = "the disk is full; make room and resume the session" if full else "nothing was written"
+        hint = FULL if full else "nothing was written"
         message = f"{self.path}: {error.strerror}: {hint}"
         try:
             os.ftruncate(self._fd, self.size)

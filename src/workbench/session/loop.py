@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import errno
 from collections.abc import Coroutine
 from typing import Any
 
@@ -14,7 +15,7 @@ from workbench.sandbox.leftovers import end_leftovers
 from workbench.session import adopt, budget, calls, compaction, finish, gpus, questions, runs_watch
 from workbench.session.core import LINE_LIMIT, Session
 from workbench.session.end import MODEL_ERRORS, EndSession
-from workbench.session.journal import JournalError
+from workbench.session.journal import FULL, JournalError
 from workbench.session.tally import answer_text
 
 CUT_LIMIT = 3
@@ -36,10 +37,18 @@ async def concluded(session: Session, working: Coroutine[Any, Any, EndSession | 
         ending = EndSession("error_during_execution", str(error))
     except Exception as error:
         finish.log_crash(session, error)
-        ending = EndSession("error_during_execution", f"internal error: {error!r} (see host.log in {session.folder})")
+        ending = EndSession("error_during_execution", _unexpected(session, error))
     adopting.cancel()
     await asyncio.gather(adopting, return_exceptions=True)
     await asyncio.shield(finish.conclude(session, ending))
+
+
+def _unexpected(session: Session, error: Exception) -> str:
+    """A full disk is no fault of ours, and a person can mend it; all else is."""
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        where = error.filename or session.folder
+        return f"{where}: {error.strerror}: {FULL}"
+    return f"internal error: {error!r} (see host.log in {session.folder})"
 
 
 async def _bounded(session: Session) -> EndSession | None:

@@ -31,9 +31,10 @@ async def preflight(task: Task, options: Options) -> list[Finding]:
         made = plan(task, options)
     except StartError as error:
         return [Finding(name="task", ok=False, detail=error.message, subtype=error.subtype)]
-    findings = [_agent(made), _model(made), await _endpoint(made, options), _budget(made), _sandbox(made)]
+    sandbox, confined = _sandbox(made)
+    findings = [_agent(made), _model(made), await _endpoint(made, options), _budget(made), sandbox]
     findings.append(await asyncio.to_thread(_gpus, made, options.env))
-    return [*findings, *_rules(made), *_checks(made)]
+    return [*findings, *_rules(made), *_checks(made, confined)]
 
 
 def _agent(made: Plan) -> Finding:
@@ -75,18 +76,20 @@ def _budget(made: Plan) -> Finding:
     return Finding(name="budget", ok=True, detail=held)
 
 
-def _sandbox(made: Plan) -> Finding:
+def _sandbox(made: Plan) -> tuple[Finding, bool]:
+    """What confines commands; and whether one that only lacks a rule runs confined."""
     settings = made.settings.sandbox
     if "off" in (made.task.sandbox, settings.mode):
-        return Finding(name="sandbox", ok=True, detail="off, as asked: a command that no rule allows is denied")
+        words = "off, as asked: a command that no rule allows is denied"
+        return Finding(name="sandbox", ok=True, detail=words), False
     layer = layers.choose(settings.mode)
     if layer is None:
         words = "nothing confines commands here: one that no rule allows is denied"
-        return Finding(name="sandbox", ok=None, detail=words, fix="`mlwb doctor` says what is missing")
+        return Finding(name="sandbox", ok=None, detail=words, fix="`mlwb doctor` says what is missing"), False
     allows = layer.auto_allow if settings.auto_allow is None else settings.auto_allow
     rest = "runs confined" if allows else "is denied (setting sandbox.autoAllow)"
     detail = f"{layer.name}, network {settings.network}: a command that only lacks a rule {rest}"
-    return Finding(name="sandbox", ok=True, detail=detail)
+    return Finding(name="sandbox", ok=True, detail=detail), allows
 
 
 def _gpus(made: Plan, env: Mapping[str, str]) -> Finding:
@@ -113,12 +116,12 @@ def _rules(made: Plan) -> list[Finding]:
     return [Finding(name="rules", ok=True, detail=detail)]
 
 
-def _checks(made: Plan) -> list[Finding]:
+def _checks(made: Plan, confined: bool) -> list[Finding]:
     """A check is the user's own word and runs whatever the verdict; the agent may want to run it, too."""
     gate, found = Gate(made.policy, RealWorld()), []
     for command in made.task.checks:
         verdict = gate.judge("Bash", (Runs(command),), str(made.workspace))
-        allowed = verdict.verdict == "allow"
+        allowed = verdict.verdict == "allow" or (confined and verdict.confinable)
         detail = f"`{command}` runs at the end; the agent itself " + ("may run it" if allowed else "may not run it")
         found.append(Finding(name="check", ok=True, detail=detail, fix="" if allowed else f"allow: Bash({command})"))
     if not found:

@@ -18,7 +18,7 @@ _ENDS = {
     "error_permission_blocked": "It ended while a call that it needed was denied for lack of a person to ask.",
     "error_max_turns": "It reached its limit of turns.",
     "error_max_budget": "It reached its budget.",
-    "error_checks_failed": "The agent said it was done, and the checks say otherwise.",
+    "error_checks_failed": "The agent said it was done, and what confirms it from outside says otherwise.",
     "error_output_schema": "The final answer does not fit the schema that was asked for.",
     "error_system_boundary": "The agent called an orchestration tool; nothing of that answer was run.",
     "error_needs_decision": "It waits for a decision of yours.",
