@@ -60,9 +60,12 @@ def fill(ledger: Ledger) -> None:
 
 async def pages(runs: RunPages, start: float | None, end: float | None) -> list[Series]:
     """The curves of all runs between START and END, as a pane asks for them."""
+    asked = [
+        runs.answer(SeriesPage(run=f"r-{number}", key="loss", start=start, end=end, width=COLUMNS))
+        for number in range(1, RUNS + 1)
+    ]
     found = []
-    for number in range(1, RUNS + 1):
-        page = await runs.answer(SeriesPage(run=f"r-{number}", key="loss", start=start, end=end, width=COLUMNS))
+    for number, page in enumerate(await asyncio.gather(*asked), 1):
         assert isinstance(page, Page) and len(page.points) > COLUMNS
         found.append(Series(f"r-{number}", [(x, math.nan if y is None else y) for x, y in page.points]))
     return found

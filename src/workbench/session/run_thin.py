@@ -51,7 +51,7 @@ class Thinning:
     def _extremes(self, start: int, end: int, size: int) -> tuple[list[int], list[int]]:
         """The places of the least and greatest values of the blocks of SIZE from START to END."""
         least, greatest = [], []
-        bad = bisect_left(self.bad, start) < bisect_left(self.bad, end)
+        bad = self.bad_between(start, end)
         for at in range(start, end, size):
             part = self.values[at : min(at + size, end)]
             low, high = min(part), max(part)
@@ -81,6 +81,10 @@ class Thinning:
         """The values at PLACES; NONE for a block without any number, which so loses against any other."""
         found = list(map(self.values.__getitem__, places))
         return [value if math.isfinite(value) else none for value in found] if self.bad else found
+
+    def bad_between(self, start: int, end: int) -> bool:
+        """Whether one of the values START to END is no number."""
+        return bisect_left(self.bad, start) < bisect_left(self.bad, end)
 
     # --- thinning ------------------------------------------------------------------------------------------
 

@@ -8,6 +8,7 @@ _BITS = ((0x01, 0x02, 0x04, 0x40), (0x08, 0x10, 0x20, 0x80))  # by column and ro
 _RUNS = [[[sum(side[a : b + 1]) for b in range(4)] for a in range(4)] for side in _BITS]
 _WHOLE = [side[0][3] for side in _RUNS]
 _ADD_WHOLE = [bytes(dots | whole for dots in range(256)) for whole in _WHOLE]
+_OWNED = [bytes([owner]) for owner in range(256)]
 BRAILLE = " " + "".join(chr(0x2800 + dots) for dots in range(1, 256))
 
 
@@ -19,6 +20,7 @@ class Canvas:
 
     def __init__(self, width: int, height: int) -> None:
         self.width, self.height = width, height
+        self._across, self._lowest = width * 2, height * 4 - 1  # dots
         self._dots = bytearray(width * height)
         self._owners = bytearray([NOBODY]) * (width * height)
         self._marks: dict[tuple[int, int], tuple[str, int]] = {}  # (row, column) -> character, owner
@@ -27,9 +29,13 @@ class Canvas:
         """Dots of column X from TOP to BOTTOM, in either order."""
         if top > bottom:
             top, bottom = bottom, top
-        if not 0 <= x < self.width * 2 or bottom < 0 or top >= self.height * 4:
+        if not 0 <= x < self._across or bottom < 0 or top > self._lowest:
             return
-        top, bottom = max(top, 0), min(bottom, self.height * 4 - 1)
+        # Comparisons, no calls: a chart of ten curves draws thousands of these.
+        if top < 0:
+            top = 0
+        if bottom > self._lowest:
+            bottom = self._lowest
         side, start = x & 1, (x >> 1) * self.height
         first, last = start + (top >> 2), start + (bottom >> 2)
         dots, owners, runs = self._dots, self._owners, _RUNS[side]
@@ -40,9 +46,13 @@ class Canvas:
         dots[first] |= runs[top & 3][3]
         dots[last] |= runs[0][bottom & 3]
         owners[first] = owners[last] = owner
-        if last - first > 1:
+        between = last - first - 1
+        if between == 1:
+            dots[first + 1] |= _WHOLE[side]
+            owners[first + 1] = owner
+        elif between:
             dots[first + 1 : last] = dots[first + 1 : last].translate(_ADD_WHOLE[side])
-            owners[first + 1 : last] = bytes([owner]) * (last - first - 1)
+            owners[first + 1 : last] = _OWNED[owner] * between
 
     def line(self, x0: int, y0: int, x1: int, y1: int, owner: int) -> None:
         """Dots from (X0, Y0), which is there already, to (X1, Y1)."""

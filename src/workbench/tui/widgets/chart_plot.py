@@ -73,12 +73,14 @@ def _edges(x: Axis, columns: int) -> "array[float]":
 def _extent_y(spans: Sequence[Sequence[Span]], columns: int, log: bool) -> tuple[float, float] | None:
     """Lowest and highest value in sight; where no point is, of those next to it, whose lines cross what is seen."""
     for first, behind in ((0, columns), (-1, columns + 1)):
-        lows, highs = [], []
+        lows: list[float] = []
+        highs: list[float] = []
         for one in spans:
-            for column, low, high, *_ in one:
-                if first <= column < behind and low <= high and (high > 0 or not log):
-                    highs.append(high)
-                    lows.append(low if low > 0 or not log else high)  # what is not above 0 runs off the bottom
+            seen = [span for span in one if first <= span[0] < behind and span[1] <= span[2]]
+            seen = [span for span in seen if span[2] > 0] if log else seen
+            highs += [span[2] for span in seen]
+            # What is not above 0 runs off the bottom.
+            lows += [span[1] if span[1] > 0 else span[2] for span in seen] if log else [span[1] for span in seen]
         if lows:
             return max(min(lows), -LARGEST), min(max(highs), LARGEST)
     return None
@@ -96,7 +98,7 @@ class _Pen:
     def draw(self, spans: Sequence[Span]) -> int | None:
         """Lines through SPANS; the row where they end."""
         canvas, dot, owner, columns = self.canvas, self.dot, self.owner, self.canvas.width * 2
-        upright, line = canvas.upright, canvas.line
+        upright, line, lowest = canvas.upright, canvas.line, canvas.height - 1
         before: tuple[int, int] | None = None  # dot of the last value
         broken, drawn = False, False
         for column, low, high, first, last, joined, bad in spans:
@@ -107,6 +109,7 @@ class _Pen:
                 continue
             top = dot(high)
             end = dot(low) if low != high else top
+            tail = top if last == high else end if last == low else dot(last) if last is not None else None
             if before is not None and joined:
                 if column > before[0] + 1:
                     line(before[0], before[1], column, dot(first), owner)  # type: ignore[arg-type]
@@ -121,9 +124,12 @@ class _Pen:
                 self.row = top >> 2
                 canvas.mark(self.row, column >> 1, NO_NUMBER, owner)
             broken = False
-            before = (column, dot(last)) if last is not None else None
-            if before is not None and column < columns:
-                self.row = max(0, min(canvas.height - 1, before[1] >> 2))
+            before = None
+            if tail is not None:
+                before = (column, tail)
+                if column < columns:
+                    row = tail >> 2
+                    self.row = 0 if row < 0 else row if row < lowest else lowest
         return self.row if drawn else None
 
     def _gap(self, column: int, number: bool) -> tuple[int, int, str, int]:

@@ -56,10 +56,10 @@ class Series:
         more = list(points)
         if not more:
             return
-        if any(not math.isfinite(x) for x, _ in more):
+        xs = array("d", [x for x, _ in more])
+        if not math.isfinite(sum(xs)) and not all(map(math.isfinite, xs)):
             raise ValueError(f"a point of {self.name} has no place: x is no number")
         self.version += 1
-        xs = array("d", [x for x, _ in more])
         in_order = all(map(float.__le__, xs, xs[1:])) and (not self.xs or self.xs[-1] <= xs[0])
         if not in_order:
             more = sorted([*zip(self.xs, self.ys, strict=True), *more], key=lambda point: point[0])
@@ -190,15 +190,25 @@ class Series:
         xs, ys, at, columns = self.xs, self.ys, start, len(edges) - 1
         level, block = self._level((end - start) // columns)
         lows, highs = (ys, ys) if level < 0 else (self._lows[level], self._highs[level])
-        made = 0 if self._bad else len(lows) * block  # up to here nothing needs a closer look
+        bad, turn = self._bad, bisect_left(self._bad, start - 1)
+        made = 0 if bad and level >= 0 else len(lows) * block  # up to here nothing needs a closer look
         most = BASE * FINE * block
+        wrong = bad[turn] if turn < len(bad) else len(ys)  # the next point that is no number
         for column in range(columns):
             to = end if column == columns - 1 else bisect_left(xs, edges[column + 1], at, end)
-            if to <= made and 0 < to - at <= most:
+            if to <= at:
+                continue
+            if wrong < to:  # a closer look, also where the point before is no number
+                found.append(self._span(column, at, to))
+                turn = bisect_left(bad, to - 1, turn)
+                wrong = bad[turn] if turn < len(bad) else len(ys)
+            elif level < 0 and to - at == 1:
+                found.append((column, y := ys[at], y, y, y, at > 0, False))
+            elif to <= made and to - at <= most:
                 first, last = at // block, -(-to // block)
                 low, high = min(lows[first:last]), max(highs[first:last])
                 found.append((column, low, high, ys[at], ys[to - 1], at > 0, False))
-            elif to > at:
+            else:
                 found.append(self._span(column, at, to))
             at = to
 

@@ -1,5 +1,6 @@
 """The points of the curves that are drawn: asked for by pages as wide as the chart, finer where one zooms in."""
 
+import asyncio
 import math
 from collections.abc import Awaitable, Callable, Sequence
 from typing import NamedTuple
@@ -43,17 +44,19 @@ class Curves:
 
     async def refresh(self, runs: Sequence[RunRow]) -> bool:
         """Asks for what is missing or has grown of RUNS; whether something came."""
-        came = False
-        for run in runs[:MOST]:
-            if (metric := run.metrics.get(self.key)) is None:
-                continue
-            mark = (metric.count, metric.step, run.points_at, self.width // 40, self.log)
-            came |= await self._take(self._whole, run.id, mark, None)
-            if self.view is not None and not self._fine(run.id):
-                came |= await self._take(self._parts, run.id, mark, _around(self.view))
+        came = any(await asyncio.gather(*map(self._refreshed, runs[:MOST])))  # one way there and back for all of them
         for held in (self._whole, self._parts):
             while len(held) > KEPT:
                 del held[next(iter(held))]
+        return came
+
+    async def _refreshed(self, run: RunRow) -> bool:
+        if (metric := run.metrics.get(self.key)) is None:
+            return False
+        mark = (metric.count, metric.step, run.points_at, self.width // 40, self.log)
+        came = await self._take(self._whole, run.id, mark, None)
+        if self.view is not None and not self._fine(run.id):
+            came |= await self._take(self._parts, run.id, mark, _around(self.view))
         return came
 
     async def _take(self, into: dict[tuple[str, str, str], _Held], run: str, mark: object, part: Range | None) -> bool:
