@@ -130,6 +130,16 @@ def test_5_a_needed_call_was_denied(place: Place) -> None:
     assert "the rule Bash(curl http://127.0.0.1:9/) allows it" in done.stderr, (
         "what to allow is said where it is missed"
     )
+    # A person allows it and goes on: the agent is told to try again.
+    fetch = turn(use("Bash", command="curl -s file:///dev/null"))
+    done = place.run_task("x", [fetch, say("I could not.")])
+    denied = ended(place, done, 5, "error_permission_blocked")["session_id"]
+    settings = place.home / ".config/mlwb/config.yaml"
+    settings.write_text(settings.read_text() + "permissions: {allow: [Bash(curl:*)]}\n")
+    with place.endpoint([fetch, say("Now I could.")]) as (_, env):
+        again = place.mlwb("run", "--resume", denied, env=env)
+    assert (again.code, again.stdout) == (0, "Now I could.\n"), again.stderr
+    settings.write_text(settings.read_text().replace("curl", "other"))
     # The agent went another way: its last calls were allowed.
     done = place.run_task("x", [asks, turn(use("LS", path=str(place.repo))), say("Found it here.")])
     assert len(ended(place, done, 0, "success")["permission_denials"]) == 1

@@ -9,6 +9,7 @@ from typing import Any, NoReturn
 
 import msgspec
 
+from workbench import places
 from workbench.headless import taskfile
 from workbench.headless.keys import KEYS, NotTakenError
 from workbench.protocol.names import Mode
@@ -133,7 +134,8 @@ def _resumable(given: Namespace, values: dict[str, Any]) -> None:
         flag for flag, on in (("--add-dir", given.add_dir), ("--brief", given.brief), ("--check", given.check)) if on
     ]
     if kept:
-        raise UsageError(f"{kept[0]} cannot be changed by --resume: only caps, --permission-mode, --answer")
+        rules = "; rules of your settings count" if kept[0] in ("--allow", "--ask", "--deny") else ""
+        raise UsageError(f"{kept[0]} cannot be changed by --resume: only caps, --permission-mode, --answer{rules}")
     if given.answer is not None and not given.answer.strip():
         raise UsageError("--answer is empty; say what is decided")
 
@@ -154,7 +156,7 @@ def _task(given: Namespace, flags: dict[str, Any]) -> Task:
     source = given.task[0]
     return Task(
         prompt=file.prompt, source=source if source == taskfile.STDIN else str(Path(source).absolute()),
-        workspace=_workspace(), add_dirs=tuple(str(Path(each).expanduser().absolute()) for each in given.add_dir),
+        workspace=_workspace(), add_dirs=tuple(str(places.named(each).absolute()) for each in given.add_dir),
         rules=Rules(**{name: values[name] for name in ("allow", "ask", "deny") if name in values}),
         caps=_caps(values), brief=_brief(given.brief), **_plain(values),
     )  # fmt: skip
@@ -212,7 +214,7 @@ def _brief(given: str | None) -> str | None:
 
 
 def _path(given: str | None) -> Path | None:
-    return None if given is None else Path(given).expanduser().absolute()
+    return None if given is None else places.named(given).absolute()
 
 
 def _existing(given: str | None) -> Path | None:

@@ -120,7 +120,8 @@ class PromptSubmitted(Event, frozen=True, kw_only=True):
     """Words for the model. `content` holds the API's blocks when there is more than text.
 
     origin: task, person, answer (to a question), definition (its initialPrompt), memory (the workspace's CLAUDE.md
-    and AGENTS.md), and what the session hands back by itself: check, schema, limit (an answer cut at its limit)
+    and AGENTS.md), and what the session hands back by itself: check, schema, limit (an answer cut at its limit),
+    resume (a session that ended for a call that was denied goes on)
     """
 
     text: str

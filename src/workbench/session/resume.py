@@ -32,6 +32,11 @@ from workbench.session.rewind_talk import refolded
 from workbench.session.start import assemble
 from workbench.session.tally import Tally
 
+_TRY_AGAIN = (
+    "The session is taken up again. Calls that were denied may be allowed by now: make those that the task needs once "
+    "more, and go on. What is denied again stays denied."
+)
+
 
 def resume(
     session_id: str,
@@ -49,7 +54,7 @@ def resume(
         raise StartError("error_usage", str(error)) from None
     try:
         return _taken_up(journal, caps, answer, options, mode, clock)
-    except (JournalError, BlobError, OSError, msgspec.DecodeError) as error:
+    except (JournalError, BlobError, OSError, UnicodeDecodeError, msgspec.DecodeError) as error:
         journal.close()
         raise StartError("error_usage", f"session {journal.session} cannot be resumed: {error}") from None
     except ModelError as error:
@@ -161,7 +166,13 @@ def _resumed_events(session: Session, mode: Mode, caps: Caps, answer: str | None
     if session.journal.cut:
         session.notice("warning", f"the journal's torn last line ({session.journal.cut} bytes) was cut off", "journal")
     if answer is not None:
-        branch, commit = git_head(session.context.workspace)
-        now = reminder(session.clock(), branch, commit, session.context.cwd, session.confinement.words())
         text = questions.answer_prompt(asked, answer)
-        session.emit(e.PromptSubmitted(text=text, origin="answer", by=user_name(), reminder=now), sync=True)
+        session.emit(e.PromptSubmitted(text=text, origin="answer", by=user_name(), reminder=_now(session)), sync=True)
+    elif session.tally.blocked and not session.task.interactive:
+        # Its last word was that it could not: without another one it would end as it did.
+        session.emit(e.PromptSubmitted(text=_TRY_AGAIN, origin="resume", by="mlwb", reminder=_now(session)), sync=True)
+
+
+def _now(session: Session) -> str:
+    branch, commit = git_head(session.context.workspace)
+    return reminder(session.clock(), branch, commit, session.context.cwd, session.confinement.words())

@@ -18,7 +18,7 @@ _TOGETHER = {
     ("check", "check"), ("question", "question"),
 }  # fmt: skip
 PROMPT_ROWS, PROMPT_LAST = 12, 3  # rows of a prompt that is not opened, and how many of them are its last ones
-_ORIGINS = {"task": "task", "check": "check", "schema": "schema", "limit": "limit", "definition": "agent file"}
+_ORIGINS = {"resume": "resumed", "definition": "agent file"}  # the others are called what they are
 
 
 def build(entry: Entry, above: str, scene: Scene) -> None:
