@@ -9,6 +9,11 @@ def _base(variable: str, default: str) -> Path:
     return Path(value) if value.startswith("/") else Path.home() / default
 
 
+def named(path: str) -> Path:
+    """PATH as a person wrote it, `~` made their home; `~name` stays as it is where there is no such user."""
+    return Path(os.path.expanduser(path))  # noqa: PTH111 - pathlib raises for an unknown user
+
+
 def config() -> Path:
     """The user's settings, definitions and themes."""
     return _base("XDG_CONFIG_HOME", ".config") / "mlwb"

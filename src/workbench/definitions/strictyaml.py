@@ -38,6 +38,8 @@ def parse(text: str) -> dict[str, Any]:
     except (yaml.YAMLError, ValueError, TypeError, OverflowError, RecursionError) as error:
         # The scalar constructors let Python's own errors through: month 13, an unhashable key.
         raise NotYamlError(str(error).split("\n", 1)[0]) from None
+    except (LookupError, AttributeError):  # of `!!bool maybe`, `!!int ""`, `!!timestamp x`
+        raise NotYamlError("a value is not what its `!!` tag says") from None
     if value is None:
         return {}
     if not isinstance(value, dict):

@@ -75,7 +75,7 @@ class Ledger:
             raise LedgerError(f"there is no run {run} in {self.folder}; `mlwb exp list` shows them") from None
         except OSError as error:
             raise LedgerError(f"{path} cannot be read: {error.strerror or error}") from None
-        except msgspec.DecodeError as error:
+        except (UnicodeDecodeError, msgspec.DecodeError) as error:
             raise LedgerError(f"{path} is not the record of a run: {error}") from None
 
     def ids(self) -> list[str]:

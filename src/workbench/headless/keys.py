@@ -4,11 +4,11 @@ import json
 import math
 import re
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import msgspec
 
+from workbench import places
 from workbench.protocol.names import MODES
 
 _UNITS = {"d": 86400.0, "h": 3600.0, "m": 60.0, "min": 60.0, "s": 1.0}
@@ -174,7 +174,7 @@ def _schema_text(text: str) -> Any:
     if not text.startswith("{"):
         where = text
         try:
-            text = Path(text).expanduser().read_text(encoding="utf-8-sig")
+            text = places.named(text).read_text(encoding="utf-8-sig")
         except (OSError, ValueError) as error:
             raise NotTakenError(f"the schema file {where} cannot be read: {_reason(error)}") from None
     try:

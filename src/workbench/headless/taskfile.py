@@ -140,6 +140,8 @@ def _pairs(text: str, source: str) -> list[tuple[str, Any, int]]:
         raise TaskError(f"{source}:{_place(error)}: the front matter is not YAML: {_said(error)}") from None
     except (ValueError, RecursionError) as error:  # a date such as 2026-13-45, a mapping without end
         raise TaskError(f"{source}: the front matter is not YAML: {error}") from None
+    except (LookupError, AttributeError, TypeError):  # as PyYAML fails of `!!bool maybe`, `!!int ""`, `!!timestamp x`
+        raise TaskError(f"{source}: the front matter has a value that is not what its `!!` tag says") from None
     finally:
         loader.dispose()
 

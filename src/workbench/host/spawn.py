@@ -76,6 +76,6 @@ async def _begun(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, ask
         if line:
             return msgspec.json.decode(line, type=Begun)
         words = f"the process that hosts the session ended at once; {places.state() / 'host.log'} may say why"
-    except (TimeoutError, OSError, msgspec.DecodeError) as error:
+    except (TimeoutError, OSError, UnicodeDecodeError, msgspec.DecodeError) as error:
         words = f"the process that hosts the session did not answer: {str(error) or 'nothing came for a minute'}"
     raise NotBegunError("error_during_execution", words)

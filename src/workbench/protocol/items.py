@@ -28,10 +28,16 @@ def items_of(envelope: e.Envelope) -> list[Item]:
 def _pictures(seq: int, event: e.PromptSubmitted) -> tuple[Image, ...]:
     """The pictures of a prompt, which lie in its event: `BlobPage` knows them by its number and their places."""
     return tuple(
-        Image(media_type=str(block.get("source", {}).get("media_type", ""))[:KEPT_WORD], blob=f"e{seq}.{place}")
+        Image(media_type=str(source_of(block).get("media_type", ""))[:KEPT_WORD], blob=f"e{seq}.{place}")
         for place, block in enumerate(event.content)
         if block.get("type") == "image"
     )
+
+
+def source_of(block: dict[str, Any]) -> dict[str, Any]:
+    """Where the picture BLOCK has its bytes from; empty where what a client sent says nothing of the kind."""
+    source = block.get("source")
+    return source if isinstance(source, dict) else {}
 
 
 def _answer_parts(event: e.AnswerCompleted) -> Iterator[dict[str, Any]]:

@@ -42,7 +42,10 @@ def last_seen(folder: Path, user: str) -> float:
         for seq in range(journal.seq, 0, -1):
             if name not in (line := journal.line(seq)):
                 continue
-            found = _person.decode(line)
+            try:
+                found = _person.decode(line)
+            except (UnicodeDecodeError, msgspec.DecodeError):  # told by who reads the journal
+                continue
             if user == (found.event.user if found.event.type in _COMINGS else found.event.by):
                 return found.at
     return 0.0

@@ -90,7 +90,7 @@ class Changes:
         """
         try:
             baseline = msgspec.msgpack.decode((folder / BASELINE).read_bytes(), type=Baseline)
-        except (OSError, msgspec.DecodeError):
+        except (OSError, UnicodeDecodeError, msgspec.DecodeError):
             changes = cls.begin(workspace, (), blobs, folder)
             changes.notes.append("what changed before this resume cannot be told: the session kept no baseline")
             return changes

@@ -151,7 +151,7 @@ def confine(
         read_only=_kept(roots, Path(policy.home)),
         hidden=(places.state(), temp.parent, *socket_folders()),  # other sessions' temporary folders too
         shown=(session / "outputs",),
-        caches=tuple(Path(name).expanduser() for name in settings.caches),
+        caches=tuple(places.named(name) for name in settings.caches),
         network=settings.network,
         domains=settings.domains,
         limits=Limits(processes=settings.processes, memory=settings.memory, file_size=settings.file_size),

@@ -26,9 +26,9 @@ def git_head(workspace: Path) -> tuple[str | None, str | None]:
 
 def _read(git: Path) -> tuple[str | None, str | None]:
     if git.is_file():  # a worktree or submodule: the file names the folder
-        git = (git.parent / _text(git).partition("gitdir:")[2].strip()).resolve()
+        git = Path(os.path.realpath(git.parent / _text(git).partition("gitdir:")[2].strip()))
     common = git / "commondir"
-    shared = (git / _text(common)).resolve() if common.is_file() else git
+    shared = Path(os.path.realpath(git / _text(common))) if common.is_file() else git
     head = _text(git / "HEAD")
     if not head.startswith("ref: "):
         return None, _number(head)

@@ -56,7 +56,7 @@ class Memory:
         target = importer.parent / name
         if name.startswith(("~", "/")):
             self.notes.append(f"{_shown(importer, root)} imports {name}, which lies outside the workspace: not read")
-        elif depth < MAX_DEPTH and target.is_file():
+        elif depth < MAX_DEPTH and _is_file(target):
             self.take(target, root, depth + 1)
 
     def _read(self, real: Path, path: Path, root: Path) -> str | None:
@@ -79,6 +79,14 @@ class Memory:
         return data.decode("utf-8", "replace") if data else None
 
 
+def _is_file(path: Path) -> bool:
+    """Whether a file is there to be read; a name that is too long for one, or a folder that is closed, has none."""
+    try:
+        return path.is_file()
+    except OSError:
+        return False
+
+
 def _shown(path: Path, root: Path) -> str:
     try:
         return str(path.relative_to(root))
@@ -91,6 +99,6 @@ def read(workspace: Path) -> Memory:
     memory, root = Memory(), workspace.resolve()
     for name in NAMES:
         path = root / name
-        if path.is_file():
+        if _is_file(path):
             memory.take(path, root)
     return memory

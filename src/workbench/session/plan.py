@@ -1,5 +1,6 @@
 """A task with everything resolved that it names: definition, model, mode, rules, folders."""
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -91,8 +92,7 @@ def _roots(task: Task) -> tuple[Path, tuple[Path, ...]]:
     workspace = Path(task.workspace or Path.cwd()).resolve()
     roots = [workspace]
     for name in task.add_dirs:
-        folder = Path(name).expanduser()
-        folder = (folder if folder.is_absolute() else workspace / folder).resolve()
+        folder = Path(os.path.realpath(workspace / places.named(name)))
         if not folder.is_dir():
             raise StartError("error_usage", f"--add-dir {name}: there is no such folder")
         roots.append(folder)

@@ -71,7 +71,7 @@ def _questions(block: str) -> list[Question]:
     raw = block.strip() or _EMPTY
     try:
         fields = yaml.safe_load(block)
-    except (yaml.YAMLError, ValueError, RecursionError):
+    except (yaml.YAMLError, ValueError, LookupError, AttributeError, TypeError, RecursionError):
         return [Question(question=raw)]
     several = fields.get("questions") if isinstance(fields, dict) else fields
     each = several if isinstance(several, list) else [fields]

@@ -248,7 +248,7 @@ class Snapshots:
             return msgspec.msgpack.decode(self._path(number).read_bytes(), type=Record)
         except FileNotFoundError:
             raise SnapshotError("that snapshot is not kept any more") from None
-        except (OSError, msgspec.DecodeError) as error:
+        except (OSError, UnicodeDecodeError, msgspec.DecodeError) as error:
             raise SnapshotError(f"{self._path(number)} cannot be read: {error}") from None
 
 

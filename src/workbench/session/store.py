@@ -187,7 +187,7 @@ def summary(folder: Path) -> SessionSummary:
 
 
 def _kept(folder: Path, size: int) -> _Kept:
-    with contextlib.suppress(OSError, msgspec.DecodeError):
+    with contextlib.suppress(OSError, UnicodeDecodeError, msgspec.DecodeError):
         kept = msgspec.json.decode((folder / SUMMARY).read_bytes(), type=_Kept)
         if kept.size <= size and kept.summary.id == folder.name:
             return kept

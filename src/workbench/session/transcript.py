@@ -65,7 +65,7 @@ def content_of(event: e.AnswerCompleted, blobs: Blobs) -> tuple[Iterable[dict[st
         return event.content, True
     try:
         return msgspec.json.decode(blobs.get(event.blob), type=list[dict[str, Any]]), True
-    except (BlobError, OSError, msgspec.DecodeError):
+    except (BlobError, OSError, UnicodeDecodeError, msgspec.DecodeError):
         return [{"type": "text", "text": event.text}], False
 
 

@@ -2,7 +2,9 @@
 
 import difflib
 import json
+import os
 import re
+import stat
 from pathlib import Path
 from typing import Any, get_args
 
@@ -160,13 +162,18 @@ class SettingsFile:
 def _read(path: Path) -> bytes:
     """The bytes of the file PATH, none where there is no such file."""
     try:
-        if path.stat().st_size > _LARGEST:
-            raise SettingsError(f"{path} is larger than 1 MB; that is no settings file")
-        return path.read_bytes()
+        # Without blocking, and bounded: a repository may bring a link to a device.
+        with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
+            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                raise SettingsError(f"{path} is no regular file; mend it or remove it")
+            raw = file.read(_LARGEST + 1)
     except (FileNotFoundError, NotADirectoryError):
         return b""
     except OSError as error:
-        raise SettingsError(f"{path} cannot be read: {error}") from None
+        raise SettingsError(f"{path} cannot be read: {error.strerror or error}") from None
+    if len(raw) > _LARGEST:
+        raise SettingsError(f"{path} is larger than 1 MB; that is no settings file")
+    return raw
 
 
 def _decode(path: Path, raw: bytes) -> dict[str, Any]:
@@ -218,3 +225,5 @@ def _yaml(path: Path, text: str) -> Any:
         raise SettingsError(f"{path}, line {line}: not YAML ({error.problem}); mend it or remove it") from None
     except (yaml.YAMLError, RecursionError, ValueError) as error:
         raise SettingsError(f"{path}: not YAML ({error}); mend it or remove it") from None
+    except (LookupError, AttributeError, TypeError):  # as PyYAML fails of `!!bool maybe`, `!!int ""`, `!!timestamp x`
+        raise SettingsError(f"{path}: a value is not what its `!!` tag says; mend it or remove it") from None

@@ -41,6 +41,6 @@ def is_put_off(workspace: Path, digest: str, state: Path, now: float) -> bool:
 def _entries(state: Path, now: float) -> list[PutOff]:
     try:
         found = msgspec.json.decode((state / FILE).read_bytes(), type=list[PutOff])
-    except (OSError, msgspec.DecodeError):
+    except (OSError, UnicodeDecodeError, msgspec.DecodeError):
         return []
     return [one for one in found if 0 <= now - one.at < ASKED_AGAIN_S]

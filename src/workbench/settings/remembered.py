@@ -36,6 +36,6 @@ def remembered(workspace: Path, config: Path) -> tuple[Entry, ...]:
         return ()
     found = []
     for line in lines:
-        with contextlib.suppress(msgspec.DecodeError):
+        with contextlib.suppress(UnicodeDecodeError, msgspec.DecodeError):
             found.append(msgspec.json.decode(line, type=Entry))
     return tuple(entry for entry in found if entry.workspace == str(workspace))

@@ -37,7 +37,7 @@ def listed(state: Path) -> tuple[Trusted, ...]:
     """All workspaces that the user trusts, sorted; none where the record cannot be read."""
     try:
         found = msgspec.json.decode((state / FILE).read_bytes(), type=list[Trusted])
-    except (OSError, msgspec.DecodeError):
+    except (OSError, UnicodeDecodeError, msgspec.DecodeError):
         return ()
     return tuple(sorted(found, key=lambda entry: entry.workspace))
 

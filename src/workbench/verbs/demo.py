@@ -17,6 +17,7 @@ from typing import IO, Any, TextIO
 
 import msgspec
 
+from workbench import places
 from workbench.protocol import blocks
 from workbench.protocol import events as e
 from workbench.protocol.codec import decode_envelope
@@ -101,11 +102,11 @@ def _scratch(wanted: Path | None) -> Path:
         if wanted is None:
             place = Path(tempfile.mkdtemp(prefix="mlwb-demo-"))
         else:
-            place = wanted.expanduser()
+            place = places.named(str(wanted))
             place.mkdir(parents=True, exist_ok=True)
             if any(place.iterdir()):
                 raise _UnusableError(f"{place} is not empty; --dir takes a new or an empty folder")
-        place = place.resolve()
+        place = Path(os.path.realpath(place))
         for file in (*(_source() / "repo").iterdir(), _source() / "task.md"):
             if file.is_file():
                 shutil.copyfile(file, place / file.name)  # without its mode: an installed file may be read-only
@@ -194,7 +195,7 @@ def _play(scratch: Path, given: Namespace) -> tuple[int, Result | None, str]:
     """Exit code, result and standard error of `mlwb run task.md --replay …`; what it does is told as it happens."""
     result = None
     command = [*_RUN, "task.md", "--replay", str(_source() / "answers.jsonl"), "--output-format", "stream-json"]
-    with tempfile.TemporaryFile("w+") as complaints:
+    with tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as complaints:
         process = subprocess.Popen(
             command, cwd=scratch, env=_environment(), text=True, encoding="utf-8", errors="replace",
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=complaints, start_new_session=True,

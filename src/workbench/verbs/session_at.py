@@ -4,6 +4,7 @@ import argparse
 import sys
 from pathlib import Path
 
+from workbench import places
 from workbench.protocol.visible import visible
 from workbench.session import store
 from workbench.session.journal import EVENTS
@@ -13,7 +14,7 @@ ID = "a session's id, or the beginning of one; or the path of a session's folder
 
 def folder_of(named: str) -> Path:
     """The folder of the session NAMED. Raises UnknownSessionError."""
-    path = Path(named).expanduser()
+    path = places.named(named)
     if path.name == EVENTS:
         path = path.parent
     if "/" in named or named in (".", "..") or named.startswith("~"):

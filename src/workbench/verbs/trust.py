@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import os
 import sys
 import time
 from pathlib import Path
@@ -20,7 +21,7 @@ that it names count only once you trust it, and only as long as those files stay
 def main(args: list[str]) -> int:
     """Runs `mlwb trust ARGS`; returns the exit status: 0 trusted (or nothing to trust), 1 not, 2 for bad usage."""
     options = _parser().parse_args(args)
-    workspace = Path(options.folder).resolve()
+    workspace = Path(os.path.realpath(options.folder))
     if options.list:
         return _list(options.json)
     if not workspace.is_dir():

@@ -1,8 +1,9 @@
 """What `mlwb` without a verb can be asked for on its command line."""
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, get_args
+
+from workbench import places
 
 if TYPE_CHECKING:
     from workbench.protocol.names import Mode
@@ -63,7 +64,7 @@ def read(args: Sequence[str]) -> Asked:
         if not value.strip():
             raise UsageError(f"{flag} is empty")
         if flag == "--add-dir":
-            folders.append(str(Path(value).expanduser().absolute()))
+            folders.append(str(places.named(value).absolute()))
         else:
             values[{"--permission-mode": "mode"}.get(flag, flag[2:])] = value
     if (mode := values.get("mode")) is not None and mode not in get_args(Mode):
