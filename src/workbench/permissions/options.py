@@ -92,7 +92,7 @@ def inspect(row: Row, argv: list[Field]) -> Finding:
     if not row.least <= len(operands) <= row.most:
         return Finding(why=f"{row.name} with {len(operands)} operands")
     if row.rest and not all(_fits(row.rest, field) for field in operands):
-        return Finding(why=f"{row.name} with an operand that may do more than show")
+        return Finding(why=f"{row.name} with an argument that is not known to be harmless")
     if row.required and not names & set(row.required.split()):
         return Finding(why=f"{row.name} that does more than list")
     if why := _unfit(row, given, operands):

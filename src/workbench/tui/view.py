@@ -22,7 +22,8 @@ class View:
         """Carries out an action of `actions.py` whose `on` names this view."""
 
     def naming(self) -> Mapping[str, str]:
-        """Action -> what the footer calls it here and now, where the table's own title says too much or too little."""
+        """Action -> what the footer calls it here and now, where that is not the table's title; empty: it does nothing.
+        """
         return {}
 
 

@@ -83,6 +83,22 @@ def test_the_run_that_goes_on_is_looked_at_first_against_the_one_it_is_compared_
     in_pane(play, tmp_path)
 
 
+def test_until_a_person_chooses_the_run_that_goes_on_is_looked_at(tmp_path):
+    async def play(pilot, pane, held):
+        ended = [one if one.status != "running" else run(14, "warmup", "finished") for one in held.rows]
+        held.put(*ended)
+        await until(pilot, lambda: pane.feed.known["r-14"].status == "finished")
+        assert pane.selected == "r-14", "what has ended stays until something begins"
+        held.put(run(15, "newer", "running"), *ended)
+        await until(pilot, lambda: pane.selected == "r-15")
+        await pilot.press("j")
+        held.put(run(16, "newest", "running"), run(15, "newer", "finished"), *ended)
+        await until(pilot, lambda: "r-16" in pane.feed.known)
+        assert pane.selected == "r-14"
+
+    in_pane(play, tmp_path)
+
+
 def test_a_group_opens_and_folds_and_marked_runs_are_drawn_beside_what_is_selected(tmp_path):
     async def play(pilot, pane, held):
         await pilot.press("G")
@@ -331,3 +347,18 @@ def test_a_ledger_that_cannot_be_read_is_said(tmp_path):
         await until(pilot, lambda: "the runs cannot be read: the disk is gone" in text_of(pilot.app))
 
     playing(begin, tmp_path, parts={**PLAIN, "runs": RunsPane})
+
+
+def test_the_footer_names_no_key_that_would_do_nothing(tmp_path):
+    async def play(pilot, pane, held):
+        def foot() -> str:
+            return text_of(pilot.app).splitlines()[-1]
+
+        await until(pilot, lambda: "x stop the run" in foot())
+        await pilot.press("j")
+        await until(pilot, lambda: "m metric" in foot() and "x stop the run" not in foot())
+        held.put()
+        pane.feed.look()
+        await until(pilot, lambda: "esc back" in foot() and "m metric" not in foot())
+
+    in_pane(play, tmp_path)

@@ -118,7 +118,7 @@ class RunsPane(RunsDoing, Pane):
             if self.session:
                 self.feed.forget()
                 self.curves.forget()
-            self.session, self.workspace = state.session, state.workspace
+            self.session, self.workspace, self.picked = state.session, state.workspace, False
             self.chosen = glance.remembered(self)
         self.workspace = state.workspace
         self.shells.follow(state, news)
@@ -164,7 +164,7 @@ class RunsPane(RunsDoing, Pane):
         group = f"group {found.group}"
         if found.group and sum(other.group == found.group for other in self.feed.rows) > 1:
             self.opened.add(group)
-        self.selected = run
+        self.selected, self.picked = run, True
         if step is not None:
             self.see_part("chart")
             self.set_x("step")
@@ -212,12 +212,17 @@ class RunsPane(RunsDoing, Pane):
         told += [Entry(f"$ {shell.id}", shell=shell) for shell in self.shells.all() if not self.words]
         self._entries = told
         keys = [entry.key for entry in told]
-        if self.selected not in keys:
+        if self.selected not in keys or not self._stays():
             self.selected = _first(told)
         self._sheet.fill(told, key, self.feed.known, self.marked, self.opened, now, self.sorting)
         self.table.renew(self._sheet, keys.index(self.selected) if self.selected else 0)
         self._arrange()
         self._entitle(key)
+
+    def _stays(self) -> bool:
+        """Whether what is selected is what a person looks at, or still goes on; else the next run that begins is."""
+        looked = self.picked or self.chart.cursor is not None
+        return looked or (self.entry is not None and any(run.status == "running" for run in self.entry.runs))
 
     def _entitle(self, key: str) -> None:
         states = [row.status for row in self.feed.rows]
@@ -343,9 +348,10 @@ class RunsPane(RunsDoing, Pane):
     def choose(self) -> None:
         """What the table's cursor stands on is looked at."""
         if 0 <= self.table.cursor < len(self._entries) and self._entries[self.table.cursor].key != self.selected:
-            self.selected = self._entries[self.table.cursor].key
+            self.selected, self.picked = self._entries[self.table.cursor].key, True
             self._arrange()
             self.detail()
+            chrome(self.app)
 
     def on_runs_table_open(self, event: RunsTable.Open) -> None:
         """A second click is an Enter."""

@@ -16,7 +16,7 @@ from workbench.tui.widgets.runs_curves import SMOOTHING, Curves
 from workbench.tui.widgets.runs_feed import Feed
 from workbench.tui.widgets.runs_glance import Words
 from workbench.tui.widgets.runs_log import RunsLog
-from workbench.tui.widgets.runs_rows import SORTS, Entry, metrics
+from workbench.tui.widgets.runs_rows import ALIVE, SORTS, Entry, metrics
 from workbench.tui.widgets.runs_sheet import Sorting
 from workbench.tui.widgets.runs_shells import Shells
 from workbench.tui.widgets.runs_table import RunsTable
@@ -55,6 +55,7 @@ class RunsDoing(Widget):
         self.teach, self.bar = Words(), RunsBar()
         self.session = self.workspace = ""
         self.words, self.chosen, self.selected = "", "", ""
+        self.picked = False  # a person chose what is selected
         self.opened: set[str] = set()
         self.marked: set[str] = set()
         self.sorting = Sorting()
@@ -93,6 +94,13 @@ class RunsDoing(Widget):
         raise NotImplementedError
 
     # --- the table of what is done ---------------------------------------------------------------------------
+
+    def naming(self) -> dict[str, str]:
+        """Only what goes on can be stopped; without a run there is nothing to look at."""
+        if not self.feed.rows:
+            return dict.fromkeys(("runs_part", "runs_metric", "runs_mark", "runs_filter", "runs_stop"), "")
+        alive = self.entry is not None and any(run.status in ALIVE for run in self.entry.runs)
+        return {} if alive else {"runs_stop": ""}
 
     def do(self, action: str) -> None:
         """The actions of the table whose `on` is runs."""

@@ -86,9 +86,9 @@ class Footer(Line):
             named = {"stop": "back", **named}
         here = [one for one in ACTIONS if (one.footer or one.id in named) and one.on in (self._view, "app")]
         for action in sorted(here, key=lambda one: (one.id != "stop", one.on == "app")):
-            if not (label := self._keymap.label(action.id, typing=typing)):
+            label, title = self._keymap.label(action.id, typing=typing), named.get(action.id, action.title)
+            if not (label and title):
                 continue
-            title = named.get(action.id, action.title)
             hint = [Part(f"  {label}", "", action.id), Part(f" {title}", "$muted", action.id)]
             room -= sum(len(part.text) for part in hint)
             if room < 0:
