@@ -140,3 +140,17 @@ def test_a_full_disk_ends_the_run_with_words_and_room_lets_it_go_on(place, fille
         assert again.code == 0 and again.result["result"] == "room again"
     finally:
         subprocess.run(["umount", "-l", state], check=True)
+
+
+def test_a_file_whose_copy_cannot_be_kept_is_not_written_and_the_session_goes_on(place):
+    place.write("spoil.py", "import os, pathlib\nhome = pathlib.Path.home() / '.local/state/mlwb/sessions'\n"
+                "(home / os.environ['MLWB_SESSION'] / 'before.msgpack').mkdir()\n")  # fmt: skip
+    turns = [
+        turn(use("Bash", command="python3 spoil.py")),
+        turn(use("Write", file_path="a.txt", content="x")),
+        say("It could not be written."),
+    ]
+    done = place.run_task(ALLOW, turns)
+    assert done.code == 0 and "internal error" not in done.stderr, done.stderr
+    assert not (place.repo / "a.txt").exists()
+    assert "Write failed: Is a directory" in json.dumps(done.requests[-1].body["messages"])

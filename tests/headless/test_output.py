@@ -133,6 +133,14 @@ def test_closed_streams(place: Place) -> None:
         assert len(endpoint.requests) == asked, "nothing was spent on an answer that has nowhere to go"
 
 
+@pytest.mark.parametrize("command", ["mlwb exp run --help", "mlwb exp wait --help"])
+def test_an_agent_that_asks_for_help_writes_nothing_beside_the_answer(place: Place, command: str) -> None:
+    with place.endpoint([turn(use("Bash", command=command)), say("hi")]) as (endpoint, env):
+        done = place.mlwb("run", place.task("x"), env=env)
+    assert (done.code, done.stdout) == (0, "hi\n")
+    assert "usage: mlwb exp" in json.dumps(endpoint.requests[-1].body["messages"]), "the agent is told"
+
+
 def test_the_task_from_standard_input(place: Place) -> None:
     with place.endpoint([say("hi")]) as (endpoint, env):
         done = place.mlwb("run", "-", env=env, stdin=subprocess.DEVNULL)

@@ -200,6 +200,27 @@ def test_always_saves_the_rule_for_this_workspace_and_session_does_not(workspace
     assert [json.loads(line)["allow"] for line in saved] == ["Bash(python3 a.py:*)"]
 
 
+def test_a_rule_that_cannot_be_saved_holds_in_the_session_and_ends_nothing(workspace):
+    saved = workspace.parent / ".config/mlwb/allowed.jsonl"
+    saved.mkdir(parents=True)  # nothing can be written there
+
+    async def steer(client, event):
+        if isinstance(event, e.SessionStarted):
+            await client.send(words("go"))
+        if isinstance(event, e.ApprovalRequested):
+            answer = Approve(id="a", request_id=event.request_id, digest=event.digest, decision="always", by="ana",
+                             rule="Bash(python3 a.py:*)")  # fmt: skip
+            await client.send(answer)
+        if isinstance(event, e.Idle):
+            await stop(client)
+
+    turns = [turn(use("Bash", f"toolu_{n}", command=f"python3 a.py {n}")) for n in range(2)]
+    with Endpoint([*turns, say("ok")]) as endpoint:
+        ran = attend(workspace, endpoint, steer)
+    assert len(ran.events(e.ApprovalRequested)) == 1 and ran.events(e.Idle)
+    assert any("could not be saved" in notice.text and str(saved) in notice.text for notice in ran.events(e.Notice))
+
+
 def test_a_failing_endpoint_is_told_and_the_session_goes_on(workspace):
     ends = []
 

@@ -102,7 +102,7 @@ async def _host(asked: Asked, asking: socket.socket) -> None:
     try:
         await _until_over(client, lingering, asking)
     except Exception as error:
-        faults.kept(error, log)
+        faults.kept(error, log, redacted=client.hosting.redactor.text)
         why = f"its host has failed: {type(error).__name__}: {str(error)[:200]} (see {log})"
     finally:
         await server.close("stopped" if why else "ended", why)

@@ -157,7 +157,11 @@ def _take_rule(session: Session, answer: Approve) -> None:
     if answer.outside:
         session.confinement.outside += (answer.rule,)
     if answer.decision == "always":
-        remember(answer.rule, session.gate.policy.workspace, places.config(), answer.outside)
+        try:
+            remember(answer.rule, session.gate.policy.workspace, places.config(), answer.outside)
+        except OSError as error:
+            why = f"{error.filename or places.config()}: {error.strerror or error}"
+            session.notice("warning", f"the rule {answer.rule} holds in this session, and could not be saved: {why}")
 
 
 async def _run(
@@ -168,16 +172,16 @@ async def _run(
         await session.changes.ready()
         await session.guard.before_effects(turn)
     session.emit(e.CallStarted(call_id=call["id"], turn=turn), sync=has_effects)
-    for need in needs:
-        if isinstance(need, Writes):
-            named = session.context.absolute(need.path)
-            session.changes.note_before(named, session.context.reached(named))
     started = time.monotonic()
 
     def progress(text: str) -> None:
         session.show(e.CallProgress(call_id=call["id"], text=text))
 
     try:
+        for need in needs:
+            if isinstance(need, Writes):
+                named = session.context.absolute(need.path)
+                await asyncio.to_thread(session.changes.note_before, named, session.context.reached(named))
         outcome = await tool.run(given, session.context, call["id"], progress)
         if outcome.refused and outcome.is_error and await _outside(session, call, tool, given, needs, outcome.refused):
             outcome = await tool.run(given, session.context, call["id"], progress)

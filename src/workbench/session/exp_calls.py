@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 
 from workbench.experiments.launch.alive import alive, settle, truly
-from workbench.experiments.launch.options import RunOptions, Usage, read
+from workbench.experiments.launch.options import RunOptions, read
 from workbench.experiments.launch.types import Job, LaunchError, News
 from workbench.experiments.ledger import OUTPUT, Ledger, ledger_for
 from workbench.permissions.types import Need, Runs
@@ -22,7 +22,7 @@ from workbench.protocol.blocks import Output
 from workbench.protocol.events import RunLinked, RunsTold
 from workbench.session import gpus
 from workbench.session.core import Session
-from workbench.session.exp_carried import Carried, surroundings
+from workbench.session.exp_carried import Carried, decoded, surroundings
 from workbench.session.exp_change import Change
 from workbench.session.exp_look import LOOKS, Look, looks_only
 from workbench.session.exp_rerun import Rerun
@@ -72,10 +72,7 @@ def awaits(command: str) -> bool:
     found = one_command(command)
     if found is None or found[1][:3] != ["mlwb", "exp", "run"]:
         return True
-    try:
-        return not read(found[1][3:]).detach
-    except (Usage, SystemExit):
-        return True
+    return not decoded(read, found[1][3:], RunOptions(argv=()))[0].detach
 
 
 def one_command(command: str) -> tuple[dict[str, str], list[str]] | None:
@@ -115,13 +112,7 @@ class _Run(Carried):
     def __init__(self, session: Session, tool: Tool, variables: dict[str, str], words: list[str]) -> None:
         super().__init__(session, tool)
         self._variables = variables
-        self._problem, self._options = "", RunOptions(argv=())
-        try:
-            self._options = read(words)
-        except Usage as error:
-            self._problem = str(error)
-        except SystemExit:  # --help, which argparse printed to the host's own output
-            self._problem = "see `mlwb exp run --help` in a command of its own"
+        self._options, self._problem = decoded(read, words, RunOptions(argv=()))
         if variables.get(gpus.VISIBLE, "") not in ("", "-1"):
             self._problem = (
                 f"Which GPUs a run sees is the session's to say, not {gpus.VISIBLE}: `--gpus K` gives it K of them; "

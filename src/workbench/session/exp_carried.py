@@ -1,12 +1,32 @@
 """What stands in the place of Bash for a call that is one `mlwb exp` command."""
 
-from collections.abc import Mapping
-from typing import Any
+import contextlib
+import io
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
 
+from workbench.experiments.launch.options import Usage
 from workbench.experiments.launch.types import Sandboxed
 from workbench.session.core import Session
 from workbench.session.identity import user_name
 from workbench.tools.base import Context, Tool
+
+T = TypeVar("T")
+
+
+def decoded(read: Callable[[list[str]], T], words: list[str], nothing: T) -> tuple[T, str]:
+    """What READ makes of WORDS; or NOTHING, and why not. `--help` is told in place of the reason.
+
+    argparse would print it: to what holds the answer of a headless run.
+    """
+    said = io.StringIO()
+    try:
+        with contextlib.redirect_stdout(said):
+            return read(words), ""
+    except Usage as error:
+        return nothing, str(error)
+    except SystemExit:
+        return nothing, said.getvalue().strip()
 
 
 class Carried:

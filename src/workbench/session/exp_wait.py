@@ -4,7 +4,6 @@ import asyncio
 from collections.abc import Callable
 from typing import Any
 
-from workbench.experiments.launch.options import Usage
 from workbench.experiments.launch.waiting import WaitOptions, read
 from workbench.experiments.ledger import Ledger, LedgerError, ledger_for
 from workbench.permissions.types import Need
@@ -12,7 +11,7 @@ from workbench.protocol.blocks import Output
 from workbench.protocol.events import RunsTold
 from workbench.session import runs_watch
 from workbench.session.core import Session
-from workbench.session.exp_carried import Carried
+from workbench.session.exp_carried import Carried, decoded
 from workbench.session.runs_words import GOING, Happened, headline
 from workbench.session.tally import Told
 from workbench.tools.base import Context, Outcome, Tool, ToolError, text_content
@@ -27,13 +26,7 @@ class Wait(Carried):
 
     def __init__(self, session: Session, tool: Tool, words: list[str]) -> None:
         super().__init__(session, tool)
-        self._problem, self._options = "", WaitOptions()
-        try:
-            self._options = read(words)
-        except Usage as error:
-            self._problem = str(error)
-        except SystemExit:  # --help
-            self._problem = "mlwb exp wait [RUN…] [--all] [--timeout T]"
+        self._options, self._problem = decoded(read, words, WaitOptions())
 
     def needs(self, given: Any, cwd: str) -> tuple[Need, ...]:
         """Nothing."""

@@ -39,7 +39,7 @@ async def accepted(session: Session) -> bool:
 async def _checks_pass(session: Session) -> bool:
     task, attempt = session.task, session.tally.failed_checks + 1
     locks, results = _locks(session), []
-    checks.drop_bytecode(locks, session.context.workspace)
+    await asyncio.to_thread(checks.drop_bytecode, locks, session.context.workspace)
     session.context.reach = "confined"
     for command in task.checks:
         await watching.begin(session)
@@ -47,7 +47,7 @@ async def _checks_pass(session: Session) -> bool:
         session.emit(e.CheckFinished(check=result, attempt=attempt))
         await watching.end(session, command, approved=False)
         results.append(result)
-    broken = checks.broken_locks(locks, task.locked, session.context.workspace)
+    broken = await asyncio.to_thread(checks.broken_locks, locks, task.locked, session.context.workspace)
     failed = [result for result in results if result.exit_code != 0]
     session.verified = bool(results) and not failed and not broken
     if not failed and not broken:
