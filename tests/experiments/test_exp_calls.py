@@ -1,22 +1,18 @@
 """`mlwb exp` in the agent's Bash: carried out by the host, the training command judged and confined."""
 
-import os
 import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from support.endpoint import Endpoint, say, turn, use
-from support.live import Ran, run, workspace
+from support.live import confined, works, workspace
 from support.running import Exp, until
 from workbench.experiments.ledger import Ledger
 from workbench.protocol import events as e
-from workbench.sandbox import layers
 
-__all__ = ["workspace"]
+__all__ = ["confined", "workspace"]
 
 TRAIN = """\
 import pathlib, sys, time
@@ -31,31 +27,12 @@ pathlib.Path("out.txt").write_text("trained")
 """
 
 
-def works(place: Path, *commands: str | dict[str, Any], **task: Any) -> tuple[Ran, list[str]]:
-    """What came of COMMANDS, one call each: the session, and the texts that the model got back."""
-    calls = [turn(use("Bash", **({"command": one} if isinstance(one, str) else one))) for one in commands]
-    with Endpoint([*calls, say("done")]) as endpoint:
-        ran = run(place, endpoint, **task)
-    return ran, [event.content[0]["text"] for event in ran.events(e.CallFinished)]
-
-
 @pytest.fixture(autouse=True)
 def nothing_stays(workspace: Path) -> Iterator[None]:
     """Runs outlive their sessions, but not the tests."""
+    (workspace / "train.py").write_text(TRAIN)
     yield
     Exp(workspace).stop_all()
-
-
-@pytest.fixture(params=["bubblewrap", "landlock"])
-def confined(request: pytest.FixtureRequest, workspace: Path) -> Path:
-    """A workspace whose commands run in that layer."""
-    held = {layer.name: layer for layer in layers.probe()}.get(request.param)
-    if held is None or not held.ok:
-        why = f"{request.param} does not hold here: {held.detail if held else 'not known'}"
-        pytest.fail(why) if os.environ.get("CI") else pytest.skip(why)
-    (Path.home() / ".config/mlwb/config.yaml").write_text(f"sandbox: {{mode: {request.param}, autoAllow: true}}\n")
-    (workspace / "train.py").write_text(TRAIN)
-    return workspace
 
 
 def test_a_run_is_begun_by_the_host_and_confined(confined: Path) -> None:

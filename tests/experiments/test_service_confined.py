@@ -1,19 +1,16 @@
 """A service that an agent begins: confined, asked from within its confinement, its load judged like any command."""
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from support.endpoint import Endpoint, say, turn, use
-from support.live import Ran, run, workspace
+from support.live import confined, works, workspace
 from support.running import Exp, until
 from workbench.experiments.ledger import Ledger
 from workbench.protocol import events as e
-from workbench.sandbox import layers
 
-__all__ = ["workspace"]
+__all__ = ["confined", "workspace"]
 
 SERVER = """
 import http.server, sys
@@ -31,30 +28,12 @@ URL = "http://127.0.0.1:{port}/"
 SERVICE = f"mlwb exp run --service --ready {URL}"
 
 
-def works(place: Path, *commands: str, **task: str) -> tuple[Ran, list[str]]:
-    """What came of COMMANDS, one call each: the session, and the texts that the model got back."""
-    with Endpoint([*(turn(use("Bash", command=one)) for one in commands), say("done")]) as endpoint:
-        ran = run(place, endpoint, **task)
-    return ran, [event.content[0]["text"] for event in ran.events(e.CallFinished)]
-
-
 @pytest.fixture(autouse=True)
 def nothing_stays(workspace: Path) -> Iterator[None]:
     """Runs outlive their sessions, but not the tests."""
     (workspace / "server.py").write_text(SERVER)
     yield
     Exp(workspace).stop_all()
-
-
-@pytest.fixture(params=["bubblewrap", "landlock"])
-def confined(request: pytest.FixtureRequest, workspace: Path) -> Path:
-    """A workspace whose commands run in that layer."""
-    held = {layer.name: layer for layer in layers.probe()}.get(request.param)
-    if held is None or not held.ok:
-        why = f"{request.param} does not hold here: {held.detail if held else 'not known'}"
-        pytest.fail(why) if os.environ.get("CI") else pytest.skip(why)
-    (Path.home() / ".config/mlwb/config.yaml").write_text(f"sandbox: {{mode: {request.param}, autoAllow: true}}\n")
-    return workspace
 
 
 def test_it_is_ready_and_measured_within_its_confinement(confined: Path) -> None:

@@ -20,7 +20,7 @@ import msgspec
 import pytest
 
 from support.endpoint import Endpoint, say, turn, use
-from support.live import Ran, run, workspace
+from support.live import confined, run, works, workspace
 from support.running import Exp
 from workbench.experiments import data
 from workbench.experiments.ledger import Ledger
@@ -33,11 +33,10 @@ from workbench.host.client import Client
 from workbench.host.spawn import Spawned
 from workbench.protocol import events as e
 from workbench.protocol import queries as q
-from workbench.sandbox import layers
 from workbench.session.run_pages import RunPages
 from workbench.verbs import exp
 
-__all__ = ["workspace"]
+__all__ = ["confined", "workspace"]
 
 TOKEN = "ghp_" + "aB3dE5fG7hJ9kL1mN2pQ4rS6tU8vW0xY2zA4"
 
@@ -47,13 +46,6 @@ def nothing_stays(workspace: Path) -> Iterator[None]:
     """Runs outlive their sessions, but not the tests."""
     yield
     Exp(workspace).stop_all()
-
-
-def works(place: Path, *commands: str, **task: Any) -> tuple[Ran, list[str]]:
-    """What came of COMMANDS, one call each: the session, and the texts that the model got back."""
-    with Endpoint([*(turn(use("Bash", command=one)) for one in commands), say("done")]) as endpoint:
-        ran = run(place, endpoint, **task)
-    return ran, [event.content[0]["text"] for event in ran.events(e.CallFinished)]
 
 
 def git(place: Path, *words: str) -> str:
@@ -212,17 +204,6 @@ for step in range(3):
     (folder / "metrics" / "loss").open("a").write(f"{int(time.time() * 1000)} {step} {step}\\n")
     time.sleep(0.6)
 """
-
-
-@pytest.fixture(params=["bubblewrap", "landlock"])
-def confined(request: pytest.FixtureRequest, workspace: Path) -> Path:
-    """A workspace whose commands run in that layer."""
-    held = {layer.name: layer for layer in layers.probe()}.get(request.param)
-    if held is None or not held.ok:
-        why = f"{request.param} does not hold here: {held.detail if held else 'not known'}"
-        pytest.fail(why) if os.environ.get("CI") else pytest.skip(why)
-    (Path.home() / ".config/mlwb/config.yaml").write_text(f"sandbox: {{mode: {request.param}, autoAllow: true}}\n")
-    return workspace
 
 
 @pytest.mark.parametrize("how", ["mlwb exp run -- ", ""], ids=["carried", "found"])

@@ -9,12 +9,13 @@ from typing import Any
 
 import pytest
 
-from support.endpoint import Endpoint
+from support.endpoint import Endpoint, say, turn, use
 from workbench.host import local
 from workbench.host.client import Client
-from workbench.protocol.events import Envelope, SessionEnded
+from workbench.protocol.events import CallFinished, Envelope, SessionEnded
 from workbench.protocol.result import Result
 from workbench.protocol.task import Caps, Rules, Task
+from workbench.sandbox import layers
 
 
 @dataclass
@@ -46,6 +47,17 @@ def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return home / "work"
 
 
+@pytest.fixture(params=["bubblewrap", "landlock"])
+def confined(request: pytest.FixtureRequest, workspace: Path) -> Path:
+    """The workspace, its commands confined by a layer that has to hold here: in CI a missing one is a failure."""
+    held = {layer.name: layer for layer in layers.probe()}.get(request.param)
+    if held is None or not held.ok:
+        why = f"{request.param} does not hold here: {held.detail if held else 'not known'}"
+        pytest.fail(why) if os.environ.get("CI") else pytest.skip(why)
+    (Path.home() / ".config/mlwb/config.yaml").write_text(f"sandbox: {{mode: {request.param}, autoAllow: true}}\n")
+    return workspace
+
+
 Steer = Callable[[Client, Envelope], Awaitable[None]]
 
 
@@ -63,6 +75,14 @@ def run(
     caps = Caps(**task.pop("caps", {}))
     made = Task(prompt=prompt, workspace=str(workspace), rules=rules, caps=caps, **task)
     return asyncio.run(_follow(local.start(made, _options(endpoint, trusted)), steer))
+
+
+def works(place: Path, *commands: str | dict[str, Any], **task: Any) -> tuple[Ran, list[str]]:
+    """What came of COMMANDS, one call of Bash each: the session, and the texts that the model got back."""
+    calls = [turn(use("Bash", **({"command": one} if isinstance(one, str) else one))) for one in commands]
+    with Endpoint([*calls, say("done")]) as endpoint:
+        ran = run(place, endpoint, **task)
+    return ran, [event.content[0]["text"] for event in ran.events(CallFinished)]
 
 
 def resume(

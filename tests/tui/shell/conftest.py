@@ -1,14 +1,5 @@
 """Every test of the shell has a home, a state and settings of its own, and a terminal of full colour."""
 
-import pytest
+from support.places import own_places
 
-
-@pytest.fixture(autouse=True)
-def own_places(tmp_path, monkeypatch):
-    for name, folder in (("XDG_STATE_HOME", "state"), ("XDG_CONFIG_HOME", "config"), ("HOME", "home")):
-        (tmp_path / folder).mkdir()
-        monkeypatch.setenv(name, str(tmp_path / folder))
-    monkeypatch.setenv("TERM", "xterm-256color")
-    monkeypatch.setenv("COLORTERM", "truecolor")
-    for name in ("NO_COLOR", "MLWB_REDUCED_MOTION", "MLWB_LOW_BANDWIDTH", "TMUX", "TERM_PROGRAM"):
-        monkeypatch.delenv(name, raising=False)
+__all__ = ["own_places"]
