@@ -373,3 +373,8 @@ def test_names_cannot_speak_to_the_terminal(
         bench.run({"loss\x1b[31m": [1.0]}, config={"a\x1b]0;x": 2}),
     )
     assert "\x1b" not in said(capsys, "r-1", "r-2")[1] and "\x9b" not in said(capsys, "r-1", "r-2", "--diff")[1]
+
+
+def test_the_rounding_of_floats_is_no_uncertainty(bench: Bench) -> None:
+    found = bench.compare(bench.seeds([0.77, 0.78, 0.79], 0.1), bench.seeds([0.47, 0.48, 0.49], 0.2))
+    assert found.sentence == "better by 0.3 ± 0, n = 3 vs 3"

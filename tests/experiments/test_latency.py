@@ -48,13 +48,3 @@ def test_the_interval_of_throughput_covers_the_truth_and_few_answers_have_none()
         hits += low <= 100 <= high
     assert hits >= 180
     assert latency.throughput([1.0, 2.0, 3.0]) == (1.0, None, None) and latency.throughput([1.0]) == (None, None, None)
-
-
-def test_two_loads_differ_or_do_not() -> None:
-    base = drawn(1500, 1)
-    alike, slower = latency.difference(base, drawn(1500, 2), 0.9), latency.difference(base, drawn(1500, 3, 1.3), 0.9)
-    assert alike.p is not None and alike.p > 0.01
-    assert slower.p is not None and slower.p < 0.01 and slower.low is not None and slower.low > 0
-    assert slower == latency.difference(base, drawn(1500, 3, 1.3), 0.9)
-    with pytest.raises(ValueError, match="fewer than 20"):
-        latency.difference([0.1] * 5, base, 0.5)

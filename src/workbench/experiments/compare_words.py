@@ -77,7 +77,7 @@ def extent(difference: stats.Difference, estimate: float) -> str:
         return number(estimate)
     above, below = difference.high - difference.estimate, difference.estimate - difference.low
     share = f"{100 * difference.level:.4g} %"
-    if above == below == 0:
+    if max(above, below) <= 1e-12 * abs(difference.estimate):  # the rounding of floats is no uncertainty
         return f"{number(estimate)} ± 0"
     if not math.isclose(above, below, rel_tol=0.02):
         ends = (difference.low, difference.high)

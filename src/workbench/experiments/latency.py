@@ -4,7 +4,6 @@ Sources of the methods are in `docs/comparing.md`.
 """
 
 import math
-import random
 import statistics
 from collections.abc import Sequence
 
@@ -14,8 +13,6 @@ from workbench.experiments import stats
 
 QUANTILES = (0.5, 0.9, 0.95, 0.99)
 _BATCHES = 20  # of a load, for the interval of its throughput
-_RESAMPLES = 1000
-_MOST = 20_000  # latencies of a side that are resampled
 
 
 class Percentile(msgspec.Struct, frozen=True, kw_only=True):
@@ -76,47 +73,3 @@ def throughput(ended: Sequence[float], level: float = stats.LEVEL) -> tuple[floa
     rates = [count * _BATCHES / span for count in counts]
     reach = stats.t_quantile(0.5 + level / 2, _BATCHES - 1) * statistics.stdev(rates) / math.sqrt(_BATCHES)
     return rate, rate - reach, rate + reach
-
-
-def difference(
-    a: Sequence[float], b: Sequence[float], q: float, level: float = stats.LEVEL, seed: int = 0
-) -> stats.Difference:
-    """The Q-quantile of B less that of A, its interval by the moving-block bootstrap; both in the order of requests.
-
-    It knows the noise within each load, not that between two starts of the same service: for that, compare groups.
-    """
-    if len(a) < 20 or len(b) < 20:
-        raise ValueError("fewer than 20 requests tell too little of a percentile")
-    rng = random.Random(seed)  # noqa: S311 - no secret depends on it
-    one, other = _middle(a), _middle(b)
-    found = sorted(
-        stats.quantile(sorted(_blocks(other, rng)), q) - stats.quantile(sorted(_blocks(one, rng)), q)
-        for _ in range(_resamples(one, other))
-    )
-    below, above = sum(value <= 0 for value in found), sum(value >= 0 for value in found)
-    return stats.Difference(
-        method="bootstrap", estimate=stats.quantile(sorted(b), q) - stats.quantile(sorted(a), q),
-        low=stats.quantile(found, (1 - level) / 2), high=stats.quantile(found, (1 + level) / 2), level=level,
-        p=min(1.0, 2 * (min(below, above) + 1) / (len(found) + 1)),
-    )  # fmt: skip
-
-
-def _resamples(a: Sequence[float], b: Sequence[float]) -> int:
-    """As many as a few seconds allow."""
-    return max(200, min(_RESAMPLES, 4_000_000 // (len(a) + len(b))))
-
-
-def _middle(values: Sequence[float]) -> list[float]:
-    """VALUES, of very many a stretch of the middle: leaving some out would hide how neighbours depend on each other."""
-    first = max(0, (len(values) - _MOST) // 2)
-    return list(values[first : first + _MOST])
-
-
-def _blocks(values: list[float], rng: random.Random) -> list[float]:
-    """As many values as there are, drawn as stretches of neighbours, each as long as the cube root of their number."""
-    length = max(1, round(len(values) ** (1 / 3)))
-    found: list[float] = []
-    while len(found) < len(values):
-        first = rng.randrange(len(values) - length + 1)
-        found += values[first : first + length]
-    return found[: len(values)]

@@ -90,6 +90,24 @@ def test_numbers_stand_under_each_other_and_differences_have_their_sign():
     assert cells["r-7"][4].strip() == ""
 
 
+def test_seeds_against_one_run_are_too_few_and_a_group_stands_against_the_mean_of_a_group():
+    assert (sheet()["group g"][6].strip()) == "?▼0.083"
+    seeds = {"a": (0.77, 0.78, 0.79), "b": (0.47, 0.48, 0.52)}
+    rows = [
+        run(10 * at + seed, name, group=name, seed=seed, against=f"r-{10 + seed}" if at == 2 else "", **losses(last))
+        for at, (name, lasts) in enumerate(seeds.items(), 1)
+        for seed, last in enumerate(lasts)
+    ]
+    rows += [run(1, "alone", against="r-20", **losses(0.5)), run(2, "again", seed=2, against="r-22", **losses(0.53))]
+    made, told = Sheet(), entries(rows, "", {"group b"}, "id", True, "val_loss")
+    made.fill(told, "val_loss", {row.id: row for row in rows}, set(), set(), NOW, Sorting())
+    cells = {entry.key: made.rows[at][6] for at, entry in enumerate(told)}
+    assert (cells["group b"].text.strip(), cells["group b"].style) == ("▼0.29", "$success")
+    assert cells["r-21"].text.strip() == "▼0.30", "a seed of an open group stands against its own"
+    assert (cells["r-1"].text.strip(), cells["r-1"].style) == ("?▲0.01", "$muted")
+    assert cells["r-2"].text.strip() == "▲0.01", "the same seed against the same seed"
+
+
 def test_what_goes_on_is_compared_at_the_step_that_both_have():
     there = {"val_loss": (812.0, 1.472, 1.9)}
     rows = (run(14, "warmup", "running", against="r-13", level=there, **losses(1.472, 812)), ROWS[1])

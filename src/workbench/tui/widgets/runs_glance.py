@@ -13,7 +13,7 @@ from workbench.tui.panes.rows import Rows, cut, wrapped
 from workbench.tui.widgets.chart import Chart
 from workbench.tui.widgets.chart_axis import number
 from workbench.tui.widgets.runs_changes import told_of
-from workbench.tui.widgets.runs_rows import ALIVE, Entry, difference, metrics, value
+from workbench.tui.widgets.runs_rows import ALIVE, Entry, Known, difference, metrics, value
 from workbench.tui.widgets.runs_sheet import SIGNS
 from workbench.tui.widgets.runs_shells import Shell
 
@@ -85,7 +85,7 @@ def line(rows: Sequence[RunRow], shells: Sequence[Shell], chosen: str) -> str:
     parts = [SIGNS.get(run.status, ("?", ""))[0], run.id]
     if (own := value([run], key)) is not None:
         parts.append("nan" if own.last is None else number(own.last))
-        higher = difference(Entry(run.id, (run,)), key, {one.id: one for one in rows})
+        higher = difference(Entry(run.id, (run,)), key, Known(rows))
         parts += ["▼" if higher < 0 else "▲"] if higher else []
     if run.alerts:
         parts.append(f"! {run.alerts[-1].kind}")

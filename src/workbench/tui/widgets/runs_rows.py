@@ -1,7 +1,7 @@
 """Which rows the table of runs has, and in which order: filtered, sorted, seeds folded into groups. Pure."""
 
 import statistics
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from workbench.protocol.queries import RunMetric, RunRow
@@ -75,21 +75,51 @@ def _mean(values: Sequence[float]) -> float | None:
     return statistics.fmean(values) if values else None
 
 
-def difference(entry: Entry, key: str, known: Mapping[str, RunRow]) -> float | None:
-    """How far the row's value lies above that of the run it is compared with; None where there is no such pair.
+class Known:
+    """All runs, by id and by group: what a row is compared with is found among them."""
+
+    def __init__(self, rows: Iterable[RunRow]) -> None:
+        self.by_id: dict[str, RunRow] = {}
+        self._groups: dict[str, list[RunRow]] = {}
+        for row in rows:
+            self.by_id[row.id] = row
+            if row.group:
+                self._groups.setdefault(row.group, []).append(row)
+
+    def against(self, entry: Entry) -> tuple[RunRow, ...]:
+        """The runs that the row is compared with: all seeds of a group; of one seed the same one, where it is there."""
+        head = entry.head
+        other = self.by_id.get(head.against) if head else None
+        if head is None or other is None or other in entry.runs:
+            return ()
+        alone = not entry.group and (entry.inside or (head.seed is not None and head.seed == other.seed))
+        if alone or not other.group or other.group == head.group:
+            return (other,)
+        members = self._groups[other.group]
+        ended = tuple(one for one in members if one.status not in ALIVE)
+        return ended if other in ended else tuple(members)
+
+
+def difference(entry: Entry, key: str, known: Known) -> float | None:
+    """How far the row's value lies above that of the runs it is compared with; None where there is no such pair.
 
     The last values, or, where they are not equally far, those at the last step that both have (`leveled`).
     """
-    head = entry.head
     if leveled(entry, key):
         return statistics.fmean(run.level[key][1] - run.level[key][2] for run in entry.runs)
-    other = known.get(head.against) if head else None
-    if other is None or other in entry.runs:
-        return None
-    mine, its = value(entry.runs, key), value((other,), key)
+    mine, its = value(entry.runs, key), value(known.against(entry), key)
     if mine is None or its is None or mine.last is None or its.last is None:
         return None
     return mine.last - its.last
+
+
+def lone(entry: Entry, key: str, known: Known) -> bool:
+    """Whether the seeds of one side stand against a single run, which has no spread: too few for a verdict."""
+    mine, its = (
+        sum(key in run.metrics and run.metrics[key].last is not None for run in side)
+        for side in (entry.runs, known.against(entry))
+    )
+    return (mine == 1) != (its == 1)
 
 
 def leveled(entry: Entry, key: str) -> bool:
@@ -97,12 +127,12 @@ def leveled(entry: Entry, key: str) -> bool:
     return bool(entry.runs) and all(key in run.level for run in entry.runs)
 
 
-def apart(entry: Entry, key: str, known: Mapping[str, RunRow]) -> bool:
+def apart(entry: Entry, key: str, known: Known) -> bool:
     """Whether the row's last values are of other steps than what they are compared with."""
     steps = {
         one.metrics[key].step
         for run in entry.runs
-        for one in (run, known.get(run.against))
+        for one in (run, known.by_id.get(run.against))
         if one is not None and key in one.metrics
     }
     return len(steps) > 1 and not leveled(entry, key)
@@ -121,7 +151,7 @@ def entries(rows: Sequence[RunRow], words: str, opened: set[str], sort: str, dow
         Entry(f"group {name}", tuple(members), group=True) if len(members) > 1 else Entry(members[0].id, (members[0],))
         for name, members in groups.items()
     ]
-    known = {row.id: row for row in rows}
+    known = Known(rows)
     placed = {entry.key: _place(entry, sort, key, known) for entry in found}
     with_value = sorted((one for one in found if placed[one.key] is not None), key=lambda one: placed[one.key] or ())
     if downward:
@@ -142,7 +172,7 @@ def number_of(run: str) -> int:
     return int(digits) if digits.isdecimal() else 0
 
 
-def _place(entry: Entry, sort: str, key: str, known: Mapping[str, RunRow]) -> tuple[float | str, ...] | None:
+def _place(entry: Entry, sort: str, key: str, known: Known) -> tuple[float | str, ...] | None:
     runs, own = entry.runs, value(entry.runs, key)
     if sort == "age":
         return (max(run.created for run in runs), max(number_of(run.id) for run in runs))

@@ -7,7 +7,7 @@ from typing import NamedTuple
 from workbench.host.telemetry import words
 from workbench.protocol.queries import RunRow
 from workbench.tui.widgets.chart_axis import number
-from workbench.tui.widgets.runs_rows import ALIVE, SORTS, Entry, Value, apart, difference, step_of, value
+from workbench.tui.widgets.runs_rows import ALIVE, SORTS, Entry, Known, Value, apart, difference, lone, step_of, value
 from workbench.tui.widgets.runs_shells import Shell
 from workbench.tui.widgets.table import Cell, Column
 
@@ -49,12 +49,14 @@ class Sheet:
         lasts = _aligned([_value(one.last) if one else "" for one in values])
         bests = _aligned([_value(one.best) if one else "" for one in values])
         steps = [_steps(entry, key) for entry in entries]
-        differences = [difference(entry, key, known) for entry in entries]
+        runs = Known(known.values())
+        differences = [difference(entry, key, runs) for entry in entries]
+        few = [lone(entry, key, runs) for entry in entries]
         digits = max((len(last.partition(".")[2].rstrip()) for last in lasts if "e" not in last), default=0)
-        unlike = [_unfinished(entry) and apart(entry, key, known) for entry in entries]
+        unlike = [_unfinished(entry) and apart(entry, key, runs) for entry in entries]
         compared = _aligned([
-            f"~{told}" if (told := _difference(one, digits)) and other else told
-            for one, other in zip(differences, unlike, strict=True)
+            f"{'~' if other else '?' if one_seed else ''}{told}" if (told := _difference(one, digits)) else ""
+            for one, other, one_seed in zip(differences, unlike, few, strict=True)
         ])  # fmt: skip
         columns = {
             "last": self._right("last", lasts), "best": self._right("best", bests),
@@ -65,7 +67,7 @@ class Sheet:
         self.rows = []
         for at, entry in enumerate(entries):
             sign, colour, look = _looks(entry)
-            better = "$muted" if _unfinished(entry) else _better(differences[at], values[at])
+            better = "$muted" if _unfinished(entry) or few[at] else _better(differences[at], values[at])
             self.rows.append([
                 Cell(sign, colour),
                 Cell(MARK if marked.intersection(run.id for run in entry.runs) else " ", "$muted"),
