@@ -91,9 +91,12 @@ def test_until_a_person_chooses_the_run_that_goes_on_is_looked_at(tmp_path):
         assert pane.selected == "r-14", "what has ended stays until something begins"
         held.put(run(15, "newer", "running"), *ended)
         await until(pilot, lambda: pane.selected == "r-15")
-        await pilot.press("j")
-        held.put(run(16, "newest", "running"), run(15, "newer", "finished"), *ended)
+        held.put(run(16, "brief", "finished"), run(15, "newer", "finished"), *ended)
         await until(pilot, lambda: "r-16" in pane.feed.known)
+        assert pane.selected == "r-15"
+        await pilot.press("j")
+        held.put(run(17, "newest", "running"), run(15, "newer", "finished"), *ended)
+        await until(pilot, lambda: "r-17" in pane.feed.known)
         assert pane.selected == "r-14"
 
     in_pane(play, tmp_path)

@@ -213,7 +213,8 @@ class RunsPane(RunsDoing, Pane):
         self._entries = told
         keys = [entry.key for entry in told]
         if self.selected not in keys or not self._stays():
-            self.selected = _first(told)
+            kept = self.selected if self.selected in keys else next(iter(keys), "")
+            self.selected = next((one.key for one in told if _goes_on(one)), kept)
         self._sheet.fill(told, key, self.feed.known, self.marked, self.opened, now, self.sorting)
         self.table.renew(self._sheet, keys.index(self.selected) if self.selected else 0)
         self._arrange()
@@ -222,7 +223,7 @@ class RunsPane(RunsDoing, Pane):
     def _stays(self) -> bool:
         """Whether what is selected is what a person looks at, or still goes on; else the next run that begins is."""
         looked = self.picked or self.chart.cursor is not None
-        return looked or (self.entry is not None and any(run.status == "running" for run in self.entry.runs))
+        return looked or (self.entry is not None and _goes_on(self.entry))
 
     def _entitle(self, key: str) -> None:
         states = [row.status for row in self.feed.rows]
@@ -387,7 +388,5 @@ class RunsPane(RunsDoing, Pane):
             tell(words, severity)
 
 
-def _first(told: Sequence[Entry]) -> str:
-    """What is looked at unless a person chose: the first that runs, else the first."""
-    going = (entry.key for entry in told if any(run.status == "running" for run in entry.runs))
-    return next(going, told[0].key if told else "")
+def _goes_on(entry: Entry) -> bool:
+    return any(run.status == "running" for run in entry.runs)
