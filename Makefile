@@ -7,13 +7,17 @@ PYTHON ?= python3
 demo: .venv/ready
 	@$(BIN)/mlwb demo
 
-# Tests mostly wait: for terminals, for programs that train, for locks. So three groups run beside each other.
-APART := tests/experiments tests/host tests/live
+# Tests mostly wait: for terminals, for programs that train, for locks. So four groups run beside each other, and the
+# last of them is whatever is in no other.
+TERMINALS := tests/e2e tests/tui/diff tests/tui/live tests/tui/panes tests/tui/talk
+SCREENS := tests/tui tests/host tests/live
+RUNS := tests/experiments tests/security
+beside = $(BIN)/pytest $(2) >$$said/$(1) 2>&1 & begun="$$begun $$!"
 test: .venv/ready
-	@said=$$(mktemp -d); $(BIN)/pytest tests/tui tests/e2e >$$said/1 2>&1 & screen=$$!; \
-	$(BIN)/pytest $(APART) >$$said/2 2>&1 & apart=$$!; \
-	$(BIN)/pytest tests --ignore=tests/tui --ignore=tests/e2e --ignore=tests/contracts $(APART:%=--ignore=%); rest=$$?; \
-	wait $$apart; more=$$?; wait $$screen; seen=$$?; cat $$said/2 $$said/1; rm -rf $$said; exit $$((rest | more | seen))
+	@said=$$(mktemp -d); begun=; $(call beside,terminals,$(TERMINALS)); \
+	$(call beside,screens,$(SCREENS) $(TERMINALS:%=--ignore=%)); $(call beside,runs,$(RUNS)); \
+	$(BIN)/pytest tests $(patsubst %,--ignore=%,tests/contracts $(TERMINALS) $(SCREENS) $(RUNS)); failed=$$?; \
+	for group in $$begun; do wait $$group || failed=1; done; cat $$said/*; rm -rf $$said; exit $$failed
 
 # The screen alone: by Pilot, in real terminals and through ssh.
 test-tui: .venv/ready
