@@ -1,8 +1,10 @@
 """A session seen from a second terminal: on this machine, and drawn here while it lives behind a real sshd."""
 
 import contextlib
+import json
 import os
 import pwd
+import re
 import shlex
 import signal
 import socket
@@ -190,9 +192,30 @@ def test_from_afar_it_is_drawn_here_and_steered_there(tmp_path: Path) -> None:
         submit(other, "thank you")
         for terminal in (tmux, other):
             terminal.wait("You are welcome.")
+        submit(other, "/brief start")
+        other.wait(lambda screen: "what happened so far" in screen and "thank you" in screen)
+        other.keys("Escape")
         quits(other)
         other.wait("mlwb attach ssh://")
         tmux.wait("You are welcome.")
+
+
+def test_who_comes_back_from_afar_after_an_absence_is_told_what_happened(tmp_path: Path) -> None:
+    with from_afar(tmp_path, [say("It has begun.")]) as (_, other, _, _, _):
+        rests(other)
+        quits(other)
+        way_back = re.search(r"mlwb attach ssh://\S+", other.wait("mlwb attach ssh://"))
+        assert way_back is not None
+        kept = tmp_path / "away/.local/state/mlwb/looked.json"
+        looked = json.loads(kept.read_text())
+        kept.write_text(json.dumps({one: at - 7_200 for one, at in looked.items()}))
+        shell_asks(other)
+        other.type(way_back[0])
+        other.keys("Enter")
+        other.wait(lambda screen: "while you were away" in screen and "begin" in screen)
+        other.keys("Escape")
+        other.wait(lambda screen: "while you were away" not in screen and "1 turn" in screen)
+        quits(other)
 
 
 def test_a_connection_that_breaks_is_made_again_and_nothing_is_lost_or_sent_twice(tmp_path: Path) -> None:

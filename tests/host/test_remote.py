@@ -16,7 +16,7 @@ from workbench.host.remote import RemoteClient, attach
 from workbench.protocol.commands import Ack, Rename, Stop, SubmitPrompt
 from workbench.protocol.events import AnswerCompleted, PromptSubmitted, Renamed, SessionEnded, TextDelta
 from workbench.protocol.fold import apply
-from workbench.protocol.queries import FindFiles, Paths
+from workbench.protocol.queries import Brief, BriefSince, FindFiles, Paths
 from workbench.protocol.state import SessionState, state_digest
 from workbench.session.journal import Reader
 
@@ -247,6 +247,24 @@ def test_what_was_written_while_the_connection_was_lost_is_told_when_it_is_back(
             assert written(far) == TALK and far.client.renewed == 0
 
     with hosted(tmp_path, monkeypatch, [say(TALK, pace=0.03)]) as place:
+        asyncio.run(run())
+
+
+def test_the_brief_is_asked_of_the_host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def run() -> None:
+        first = await begin(place)
+        async with Followed(first) as owner:
+            before = time.time()
+            await first.send(SubmitPrompt(id="p-1", text="Is it flat? My key is ghp_" + "a1B2" * 9, by="li"))
+            await owner.until(lambda: idle(first))
+            told = await first.query(BriefSince(after=before - 1))
+            assert isinstance(told, Brief) and told.phrases == ("1 turn",)
+            asked = next(one for one in told.sections if any("Is it flat?" in row.text for row in one.rows))
+            assert "[redacted: github token]" in str(asked) and "ghp_" not in str(told)
+            nothing = await first.query(BriefSince(after=time.time() + 60))
+            assert isinstance(nothing, Brief) and not nothing.phrases
+
+    with hosted(tmp_path, monkeypatch, [say("It is flat.")]) as place:
         asyncio.run(run())
 
 

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any, ClassVar
 
+import msgspec
 from textual.app import ComposeResult
 from textual.content import Content
 from textual.widget import Widget
@@ -14,8 +15,9 @@ from support.sample_events import started
 from workbench.protocol import events as e
 from workbench.protocol.commands import Ack
 from workbench.protocol.fold import apply
+from workbench.protocol.queries import Brief, BriefSince
 from workbench.protocol.state import SessionState
-from workbench.tui.opening import AgentRow, Brief, ModelRow, NeighbourRow, NotOpenedError, SessionRow, TurnRow
+from workbench.tui.opening import AgentRow, ModelRow, NeighbourRow, NotOpenedError, SessionRow, TurnRow
 from workbench.tui.view import Pane, View
 
 SESSION = "s-aaaaaaaa"
@@ -31,6 +33,7 @@ class FakeClient:
         self.sent: list[Any] = []
         self.closed = False
         self.answers: dict[type, Ack] = {}
+        self.brief: Any = None
         self._seq = 0
         self._queue: asyncio.Queue[e.Envelope | None] = asyncio.Queue()
 
@@ -57,7 +60,9 @@ class FakeClient:
         return self.answers.get(type(command), Ack(id=command.id, ok=True))
 
     async def query(self, query: Any) -> Any:
-        """Only runs are known."""
+        """Only runs are known, and what its opener tells of the session."""
+        if isinstance(query, BriefSince):
+            return await self.brief(self.session, query.after, query.until)
         from workbench.session.run_pages import RunPages
 
         return await RunPages(Path(self.state.workspace)).answer(query)
@@ -98,6 +103,7 @@ class FakeOpener:
         if self.error is not None:
             raise self.error
         client = FakeClient(f"s-{len(self.clients):08}")
+        client.brief = self.brief
         client.give(started(agent=agent or self.agent, workspace=str(self.workspace), branch="main"))
         self.clients.append(client)
         return client
@@ -105,6 +111,7 @@ class FakeOpener:
     async def resume(self, session: str) -> FakeClient:
         self.asked.append(("resume", session))
         client = FakeClient(session)
+        client.brief = self.brief
         client.give(started(workspace=str(self.workspace), title="resumed"))
         self.clients.append(client)
         return client
@@ -151,7 +158,7 @@ class FakeOpener:
 
     async def brief(self, session: str, after: float, until: float | None = None) -> Brief:
         self.asked.append(("brief", session, after))
-        return self.told
+        return msgspec.structs.replace(self.told, phrases=self.phrases.get(session, ()))
 
     async def runs(self, query: Any) -> Any:
         from workbench.session.run_pages import RunPages

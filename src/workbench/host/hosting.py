@@ -27,7 +27,7 @@ from workbench.protocol.commands import (
     Withdraw,
 )
 from workbench.protocol.events import Renamed
-from workbench.protocol.queries import AnyPage, AnyQuery, InForce, RunChanges, RunLog, Runs
+from workbench.protocol.queries import AnyPage, AnyQuery, Brief, InForce, RunChanges, RunLog, Runs
 from workbench.session import attended, fork, hunk_actions, rewind, run_acts
 from workbench.session import start as starting
 from workbench.session.approvals import Approvals
@@ -145,7 +145,7 @@ class Hosting:
         page = await self._pages.answer(query)
         if isinstance(page, RunLog):
             return msgspec.structs.replace(page, lines=self.redactor.lines(page.lines))
-        return self.redactor.struct(page) if isinstance(page, Runs | RunChanges) else page
+        return self.redactor.struct(page) if isinstance(page, Runs | RunChanges | Brief) else page
 
     @property
     def redactor(self) -> Redactor:

@@ -42,8 +42,8 @@ at the end counts for nothing.
    the fold of all envelopes up to `seq`; some of these may follow once more and are passed over by their seq.
 3. `told` envelopes come in the order of their seq, without a gap. `passing` events come in between while there is room,
    belong to what was told before them, and say nothing that a later told one does not say: a client may drop them.
-   `more` repeats the last `passing` with another text. Where pieces of a text were missed, before the welcome or for want
-   of room, the text so far comes once more with `whole`, in place of what came of it, and its pieces go on behind it.
+   `more` repeats the last `passing` with another text. Where pieces of a text were missed, before the welcome or for
+   want of room, the text so far comes once more with `whole`, in place of what came of it; its pieces go on behind it.
 4. A client sends `do` and `ask` when it likes, without waiting for answers. Commands are begun in the order in which
    they came; each is answered by one `done`, when it was carried out or refused. Who did it is written by the host from
    the connection, whatever the command's `by` says.

@@ -5,6 +5,7 @@ from typing import Any
 import msgspec
 
 from workbench.protocol.blocks import DisplayBlock
+from workbench.protocol.brief import BriefSection
 from workbench.protocol.result import FileChange
 from workbench.protocol.state import Item
 
@@ -110,6 +111,13 @@ class RunChangesPage(Query, frozen=True, kw_only=True):
 
 class InForce(Query, frozen=True, kw_only=True):
     """Which permission rules hold in the session now, and what confines its commands."""
+
+
+class BriefSince(Query, frozen=True, kw_only=True):
+    """What happened after Unix time `after` (0: since the session began), up to `until` (None: now)."""
+
+    after: float = 0.0
+    until: float | None = None
 
 
 class Items(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag=_tag):
@@ -289,6 +297,17 @@ class Holding(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag=_
     caches: tuple[str, ...] = ()
 
 
+class Brief(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="type", tag=_tag):
+    """Answer to `BriefSince`, for a person who comes back: a line on how it stands, and rows under headings.
+
+    `phrases`: the same in a few words; none where nothing happened.
+    """
+
+    heading: str
+    sections: tuple[BriefSection, ...] = ()
+    phrases: tuple[str, ...] = ()
+
+
 AnyQuery = (
     ItemsBefore
     | ItemText
@@ -301,5 +320,6 @@ AnyQuery = (
     | RunLogPage
     | RunChangesPage
     | InForce
+    | BriefSince
 )
-AnyPage = Items | Blob | Diff | Changes | Paths | Runs | Series | RunLog | RunChanges | Holding
+AnyPage = Items | Blob | Diff | Changes | Paths | Runs | Series | RunLog | RunChanges | Holding | Brief

@@ -3,6 +3,7 @@
 Pages are folded by the same function as the state, a turn at a time, so that both tell the same items.
 """
 
+import asyncio
 import base64
 import re
 from collections.abc import Iterator
@@ -14,6 +15,7 @@ from workbench.protocol import events as e
 from workbench.protocol import queries as q
 from workbench.protocol.blocks import DisplayBlock
 from workbench.protocol.fold import PLACES, apply, items_of, mark_rewound
+from workbench.protocol.items import source_of
 from workbench.protocol.state import Item, SessionState
 from workbench.session.blobs import BlobError, Blobs
 from workbench.session.changes import Changes
@@ -62,9 +64,16 @@ class Pages:
             return await self._since.changed(query.since) if self._since else q.Changes(files=())
         if isinstance(query, q.FindFiles):
             return await self._files.find(query.pattern, query.n) if self._files else q.Paths(paths=(), total=0)
+        if isinstance(query, q.BriefSince):
+            return await self._brief(query)
         if self._runs is not None:
             return await self._runs.answer(query)
         raise NotImplementedError(type(query).__name__)
+
+    async def _brief(self, query: q.BriefSince) -> q.Brief:
+        from workbench.session.since import told
+
+        return await asyncio.to_thread(told, self._journal.folder, query.after, query.until)
 
     def items(self, before: int, n: int) -> q.Items:
         """The N newest items whose id is lower than BEFORE (0: all), complete as of now, oldest first."""
@@ -136,7 +145,7 @@ class Pages:
         if answer.blob is not None:
             try:
                 content = msgspec.json.decode(self._blobs.get(answer.blob))
-            except (BlobError, msgspec.DecodeError):
+            except (BlobError, UnicodeDecodeError, msgspec.DecodeError):
                 return {}
         found: dict[str, Any] = next((block for block in content if block.get("id") == call_id), {})
         given = found.get("input")
@@ -155,7 +164,7 @@ class Pages:
         """The picture at PLACE in the prompt of event SEQ; None where there is none."""
         for envelope in self._journal.read(after=seq - 1, until=seq) if 0 < seq <= self._journal.seq else ():
             if isinstance(envelope.event, e.PromptSubmitted) and place < len(envelope.event.content):
-                data = envelope.event.content[place].get("source", {}).get("data")
+                data = source_of(envelope.event.content[place]).get("data")
                 try:
                     return base64.b64decode(data, validate=True) if isinstance(data, str) else None
                 except ValueError:

@@ -1,8 +1,10 @@
 """What happened in a session since a moment, in a few words: a brief cut down to one line."""
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from workbench.protocol import queries as q
 from workbench.protocol.words import counted
 from workbench.session.brief import brief
 from workbench.session.brief_types import Brief
@@ -15,7 +17,21 @@ def happened(folder: Path, after: float, until: float | None = None) -> tuple[st
 
     What needs a person comes first. Only the lines since are read. Blocks. Raises JournalError.
     """
-    told = brief(folder, after, until)
+    return _line(brief(folder, after, until))
+
+
+def told(folder: Path, after: float, until: float | None = None) -> q.Brief:
+    """What happened in the session in FOLDER after Unix time AFTER, for a screen. Blocks. Raises JournalError."""
+    from workbench.session import brief_ledger, brief_words
+
+    now, found = time.time(), brief(folder, after, until)
+    brief_ledger.add(found)
+    return q.Brief(
+        heading=brief_words.heading(found, now), sections=brief_words.sections(found, now), phrases=_line(found)
+    )
+
+
+def _line(told: Brief) -> tuple[str, ...]:
     said = list(_phrases(told))
     return (*said, counted(told.turns, "turn")) if said or told.turns else ()
 

@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING
 
+from workbench.protocol.queries import Brief, BriefSince
 from workbench.tui import prefs
 
 if TYPE_CHECKING:
@@ -10,22 +11,37 @@ if TYPE_CHECKING:
 ABSENCE = 30 * 60.0  # seconds after which one is told by itself
 
 
+class NotToldError(Exception):
+    """The session's host gives no brief; the message says why."""
+
+
+async def asked(app: "WorkbenchApp", after: float, until: float | None = None) -> Brief:
+    """What happened in the open session after Unix time AFTER, up to UNTIL. Raises NotToldError."""
+    assert app.client is not None
+    try:
+        page = await app.client.query(BriefSince(after=after, until=until))
+    except Exception as error:  # whatever a journal or a connection fails of
+        raise NotToldError(f"what happened cannot be told: {error}") from None
+    if not isinstance(page, Brief):
+        raise NotToldError("what happened cannot be told: its host answered something else")
+    return page
+
+
 def show(app: "WorkbenchApp", argument: str) -> None:
     """What happened since the person looked last, before this time; after `/brief start` all of it."""
 
     async def tell() -> None:
-        from workbench.tui.opening import NotOpenedError
         from workbench.tui.screens.brief import BriefSheet
 
         session = app.state.session
-        if not session:
+        if not session or app.client is None:
             app.tell("there is no session to tell of yet", "warning")
             return
         after = 0.0 if argument == "start" else prefs.looked().get(session, 0.0)
         try:
-            brief = await app.opener.brief(session, after)
-        except NotOpenedError as error:
-            app.tell(error.message, "error")
+            brief = await asked(app, after)
+        except NotToldError as error:
+            app.tell(str(error), "error")
             return
         title = "since you last looked" if after else "what happened so far"
         app.push_screen(BriefSheet(brief, title, app.state.approvals))
@@ -33,20 +49,9 @@ def show(app: "WorkbenchApp", argument: str) -> None:
     app.beside(tell, "choose", exclusive=True)
 
 
-async def after_absence(app: "WorkbenchApp", looked: float, began: float) -> None:
-    """Shows the brief where something happened and the person was away for long; never over an approval.
-
-    LOOKED: when they were here last; BEGAN: when the session was opened, both in Unix time.
-    """
-    from workbench.tui.opening import NotOpenedError
+def after_absence(app: "WorkbenchApp", brief: Brief, away: float) -> None:
+    """Shows BRIEF where the person was away for long, AWAY seconds; never over an approval."""
     from workbench.tui.screens.brief import BriefSheet
 
-    if began - looked < ABSENCE or app.state.approvals or app.screen is not app.main:
-        return
-    session = app.state.session
-    try:
-        brief = await app.opener.brief(session, looked, began)
-    except NotOpenedError:  # the journal is somebody else's, or lies elsewhere: the talk tells it all the same
-        return
-    if app.state.session == session and not app.state.approvals and app.screen is app.main:
+    if away >= ABSENCE and not app.state.approvals and app.screen is app.main:
         app.push_screen(BriefSheet(brief))

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Protocol
 import msgspec
 
 from workbench.host.client import Client
-from workbench.protocol.brief import BriefSection
 from workbench.protocol.commands import Ack, AnnotateRun, AnyCommand, Stop, StopRuns
 from workbench.protocol.events import Envelope
 from workbench.protocol.queries import AnyPage, AnyQuery
@@ -140,13 +139,6 @@ class AuditRows(msgspec.Struct, frozen=True, kw_only=True):
     damaged: tuple[str, ...] = ()
 
 
-class Brief(msgspec.Struct, frozen=True, kw_only=True):
-    """What a person who comes back reads: a line, and rows under headings."""
-
-    heading: str
-    sections: tuple[BriefSection, ...] = ()
-
-
 class FindingRow(msgspec.Struct, frozen=True, kw_only=True):
     """One thing that the doctor looked at; `ok` is None where it is missing and can be done without."""
 
@@ -207,9 +199,6 @@ class Opener(Protocol):
 
     async def happened(self, session: str, after: float, until: float | None = None) -> tuple[str, ...]:
         """In phrases, what happened in SESSION after Unix time AFTER, up to UNTIL. Raises NotOpenedError."""
-
-    async def brief(self, session: str, after: float, until: float | None = None) -> Brief:
-        """What happened in SESSION after Unix time AFTER, for who comes back to it. Raises NotOpenedError."""
 
     async def runs(self, query: AnyQuery) -> AnyPage:
         """The page of a query for runs (`ListRuns`, `SeriesPage`, `RunLogPage`, `RunChangesPage`), session or not."""

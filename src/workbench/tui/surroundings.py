@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from workbench.protocol import events as e
+from workbench.protocol.queries import Brief
 from workbench.tui import alarms, doing_brief, prefs
 from workbench.tui.connection import watching
 from workbench.tui.opening import NeighbourRow, SessionRow
@@ -40,17 +41,25 @@ class Surroundings:
         await self.look()
         looked = prefs.looked()
         parts = [*watching(app.client), *neighbouring(self.neighbours), *await self._runs(sessions, looked)]
-        phrases = await app.opener.happened(session, looked[session], began) if session in looked else ()
-        if phrases:
-            parts += since(looked[session], phrases, time.time())
+        # One that was begun where nobody looked is told from its beginning.
+        absent = looked.get(session, app.state.started if app.state.turns else None)
+        told = await self._happened(session, absent, began) if absent is not None else None
+        if told and told.phrases and session in looked:
+            parts += since(looked[session], told.phrases, time.time())
         elif not app.state.turns:
             parts += await self._before(sessions, session, looked)
         app.main.recall(parts)
         self.boundary()
-        # One that was begun where nobody looked is told from its beginning.
-        before = next((one.started for one in sessions if one.id == session and one.turns), None)
-        if (absent := looked.get(session, before)) is not None and (phrases or session not in looked):
-            await doing_brief.after_absence(app, absent, began)
+        if told and absent is not None and (told.phrases or session not in looked):
+            doing_brief.after_absence(app, told, began - absent)
+
+    async def _happened(self, session: str, absent: float, began: float) -> Brief | None:
+        """What happened while the person was ABSENT; None where it is not known, or another session is open by now."""
+        try:
+            told = await doing_brief.asked(self.app, absent, began)
+        except doing_brief.NotToldError:  # the talk tells it all the same
+            return None
+        return told if self.app.state.session == session else None
 
     async def alone(self) -> None:
         """One line on what runs came to, where there is no session."""

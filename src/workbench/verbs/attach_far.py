@@ -21,7 +21,6 @@ if TYPE_CHECKING:
         AgentRow,
         Asking,
         AuditRows,
-        Brief,
         Choosing,
         FindingRow,
         ModelRow,
@@ -158,10 +157,6 @@ class FarOpening:
     async def happened(self, session: str, after: float, until: float | None = None) -> tuple[str, ...]:
         """Nothing: the talk is here."""
         return ()
-
-    async def brief(self, session: str, after: float, until: float | None = None) -> "Brief":
-        """It is made from the journal, which lies there."""
-        self._not_here(f"there `mlwb sessions brief {session}` tells it")
 
     # --- what is done where the session lives ----------------------------------------------------------------
 

@@ -11,7 +11,7 @@ from workbench.verbs.workbench_flags import Asked
 
 if TYPE_CHECKING:
     from workbench.host.client import Client
-    from workbench.tui.opening import Brief, TurnRow
+    from workbench.tui.opening import TurnRow
 
 
 class Replaying(Opening):
@@ -45,12 +45,6 @@ class Replaying(Opening):
         from workbench.verbs.session_export import write
 
         await self.tried(lambda: write(self._at(session), path))
-
-    async def brief(self, session: str, after: float, until: float | None = None) -> "Brief":
-        """What happened in SESSION after Unix time AFTER."""
-        from workbench.verbs.session_brief import told
-
-        return await self.tried(lambda: told(self._at(session), after, until))
 
     async def turns(self, session: str) -> "list[TurnRow]":
         """None: a replay is forked nowhere."""

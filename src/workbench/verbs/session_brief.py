@@ -4,17 +4,14 @@ import argparse
 import json
 import re
 import time
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import msgspec
 
 from workbench.protocol.visible import visible
 from workbench.verbs.session_at import add_id, fail, folder_of
-
-if TYPE_CHECKING:
-    from workbench.tui.opening import Brief
 
 _HOURS = re.compile(r"(\d{1,2}):(\d{2})")
 _SECONDS = re.compile(r"\d{9,11}(?:\.\d+)?")
@@ -82,8 +79,8 @@ def moment_of(text: str, now: float) -> float:
         return float(text)
     if (match := _HOURS.fullmatch(text)) and int(match[1]) < 24 and int(match[2]) < 60:
         today = datetime.fromtimestamp(now).replace(hour=int(match[1]), minute=int(match[2]), second=0, microsecond=0)
-        at = today.timestamp()
-        return at if at <= now else at - 86_400.0
+        # A day by the clock on the wall: one in spring has 23 hours.
+        return (today if today.timestamp() <= now else today - timedelta(days=1)).timestamp()
     from workbench.experiments.launch.options import duration
 
     try:
@@ -92,16 +89,5 @@ def moment_of(text: str, now: float) -> float:
         pass
     try:
         return datetime.fromisoformat(text).timestamp()
-    except ValueError:
+    except (ValueError, OverflowError):
         raise ValueError(f"{text!r} is no moment, such as 14:02, 2h, 2026-11-22T14:02 or start") from None
-
-
-def told(folder: Path, after: float, until: float | None) -> "Brief":
-    """The brief of the session in FOLDER as the workbench shows it. Blocks. Raises JournalError."""
-    from workbench.session import brief_ledger, brief_words
-    from workbench.session.brief import brief
-    from workbench.tui.opening import Brief
-
-    now, found = time.time(), brief(folder, after, until)
-    brief_ledger.add(found)
-    return Brief(heading=brief_words.heading(found, now), sections=brief_words.sections(found, now))

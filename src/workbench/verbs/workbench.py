@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from workbench.tui.opening import (
         AgentRow,
         Asking,
-        Brief,
         ModelRow,
         NeighbourRow,
         SessionRow,
@@ -319,12 +318,6 @@ class Opening(Safety):
     async def happened(self, session: str, after: float, until: float | None = None) -> tuple[str, ...]:
         """What happened in SESSION after Unix time AFTER."""
         return await self.tried(lambda: work.happened(session, after, until))
-
-    async def brief(self, session: str, after: float, until: float | None = None) -> "Brief":
-        """What happened in SESSION after Unix time AFTER, under headings."""
-        from workbench.verbs.session_brief import told
-
-        return await self.tried(lambda: told(work.folder(session), after, until))
 
     async def runs(self, query: "AnyQuery") -> "AnyPage":
         """The page of a query for runs, session or not."""

@@ -10,8 +10,8 @@ from support.screens import text_of
 from support.workbench import SESSION, playing, until
 from workbench.protocol import events as e
 from workbench.protocol.brief import BriefRow, BriefSection
+from workbench.protocol.queries import Brief
 from workbench.tui import prefs
-from workbench.tui.opening import Brief, NotOpenedError, SessionRow
 from workbench.tui.screens.brief import BriefSheet
 
 AWAY = Brief(
@@ -38,7 +38,7 @@ async def resumed(pilot: Any, opener: Any, away: float = 7200.0) -> None:
     opener.told, opener.phrases = AWAY, {SESSION: ("1 question to answer",)}
     prefs.look(SESSION, time.time() - away)
     await pilot.app.switch(lambda: opener.resume(SESSION))
-    await until(pilot, lambda: ("happened", SESSION) in [one[:2] for one in opener.asked])
+    await until(pilot, lambda: ("brief", SESSION) in [one[:2] for one in opener.asked])
 
 
 def sheet(app: Any) -> bool:
@@ -67,7 +67,7 @@ def test_after_a_short_absence_a_line_is_enough(home):
     async def play(pilot: Any, opener: Any) -> None:
         await resumed(pilot, opener, 600.0)
         await until(pilot, lambda: "1 question to answer" in text_of(pilot.app))
-        assert not sheet(pilot.app) and not [one for one in opener.asked if one[0] == "brief"]
+        assert not sheet(pilot.app)
 
     playing(play, home)
 
@@ -75,19 +75,24 @@ def test_after_a_short_absence_a_line_is_enough(home):
 def test_one_who_never_looked_is_told_all_and_a_journal_that_is_not_theirs_is_no_fault(home):
     async def play(pilot: Any, opener: Any) -> None:
         opener.told = AWAY
-        opener.rows = [SessionRow(id=one, turns=3, started=1000.0) for one in (SESSION, "s-cccccccc")]
-        await pilot.app.switch(lambda: opener.resume(SESSION))
+
+        async def resume(session: str) -> Any:
+            client = await opener.resume(session)
+            client.state.turns, client.state.started = 3, 1000.0
+            return client
+
+        await pilot.app.switch(lambda: resume(SESSION))
         await until(pilot, lambda: sheet(pilot.app))
-        assert opener.asked[-1] == ("brief", SESSION, 1000.0)
+        assert opener.asked[-1][:2] == ("brief", SESSION) and opener.asked[-1][2] in (1000.0, 1e9 + 1)
         await pilot.press("escape")
         told = opener.brief
 
         async def refused(*given: Any) -> Any:
             await told(*given)
-            raise NotOpenedError("error_usage", "it lies elsewhere")
+            raise LookupError("it lies elsewhere")
 
         opener.brief = refused
-        await pilot.app.switch(lambda: opener.resume("s-cccccccc"))
+        await pilot.app.switch(lambda: resume("s-cccccccc"))
         await until(pilot, lambda: opener.asked[-1][:2] == ("brief", "s-cccccccc"))
         await pilot.pause(0.1)
         assert not sheet(pilot.app) and not [one for one in pilot.app._notifications if "elsewhere" in one.message]

@@ -27,7 +27,6 @@ from workbench.tui.app import PARTS
 from workbench.tui.opening import (
     AgentRow,
     AuditRows,
-    Brief,
     CallRow,
     FindingRow,
     ModelRow,
@@ -217,6 +216,9 @@ async def pages(query: Any) -> Any:
     if isinstance(query, q.InForce):
         rules = tuple(q.RuleInForce(kind=kind, rule=LINES, source=LINE) for kind in ("deny", "allow", LINE))
         return q.Holding(rules=rules, sandbox=LINE, network="allowlist", domains=(LINE,), caches=(LINE,))
+    if isinstance(query, q.BriefSince):
+        told = tuple(BriefRow(text=LINES, note=LINES, kind=kind) for kind in ("decide", "bad", LINE))
+        return q.Brief(heading=LINES, sections=(BriefSection(heading=LINE, rows=told, more=2),), phrases=(LINES,))
     return q.Blob(data=LINES.encode("utf-8", "backslashreplace"), total=len(LINES.encode("utf-8", "backslashreplace")))
 
 
@@ -242,10 +244,6 @@ class HostileOpener(FakeOpener):
         call = CallRow(seq=1, at=0.0, turn=1, tool=LINE, target=LINES, verdict=LINE, rule=LINE, reason=LINES, by=LINE,
                        sandbox=LINE, status=LINE, files_changed=(LINE,))  # fmt: skip
         return AuditRows(calls=(call,), remarks=(LINES,), damaged=(LINES,))
-
-    async def brief(self, session: str, after: float, until: float | None = None) -> Brief:
-        rows = tuple(BriefRow(text=LINES, note=LINES, kind=kind) for kind in ("decide", "bad", LINE))
-        return Brief(heading=LINES, sections=(BriefSection(heading=LINE, rows=rows, more=2),))
 
     async def findings(self) -> Any:
         yield FindingRow(name=LINE, ok=False, detail=LINES, fix=LINES)

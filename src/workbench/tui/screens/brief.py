@@ -7,7 +7,7 @@ from textual import events
 from textual.content import Content
 
 from workbench.protocol.brief import BriefRow
-from workbench.tui.opening import Brief
+from workbench.protocol.queries import Brief
 from workbench.tui.safe import content
 from workbench.tui.screens.sheet import Sheet, hanging
 
