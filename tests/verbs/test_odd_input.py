@@ -111,3 +111,18 @@ def test_a_question_whose_yaml_breaks_its_reader_is_asked_as_it_stands() -> None
 
     (question,) = parse("```decision\nquestion: !!bool maybe\n```")
     assert question.question == "question: !!bool maybe"
+
+
+def test_an_argument_that_holds_controls_is_shown(work: Path) -> None:
+    for verb in ("list", "show", "tail", "stop", "rm", "note", "import", "compare", "rerun", "card", "metrics"):
+        done = mlwb(work, "exp", verb, "r-1", "r-2", "--no\x1b[31m")
+        assert done.returncode != 0 and "\x1b" not in done.stderr
+    done = mlwb(work, "exp", "compare", "a", "b", "--level", "much")
+    assert done.returncode == 2 and "'much' is no level between 0.5 and 1" in done.stderr
+
+
+def test_verdicts_whose_reader_went_away(work: Path) -> None:
+    (work / "many.jsonl").write_text('{"id":1,"tool":"Bash","input":{"command":"ls"}}\n' * 2000)
+    command = f"{{ {' '.join(map(repr, MLWB))} permissions check --batch many.jsonl; echo $? >&2; }} | head -1"
+    done = subprocess.run(["bash", "-c", command], cwd=work, capture_output=True, text=True, timeout=60, check=False)
+    assert done.stderr == "141\n"

@@ -2,7 +2,7 @@
 
 import re
 import time
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from workbench.protocol.commands import Invited
 
@@ -20,8 +20,9 @@ def until(text: str, now: float) -> float:
     try:
         if re.fullmatch(r"\d{1,2}:\d\d", text):
             hour, minute = map(int, text.split(":"))
-            at = datetime.fromtimestamp(now).replace(hour=hour, minute=minute, second=0, microsecond=0).timestamp()
-            return at if at > now else at + 86_400
+            at = datetime.fromtimestamp(now).replace(hour=hour, minute=minute, second=0, microsecond=0)
+            # A day by the clock on the wall: one in spring has 23 hours.
+            return (at if at.timestamp() > now else at + timedelta(days=1)).timestamp()
         return datetime.fromisoformat(text).timestamp()
     except (ValueError, OverflowError):
         raise ValueError(f"{text!r} is no time of day (18:00) and no duration (2h)") from None

@@ -14,7 +14,9 @@ from workbench.experiments.launch.types import LaunchError
 from workbench.experiments.ledger import Ledger, LedgerError
 from workbench.experiments.types import Run
 from workbench.protocol.visible import visible
+from workbench.session.identity import user_name
 from workbench.verbs.exp_list import opened
+from workbench.verbs.options import Parser
 
 _PATIENCE_S = 20.0  # more than the grace that a command gets
 _LOOK_S = 0.02
@@ -31,18 +33,16 @@ def _fail(text: object, status: int) -> int:
 
 def stop(args: list[str]) -> int:
     """Runs `mlwb exp stop ARGS`; returns when what was stopped has ended."""
-    parser = argparse.ArgumentParser(prog="mlwb exp stop", description="Ends runs, with all that they started.")
+    parser = Parser(prog="mlwb exp stop", description="Ends runs, with all that they started.")
     parser.add_argument("runs", nargs="+", metavar="RUN")
     parser.add_argument("--now", action="store_true", help="KILL at once; else TERM, and KILL after ten seconds")
     parser.add_argument("--json", action="store_true", help="for programs: [{id, status}, …]")
     options = parser.parse_args(args)
-    import getpass
-
     ledger, status = opened(), 0
     engine, stopped = Local(ledger), list[str]()
     for run in dict.fromkeys(options.runs):
         try:
-            if engine.cancel(run, f"stopped by {getpass.getuser()}", options.now):
+            if engine.cancel(run, f"stopped by {user_name()}", options.now):
                 stopped.append(run)
             elif not options.json:
                 print(f"{run} does not run: {truly(ledger, ledger.get(run)).status}")
@@ -65,7 +65,7 @@ def stop(args: list[str]) -> int:
 
 def remove(args: list[str]) -> int:
     """Runs `mlwb exp rm ARGS`."""
-    parser = argparse.ArgumentParser(prog="mlwb exp rm", description="Deletes runs, all that is kept of them.")
+    parser = Parser(prog="mlwb exp rm", description="Deletes runs, all that is kept of them.")
     parser.add_argument("runs", nargs="+", metavar="RUN")
     options = parser.parse_args(args)
     from workbench.experiments import code
@@ -91,7 +91,7 @@ def _settle_lost(ledger: Ledger, run: str) -> None:
 
 def note(args: list[str]) -> int:
     """Runs `mlwb exp note ARGS`."""
-    parser = argparse.ArgumentParser(prog="mlwb exp note", description="Writes a word about a run into its record.")
+    parser = Parser(prog="mlwb exp note", description="Writes a word about a run into its record.")
     parser.add_argument("run", metavar="RUN")
     parser.add_argument("text", metavar="TEXT", nargs="*", help="in place of the note before; without it, no more note")
     parser.add_argument("--tag", action="append", default=[], metavar="T", help="adds a tag; may be given again")
@@ -112,7 +112,7 @@ def note(args: list[str]) -> int:
 
 def import_(args: list[str]) -> int:
     """Runs `mlwb exp import ARGS`."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="mlwb exp import",
         description="Takes in runs that were made elsewhere: each PATH, a folder or a file, is one run. What lies "
         "there is read and stays where it is; its series are kept in the ledger.",

@@ -16,6 +16,7 @@ from workbench.experiments.launch.local import Local
 from workbench.experiments.ledger import ID, Ledger, LedgerError, ledger_for
 from workbench.experiments.types import Run
 from workbench.protocol.visible import visible
+from workbench.verbs.options import Parser
 
 _SETTLE_S = 60.0  # for the last look at a run that was done again
 _LAST_LOOK_S = 5.0  # for that at runs that are compared
@@ -49,7 +50,7 @@ def main(args: list[str]) -> int:
 
 
 def _options(args: list[str]) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="mlwb exp compare",
         description="Whether B is better than A, beyond the noise between seeds, and what else differs between them.",
         epilog="A and B: runs (r-1,r-2 or r-1..r-5), a group (group:r-1 is all seeds of the job that r-1 began), a tag "
@@ -78,7 +79,10 @@ def _at(text: str) -> Any:
 
 
 def _level(text: str) -> float:
-    value = float(text.rstrip("% "))
+    try:
+        value = float(text.rstrip("% "))
+    except ValueError:
+        value = 0.0
     value = value / 100 if value >= 50 else value
     if not 0.5 <= value < 1:
         raise argparse.ArgumentTypeError(f"{text!r} is no level between 0.5 and 1")
@@ -300,7 +304,7 @@ def _rows(rows: Sequence[tuple[str, str]]) -> list[str]:
 
 def rerun(args: list[str]) -> int:
     """Runs `mlwb exp rerun ARGS`; 0 if the numbers came again or differ by no more than noise, else 1."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="mlwb exp rerun",
         description="Does a run again: its code in a folder of its own, its command and its seed; says whether its "
         "numbers are the same, within noise, or not.",
@@ -371,7 +375,7 @@ def _through(engine: Local, job: Any) -> str:
 
 def card(args: list[str]) -> int:
     """Runs `mlwb exp card ARGS`."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="mlwb exp card",
         description="Drafts a model card (Markdown, Hugging Face's fields) from the record of a run; what the record "
         "does not know says unknown.",

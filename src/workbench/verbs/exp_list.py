@@ -17,6 +17,7 @@ from workbench.experiments.ledger import OUTPUT, Ledger, ledger_for
 from workbench.experiments.types import Run
 from workbench.protocol.visible import visible
 from workbench.verbs import exp_words as words
+from workbench.verbs.options import Parser
 
 _SHOWN = 50  # runs of a table without --all
 _SETTLE_S = 5.0
@@ -34,7 +35,7 @@ def opened() -> Ledger:
 
 def list_(args: list[str]) -> int:
     """Runs `mlwb exp list ARGS`."""
-    parser = argparse.ArgumentParser(prog="mlwb exp list", description="All runs, the newest first.")
+    parser = Parser(prog="mlwb exp list", description="All runs, the newest first.")
     parser.add_argument("--json", action="store_true", help="for programs")
     parser.add_argument("--status", action="append", choices=_STATUS, help="only those; may be given again")
     parser.add_argument("--tag", action="append", default=[], metavar="T", help="only those that have it")
@@ -130,7 +131,7 @@ def _row(run: Run, wanted: str | None, now: float) -> tuple[str, ...]:
 
 def show(args: list[str]) -> int:
     """Runs `mlwb exp show ARGS`."""
-    parser = argparse.ArgumentParser(prog="mlwb exp show", description="What a run was, and how it went.")
+    parser = Parser(prog="mlwb exp show", description="What a run was, and how it went.")
     parser.add_argument("run", metavar="RUN")
     parser.add_argument("--json", action="store_true", help="for programs: the whole record")
     options = parser.parse_args(args)
@@ -248,7 +249,7 @@ def _used(
 
 def metrics(args: list[str]) -> int:
     """Runs `mlwb exp metrics ARGS`."""
-    parser = argparse.ArgumentParser(prog="mlwb exp metrics", description="Every point of a run's series.")
+    parser = Parser(prog="mlwb exp metrics", description="Every point of a run's series.")
     parser.add_argument("run", metavar="RUN")
     parser.add_argument("--json", action="store_true", help="for programs: {key: [[step, time, value or null], …]}")
     parser.add_argument("--metric", action="append", metavar="KEY", help="only that; may be given again")

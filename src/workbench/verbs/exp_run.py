@@ -13,6 +13,7 @@ from workbench.experiments.launch.options import RunOptions, read
 from workbench.experiments.launch.types import Job, News
 from workbench.experiments.ledger import OUTPUT, ledger_for
 from workbench.protocol.visible import visible
+from workbench.session.identity import user_name
 
 _LOOKS_S = (0.004, 0.008, 0.016, 0.032)  # between two looks at the output: often while there is some
 _CHUNK = 1 << 18
@@ -27,22 +28,16 @@ def run(args: list[str]) -> int:
 
 
 def _job(options: RunOptions, workspace: Path) -> Job:
-    import getpass
-
     env = dict(os.environ)
     columns, rows = shutil.get_terminal_size((120, 40))
     turn = env.get("MLWB_TURN", "")
-    try:
-        user = getpass.getuser()
-    except (KeyError, OSError):  # a container without an entry for the uid
-        user = str(os.getuid())
     return Job(
         workspace=str(workspace),
         cwd=str(Path.cwd()),
         env=env,
         session=env.get("MLWB_SESSION") or None,
         turn=int(turn) if turn.isdigit() else None,
-        user=user,
+        user=user_name(),
         size=(columns, rows),
         argv=options.argv,
         name=options.name,

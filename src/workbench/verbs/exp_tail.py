@@ -1,6 +1,5 @@
 """`mlwb exp tail`: the output of a run, as it comes with -f."""
 
-import argparse
 import os
 import re
 import sys
@@ -10,6 +9,7 @@ from pathlib import Path
 from workbench.experiments.launch.alive import alive
 from workbench.experiments.ledger import OUTPUT, Ledger
 from workbench.verbs.exp_list import opened
+from workbench.verbs.options import Parser
 
 _LOOK_S = 0.1
 _CHUNK = 1 << 18
@@ -23,7 +23,7 @@ _OBEYED = re.compile(
 
 def tail(args: list[str]) -> int:
     """Runs `mlwb exp tail ARGS`."""
-    parser = argparse.ArgumentParser(prog="mlwb exp tail", description="The output of a run.")
+    parser = Parser(prog="mlwb exp tail", description="The output of a run.")
     parser.add_argument("run", metavar="RUN")
     parser.add_argument("-n", "--lines", type=int, default=50, metavar="N", help="the last N lines; 0 is all of it")
     parser.add_argument("-f", "--follow", action="store_true", help="go on until the run has ended")

@@ -3,7 +3,6 @@
 import argparse
 import json
 import sys
-from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ from workbench.permissions.types import Call, Part, Policy, Verdict
 from workbench.permissions.world import RealWorld
 from workbench.protocol.names import MODES, ORCHESTRATION, TOOLS, Mode, canonical, lower
 from workbench.protocol.task import Rules
+from workbench.protocol.visible import visible
 from workbench.settings import trust
 from workbench.settings.load import load
 from workbench.settings.types import Settings, SettingsError
@@ -36,8 +36,7 @@ def main(args: list[str]) -> int:
     if options.batch is not None:
         return _batch(options)
     if options.tool is None or options.input is None:
-        print("mlwb permissions check: give a TOOL and its INPUT_JSON, or --batch FILE", file=sys.stderr)
-        return 2
+        return _failed("give a TOOL and its INPUT_JSON, or --batch FILE")
     try:
         question = _with_defaults({"tool": options.tool, "input": _object(options.input)}, options)
         world = RealWorld()
@@ -46,10 +45,14 @@ def main(args: list[str]) -> int:
             print(_told(verdict, _parts(question, world)))
             return 0
     except (_UsageError, SettingsError) as error:
-        print(f"mlwb permissions check: {error}", file=sys.stderr)
-        return 2
+        return _failed(str(error))
     print(json.dumps(_shown(verdict), ensure_ascii=False))
     return 0
+
+
+def _failed(words: str) -> int:
+    print(f"mlwb permissions check: {visible(words)}", file=sys.stderr)
+    return 2
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -90,23 +93,15 @@ def _with_defaults(question: dict[str, Any], options: argparse.Namespace) -> dic
 
 def _batch(options: argparse.Namespace) -> int:
     """A line of JSON for each line of the file; one that cannot be judged is denied."""
-    world = RealWorld()
     try:
-        for line in _lines(options.batch):
-            if line.strip():
-                sys.stdout.write(json.dumps(_answer(line, options, world), ensure_ascii=True) + "\n")
+        file = sys.stdin.buffer if options.batch == "-" else Path(options.batch).open("rb")  # noqa: SIM115 - below
     except OSError as error:
-        print(f"mlwb permissions check: {options.batch}: {error.strerror}", file=sys.stderr)
-        return 2
+        return _failed(f"{options.batch}: {error.strerror}")
+    world = RealWorld()
+    with file:
+        for line in filter(bytes.strip, file):
+            sys.stdout.write(json.dumps(_answer(line, options, world), ensure_ascii=True) + "\n")
     return 0
-
-
-def _lines(name: str) -> Iterator[bytes]:
-    if name == "-":
-        yield from sys.stdin.buffer
-        return
-    with Path(name).open("rb") as file:
-        yield from file
 
 
 def _answer(line: bytes, options: argparse.Namespace, world: RealWorld) -> dict[str, Any]:
@@ -152,8 +147,6 @@ def _shown(verdict: Verdict) -> dict[str, Any]:
 
 def _told(verdict: Verdict, parts: list[Part]) -> str:
     """VERDICT for a person: what decided, by which rule, what would let it pass, and each part of a compound."""
-    from workbench.protocol.visible import visible
-
     lines = [f"{verdict.verdict}: {verdict.reason}"]
     lines += [f"  decided by  {verdict.part}"] if verdict.part else []
     lines += [f"  rule        {verdict.rule}"] if verdict.rule else []

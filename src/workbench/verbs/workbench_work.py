@@ -43,7 +43,7 @@ def renamed(session: str, title: str) -> None:
 
 
 def exported(session: str, path: Path) -> None:
-    """A session as Markdown."""
+    """Writes a session as the ending of PATH says."""
     from workbench.verbs.session_export import write
 
     write(folder(session), path)
