@@ -44,8 +44,9 @@ def judge(arena: Arena, command: str, tally: Tally) -> None:
     policy = Policy(grants={"Bash": ()}, mode="acceptEdits", workspace=str(arena.workspace), home=str(arena.home))
     call = Call(tool="Bash", needs=(Runs(command),), cwd=str(arena.workspace))
     allowed = decide(call, policy, world).verdict == "allow"
-    if any(piece.argv[:1] and piece.argv[0] in _EVALUATE for piece in survey.pieces):
-        tally.refused += 1  # asked about as a whole: what they run is not claimed to be known
+    if survey.reach.refused or any(piece.argv[:1] and piece.argv[0] in _EVALUATE for piece in survey.pieces):
+        # Asked about as a whole, whatever the rules: what they run, or where (`cd` to the home), is not claimed known.
+        tally.refused += 1
         if allowed:
             tally.hidden.append(f"{command!r}: allowed")
         return

@@ -173,6 +173,31 @@ def test_streams_can_be_opened_by_name(cell):
     ).output.endswith("two\n")
 
 
+TERMINALS = """
+import os, pty
+def typed(command):
+    child, master = pty.fork()
+    if not child:
+        os.execvp("bash", ["bash", "-c", command])
+    found = b""
+    try:
+        while more := os.read(master, 99):
+            found += more
+    except OSError:
+        return found.decode().split()
+master, slave = pty.openpty()
+again = os.open(os.ttyname(slave), os.O_RDWR | os.O_NOCTTY)
+os.write(again, b"one")
+print(os.read(master, 9).decode(), *typed("[ -t 1 ] && echo two; echo three >/dev/tty; echo four >/dev/stderr"))
+"""
+
+
+def test_a_command_has_terminals_of_its_own(cell):
+    """As pexpect, script and tmux make them."""
+    (cell[0].world.work / "typed.py").write_text(TERMINALS)
+    assert run(cell, "PYTHON typed.py; rm typed.py").output == "one two three four\n"
+
+
 def test_many_files_at_once(cell):
     script = (
         "import concurrent.futures as c, pathlib as p; d = p.Path('many'); d.mkdir(); "

@@ -600,6 +600,26 @@ def type_with_high_bits():
 
 
 @attack
+def read_the_terminal_of_another():
+    return os.open(W["terminal"], os.O_RDONLY | os.O_NOCTTY | os.O_NONBLOCK) >= 0
+
+
+@attack
+def write_to_the_terminal_of_another():
+    """What is typed and what is seen there: a question answered, another one drawn."""
+    found = os.open(W["terminal"], os.O_RDWR | os.O_NOCTTY | os.O_NONBLOCK)
+    return os.write(found, b"x") == 1
+
+
+@attack
+def write_to_a_terminal_beside_one_of_our_own():
+    import pty
+
+    pty.openpty()
+    return os.open(W["terminal"], os.O_WRONLY | os.O_NOCTTY | os.O_NONBLOCK) >= 0
+
+
+@attack
 def verity():
     with open(OUTSIDE / "file") as file:
         fcntl.ioctl(file, 0x40806685, bytearray(128))

@@ -84,6 +84,7 @@ def test_the_attacks_lead_out_where_nothing_confines(tmp_path):
     (helper.world.work / "attacks.py").write_text(SCRIPT.read_text())
     where = json.dumps({**helper.where, "pid1": _init()})
     names = "write_new_outside git_config read_ssh_key read_state approve_itself agent_in_the_home abstract_socket"
+    names += " read_the_terminal_of_another write_to_the_terminal_of_another"
     names += " service_on_loopback environment_of_a_neighbour kill_a_neighbour write_shell_start_file chmod_outside"
     done = helper.run("bubblewrap", f"{helper.python} attacks.py '{where}' {names}", reach="outside")
     found = json.loads(done.output.partition("RESULT")[2])

@@ -92,6 +92,9 @@ class World:
         udp.bind(("127.0.0.1", 0))
         udp.settimeout(0.05)
         self.udp = udp
+        terminal = os.openpty()
+        for end in terminal:
+            self._closing.callback(os.close, end)
         victim = subprocess.Popen(["sleep", "600"], env={"KEY": "SECRET-victim"})
         self._closing.callback(victim.wait)
         self._closing.callback(victim.kill)
@@ -99,6 +102,7 @@ class World:
         return {
             "control": control.getsockname(), "agent": agent.getsockname(), "tcp": tcp.getsockname()[1],
             "abstract": f"mlwb-test-{os.getpid()}", "udp": udp.getsockname()[1], "victim": victim.pid,
+            "terminal": os.ttyname(terminal[1]),
             "host": os.getpid(), "home": str(self.home), "work": str(self.work), "outside": str(self.outside),
             "state": str(self.state), "sockets": str(self.sockets), "temp": str(self.temp),
         }  # fmt: skip

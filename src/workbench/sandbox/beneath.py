@@ -8,6 +8,7 @@ left to the kernel, where Landlock refuses it. Runs in a thread that has a umask
 
 import errno
 import os
+import re
 import stat
 import struct
 from collections.abc import Callable, Iterable
@@ -24,7 +25,8 @@ _REMOVEDIR = 0x200
 _SYMLINK_FOLLOW = 0x400
 _SYMLINK_NOFOLLOW = 0x100
 _EMPTY_PATH = 0x1000
-_EXCHANGE, _WHITEOUT = 2, 4
+_WHITEOUT = 4
+_DESCRIPTOR = re.compile(rb"/(?:dev|proc/self)/fd/(\d+)|/dev/std(in|out|err)")
 
 Place = Literal["ours", "whole", "kept", "outside"]
 _OUTSIDE: Place = "outside"
@@ -73,10 +75,19 @@ def _within(path: str, folder: str) -> bool:
 
 
 class Files:
-    """Carries calls out within GROUND. `calls` says how each is; each raises OSError, LeaveIt, notify.Gone."""
+    """Carries calls out within GROUND. `calls` says how each is; each raises OSError, LeaveIt, notify.Gone.
 
-    def __init__(self, ground: Ground, later: Callable[[Call, Callable[[], int], bool], None]) -> None:
+    LATER does what may wait; TERMINAL opens a terminal of the command's own, and gives None for any other.
+    """
+
+    def __init__(
+        self,
+        ground: Ground,
+        later: Callable[[Call, Callable[[], int], bool], None],
+        terminal: Callable[[str, int], int | None] = lambda path, flags: None,
+    ) -> None:
         self._ground = ground
+        self._terminal = terminal
         self._later = later
         self.calls: dict[str, Callable[[Call], None]] = {
             "open": lambda call: self._open(call, _AT_FDCWD, 0, call.number(1), call.number(2)),
@@ -149,12 +160,16 @@ class Files:
                 raise
             self._create(call, folder, at, flags, mode)
             return
+        except OSError as error:
+            self._open_terminal(call, _behind(call, path, error), flags)
+            return
         kind = os.fstat(held).st_mode
         temporary = flags & _TMPFILE == _TMPFILE
         suitable = stat.S_ISDIR(kind) if temporary else stat.S_ISREG(kind) or stat.S_ISFIFO(kind)
         if exclusive or not suitable or self._ground.place(real) != "ours":
             os.close(held)
-            raise LeaveIt
+            self._open_terminal(call, real if stat.S_ISCHR(kind) and not exclusive else "", flags)
+            return
         keep = flags & ~(os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | (0 if temporary else os.O_DIRECTORY))
         mode = mode & ~call.umask() if temporary else 0
 
@@ -169,6 +184,12 @@ class Files:
             self._later(call, opened, cloexec)
         else:
             call.give(opened(), cloexec=cloexec)
+
+    def _open_terminal(self, call: Call, real: str, flags: int) -> None:
+        slave = self._terminal(real, flags)
+        if slave is None:
+            raise LeaveIt
+        call.give(slave, cloexec=bool(flags & os.O_CLOEXEC))
 
     def _empty(self, call: Call, folder: int, path: bytes, flags: int) -> None:
         """Emptied, though not opened for writing: Landlock knows that since ABI 3 alone, so it is never left to it."""
@@ -314,6 +335,15 @@ def _base(call: Call, folder: int, path: bytes) -> int:
         return -1
     where = "cwd" if folder == _AT_FDCWD else f"fd/{folder}"
     return os.open(f"/proc/{call.pid}/{where}", os.O_PATH | os.O_CLOEXEC)
+
+
+def _behind(call: Call, path: bytes, error: OSError) -> str:
+    """What /dev/stderr and its like stand for to the caller; raises ERROR, with which PATH was not followed, else."""
+    found = _DESCRIPTOR.fullmatch(path)
+    if error.errno != errno.ELOOP or found is None:
+        raise error
+    number = int(found[1]) if found[1] else ("in", "out", "err").index(found[2].decode())
+    return os.readlink(f"/proc/{call.pid}/fd/{number}")  # noqa: PTH115 - a name, not a path to go on with
 
 
 def _hold(base: int, path: bytes, flags: int) -> int:

@@ -173,7 +173,7 @@ class ConfinedLauncher:
             self._listening,
             tree,
             writable_too=(*git, *([Path(os.path.realpath(spec.scratch))] if spec.scratch else [])),
-            output=spec.output,
+            outputs=(spec.output, *(Path(os.ttyname(one)) for one in (spec.terminal,) if one is not None)),
             proxy=("127.0.0.1", int(self._at)) if profile.network == "allowlist" else None,
             refused=lambda host, port: told.append(hints.refused_address(host, port, profile)),
         )

@@ -27,7 +27,7 @@ _OF_FILES = _EXECUTE | _WRITE | _READ | _TRUNCATE | _IOCTL
 _CONNECT_TCP = 2  # ABI 4
 _SCOPES = 3  # abstract sockets, signals: ABI 6
 
-_HARMLESS_DEVICES = ("null", "zero", "full", "random", "urandom", "tty", "ptmx", "pts", "shm", "fd")
+_HARMLESS_DEVICES = ("null", "zero", "full", "random", "urandom", "tty", "ptmx", "shm")
 _NOT_READ = ("/dev", "/run", "/tmp", "/var/tmp")  # noqa: S108 - kept from commands; their own folder is elsewhere
 
 _NO_NEW_PRIVS, _CAP_VERSION_3 = 38, 0x20080522
@@ -98,14 +98,15 @@ class Reading:
         yield from ((name, _READING) for name in bubblewrap.of_run(self._profile))
 
 
-def writing(profile: Profile, version: int, writable_too: Iterable[Path], output: Path | None) -> int:
+def writing(profile: Profile, version: int, writable_too: Iterable[Path], outputs: Iterable[Path]) -> int:
     """A descriptor of the rules for one command's writing, connections and signals. Raises OSError."""
     known = rights(version) & ~_READING
     network = _CONNECT_TCP if version >= 4 and profile.network != "full" else 0
-    return _ruleset(known, (network, _SCOPES if version >= 6 else 0), version, _writable(profile, writable_too, output))
+    scopes = _SCOPES if version >= 6 else 0
+    return _ruleset(known, (network, scopes), version, _writable(profile, writable_too, outputs))
 
 
-def _writable(profile: Profile, writable_too: Iterable[Path], output: Path | None) -> Iterator[tuple[str, int]]:
+def _writable(profile: Profile, writable_too: Iterable[Path], outputs: Iterable[Path]) -> Iterator[tuple[str, int]]:
     write = _WRITE | _TRUNCATE | _MAKE | _REMOVE | _REFER
     kept = {str(path) for path in (*profile.hidden, *profile.read_only)}
     for folder in (*profile.roots, *profile.caches, profile.temp, *writable_too):
@@ -113,8 +114,8 @@ def _writable(profile: Profile, writable_too: Iterable[Path], output: Path | Non
         for path in carved(str(folder), kept - {str(folder)}):
             if Path(path).is_dir():
                 yield path, write
-    if output is not None:
-        yield str(output), _WRITE | _TRUNCATE
+    for output in outputs:
+        yield str(output), _WRITE | _TRUNCATE | _IOCTL
     for path in _devices(profile):
         yield path, _WRITE | _TRUNCATE | _IOCTL | (write if path == "/dev/shm" else 0)  # noqa: S108
 

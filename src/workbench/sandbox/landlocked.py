@@ -18,7 +18,7 @@ class Landlocked:
     """What holds one command to PROFILE. `start` once, then `close`. Raises OSError.
 
     READING are the rules for that, LISTENING the sockets of the session's commands, TREE is the command's. WRITABLE_TOO
-    is opened below what is read-only; OUTPUT, which exists, is the file of the streams. REFUSED is told of hosts.
+    is opened below what is read-only; OUTPUTS, which exist, are where the streams go. REFUSED is told of hosts.
     """
 
     def __init__(
@@ -30,13 +30,13 @@ class Landlocked:
         tree: Tree,
         *,
         writable_too: tuple[Path, ...] = (),
-        output: Path | None = None,
+        outputs: tuple[Path, ...] = (),
         proxy: tuple[str, int] | None = None,
         refused: Callable[[str, int], None] = lambda host, port: None,
     ) -> None:
         network = profile.network == "full"
         self._program = seccomp.program(seccomp.supervised(abi, network=network))
-        self._rules = (reading.rules(), landlock.writing(profile, abi, writable_too, output))
+        self._rules = (reading.rules(), landlock.writing(profile, abi, writable_too, outputs))
         self._supervisor = Supervisor(
             landlock.ground(profile, writable_too),
             listening,

@@ -16,7 +16,7 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
-from workbench.sandbox import notify, system
+from workbench.sandbox import notify, system, terminals
 from workbench.sandbox.beneath import Files, Ground, LeaveIt
 from workbench.sandbox.connections import Connections, Listening
 from workbench.sandbox.notify import Call
@@ -45,7 +45,7 @@ class Supervisor:
     ) -> None:
         self._ground = ground
         self._owns = owns
-        self._files = Files(ground, self._later)
+        self._files = Files(ground, self._later, lambda path, flags: terminals.own(path, flags, owns))
         self._connections = Connections(
             listening, open_=network, reachable=self._reachable, proxy=proxy, refused=refused
         )
