@@ -55,6 +55,8 @@ def main(argv: list[str] | None = None) -> int:
         where = f" ({os.fsdecode(error.filename)})" if isinstance(error.filename, str | bytes) else ""
         return _failed(f"{error.strerror or error}{where}")
     except Exception as error:
+        if isinstance(error, RuntimeError) and (why := entry.no_home()):  # as pathlib says it
+            return _failed(why, 2)
         from workbench import faults, places
 
         kept = faults.kept(error, places.state() / "workbench.log", f"mlwb {' '.join(args[:2])}")

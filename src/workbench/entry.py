@@ -34,9 +34,14 @@ def no_place() -> str:
         os.getcwd()  # noqa: PTH109 - the one question
     except OSError:
         return "the current folder is gone, or cannot be entered; go to one that is there"
-    if os.path.expanduser("~") == "~":  # noqa: PTH111 - a container with a user that nobody knows
-        return "there is no home folder to keep sessions in; set HOME"
     return ""
+
+
+def no_home() -> str:
+    """Why what is kept in the user's home cannot be; empty where there is one. The ledger and the GPUs need none."""
+    if os.path.expanduser("~") != "~":  # noqa: PTH111 - a container with a user that nobody knows has none
+        return ""
+    return "there is no home folder to keep sessions in; set HOME"
 
 
 def mend_streams() -> None:

@@ -62,10 +62,21 @@ def test_standard_input_that_is_closed_is_no_terminal(tmp_path: Path) -> None:
         assert done.returncode in (1, 2) and "Traceback" not in done.stderr
 
 
+def homeless(folder: Path, *args: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [*MLWB[:2], "-c", "import os, pwd, sys\npwd.getpwuid = lambda uid: {}[uid]\n" + MLWB[3], *args],
+        cwd=folder, env={"PATH": os.environ["PATH"]}, capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+
+
 def test_a_user_whom_nobody_knows_is_told_to_set_home(tmp_path: Path) -> None:
-    for args in ([], ["agents", "list"], ["run", "x.md"]):
-        done = subprocess.run(
-            [*MLWB[:2], "-c", "import os, pwd, sys\npwd.getpwuid = lambda uid: {}[uid]\n" + MLWB[3], *args],
-            cwd=tmp_path, env={"PATH": os.environ["PATH"]}, capture_output=True, text=True, timeout=60, check=False,
-        )  # fmt: skip
-        assert (done.returncode, done.stderr) == (2, "mlwb: there is no home folder to keep sessions in; set HOME\n")
+    (tmp_path / "x.md").write_text("Go.")
+    for args in (["agents", "list"], ["sessions", "list"], ["trust", "--list"], ["run", "x.md"]):
+        done = homeless(tmp_path, *args)
+        said = done.stderr.partition(": ")[2]
+        assert (done.returncode, said) == (2, "there is no home folder to keep sessions in; set HOME\n")
+
+
+def test_the_ledger_needs_no_home(tmp_path: Path) -> None:
+    assert homeless(tmp_path, "exp", "run", "true").returncode == 0
+    assert homeless(tmp_path, "exp", "list").returncode == 0

@@ -58,6 +58,8 @@ class Run:
             asked = flags.read(args)
         except flags.UsageError as error:
             return await self._failed("error_usage", str(error))
+        if why := entry.no_home():
+            return await self._failed("error_usage", why)
         self.session = asked.resume or ""
         if asked.task is not None and not asked.check:
             self.notify, self.workspace = asked.task.notify or "", asked.task.workspace

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from workbench import entry
 from workbench.verbs import workbench_work as work
 from workbench.verbs.workbench_flags import HELP, LAST, Asked, UsageError, read
 from workbench.verbs.workbench_safety import Safety, workspace_of
@@ -49,6 +50,8 @@ def main(args: list[str]) -> int:
         workspace = _here()
         if not (sys.stdin.isatty() and sys.stdout.isatty()):
             raise UsageError("the workbench needs a terminal; `mlwb run TASK.md` works without one")
+        if why := entry.no_home():
+            raise UsageError(why)
     except UsageError as error:
         print(f"mlwb: {error}", file=sys.stderr)
         return 2
