@@ -177,6 +177,8 @@ def test_8_checks_that_fail_are_handed_back_and_then_count(place: Place) -> None
     assert result["checks"][0]["exit_code"] == 1
     assert "missing half" in result["checks"][0]["output"]
     assert "not verified: 0 of 1 checks passed" in done.stderr
+    done = place.run_task("x", [say("done")], "--checks", "nosuchprogram -q", "--check-attempts", "0")
+    assert "check failed (exit 127, no such command): nosuchprogram -q" in done.stderr
     done = place.run_task("---\nchecks: [false]\ncheckAttempts: 0\n---\nx".replace("[false]", "['false']"), [say("a")])
     ended(place, done, 8, "error_checks_failed")
     assert len(done.requests) == 1

@@ -78,7 +78,8 @@ def _line(event: e.AnyEvent) -> str:
 
 
 def _failed(command: str, code: int) -> str:
-    return f"check failed ({'out of time' if code == 124 else f'exit {code}'}): {command}"
+    how = {124: "out of time", 127: "exit 127, no such command"}.get(code, f"exit {code}")
+    return f"check failed ({how}): {command}"
 
 
 def closing(result: Result, folder: Path) -> list[str]:
