@@ -13,6 +13,7 @@ from support.hosted import Followed, Relay, begin, hosted
 from support.mlwb import Place
 from workbench.host.connection import MISSED
 from workbench.host.remote import RemoteClient, attach
+from workbench.protocol import wire
 from workbench.protocol.commands import Ack, Rename, Stop, SubmitPrompt
 from workbench.protocol.events import AnswerCompleted, PromptSubmitted, Renamed, SessionEnded, TextDelta
 from workbench.protocol.fold import apply
@@ -248,6 +249,32 @@ def test_what_was_written_while_the_connection_was_lost_is_told_when_it_is_back(
 
     with hosted(tmp_path, monkeypatch, [say(TALK, pace=0.03)]) as place:
         asyncio.run(run())
+
+
+def test_who_was_here_comes_back_as_soon_as_there_is_room(tmp_path: Path) -> None:
+    welcome = wire.Welcome(
+        session="s-1", client="c-1", user="ana", role="driver", owner=True, seq=0, state=wire.raw(SessionState())
+    )
+    answers = [welcome, wire.Refused(code="full", why="no room"), welcome]
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readline()
+        writer.write(wire.line(answers.pop(0)))
+        await writer.drain()
+        if not answers:
+            await reader.read()
+        writer.close()
+
+    async def run() -> None:
+        path = str(tmp_path / "host.sock")
+        async with await asyncio.start_unix_server(serve, path):
+            client = RemoteClient(lambda: asyncio.open_unix_connection(path), wire.Hello, 20.0)
+            await client.begin()
+            async with Followed(client) as one:
+                await one.until(lambda: not answers and not lost(client))
+                assert not client.ended
+
+    asyncio.run(run())
 
 
 def test_the_brief_is_asked_of_the_host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

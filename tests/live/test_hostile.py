@@ -1,5 +1,6 @@
 """Who and what a session's socket refuses; and that whoever sits at the session notices nothing of it."""
 
+import asyncio
 import contextlib
 import json
 import socket
@@ -17,6 +18,7 @@ from support.mlwb import Place
 from support.visitors import LI, STRANGER, connected_as, needs_root
 from support.wires import Raw
 from workbench.host import sockets
+from workbench.host.remote import NotAttachedError, attach
 from workbench.protocol import events as e
 from workbench.protocol import queries as q
 from workbench.protocol import wire
@@ -110,6 +112,9 @@ def test_200_that_say_nothing_keep_nobody_out_for_long(seat: Seat) -> None:
         while len(silent) < 200:
             with contextlib.suppress(BlockingIOError):  # more come at once than the kernel lets wait
                 silent.append(Raw(seat.socket))
+        with pytest.raises(NotAttachedError, match="more than 128 connections at once") as refused:
+            asyncio.run(attach(seat.folder))
+        assert refused.value.code == "full"
         seat.works()
         until = time.monotonic() + 20  # a hello is waited for 10 s
         while True:

@@ -24,7 +24,6 @@ from workbench.protocol.state import SessionState
 
 # Makes a connection; raises OSError where there is none now, NotAttachedError where there will be none.
 Dial = Callable[[], Awaitable[tuple[asyncio.StreamReader, asyncio.StreamWriter]]]
-
 Choose = Callable[[Sequence[wire.Live]], Awaitable[str]]
 
 LIMIT = 1 << 18
@@ -120,6 +119,8 @@ class RemoteClient:
             if isinstance(answer, wire.Which) and self._choose is not None:
                 named = msgspec.structs.replace(hello, session=await self._choose(answer.sessions))
                 answer = await _greeted(lines, writer, named)
+            if isinstance(answer, wire.Refused) and answer.code == "full" and self._id:
+                raise ConnectionError(answer.why)  # who was here comes back as soon as there is room
             if isinstance(answer, wire.Refused):
                 raise NotAttachedError(answer.why, answer.code)
             if not isinstance(answer, wire.Welcome):

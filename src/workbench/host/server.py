@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import socket
+from collections import deque
 from collections.abc import Awaitable, Callable
 
 from workbench.host import sockets
@@ -19,6 +20,9 @@ from workbench.protocol.codec import MalformedError
 _LOOK_S = 5.0  # between two looks at whether the socket is still there
 _BUFFER = 1 << 18  # bytes that wait for a slow client in this process
 _CLOSE_S = 2.0
+_MOST_TURNED_AWAY = (
+    16  # who are told why at the same time: whoever floods the socket must not use up this process's files
+)
 _BREATH_S = 0.5  # before another try where a connection cannot be taken: no more files may be open
 
 Parting = Callable[[Connection], Awaitable[bool]]
@@ -51,6 +55,7 @@ class Server:
         self._released = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
         self._kept: set[asyncio.Task[None]] = set()  # of those who wait for the session's end
+        self._turned_away: deque[socket.socket] = deque()
         self._listening: asyncio.Task[None] | None = None
         self._socket: socket.socket | None = None
         self._inode = 0
@@ -104,12 +109,24 @@ class Server:
         """Serves a client at TAKEN; DOOR says whether, and as what, it is let in."""
         # Guests who only connect leave room for the owner.
         most = 2 * MOST_CLIENTS if door == self.guests.owners else MOST_CLIENTS
-        if self.shut or len(self._tasks) >= most:
+        if self.shut:
             taken.close()
+            return
+        if len(self._tasks) >= most:
+            self._turn_away(taken, f"more than {most} connections at once: try again in a moment")
             return
         task = asyncio.create_task(self._serve(taken, door))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+
+    def _turn_away(self, taken: socket.socket, why: str) -> None:
+        """Says WHY; the connection stays for a moment, so that it is read. Of many at once the first are let go of."""
+        with contextlib.suppress(OSError):
+            taken.send(wire.line(wire.Refused(code="full", why=why)))
+        self._turned_away.append(taken)
+        asyncio.get_running_loop().call_later(_CLOSE_S, taken.close)
+        if len(self._turned_away) > _MOST_TURNED_AWAY:
+            self._turned_away.popleft().close()
 
     async def _serve(self, taken: socket.socket, door: Callable[[sockets.Peer, wire.Hello], Guest]) -> None:
         try:
@@ -181,6 +198,8 @@ class Server:
             self._socket.close()
         with contextlib.suppress(FileNotFoundError):
             (self.hosting.session.folder / sockets.TOKEN).unlink()
+        for taken in self._turned_away:
+            taken.close()
         for connection in list(self.connections):
             connection.end(code, why)
         if serving := self._tasks - self._kept:
