@@ -266,9 +266,10 @@ def _calm(colors: Mapping[str, str], few: bool) -> dict[str, str]:
         "block-cursor-foreground": ground if few else ink, "block-cursor-background": muted if few else chosen,
         "block-cursor-text-style": "bold underline" if few else "bold",
         "block-cursor-blurred-foreground": ink, "block-cursor-blurred-background": chosen,
+        "block-cursor-blurred-text-style": "bold underline" if few else "none",
         "block-hover-background": colors["panel"],
-        "input-cursor-background": ink, "input-cursor-foreground": ground,
-        "input-cursor-text-style": "reverse" if few else "none",
+        "input-cursor-background": ground if few else ink, "input-cursor-foreground": ink if few else ground,
+        "input-cursor-text-style": "reverse" if few else "none",  # also where no colour is left
         "scrollbar": dim, "scrollbar-hover": aside, "scrollbar-active": muted, "scrollbar-background": ground,
         "scrollbar-background-hover": ground, "scrollbar-background-active": ground, "scrollbar-corner-color": ground,
         "link-color": agent, "link-color-hover": agent, "link-background-hover": chosen,

@@ -33,7 +33,10 @@ class Picks(ScrollView, can_focus=True):
     Picks {
         height: auto; overflow-x: hidden; scrollbar-size: 0 1; scrollbar-gutter: stable; background: $surface;
         color: $foreground;
-        & > .picks--cursor { color: $foreground; background: $block-cursor-blurred-background; }
+        & > .picks--cursor {
+            color: $foreground; background: $block-cursor-blurred-background;
+            text-style: $block-cursor-blurred-text-style;
+        }
         & > .picks--hover { background: $block-hover-background; }
         &:focus > .picks--cursor {
             color: $block-cursor-foreground; background: $block-cursor-background; text-style: $block-cursor-text-style;

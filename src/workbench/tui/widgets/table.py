@@ -163,11 +163,17 @@ class Table(ScrollView, can_focus=True):
             return Strip.blank(width, self.rich_style)
         line = self._line(cells)
         if y and row == self.cursor:
-            line = line.pad_right(max(0, width - line.cell_length)).stylize("on $panel" if self.has_focus else "bold")
+            line = self._chosen(line.pad_right(max(0, width - line.cell_length)))
         style = self.visual_style
         parts = line.render(style, "", self._get_style)
         segments = [Segment(text, (style + own).rich_style) for text, own in parts]
         return Strip(segments).adjust_cell_length(width, segments[-1].style if segments else self.rich_style)
+
+    def _chosen(self, line: Content) -> Content:
+        """The cursor's LINE: on a ground of its own, or, where there is only one, reversed: hues would be blocks."""
+        if not self.has_focus:
+            return line.stylize("bold")
+        return content(line.plain, "reverse") if self.app.current_theme.ansi else line.stylize("on $panel")
 
     def _line(self, cells: Sequence[Cell]) -> Content:
         pieces = []
