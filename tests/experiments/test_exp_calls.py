@@ -1,5 +1,7 @@
 """`mlwb exp` in the agent's Bash: carried out by the host, the training command judged and confined."""
 
+import json
+import os
 import subprocess
 import time
 from collections.abc import Iterator
@@ -7,7 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from support.live import confined, works, workspace
+from support.endpoint import Endpoint, say, turn, use
+from support.live import confined, run, works, workspace
+from support.mlwb import MLWB
 from support.running import Exp, until
 from workbench.experiments.ledger import Ledger
 from workbench.protocol import events as e
@@ -193,3 +197,33 @@ def test_a_run_whose_output_leads_elsewhere_is_not_read(workspace: Path, tmp_pat
     output.symlink_to(Path.home() / ".ssh/id_rsa")
     _, [text] = works(workspace, "mlwb exp tail r-1")
     assert text.startswith("Denied: ") and "a secret" not in text
+
+
+RULES = {"allow": ("Bash(python3 train.py *)", "Bash(mlwb *)"), "deny": ("Bash(curl *)", "Bash(mlwb exp note *)")}
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "mlwb exp run --name a -- python3 train.py --lr 1",
+        "mlwb exp run -- curl http://127.0.0.1:9/",
+        "mlwb exp run -- rm -rf /",
+        "mlwb exp run --seeds 0..1 -- python3 other.py {seed}",
+        "mlwb exp run -- python3 other.py | cat",
+        "mlwb exp rerun r-1",
+        "mlwb exp note r-1 curl",
+        "mlwb exp show r-1",
+        "mlwb exp wait --timeout 0.1s",
+    ],
+)
+def test_the_check_of_permissions_gives_the_verdict_of_a_session(workspace: Path, command: str) -> None:
+    exp = Exp(workspace)
+    exp("run", "--", "bash", "-c", ": curl x; true")
+    flags = [word for kind, rules in RULES.items() for rule in rules for word in (f"--{kind}", rule)]
+    check = [*MLWB, "permissions", "check", *flags, "Bash", json.dumps({"command": command})]
+    told = json.loads(subprocess.run(check, cwd=workspace, env=os.environ, capture_output=True, check=True).stdout)
+    with Endpoint([turn(use("Bash", command=command)), say("done")]) as endpoint:
+        ran = run(workspace, endpoint, **RULES)
+    [decided] = ran.events(e.CallDecided)
+    assert decided.verdict == ("allow" if told["verdict"] == "allow" else "deny")
+    assert decided.rule == told["rule"] and told["reason"] in decided.reason

@@ -9,6 +9,7 @@ import os
 import re
 import shlex
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -24,8 +25,8 @@ from workbench.session import gpus
 from workbench.session.core import Session
 from workbench.session.exp_carried import Carried, decoded, surroundings
 from workbench.session.exp_change import Change
-from workbench.session.exp_look import LOOKS, Look, looks_only
-from workbench.session.exp_rerun import Rerun
+from workbench.session.exp_look import LOOKS, Look, look_needs, looks_only
+from workbench.session.exp_rerun import Rerun, rerun_needs, run_named
 from workbench.session.exp_wait import Wait
 from workbench.session.runs_words import GOING, Happened, alert_words, headline
 from workbench.tools.base import Context, Outcome, Tool, ToolError, text_content
@@ -41,24 +42,49 @@ _CARRIED = ("run", "stop", "note", "wait", "rerun", *LOOKS)
 
 def carried(session: Session, tool: Tool, given: Any) -> Tool:
     """What carries out the call: the host, where GIVEN is a Bash call that is one `mlwb exp` command; else TOOL."""
-    if tool.name != "Bash" or "mlwb" not in given.command:
-        return tool
-    found = one_command(given.command)
-    if found is None or found[1][:2] != ["mlwb", "exp"] or found[1][2:3] not in ([verb] for verb in _CARRIED):
+    if tool.name != "Bash" or (found := _ours(given.command)) is None:
         return tool
     whole = session.gate.judge(tool.name, tool.needs(given, str(session.context.cwd)), str(session.context.cwd))
     if whole.verdict == "deny" and whole.rule is not None:
         return tool  # a rule is about `mlwb` itself
     variables, words = found
-    if words[2] == "run":
-        return _Run(session, tool, variables, words[3:])
-    if variables:
-        return tool  # of what no training command is given: PYTHONPATH, LD_PRELOAD would be this program's own
-    if words[2] in LOOKS:
-        return Look(session, tool, words[2:]) if looks_only(words[2:]) else tool
-    if words[2] == "wait":
-        return Wait(session, tool, words[3:])
-    return Rerun(session, tool, words[3:]) if words[2] == "rerun" else Change(session, tool, words[2:])
+    if words[0] == "run":
+        return _Run(session, tool, variables, words[1:])
+    if words[0] in LOOKS:
+        return Look(session, tool, words)
+    if words[0] == "wait":
+        return Wait(session, tool, words[1:])
+    return Rerun(session, tool, words[1:]) if words[0] == "rerun" else Change(session, tool, words)
+
+
+def needs_of(command: str, cwd: str) -> tuple[Need, ...] | None:
+    """What a Bash call of COMMAND in CWD needs where the host carries it out; None where it is Bash's like any other.
+
+    What `mlwb permissions check` asks for, without a session.
+    """
+    if (found := _ours(command)) is None:
+        return None
+    variables, words = found
+    if words[0] == "run":
+        options, problem = _asked(variables, words[1:])
+        return () if problem else _run_needs(options, variables)
+    if words[0] in LOOKS:
+        return look_needs(words, cwd)
+    if words[0] == "rerun":
+        run, _ = run_named(words[1:], ledger_for(Path(cwd)))
+        return () if run is None else rerun_needs(run, cwd)
+    return ()
+
+
+def _ours(command: str) -> tuple[dict[str, str], list[str]] | None:
+    """Variables and words behind `mlwb exp` of a COMMAND that the host carries out; None of any other."""
+    found = one_command(command) if "mlwb" in command else None
+    if found is None or found[1][:2] != ["mlwb", "exp"] or found[1][2:3] not in ([verb] for verb in _CARRIED):
+        return None
+    variables, words = found[0], found[1][2:]
+    if words[0] != "run" and variables:
+        return None  # of what no training command is given: PYTHONPATH, LD_PRELOAD would be this program's own
+    return None if words[0] in LOOKS and not looks_only(words) else (variables, words)
 
 
 def going(session: Session) -> bool:
@@ -106,28 +132,36 @@ def _literal(word: Any) -> str | None:
     return "".join(part.text for part in word.parts)
 
 
+def _asked(variables: dict[str, str], words: list[str]) -> tuple[RunOptions, str]:
+    """What `mlwb exp run WORDS` asks for, and in words what is wrong with it."""
+    options, problem = decoded(read, words, RunOptions(argv=()))
+    if variables.get(gpus.VISIBLE, "") not in ("", "-1"):
+        problem = (
+            f"Which GPUs a run sees is the session's to say, not {gpus.VISIBLE}: `--gpus K` gives it K of them; "
+            f"`{gpus.VISIBLE}=` none"
+        )
+    return options, problem
+
+
+def _run_needs(options: RunOptions, variables: dict[str, str]) -> tuple[Need, ...]:
+    seed = str(next(iter(options.seeds), "{seed}"))
+    inner = shlex.join(word.replace("{seed}", seed) for word in options.argv)
+    assigned = [f"{name}={shlex.quote(value)}" for name, value in variables.items()]
+    load = options.service.load if options.service else ""
+    return tuple(Runs(" ".join([*assigned, command])) for command in (inner, load) if command)
+
+
 class _Run(Carried):
     """`mlwb exp run …`."""
 
     def __init__(self, session: Session, tool: Tool, variables: dict[str, str], words: list[str]) -> None:
         super().__init__(session, tool)
         self._variables = variables
-        self._options, self._problem = decoded(read, words, RunOptions(argv=()))
-        if variables.get(gpus.VISIBLE, "") not in ("", "-1"):
-            self._problem = (
-                f"Which GPUs a run sees is the session's to say, not {gpus.VISIBLE}: `--gpus K` gives it K of them; "
-                f"`{gpus.VISIBLE}=` none"
-            )
+        self._options, self._problem = _asked(variables, words)
 
     def needs(self, given: Any, cwd: str) -> tuple[Need, ...]:
         """Runs the training command, and a service's load."""
-        if self._problem:
-            return ()
-        seed = str(next(iter(self._options.seeds), "{seed}"))
-        inner = shlex.join(word.replace("{seed}", seed) for word in self._options.argv)
-        assigned = [f"{name}={shlex.quote(value)}" for name, value in self._variables.items()]
-        load = self._options.service.load if self._options.service else ""
-        return tuple(Runs(" ".join([*assigned, command])) for command in (inner, load) if command)
+        return () if self._problem else _run_needs(self._options, self._variables)
 
     async def run(self, given: Any, context: Context, call_id: str, progress: Callable[[str], None]) -> Outcome:
         """Begins the run and follows it as long as the call may last. It goes on whatever becomes of the call."""

@@ -23,6 +23,13 @@ def looks_only(words: list[str]) -> bool:
     return words[0] != "card" or not any(word.startswith(("-o", "--o")) for word in words)
 
 
+def look_needs(words: list[str], cwd: str) -> tuple[Need, ...]:
+    """What `mlwb exp` with WORDS, which looks only, reads in CWD."""
+    folder = ledger_for(Path(cwd)).folder
+    named = [word for word in words[1:] if ID.fullmatch(word)]
+    return (Reads(str(folder)), *(Reads(str(folder / run / name)) for run in named for name in _READ))
+
+
 class Look(Carried):
     """A command that only reads the ledger."""
 
@@ -32,9 +39,7 @@ class Look(Carried):
 
     def needs(self, given: Any, cwd: str) -> tuple[Need, ...]:
         """Reads the ledger, and what the files of the runs that are named lead to."""
-        folder = ledger_for(Path(cwd)).folder
-        named = [word for word in self._words[1:] if ID.fullmatch(word)]
-        return (Reads(str(folder)), *(Reads(str(folder / run / name)) for run in named for name in _READ))
+        return look_needs(self._words, cwd)
 
     async def run(self, given: Any, context: Context, call_id: str, progress: Callable[[str], None]) -> Outcome:
         """Runs it as Bash would, but for modules that the session's variables name."""

@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from workbench.experiments.launch.types import Job, LaunchError
-from workbench.experiments.ledger import LedgerError, ledger_for
+from workbench.experiments.ledger import Ledger, LedgerError, ledger_for
 from workbench.experiments.types import Run
 from workbench.permissions.types import Need, Runs
 from workbench.protocol.blocks import Output
@@ -25,37 +25,42 @@ _SETTLED_S = 10.0
 _USAGE = "mlwb exp rerun RUN"
 
 
+def run_named(words: list[str], ledger: Ledger) -> tuple[Run | None, str]:
+    """The run of LEDGER that `mlwb exp rerun WORDS` names; None, and why, where there is none."""
+    named = [word for word in words if not word.startswith("-")]
+    if len(named) != 1 or set(words) - {*named, "--json"}:
+        return None, _USAGE
+    try:
+        return ledger.get(named[0]), ""
+    except LedgerError as error:
+        return None, str(error)
+
+
+def rerun_needs(run: Run, cwd: str) -> tuple[Need, ...]:
+    """Runs the command of RUN once more, where it ran, and a service's load: what the record says of them.
+
+    The record may be a repository's own.
+    """
+    from workbench.experiments.rerun import SCRATCH
+
+    rebuilt = any(part.startswith(SCRATCH) for part in Path(run.cwd).parts)  # of a run that was one again: gone
+    there = "" if rebuilt or run.cwd == cwd else f"cd {shlex.quote(run.cwd)} && "
+    load = run.service.load if run.service else ""
+    return tuple(Runs(command) for command in (there + shlex.join(run.argv), load) if command)
+
+
 class Rerun(Carried):
     """Does a run again; the call lasts as long as that does, and a stop of it stops the run."""
 
     def __init__(self, session: Session, tool: Tool, words: list[str]) -> None:
         super().__init__(session, tool)
         self._ledger = ledger_for(session.context.workspace)
-        self._run: Run | None = None
-        self._problem, self._child, self._json = "", "", "--json" in words
-        named = [word for word in words if not word.startswith("-")]
-        if len(named) != 1 or set(words) - {*named, "--json"}:
-            self._problem = _USAGE
-            return
-        try:
-            self._run = self._ledger.get(named[0])
-        except LedgerError as error:
-            self._problem = str(error)
+        self._child, self._json = "", "--json" in words
+        self._run, self._problem = run_named(words, self._ledger)
 
     def needs(self, given: Any, cwd: str) -> tuple[Need, ...]:
-        """Runs the command of the run once more, where it ran, and a service's load: what the record says of them.
-
-        The record may be a repository's own.
-        """
-        from workbench.experiments.rerun import SCRATCH
-
-        run = self._run
-        if run is None:
-            return ()
-        rebuilt = any(part.startswith(SCRATCH) for part in Path(run.cwd).parts)  # of a run that was one again: gone
-        there = "" if rebuilt or run.cwd == str(self._session.context.cwd) else f"cd {shlex.quote(run.cwd)} && "
-        load = run.service.load if run.service else ""
-        return tuple(Runs(command) for command in (there + shlex.join(run.argv), load) if command)
+        """Runs the command of the run once more."""
+        return () if self._run is None else rerun_needs(self._run, str(self._session.context.cwd))
 
     async def run(self, given: Any, context: Context, call_id: str, progress: Callable[[str], None]) -> Outcome:
         """Does it."""

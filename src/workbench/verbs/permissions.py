@@ -164,17 +164,17 @@ def _told(verdict: Verdict, parts: list[Part]) -> str:
 
 def _parts(question: dict[str, Any], world: RealWorld) -> list[Part]:
     """The commands of a Bash call with their verdicts; none for other tools and what cannot be read."""
-    asked = _call(question)
+    asked = _call(question, world)
     return parts(*asked, world) if not isinstance(asked, Verdict) else []
 
 
 def _judge(question: dict[str, Any], world: RealWorld) -> Verdict:
     """The verdict that a live session would come to. Raises _UsageError, SettingsError."""
-    asked = _call(question)
+    asked = _call(question, world)
     return asked if isinstance(asked, Verdict) else decide(*asked, world)
 
 
-def _call(question: dict[str, Any]) -> tuple[Call, Policy] | Verdict:
+def _call(question: dict[str, Any], world: RealWorld) -> tuple[Call, Policy] | Verdict:
     """QUESTION as a call with its policy, or the verdict on what is no call. Raises _UsageError, SettingsError."""
     name, given = question.get("tool"), question.get("input")
     if not isinstance(name, str):
@@ -195,7 +195,21 @@ def _call(question: dict[str, Any]) -> tuple[Call, Policy] | Verdict:
         needs = needs_of(tool, given, workspace)
     except ToolError as error:
         return _denied(str(error))
-    return Call(tool=tool, needs=needs, cwd=workspace), policy
+    call = Call(tool=tool, needs=needs, cwd=workspace)
+    return (_carried(call, given, policy, world) if tool == "Bash" else call), policy
+
+
+def _carried(call: Call, given: dict[str, Any], policy: Policy, world: RealWorld) -> Call:
+    """CALL of Bash; one `mlwb exp` command as a session's host judges it, unless a deny rule is about `mlwb` itself."""
+    if "mlwb" not in str(given.get("command")):
+        return call
+    from workbench.session.exp_calls import needs_of
+
+    needs = needs_of(str(given["command"]), call.cwd)
+    if needs is None:
+        return call
+    whole = decide(call, policy, world)
+    return call if whole.verdict == "deny" and whole.rule is not None else msgspec.structs.replace(call, needs=needs)
 
 
 @lru_cache(maxsize=256)
