@@ -207,3 +207,16 @@ def test_a_signal_while_a_check_waits_for_the_endpoint(place: Place) -> None:
             process.communicate(timeout=15)
             assert process.returncode == 130
             connection.close()
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 75)])
+def test_a_signal_while_the_task_is_read_from_who_never_writes_it(
+    place: Place, number: signal.Signals, code: int
+) -> None:
+    task = place.home / "task.fifo"
+    os.mkfifo(task)
+    with place.started("run", str(task), "--output-format", "json", env=place.env()) as process, task.open("wb"):
+        process.send_signal(number)  # the pipe was opened for reading by now
+        out, _ = process.communicate(timeout=20)
+        assert process.returncode == code
+        assert json.loads(out)["errors"] == ["stopped before a session began"]

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from workbench import entry, faults, places
 from workbench.headless import flags, preflight, telling
 from workbench.headless.notify import notify
-from workbench.headless.signals import Signals
+from workbench.headless.signals import Signals, StoppedError
 from workbench.headless.streams import Console, Stdout
 from workbench.host import local, sockets
 from workbench.host.client import Client
@@ -19,6 +19,7 @@ from workbench.protocol.result import EXIT_CODES, Result
 from workbench.protocol.visible import visible
 
 _WATCHERS_S = 0.3  # for those who watch to be told the rest; who is slow has the journal
+_NOT_BEGUN = "stopped before a session began"
 BROKEN_PIPE = 141  # as a shell says it of a program that SIGPIPE ended
 
 
@@ -55,9 +56,12 @@ class Run:
     async def carry_out(self, args: Sequence[str]) -> int:
         """The whole run; every expected failure ends as a result object and an exit code."""
         try:
-            asked = flags.read(args)
+            with self.signals.reading():
+                asked = flags.read(args)
         except flags.UsageError as error:
             return await self._failed("error_usage", str(error))
+        except StoppedError:
+            return await self._failed(self.signals.subtype, _NOT_BEGUN)
         if why := entry.no_home():
             return await self._failed("error_usage", why)
         self.session = asked.resume or ""
@@ -68,7 +72,7 @@ class Run:
             trust_workspace=asked.trust_workspace, attended=False,
         )  # fmt: skip
         if self.signals.reason is not None:
-            return await self._failed(self.signals.subtype, "stopped before a session began")
+            return await self._failed(self.signals.subtype, _NOT_BEGUN)
         try:
             if asked.check and asked.task is not None:
                 return await self._check(await self.signals.unless(local.preflight(asked.task, options)))

@@ -5,7 +5,7 @@ import contextlib
 import os
 import signal
 from collections import Counter
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator
 from types import FrameType
 from typing import Any, TypeVar
 
@@ -24,6 +24,10 @@ _LOOK_S = 0.2
 _CAUGHT = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1)
 
 
+class StoppedError(Exception):
+    """A signal came while the task was read."""
+
+
 class Signals:
     """Catches SIGINT, SIGTERM, SIGHUP and SIGUSR1 inside a `with`; what was ignored before (nohup) stays ignored.
 
@@ -38,6 +42,7 @@ class Signals:
         self._before: dict[int, Any] = {}
         self._loop: asyncio.AbstractEventLoop | None = None
         self._react: Callable[[], object] = lambda: None
+        self._reading = False
 
     def __enter__(self) -> "Signals":
         for number in _CAUGHT:
@@ -66,8 +71,19 @@ class Signals:
             self.reason, self.grace_s = "signal", GRACE_S["signal"]
         if count > 2 and number in (signal.SIGINT, signal.SIGTERM):
             os._exit(EXIT_CODES[self.subtype])
+        if self._reading:
+            raise StoppedError
         if self._loop is not None:
             self._loop.call_soon_threadsafe(self._react)
+
+    @contextlib.contextmanager
+    def reading(self) -> Iterator[None]:
+        """Inside it a signal ends what blocks, such as a pipe that nobody writes to; raises StoppedError there."""
+        self._reading = True
+        try:
+            yield
+        finally:
+            self._reading = False
 
     async def unless(self, work: Coroutine[Any, Any, T]) -> T | None:
         """Carries WORK out, and gives it up at the next signal (None)."""
