@@ -575,6 +575,26 @@ def own_a_file_for_signals():
 
 
 @attack
+def own_a_socket_for_signals():
+    """FIOSETOWN and SIOCSPGRP are F_SETOWN by other names."""
+    for request in (0x8901, 0x8902):
+        with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX) as one:
+            fcntl.ioctl(one, request, struct.pack("i", W["victim"]))
+            return _is(W["victim"], "sleep")
+    return False
+
+
+@attack
+def give_a_file_outside_to_a_group():
+    """An owner may choose among the groups of its own; and any change, were it to what is, is one."""
+    before = os.stat(OUTSIDE / "file").st_ctime_ns
+    for group in {os.getgid(), *os.getgroups()}:
+        with contextlib.suppress(OSError):
+            os.chown(OUTSIDE / "file", -1, group)
+    return os.stat(OUTSIDE / "file").st_ctime_ns != before
+
+
+@attack
 def shed_the_mark():
     import resource
 
@@ -599,16 +619,20 @@ def type_with_high_bits():
     return call(16, 29, terminal, 0x5412 | 1 << 32, b"x")
 
 
+def terminal_of_another(how):
+    """What is typed and what is seen there: a question answered, another one drawn."""
+    found = os.open(W["terminal"], how | os.O_NOCTTY | os.O_NONBLOCK)
+    return os.fstat(found).st_dev == W["terminals"]  # and not one of that name within
+
+
 @attack
 def read_the_terminal_of_another():
-    return os.open(W["terminal"], os.O_RDONLY | os.O_NOCTTY | os.O_NONBLOCK) >= 0
+    return terminal_of_another(os.O_RDONLY)
 
 
 @attack
 def write_to_the_terminal_of_another():
-    """What is typed and what is seen there: a question answered, another one drawn."""
-    found = os.open(W["terminal"], os.O_RDWR | os.O_NOCTTY | os.O_NONBLOCK)
-    return os.write(found, b"x") == 1
+    return terminal_of_another(os.O_RDWR)
 
 
 @attack
@@ -616,7 +640,7 @@ def write_to_a_terminal_beside_one_of_our_own():
     import pty
 
     pty.openpty()
-    return os.open(W["terminal"], os.O_WRONLY | os.O_NOCTTY | os.O_NONBLOCK) >= 0
+    return terminal_of_another(os.O_WRONLY)
 
 
 @attack

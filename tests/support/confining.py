@@ -102,7 +102,7 @@ class World:
         return {
             "control": control.getsockname(), "agent": agent.getsockname(), "tcp": tcp.getsockname()[1],
             "abstract": f"mlwb-test-{os.getpid()}", "udp": udp.getsockname()[1], "victim": victim.pid,
-            "terminal": os.ttyname(terminal[1]),
+            "terminal": os.ttyname(terminal[1]), "terminals": os.fstat(terminal[1]).st_dev,
             "host": os.getpid(), "home": str(self.home), "work": str(self.work), "outside": str(self.outside),
             "state": str(self.state), "sockets": str(self.sockets), "temp": str(self.temp),
         }  # fmt: skip

@@ -112,6 +112,10 @@ class Files:
             "fchmodat": lambda call: self._chmod(call, call.number(0), 1, call.number(2), 0),
             "fchmodat2": lambda call: self._chmod(call, call.number(0), 1, call.number(2), call.number(3)),
             "fchmod": self._fchmod,
+            "chown": lambda call: self._chown(call, _AT_FDCWD, 0, (1, 2), 0),
+            "lchown": lambda call: self._chown(call, _AT_FDCWD, 0, (1, 2), _SYMLINK_NOFOLLOW),
+            "fchownat": lambda call: self._chown(call, call.number(0), 1, (2, 3), call.number(4)),
+            "fchown": self._fchown,
         }
 
     # --- where a path leads ---
@@ -319,6 +323,36 @@ class Files:
             self._set_mode(call, held, _real(held), call.number(1))
         finally:
             os.close(held)
+
+    def _chown(self, call: Call, folder: int, at: int, owner: tuple[int, int], flags: int) -> None:
+        path = call.path(at)
+        if not path:
+            call.fail(errno.EPERM)
+            return
+        held, real = self.existing(call, folder, path, follow=not flags & _SYMLINK_NOFOLLOW)
+        try:
+            self._set_owner(call, held, real, owner)
+        finally:
+            os.close(held)
+
+    def _fchown(self, call: Call) -> None:
+        held = call.descriptor(0)
+        try:
+            self._set_owner(call, held, _real(held), (1, 2))
+        finally:
+            os.close(held)
+
+    def _set_owner(self, call: Call, held: int, real: str, owner: tuple[int, int]) -> None:
+        """Root's right to give files away is not a command's; a file in the ground may get another group of its user."""
+        user, group = (call.number(at) for at in owner)
+        found = os.fstat(held)
+        if user in (-1, found.st_uid) and group in (-1, found.st_gid):
+            call.done()  # as it is already: outside, nothing happens
+        elif os.geteuid() == 0 or user not in (-1, found.st_uid) or self._ground.place(real) not in ("ours", "whole"):
+            call.fail(errno.EPERM)
+        else:
+            system.call("fchownat", held, b"", -1, group, _EMPTY_PATH)
+            call.done()
 
     def _set_mode(self, call: Call, held: int, real: str, mode: int) -> None:
         nameless = not real.startswith("/") or real.startswith("/memfd:")

@@ -26,6 +26,7 @@ _CLONE_NEWTIME = 0x80
 _TIOCSTI, _TIOCLINUX = 0x5412, 0x541C
 _ENABLE_VERITY = 0x40806685
 _SET_FLAGS = (0x40086602, 0x40046602, 0x401C5820)  # FS_IOC_SETFLAGS, the same of 32 bits, FS_IOC_FSSETXATTR
+_SET_OWNER = (0x8901, 0x8902)  # FIOSETOWN, SIOCSPGRP
 _RLIMIT_LOCKS = 10  # by which a command's processes are known: see tree.py
 _UNIX, _INET, _INET6, _NETLINK = 1, 2, 10, 16
 _STREAM = 1
@@ -111,7 +112,7 @@ _PATHS = (
     *_rules(
         NOTIFY,
         "creat mkdir mkdirat rename renameat renameat2 unlink unlinkat rmdir link linkat symlink symlinkat mknod "
-        "mknodat truncate chmod fchmod fchmodat fchmodat2",
+        "mknodat truncate chmod fchmod fchmodat fchmodat2 chown lchown fchown fchownat",
     ),
     *_rules(NOTIFY, "bind connect listen"),
 )
@@ -119,6 +120,7 @@ _OTHERS = (  # what would act on processes of the user that are not the command'
     Rule("prlimit64", _EPERM, (When(0, "given"), When(2, "given"))),
     Rule("fcntl", _EPERM, (When(1, "is", 8),)),  # F_SETOWN: a signal by way of a file
     Rule("fcntl", _EPERM, (When(1, "is", 15),)),  # F_SETOWN_EX
+    *(Rule("ioctl", _EPERM, (When(1, "is", request),)) for request in _SET_OWNER),
 )
 _PRIORITIES = (  # what slows others cannot be undone by them
     *(
