@@ -99,13 +99,13 @@ class Ledger:
     def update(self, run: str, change: Callable[[Run], Run]) -> Run:
         """Replaces the record of RUN by what CHANGE makes of it, no other change lost. Raises LedgerError."""
         folder = self.path(run)
-        if not folder.is_dir():
-            raise LedgerError(f"there is no run {run} in {self.folder}; `mlwb exp list` shows them")
         try:
             with _locked(folder / ".lock"):
                 changed = change(self.get(run))
                 self._write(changed)
         except OSError as error:
+            if not folder.is_dir():  # also one that was removed meanwhile
+                raise LedgerError(f"there is no run {run} in {self.folder}; `mlwb exp list` shows them") from None
             raise LedgerError(f"the record of {run} cannot be written: {error.strerror or error}") from None
         return changed
 
