@@ -544,6 +544,13 @@ def test_the_most_telling_run_is_told_first(exp, ask):
     assert since(ask, now - 45)[0].endswith(" less than r-6; one run, inside of what the spread of 5 explains")
 
 
+def test_a_run_that_ended_in_nan_is_told_as_that(exp, ask):
+    now, seen = time.time(), Alert(kind="nan", at=time.time(), text="loss is NaN at step 8120")
+    group(exp, 1.5, "r-1", 100.0)
+    put(exp, {"val_loss": ([1.0], [1.0], [math.nan])}, ended=now - 5, config={"level": 0}, alerts=(seen,))
+    assert since(ask, now - 60) == ("r-6 finished just now, but loss is NaN at step 8120",)
+
+
 def test_seeds_that_are_to_come_and_alerts_of_what_goes_on_are_told(exp, ask):
     (exp.folder / "train.py").write_text(
         "import sys, time\n"

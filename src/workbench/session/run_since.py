@@ -66,6 +66,9 @@ def _told(run: Run, compared: tuple[str, Comparison] | None, now: float, rest: s
     if run.status == "stopped":
         return _News(_STOPPED, at, f"{run.id} was stopped {ago(now - at)}{f': {run.why[:_TEXT]}' if run.why else ''}")
     head = f"{run.id} finished {ago(now - at)}{rest}"
+    broken = next((alert.text for alert in run.alerts if alert.kind == "nan"), "")
+    if broken and (compared is None or compared[1].difference is None):  # one that recovered is compared
+        return _News(_ALERT, at, f"{head}, but {broken[:_TEXT]}")
     if compared is None:
         return _News(_TOLD, at, f"{head}{_value(run)}")
     against, found = compared
