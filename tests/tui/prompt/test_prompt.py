@@ -280,7 +280,7 @@ def test_history_lasts_across_sessions_and_is_the_users_alone(state_home: Path):
             await press(pilot, "enter", *"second", "enter", *"second", "enter")
             await until(pilot, lambda: len(History_of(state_home).entries) == 2)
         async with bench(NotingClient()) as (app, pilot):
-            await until(pilot, lambda: app.prompt.history.entries)
+            await until(pilot, lambda: app.prompt.earlier.history.entries)
             await say(pilot, "draft")
             await press(pilot, "home", *["delete"] * 5, "up")
             assert app.prompt.text == "second"
@@ -481,7 +481,8 @@ def test_an_exclamation_mark_runs_a_command_of_the_persons_own():
         async with bench(client) as (app, pilot):
             await say(pilot, "!nvidia-smi -L")
             await pilot.pause()
-            assert "! !nvidia-smi" in text_of(app)
+            assert "› !nvidia-smi" in text_of(app)
+            assert app.prompt.query_one("#mark").has_class("-shell")
             await press(pilot, "enter")
             await until(pilot, lambda: client.sent)
             (command,) = client.sent

@@ -1,6 +1,5 @@
 """The prompt: what a person says to the agent, and what the agent needs a person for."""
 
-import asyncio
 from collections.abc import Sequence
 from typing import ClassVar
 
@@ -9,7 +8,6 @@ from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical
 from textual.widgets import Static
 
-from workbench import places
 from workbench.protocol import events as e
 from workbench.protocol.commands import Interrupt, RunShell
 from workbench.protocol.state import SessionState
@@ -18,11 +16,12 @@ from workbench.tui.people import WATCHES
 from workbench.tui.safe import content
 from workbench.tui.view import View
 from workbench.tui.widgets import slash
-from workbench.tui.widgets.attachments import Attachments, without_unknown
+from workbench.tui.widgets.attachments import Attachments
 from workbench.tui.widgets.completion import Completion
 from workbench.tui.widgets.completion_source import Completing
-from workbench.tui.widgets.history import Entry, History, Recall
+from workbench.tui.widgets.history import Entry
 from workbench.tui.widgets.prompt_cards import Cards
+from workbench.tui.widgets.prompt_earlier import Earlier
 from workbench.tui.widgets.prompt_editor import Editor
 from workbench.tui.widgets.prompt_sending import STILL, Outbox, Queued
 from workbench.tui.widgets.prompt_waiting import Waiting, last_line
@@ -35,7 +34,6 @@ _ELSEWHERE = {  # keys that the prompt has no use for, and what they do
 }  # fmt: skip
 _HUGE = 400_000  # characters; a prompt as long as that is sent when asked for twice
 _EDITABLE = 50_000  # characters; longer text comes back as a chip
-_KEPT_PASTES = 32_000  # characters of a prompt's pastes that the history keeps
 
 
 class Prompt(View, Vertical):
@@ -58,19 +56,15 @@ class Prompt(View, Vertical):
         super().__init__(id="prompt")
         self.editor = Editor(placeholder=self.PLACEHOLDER, hints=HINTS)
         self.completing = Completing(self, self.editor)
-        self.history = History(places.state() / "history.jsonl")
+        self.earlier = Earlier(self.editor)
         self._state = SessionState()
         self._outbox = Outbox(self)
         self.cards = Cards(self.editor, self._outbox)
-        self._recall: Recall | None = None
-        self._recalled = ""
         self._confirmed = ""  # the huge prompt that enter was pressed for once
         self._told: str | None = None  # what was typed when something was told
-        self._draft = Attachments()
         self._shells: list[str] = []  # commands of one's own that run
         self._printed = ""  # the last line that one of them has printed
         self._waiting, self._suggestions = Waiting(), Suggestions()
-        self._disk = asyncio.Lock()  # the history is read before it is written, and written in the order of prompts
 
     def compose(self) -> ComposeResult:
         """Cards, lines that show when they have something to say, the list of completions, and the editor."""
@@ -86,7 +80,7 @@ class Prompt(View, Vertical):
     def on_mount(self) -> None:
         """Earlier prompts are read beside the first frame."""
         self.editor.on_key_first, self.editor.on_submit, self.editor.on_leave = self._key, self._submit, self._leave
-        self.run_worker(self._load(), exit_on_error=False)
+        self.run_worker(self.earlier.load(), exit_on_error=False)
 
     # --- for the rest of the screen ------------------------------------------------------------------------
 
@@ -196,7 +190,7 @@ class Prompt(View, Vertical):
 
     def _key(self, event: events.Key) -> bool:
         """What a key of the editor does before it edits: completes, answers a card, clears."""
-        if self.completing.key(event.key, allowed=self._recall is None):
+        if self.completing.key(event.key, allowed=not self.earlier.walking):
             return True
         if self.cards.key(event) or self._passes(event.key):
             return True
@@ -231,24 +225,19 @@ class Prompt(View, Vertical):
             return
         event.stop()
         text = self.editor.text
-        if self._recall and text != self._recalled:
-            self._recall = None
+        self.earlier.typed(text)
         if self._told is not None and text != self._told:
             self.tell("")
-        shell = text.startswith("!")
-        mark = self.query_one("#mark", Static)
-        if mark.has_class("-shell") != shell:
-            mark.set_class(shell, "-shell")
-            mark.update("!" if shell else "›")
+        self.query_one("#mark", Static).set_class(text.startswith("!"), "-shell")
         self.cards.typed()
         if text and (people := self._outbox.people):
             people.touched(typed=True)
-        self.completing.update(allowed=self._recall is None)
+        self.completing.update(allowed=not self.earlier.walking)
 
     @on(Editor.SelectionChanged)
     def _moved(self, event: Editor.SelectionChanged) -> None:
         if event.text_area is self.editor:
-            self.completing.update(allowed=self._recall is None)
+            self.completing.update(allowed=not self.earlier.walking)
 
     @on(Completion.Taken)
     def _row_clicked(self, event: Completion.Taken) -> None:
@@ -262,20 +251,8 @@ class Prompt(View, Vertical):
 
     def _leave(self, up: bool) -> None:
         """Up and down beyond the text walk through earlier prompts."""
-        if self._recall is None or self.editor.text != self._recalled:
-            if not up or self._take_back():
-                return
-            self._recalled, self._draft = self.editor.text, self.editor.attachments
-            self._recall = Recall(self.history.entries, self._recalled)
-        entry = self._recall.earlier() if up else self._recall.later()
-        if entry is None:
-            return
-        is_draft = entry.text == self._recall.draft
-        attachments = self._draft if is_draft else Attachments(dict(entry.pastes))
-        self.editor.set_text(entry.text if is_draft else without_unknown(entry.text, attachments), attachments)
-        self._recalled = self.editor.text
-        if up:
-            self.editor.move_cursor((0, len(self.editor.document[0])))
+        if self.earlier.under_way or (up and not self._take_back()):
+            self.earlier.step(up)
 
     # --- sending -------------------------------------------------------------------------------------------
 
@@ -376,21 +353,9 @@ class Prompt(View, Vertical):
         self.tell(error, error=True)
 
     def _remember(self, typed: str) -> None:
-        pastes = {chip: text for chip, text in self.editor.attachments.pastes.items() if chip in typed}
-        if sum(map(len, pastes.values())) > _KEPT_PASTES:
-            pastes = {}
-        entry = Entry(typed, pastes)
-        self._recall = None
-        if self.history.add(entry):
+        if entry := self.earlier.remember(typed):
             self.run_worker(self._save(entry), exit_on_error=False)
 
-    async def _load(self) -> None:
-        async with self._disk:
-            self.history.before(await asyncio.to_thread(self.history.read))
-
     async def _save(self, entry: Entry) -> None:
-        async with self._disk:
-            try:
-                await asyncio.to_thread(self.history.save, entry)
-            except OSError as error:
-                self.tell(f"prompts are not kept for other sessions: {error.strerror or error}")
+        if problem := await self.earlier.save(entry):
+            self.tell(problem)
