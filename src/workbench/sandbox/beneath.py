@@ -343,7 +343,7 @@ class Files:
             os.close(held)
 
     def _set_owner(self, call: Call, held: int, real: str, owner: tuple[int, int]) -> None:
-        """Root's right to give files away is not a command's; a file in the ground may get another group of its user."""
+        """Root's right to give files away is not a command's; a file in the ground may change its group."""
         user, group = (call.number(at) for at in owner)
         found = os.fstat(held)
         if user in (-1, found.st_uid) and group in (-1, found.st_gid):
