@@ -94,12 +94,18 @@ def test_a_claim_ends_with_its_supervisor_however_that_ends(machine: Machine, tm
     assert {stat.S_IMODE(path.stat().st_mode) for path in folder.iterdir()} == {0o666}
 
 
+def test_cards_of_which_the_same_is_to_be_said_stand_together(machine: Machine) -> None:
+    exp = machine(*[f"util=37 pids={os.getpid()}:61"] * 3)
+    said = exp("run", "--gpus", "1", *SHOW, code=75).stderr
+    assert f"(GPU 0, GPU 1, GPU 2: {getpass.getuser()} (process ".encode() in said
+
+
 def test_it_waits_until_one_is_free(machine: Machine, tmp_path: Path) -> None:
     exp = machine(f"{FREE} pids={os.getpid()}:1")
     front = exp.start("run", "--gpus", "1", "--wait", *SHOW)
     assert front.stderr is not None
     assert front.stderr.readline() == b"mlwb: run r-1\n"
-    assert b"waiting for 1 free GPUs (GPU 0: " in front.stderr.readline()
+    assert b"waiting for a free GPU (GPU 0: " in front.stderr.readline()
     assert exp.ledger.get("r-1").status == "queued"
     (tmp_path / "cards").write_text(f"{FREE}\n")
     out, _ = front.communicate(timeout=30)

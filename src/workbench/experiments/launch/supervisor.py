@@ -177,7 +177,8 @@ class Supervisor:
             if time.monotonic() >= until and not claims.soon:
                 return End(ended=Ended(exit_code=NO_CARDS), why=f"too few GPUs are free ({claims.words()})")
             if not said:
-                said = f"waiting for {self.job.gpus} free GPUs ({claims.words()})"
+                cards = "a free GPU" if self.job.gpus == 1 else f"{self.job.gpus} free GPUs"
+                said = f"waiting for {cards} ({claims.words()})"
                 self._tell(News(what="warning", run=held.run, text=said))
             time.sleep(LOOK_S)
 
