@@ -10,11 +10,15 @@ import sys
 import time
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from support.running import Exp, fixture, until
 from workbench.experiments.launch.alive import alive as goes_on
+from workbench.experiments.launch.local import Handed, Local
+from workbench.experiments.launch.types import News
 from workbench.sandbox.tree import alive
+from workbench.verbs.exp_run import Front
 
 exp = fixture
 PYTHON = sys.executable
@@ -131,6 +135,22 @@ def test_a_run_that_is_deleted_under_its_supervisor(exp: Exp) -> None:
     )
     _, said = gone.communicate(timeout=30)
     assert gone.returncode == 6 and b"could not be recorded" in said and b"Traceback" not in said
+
+
+def test_an_end_after_a_word_that_it_could_not_be_recorded(exp: Exp, capfd: pytest.CaptureFixture[str]) -> None:
+    """As on a disk that has become full."""
+    reading, writing = os.pipe()
+    words = (News(what="begun", run="r-1"), News(what="failed", text="it could not be recorded", code=1),
+             News(what="ended", run="r-1", code=3))  # fmt: skip
+    os.write(writing, b"".join(msgspec.json.encode(word) + b"\n" for word in words))
+    os.close(writing)
+    before = signal.getsignal(signal.SIGINT)
+    try:
+        assert Front(Local(exp.ledger), Handed(reading)).follow() == 1
+    finally:
+        signal.signal(signal.SIGINT, before)
+        os.close(reading)
+    assert "it could not be recorded" in capfd.readouterr().err
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="Linux")

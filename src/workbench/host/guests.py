@@ -50,7 +50,9 @@ class Guests:
         self.owner = name_of(os.getuid())
         self.take: Callable[[socket.socket, Door], None] = lambda taken, door: taken.close()  # the server's
         self.part: Callable[[Guest, str], None] = lambda guest, why: None  # shows a client out, with words
-        self._away_s = float(os.environ.get(AWAY) or _AWAY_S)
+        self._away_s = _AWAY_S
+        with contextlib.suppress(KeyError, ValueError):
+            self._away_s = float(os.environ[AWAY])
         self.shares = Shares(self._session.id, self._emit)
         self.shares.take = lambda taken: self.take(taken, self.invited)
         self.shares.over = self._show_out

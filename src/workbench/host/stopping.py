@@ -107,14 +107,12 @@ def _holder_by_psutil(pid: int, lock: str) -> int | None:
 
 async def _signalled(folder: Path, pid: int, within_s: float) -> bool:
     """Whether the session was over in time after SIGTERM to PID, which is shown to be its host once more before."""
+    process = -1
+    with contextlib.suppress(AttributeError, OSError):  # macOS, an old kernel, a container that forbids it
+        process = os.pidfd_open(pid)  # from here on no other process can have this number
     with contextlib.suppress(ProcessLookupError, PermissionError):
-        if hasattr(os, "pidfd_open"):
-            process = os.pidfd_open(pid)  # from here on no other process can have this number
-            try:
-                if holder(folder) == pid:
-                    signal.pidfd_send_signal(process, signal.SIGTERM)
-            finally:
-                os.close(process)
-        else:
-            os.kill(pid, signal.SIGTERM)
+        if holder(folder) == pid:
+            signal.pidfd_send_signal(process, signal.SIGTERM) if process >= 0 else os.kill(pid, signal.SIGTERM)
+    if process >= 0:
+        os.close(process)
     return await _over(folder, within_s)

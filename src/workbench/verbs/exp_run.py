@@ -139,7 +139,8 @@ class Front:
                 while self._pass_on():
                     pass
                 self._close()
-            self._runs.remove(news.run)
+            if news.run in self._runs:  # not after a word that something failed
+                self._runs.remove(news.run)
             self._status = self._status or news.code
             if news.text:
                 _say(f"{news.run}: {news.text}")
