@@ -1,14 +1,17 @@
 """The ledger: numbers that stay, records that are whole, and what is kept of the code."""
 
 import contextlib
+import fcntl
 import subprocess
 import threading
+import time
 from pathlib import Path
 
 import msgspec
 import pytest
 
 from workbench.experiments import code
+from workbench.experiments.alone import alone
 from workbench.experiments.ledger import Ledger, LedgerError
 from workbench.experiments.surroundings import seed
 from workbench.experiments.types import Run
@@ -53,6 +56,21 @@ def test_changes_from_many_sides_are_all_kept(tmp_path: Path) -> None:
     for thread in threads:
         thread.join()
     assert sorted(ledger.get(run).tags, key=int) == [str(number) for number in range(12)]
+
+
+def test_a_lock_that_a_command_holds_does_not_stop_the_ledger(tmp_path: Path) -> None:
+    """It may only read the file, and can lock it all the same."""
+    lock = tmp_path / ".lock"
+    lock.touch()
+    with lock.open("rb") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        began = time.monotonic()
+        with alone(lock, patience=0.2):
+            assert time.monotonic() - began < 5
+        threading.Timer(0.2, fcntl.flock, (held, fcntl.LOCK_UN)).start()
+        began = time.monotonic()
+        with alone(lock, patience=60):
+            assert 0.1 < time.monotonic() - began < 30, "it waits for one that lets go"
 
 
 def test_a_broken_record_is_told_and_hides_no_other(tmp_path: Path) -> None:

@@ -6,17 +6,17 @@ runs are never used twice, not even after a removal, so that a reference stays o
 
 import contextlib
 import errno
-import fcntl
 import os
 import re
 import secrets
 import shutil
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
 
+from workbench.experiments.alone import alone
 from workbench.experiments.types import Run
 
 RUNS = Path(".mlwb") / "runs"
@@ -46,7 +46,7 @@ class Ledger:
         """A new run: its number taken, its folder made, the record that MAKE gives for its id written."""
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            with _locked(self.folder / ".lock"):
+            with alone(self.folder / ".lock"):
                 number = self._next()
                 while True:
                     with contextlib.suppress(FileExistsError):
@@ -100,7 +100,7 @@ class Ledger:
         """Replaces the record of RUN by what CHANGE makes of it, no other change lost. Raises LedgerError."""
         folder = self.path(run)
         try:
-            with _locked(folder / ".lock"):
+            with alone(folder / ".lock"):
                 changed = change(self.get(run))
                 self._write(changed)
         except OSError as error:
@@ -153,15 +153,3 @@ def _replace(path: Path, data: bytes) -> None:
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
-
-
-@contextlib.contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    """Alone at PATH among all processes; where the file system knows no locks, alone by luck."""
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-    try:
-        with contextlib.suppress(OSError):
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(descriptor)

@@ -1,7 +1,6 @@
 """Which files belong to a run: those that its processes hold open for writing, and those that appeared beside it."""
 
 import contextlib
-import fcntl
 import fnmatch
 import os
 import re
@@ -13,6 +12,7 @@ from urllib.parse import unquote, urlsplit
 
 import msgspec
 
+from workbench.experiments.alone import alone
 from workbench.experiments.ledger import RECORD
 from workbench.experiments.readers.kinds import KINDS
 
@@ -132,7 +132,7 @@ class Sources:
         if not sure and not self._ours(path):
             return None
         try:
-            with _alone(self.folder.parent / _LOCK):
+            with alone(self.folder.parent / _LOCK):
                 if self._of_another(path):
                     return False
                 with (self.folder / CLAIMS).open("a", encoding="utf-8", errors="surrogateescape") as file:
@@ -305,14 +305,3 @@ def _claimed(path: Path) -> dict[str, float]:
             with contextlib.suppress(ValueError):
                 found[name] = float(since)
     return found
-
-
-@contextlib.contextmanager
-def _alone(path: Path) -> Iterator[None]:
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-    try:
-        with contextlib.suppress(OSError):  # a file system without locks
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(descriptor)
