@@ -4,14 +4,10 @@ from typing import Any
 
 import msgspec
 
-from workbench.protocol.names import Mode
+from workbench.protocol.names import Mode, tag
 
 
-def _tag(name: str) -> str:
-    return "".join(f"_{c.lower()}" if c.isupper() else c for c in name).lstrip("_")
-
-
-class Command(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="type", tag=_tag):
+class Command(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="type", tag=tag):
     """Base of every command."""
 
     id: str

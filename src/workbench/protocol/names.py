@@ -41,3 +41,8 @@ def canonical(name: str) -> str | None:
 def lower(one: Mode, two: Mode) -> Mode:
     """The narrower of two modes."""
     return min(one, two, key=_RANK.__getitem__)
+
+
+def tag(name: str) -> str:
+    """What a class is called on the wire and in the journal: `RunsTold` -> `runs_told`."""
+    return "".join(f"_{c.lower()}" if c.isupper() else c for c in name).lstrip("_")

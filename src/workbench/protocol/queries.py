@@ -6,15 +6,12 @@ import msgspec
 
 from workbench.protocol.blocks import DisplayBlock
 from workbench.protocol.brief import BriefSection
+from workbench.protocol.names import tag
 from workbench.protocol.result import FileChange
 from workbench.protocol.state import Item
 
 
-def _tag(name: str) -> str:
-    return "".join(f"_{c.lower()}" if c.isupper() else c for c in name).lstrip("_")
-
-
-class Query(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="type", tag=_tag):
+class Query(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="type", tag=tag):
     """Base of every query. A page that does not exist is answered with an empty one."""
 
 
@@ -120,14 +117,14 @@ class BriefSince(Query, frozen=True, kw_only=True):
     until: float | None = None
 
 
-class Items(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag=_tag):
+class Items(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag=tag):
     """Answer to `ItemsBefore`, oldest first; `more` when there are older ones."""
 
     items: tuple[Item, ...]
     more: bool
 
 
-class Blob(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag=_tag):
+class Blob(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag=tag):
     """Answer to `BlobPage` and `ItemText`; `total` is the whole size in bytes, -1 where there is none."""
 
     data: bytes
@@ -141,21 +138,21 @@ class CallWhole(msgspec.Struct, frozen=True, kw_only=True):
     display: tuple[DisplayBlock, ...] = ()
 
 
-class Diff(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag=_tag):
+class Diff(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag=tag):
     """Answer to `DiffPage`; `total` counts the diff's lines."""
 
     lines: tuple[str, ...]
     total: int
 
 
-class Changes(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag=_tag):
+class Changes(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag=tag):
     """Answer to `ChangedFiles`, by path; `notes` say what cannot be told."""
 
     files: tuple[FileChange, ...]
     notes: tuple[str, ...] = ()
 
 
-class Paths(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag=_tag):
+class Paths(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag=tag):
     """Answer to `FindFiles`; `total` counts all files that match."""
 
     paths: tuple[str, ...]
@@ -213,7 +210,7 @@ class RunRow(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     level: dict[str, tuple[float, float, float]] = {}
 
 
-class Runs(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="type", tag=_tag):
+class Runs(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="type", tag=tag):
     """Answer to `ListRuns`: the newest first; `same` without rows where nothing changed since that stamp."""
 
     rows: tuple[RunRow, ...] = ()
@@ -222,7 +219,7 @@ class Runs(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_fi
     notes: tuple[str, ...] = ()  # runs that cannot be read
 
 
-class Series(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="type", tag=_tag):
+class Series(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="type", tag=tag):
     """Answer to `SeriesPage`: (x, value) pairs by x, as logged; a value is None where the run logged NaN or infinity.
 
     The nearest points beyond start and end are with them, so that a line goes on to the edge. `total` counts the points
@@ -236,7 +233,7 @@ class Series(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_
     last: float | None = None
 
 
-class RunLog(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="type", tag=_tag):
+class RunLog(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="type", tag=tag):
     """Answer to `RunLogPage`: lines without their ends, from line `first` of `total`; none where nothing was found."""
 
     lines: tuple[str, ...] = ()
@@ -257,7 +254,7 @@ class ConfigChange(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     kind: str = "config"
 
 
-class RunChanges(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="type", tag=_tag):
+class RunChanges(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="type", tag=tag):
     """Answer to `RunChangesPage`: config first, then code as a unified diff (cut to a bound, which a note says).
 
     `crash`: of a run that failed, what is known of its end, as rows of what it is (empty: as above) and what it says.
@@ -283,7 +280,7 @@ class RuleInForce(msgspec.Struct, frozen=True, kw_only=True):
     source: str = ""
 
 
-class Holding(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag=_tag):
+class Holding(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag=tag):
     """Answer to `InForce`. `sandbox`: the layer that confines commands, empty where none does.
 
     `auto_allow`: what asks only because nothing allows it runs confined in place of asking.
@@ -297,7 +294,7 @@ class Holding(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag=_
     caches: tuple[str, ...] = ()
 
 
-class Brief(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="type", tag=_tag):
+class Brief(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="type", tag=tag):
     """Answer to `BriefSince`, for a person who comes back: a line on how it stands, and rows under headings.
 
     `phrases`: the same in a few words; none where nothing happened.

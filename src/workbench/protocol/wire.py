@@ -9,6 +9,7 @@ from typing import Any, TypeVar, get_args
 import msgspec
 
 from workbench.protocol.codec import MalformedError, encode
+from workbench.protocol.names import tag
 from workbench.protocol.version import PROTOCOL
 
 # Bytes of one frame. A stranger may not send more than a `Hello`; a prompt may hold pictures, a state is bounded.
@@ -22,15 +23,11 @@ BEAT_S = 20.0  # between two beats of either side; one that was silent for three
 SILENT_S = 3 * BEAT_S
 
 
-def _tag(name: str) -> str:
-    return "".join(f"_{c.lower()}" if c.isupper() else c for c in name).lstrip("_")
-
-
 def _own() -> str:
     return PROTOCOL
 
 
-class Frame(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="type", tag=_tag):
+class Frame(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="type", tag=tag):
     """Base of every frame. One of a type that is not known comes from a newer minor version, and is passed over."""
 
 
