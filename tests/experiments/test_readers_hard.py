@@ -12,6 +12,7 @@ import random
 import shutil
 import signal
 import sqlite3
+import struct
 import subprocess
 import sys
 import time
@@ -23,7 +24,7 @@ import pytest
 
 from support import event_file, wandb_file
 from support.running import Exp, fixture, until
-from workbench.experiments.collect import Collector
+from workbench.experiments.collect import Collector, of_folder
 from workbench.experiments.ledger import OUTPUT
 from workbench.experiments.numbers import Feed, Numbers
 from workbench.experiments.readers.kinds import KINDS
@@ -498,3 +499,77 @@ def test_damage_anywhere_makes_no_reader_fail_and_no_point_double(kind: Any, tmp
         read(feed, last=True)
         points(feed)
         feed.close()
+
+
+# --- files that are not what their format promises ----------------------------------------------------------
+
+
+def _sqlite(path: Path, script: str) -> None:
+    with contextlib.closing(sqlite3.connect(path)) as database:
+        database.executescript(script)
+        database.commit()
+
+
+def test_a_database_that_holds_anything_in_its_columns_loses_no_number_beside_it(tmp_path: Path) -> None:
+    _sqlite(
+        tmp_path / "mlflow.db",
+        "CREATE TABLE experiments(x); CREATE TABLE runs(run_uuid, name, start_time);"
+        "CREATE TABLE params(run_uuid, key, value);"
+        "CREATE TABLE metrics(run_uuid, key, step, timestamp, value, is_nan);"
+        "INSERT INTO runs VALUES ('abc', 'n', 5); INSERT INTO params VALUES ('abc', NULL, NULL), ('abc', 'lr', '0.1');"
+        "INSERT INTO metrics VALUES ('abc', 'loss', 1, 'x', '0.5', 0), ('abc', NULL, 1, NULL, NULL, 0),"
+        " ('abc', 'loss', 2, 5000, 0.25, 0);",
+    )
+    _sqlite(
+        tmp_path / "t.db",
+        "CREATE TABLE metrics(id INTEGER PRIMARY KEY, run_name, timestamp, step, metrics);"
+        "CREATE TABLE configs(id INTEGER PRIMARY KEY, run_name, config, created_at);"
+        """INSERT INTO metrics VALUES (1, 'a', '0001-01-01T00:00:00', 'x', '{"acc": 0.5}'), (2, 'a', 5, 2, 5),"""
+        """ (3, 'a', 5, 3, '{"acc": 0.75}');""",
+    )
+    found = of_folder(tmp_path)
+    assert list(found.series["loss"].values) == [0.5, 0.25] and found.config["lr"] == 0.1
+    assert list(found.series["acc"].values) == [0.5, 0.75]
+
+
+def test_a_journal_with_a_choice_beyond_all_choices_is_read_on(tmp_path: Path) -> None:
+    told = json.dumps(json.dumps({"attributes": {"choices": [1, 2]}}))
+    row = '{"op_code": 5, "trial_id": 0, "param_name": "%s", "param_value_internal": %s, "distribution": %s}\n'
+    begun = '{"op_code": 4, "datetime_start": "0001-01-01T00:00:00"}\n'
+    rows = row % ("p", "Infinity", told) + row % ("q", "2", json.dumps('{"attributes": 1}'))
+    (tmp_path / "study.journal").write_text(begun + rows)
+    assert list(of_folder(tmp_path).series["params/q"].values) == [2.0]
+
+
+def test_a_configuration_that_holds_itself_or_never_ends_is_cut(tmp_path: Path) -> None:
+    (tmp_path / ".hydra").mkdir()
+    (tmp_path / ".hydra" / "config.yaml").write_text("a: &x\n  b: *x\nlr: 0.1\n")
+    deep = '{"config": ' + '{"a":' * 300 + "1" + "}" * 300 + ', "step": 1, "loss": 2}\n'
+    (tmp_path / "metrics.jsonl").write_text(deep)
+    found = of_folder(tmp_path)
+    assert found.config["lr"] == 0.1 and found.series["loss"].values[0] == 2
+    assert len(json.dumps(found.config)) < 1000
+
+
+def test_a_text_summary_nested_without_end_is_no_configuration(tmp_path: Path) -> None:
+    def field(number: int, data: bytes) -> bytes:
+        size, left = b"", len(data)
+        while left > 127:
+            size, left = size + bytes([left & 127 | 128]), left >> 7
+        return bytes([number << 3 | 2]) + size + bytes([left]) + data
+
+    value = field(1, b"args") + field(8, b"\x08\x07" + field(8, b'{"a":' + b"[" * 100_000))
+    event = (
+        b"\x09" + struct.pack("<d", 1e9) + b"\x10\x01" + field(5, field(1, value + field(9, field(1, b"\n\x04text"))))
+    )
+    simple = b"\x09" + struct.pack("<d", 1e9) + b"\x10\x02" + field(5, field(1, field(1, b"loss") + b"\x15\0\0\0\x3f"))
+    records = (struct.pack("<QI", len(one), 0) + one + bytes(4) for one in (event, simple))
+    (tmp_path / "events.out.tfevents.1").write_bytes(b"".join(records))
+    found = of_folder(tmp_path)
+    assert list(found.series["loss"].values) == [0.5] and found.notes == []
+
+
+@pytest.mark.parametrize("scale", [1, 1e3, 1e6, 1e9])
+def test_a_moment_in_any_unit_is_the_same_moment(tmp_path: Path, scale: float) -> None:
+    (tmp_path / "metrics.jsonl").write_text(json.dumps({"timestamp": int(1.7e9 * scale), "step": 1, "loss": 2}) + "\n")
+    assert of_folder(tmp_path).series["loss"].times[0] == pytest.approx(1.7e9)

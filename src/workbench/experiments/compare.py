@@ -251,11 +251,16 @@ def _uneven(
     notes = [f"{run.id} still runs: its value is not its last" for run in runs if run.status in ("queued", "running")]
     notes += [f"{run.id} was stopped: its value is where it stood" for run in runs if run.status == "stopped"]
     curves = [
-        [held[run.id][metric] for run in runs if run.id in side.values and metric in held[run.id]] for side in sides
-    ]  # fmt: skip
+        [
+            curve
+            for run in runs
+            if run.id in side.values and (curve := held[run.id].get(metric)) is not None and len(curve.values)
+        ]
+        for side in sides
+    ]
     if isinstance(at, float | int) or not all(curves):
         return notes
-    ends = [max(curve.steps[-1] for curve in side if len(curve.steps)) for side in curves]
+    ends = [max(curve.steps[-1] for curve in side) for side in curves]
     if at == "last" and ends[0] != ends[1]:
         least = min(ends)
         notes.append(

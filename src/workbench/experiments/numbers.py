@@ -16,7 +16,7 @@ from workbench.experiments.types import Goal, Metric, Source
 _KEYS = 10_000  # series of a run at most
 _NOTES = 100
 _POLLS = 2000  # of a last pass: it ends also where something writes for ever
-_CONFIG_KEYS, _CONFIG_TEXT = 2000, 4000
+_CONFIG_KEYS, _CONFIG_TEXT, _DEPTH = 2000, 4000, 20
 _SPLITS = frozenset(("train", "training", "val", "valid", "validation", "eval", "evaluation", "test"))
 _SECRET = re.compile(
     r"password|passwd|secret|credential|api_?key|access_?key|(?:hub|auth|access|api|hf)_?token", re.IGNORECASE
@@ -38,6 +38,7 @@ class Feed:
         self.series: dict[str, Series] = {}
         self.config: dict[str, Any] = {}
         self._open: dict[Path, Callable[[], Reader]] = {}
+        self._failed: set[Path] = set()  # files whose reader gave up
         self._anew: set[Path] = set()  # files that were begun anew and have told no number since
 
     def add(self, path: Path, reader: Callable[[], Reader]) -> None:
@@ -49,7 +50,7 @@ class Feed:
         """What its files have told since the last time; points are in `series` then."""
         batches = []
         for path in sorted(self.readers):
-            if batch := self.readers[path].poll(last):
+            if batch := self._polled(path, last):
                 if batch.restart:
                     self._anew.add(path)
                 if batch.columns and path in self._anew:
@@ -66,6 +67,16 @@ class Feed:
                         found = self.series[key] = Series()
                     found.take(column, now)
         return batches
+
+    def _polled(self, path: Path, last: bool) -> Batch:
+        """What the reader of PATH gives; one that fails against its promise takes no other numbers with it."""
+        if path in self._failed:
+            return Batch()
+        try:
+            return self.readers[path].poll(last)
+        except Exception as error:
+            self._failed.add(path)
+            return Batch(notes=[f"{path.name} cannot be read: {error!r}"])
 
     def _goes_on(self, batch: Batch) -> bool:
         """Whether what a file tells after it was emptied goes on where it was: its beginning was put aside."""
@@ -256,15 +267,15 @@ def kind_of(path: Path) -> Kind | None:
     return next((kind for kind in named if kind.recognises(path)), None)
 
 
-def _bounded(key: str, value: Any, left: list[int]) -> Any:
-    """VALUE with secrets hidden and its size held; LEFT counts down over all of the configuration."""
+def _bounded(key: str, value: Any, left: list[int], depth: int = _DEPTH) -> Any:
+    """VALUE with secrets hidden and its size held; LEFT counts down over all of the configuration, DEPTH within it."""
     left[0] -= 1
-    if left[0] < 0:
+    if left[0] < 0 or depth < 0:
         return "…"
     if isinstance(value, str):
         return "…" if value and _SECRET.search(key) else value[:_CONFIG_TEXT]
     if isinstance(value, Mapping):
-        return {str(name): _bounded(str(name), inner, left) for name, inner in value.items()}
+        return {str(name): _bounded(str(name), inner, left, depth - 1) for name, inner in value.items()}
     if isinstance(value, list | tuple):
-        return [_bounded(key, inner, left) for inner in value]
+        return [_bounded(key, inner, left, depth - 1) for inner in value]
     return value if isinstance(value, int | float | bool | None) else str(value)[:_CONFIG_TEXT]

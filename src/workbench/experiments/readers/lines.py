@@ -40,6 +40,7 @@ class LineReader:
             self.begin()
         if news.rotated:  # what the file before ended with will not go on in this one
             self._rest = self._rest + b"\n" if self.endless and self._rest else b""
+            self._skipping = False
         if last and self.endless and not news.data and self._rest:
             news = News(b"\n")
         if not news.data:

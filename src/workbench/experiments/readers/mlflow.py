@@ -19,6 +19,7 @@ from workbench.experiments.readers.base import BEGINNING, Batch, Start
 from workbench.experiments.readers.database import SLACK, DatabaseReader, has_tables
 from workbench.experiments.readers.follow import Follower
 from workbench.experiments.readers.lines import LONGEST
+from workbench.experiments.readers.rows import number
 
 _ENTRIES = 10_000  # below the folder of a run's metrics, that are looked at
 
@@ -51,19 +52,20 @@ class MlflowReader(DatabaseReader):
         since = (self.since - SLACK) * 1000 if self.since else 0
         query = "SELECT rowid, run_uuid, name FROM runs WHERE rowid > ? AND start_time >= ? ORDER BY rowid"
         for _, run, name in self.new_rows(database, "runs", query, since):
-            self.prefix(run, name or run[:8])
+            self.prefix(run, name or str(run)[:8])
         for _, run, key, value in self.new_rows(
             database, "params", "SELECT rowid, run_uuid, key, value FROM params WHERE rowid > ? ORDER BY rowid"
         ):
             if run in self._prefixes:
-                batch.config[self._prefixes[run] + key] = plain(value)
+                batch.config[f"{self._prefixes[run]}{key}"] = plain(str(value))
         query = (
             "SELECT rowid, run_uuid, key, step, timestamp, value, is_nan FROM metrics WHERE rowid > ? ORDER BY rowid"
         )
         for _, run, key, step, time, value, is_nan in self.new_rows(database, "metrics", query):
-            if run in self._prefixes and not key.startswith("system/"):
-                batch.column(self._prefixes[run] + key).add(
-                    math.nan if is_nan else _finite(value), float(step or 0), time / 1000
+            found, at = number(value), number(time)  # a column of SQLite may hold anything
+            if run in self._prefixes and not str(key).startswith("system/") and found is not None:
+                batch.column(f"{self._prefixes[run]}{key}").add(
+                    math.nan if is_nan else _finite(found), number(step) or 0.0, math.nan if at is None else at / 1000
                 )
 
 

@@ -115,7 +115,7 @@ class OptunaReader(DatabaseReader):
             database, "trial_values", "trial_value_id", "objective, r.value, value_type, t.state"
         ):
             if state == "COMPLETE" and self._counts(began):
-                batch.column(f"value_{place}" if place else "value").add(_number(value, word), trial)
+                batch.column(f"value_{place}" if place else "value").add(_number(value, word), _step(trial))
         for _, trial, began, step, value, word in self._rows(
             database,
             "trial_intermediate_values",
@@ -123,7 +123,7 @@ class OptunaReader(DatabaseReader):
             "step, intermediate_value, intermediate_value_type",
         ):
             if self._counts(began):
-                batch.column(f"trial_{trial}/value").add(_number(value, word), step)
+                batch.column(f"trial_{trial}/value").add(_number(value, word), _step(step))
         for _, trial, began, name, value, distribution in self._rows(
             database, "trial_params", "param_id", "param_name, param_value, distribution_json"
         ):
@@ -145,16 +145,23 @@ class OptunaReader(DatabaseReader):
 def _parameter(batch: Batch, trial: int, name: str, value: Any) -> None:
     real = number(value)
     if real is not None:
-        batch.column(f"params/{name}").add(real, trial)
+        batch.column(f"params/{name}").add(real, _step(trial))
 
 
 def _external(value: Any, distribution: str) -> Any:
     """What the program saw: Optuna keeps a choice as its place among the choices."""
-    told = decoded(distribution.encode())
-    choices = told.get("attributes", {}).get("choices") if isinstance(told, dict) else None
-    if isinstance(choices, list) and isinstance(value, int | float) and 0 <= int(value) < len(choices):
+    told = decoded(str(distribution).encode())
+    attributes = told.get("attributes") if isinstance(told, dict) else None
+    choices = attributes.get("choices") if isinstance(attributes, dict) else None
+    if isinstance(choices, list) and isinstance(value, int | float) and 0 <= value < len(choices):
         return choices[int(value)]
     return value
+
+
+def _step(value: Any) -> float:
+    """VALUE as a step, counted on where it is none."""
+    found = number(value)
+    return math.nan if found is None else found
 
 
 def _number(value: Any, word: Any) -> float:
@@ -166,5 +173,5 @@ def _time(stamp: Any) -> float:
     """A time in ISO format, of this place where it names none; 0 for no time."""
     try:
         return datetime.fromisoformat(str(stamp)).timestamp()
-    except ValueError:
+    except (ValueError, OverflowError, OSError):
         return 0.0

@@ -21,7 +21,7 @@ STEPS = (
 )
 EPOCHS = ("epoch", "epochs")
 TIMES = ("_timestamp", "timestamp", "wall_time", "time", "ts")
-_OLDEST = 1e9  # a `time` below is a duration, not a moment
+_OLDEST, _NEWEST = 1e9, 1e11  # seconds; a `time` below is a duration, not a moment
 _SPECIAL = {"nan": math.nan, "inf": math.inf, "infinity": math.inf, "-inf": -math.inf, "-infinity": -math.inf}
 
 
@@ -75,7 +75,9 @@ def moment(row: Mapping[str, Any], keys: Iterable[str] = TIMES) -> tuple[str | N
     for key in keys:
         time = number(row.get(key))
         if time is not None and math.isfinite(time) and time > _OLDEST:
-            return key, time / 1000 if time > 1e11 else time  # milliseconds
+            while time > _NEWEST:  # in milliseconds, microseconds or nanoseconds
+                time /= 1000
+            return key, time
     return None, math.nan
 
 

@@ -5,7 +5,6 @@ tensorflow/core/util/event.proto. Checksums are not tested: a record is accepted
 """
 
 import contextlib
-import json
 import math
 import struct
 from array import array
@@ -16,6 +15,7 @@ from typing import Any
 from workbench.experiments.readers import opening
 from workbench.experiments.readers.base import BEGINNING, Batch, Start
 from workbench.experiments.readers.follow import CHUNK, Follower
+from workbench.experiments.readers.jsonl import decoded
 
 _HEAD = struct.Struct("<QIBdB")  # length, its checksum, tag of wall_time, wall_time, tag of what follows
 _FLOAT = struct.Struct("<f")
@@ -268,7 +268,6 @@ def _plain(value: bytes) -> Any:
 def _text(name: str, tensor: bytes, batch: Batch) -> None:
     """A configuration written as text in JSON, as trainers do (`args/text_summary`); other texts are no config."""
     texts = [value for field, value in fields(tensor) if field == 8]
-    with contextlib.suppress(ValueError, UnicodeDecodeError):
-        found = json.loads(b"".join(texts).decode()) if texts[:1] and texts[0].lstrip()[:1] == b"{" else None
-        if isinstance(found, dict):
-            batch.config[name.removesuffix("/text_summary")] = found
+    found = decoded(b"".join(texts)) if texts[:1] and texts[0].lstrip()[:1] == b"{" else None
+    if isinstance(found, dict):
+        batch.config[name.removesuffix("/text_summary")] = found

@@ -69,7 +69,7 @@ class TrackioReader(DatabaseReader):
 
 
 def _decoded(text: Any) -> Any:
-    return decoded(text.encode() if isinstance(text, str) else text or b"null")
+    return decoded(text.encode() if isinstance(text, str) else text if isinstance(text, bytes) else b"null")
 
 
 def _time(stamp: Any) -> float:
@@ -78,5 +78,5 @@ def _time(stamp: Any) -> float:
         return seconds
     try:
         return datetime.fromisoformat(str(stamp)).timestamp()
-    except ValueError:
+    except (ValueError, OverflowError, OSError):
         return 0.0
