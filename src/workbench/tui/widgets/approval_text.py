@@ -6,7 +6,6 @@ from collections.abc import Iterable, Iterator
 from typing import Any, ClassVar
 
 from rich.cells import split_graphemes
-from rich.segment import Segment
 from textual.cache import LRUCache
 from textual.content import Content
 from textual.geometry import Size
@@ -16,6 +15,7 @@ from textual.strip import Strip
 
 from workbench.protocol import blocks
 from workbench.tui.safe import safe
+from workbench.tui.widgets.painted import painted
 
 MOST_CHARACTERS = 200_000  # shown of one call; the rest is said to be missing
 DOT, ARROW, RETURN = "·", "→", "↵"
@@ -159,11 +159,7 @@ class Spelled(ScrollView, can_focus=False):
             return Strip.blank(self.size.width, self.rich_style)
         if (strip := self._strips.get(at)) is None:
             line, begin, end = self._rows[at]
-            style = self.visual_style
-            parts = self._lines[line][begin:end].render(style, "", self._get_style)
-            segments = [Segment(text, (style + own).rich_style) for text, own in parts]
-            rest = segments[-1].style if segments else self.rich_style  # a ground goes on to the edge
-            strip = self._strips[at] = Strip(segments).adjust_cell_length(self.size.width, rest)
+            strip = self._strips[at] = painted(self._lines[line][begin:end], self, self.size.width)
         return strip
 
 

@@ -7,7 +7,6 @@ time between a key and the list.
 from collections.abc import Sequence
 from typing import ClassVar, NamedTuple
 
-from rich.segment import Segment
 from textual import events
 from textual.binding import Binding, BindingType
 from textual.content import Content
@@ -15,6 +14,8 @@ from textual.geometry import Region, Size
 from textual.message import Message
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
+
+from workbench.tui.widgets.painted import painted
 
 
 class Pick(NamedTuple):
@@ -175,6 +176,4 @@ class Picks(ScrollView, can_focus=True):
             return Strip.blank(width, self.rich_style)
         part = "picks--cursor" if at == self.at else "picks--hover" if at == self._hover else ""
         style = self.get_visual_style(part) if part else self.visual_style
-        parts = self.rows[at].text.truncate(width, ellipsis=True).render(style, "", self._get_style)
-        segments = [Segment(text, (style + own).rich_style) for text, own in parts]
-        return Strip(segments).adjust_cell_length(width, style.rich_style)
+        return painted(self.rows[at].text.truncate(width, ellipsis=True), self, width, style)

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from typing import ClassVar, NamedTuple
 
 from rich.cells import cell_len, set_cell_size
-from rich.segment import Segment
 from textual import events
 from textual.binding import Binding, BindingType
 from textual.content import Content
@@ -15,6 +14,7 @@ from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
 from workbench.tui.safe import content, safe
+from workbench.tui.widgets.painted import painted
 
 _GAP = 2  # cells between two columns
 
@@ -164,10 +164,7 @@ class Table(ScrollView, can_focus=True):
         line = self._line(cells)
         if y and row == self.cursor:
             line = self._chosen(line.pad_right(max(0, width - line.cell_length)))
-        style = self.visual_style
-        parts = line.render(style, "", self._get_style)
-        segments = [Segment(text, (style + own).rich_style) for text, own in parts]
-        return Strip(segments).adjust_cell_length(width, segments[-1].style if segments else self.rich_style)
+        return painted(line, self, width)
 
     def _chosen(self, line: Content) -> Content:
         """The cursor's LINE: on a ground of its own, or, where there is only one, reversed: hues would be blocks."""
