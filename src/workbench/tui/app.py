@@ -59,7 +59,7 @@ class WorkbenchApp(App[int], inherit_bindings=False):
     # A short word at the top right: never over the prompt.
     CSS = """
     ToastRack { dock: top; align: right top; margin: 1 1 0 0; }
-    Toast { width: auto; max-width: 80%; padding: 0 1; margin: 0; background: $surface; }
+    Toast { width: auto; max-width: 80vw; padding: 0 1; margin: 0; background: $surface; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("ctrl+q", "quit", "quit", show=False, priority=True, id="quit"),

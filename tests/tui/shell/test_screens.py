@@ -230,6 +230,17 @@ def test_an_action_that_fails_is_a_word_in_the_corner(tmp_path):
     playing(play, tmp_path)
 
 
+def test_no_line_of_a_long_word_in_the_corner_is_lost(tmp_path):
+    """Its lines are counted at the width at which they are drawn."""
+
+    async def play(pilot, opener):
+        for width in (91, 92, 93, 94):
+            pilot.app.tell(f"diff pane: {'x' * (width - 11)} takes no arguments, {width} were given")
+            await until(pilot, lambda width=width: f"{width} were given" in text_of(pilot.app))
+
+    playing(play, tmp_path)
+
+
 def test_the_open_session_is_renamed_by_a_command(tmp_path):
     async def play(pilot, opener):
         pilot.app.do("rename", "better name")
