@@ -1,6 +1,7 @@
 """What a layer does not hold, shown: who relies on one alone should know. Where one of these fails, the table is to be
 mended: a limit is gone."""
 
+import ctypes
 import os
 from pathlib import Path
 
@@ -74,15 +75,22 @@ def test_a_fifo_outside_is_written_under_bubblewrap_alone(cell):
 
 @pytest.mark.parametrize("cell", CELLS)
 def test_shared_memory_of_other_programs_is_written_under_landlock_alone(cell):
-    world = confining(cell.partition("-")[0]).world
+    helper = confining(cell.partition("-")[0])
+    world, python = helper.world, helper.python
     memory = Path(f"/dev/shm/mlwb-test-{os.getpid()}-{cell}")
     memory.write_text("was\n")
     os.chown(memory, world.work.stat().st_uid, -1)
+    libc, key = ctypes.CDLL(None), 0x6D6C0000 + os.getpid() % 0xFFFF
+    segment = libc.shmget(key, 4096, 0o1666)  # IPC_CREAT
+    assert segment >= 0
     try:
         held(cell, f"echo is >{memory}")
         assert memory.read_text() == ("was\n" if "bubblewrap" in cell else "is\n")
+        found, _ = held(cell, f"{python} -c 'import ctypes; print(ctypes.CDLL(None).shmget({key}, 0, 0) >= 0)'")
+        assert found == ("False\n" if "bubblewrap" in cell else "True\n")
     finally:
         memory.unlink()
+        libc.shmctl(segment, 0, None)  # IPC_RMID
 
 
 @pytest.mark.parametrize("cell", CELLS)
