@@ -260,6 +260,9 @@ def test_a_check_says_what_the_agent_may_run(place: Place) -> None:
         (place.home / ".config/mlwb/config.yaml").write_text(f"sandbox: {{{setting}}}\n")
         done = place.mlwb("run", place.task("---\nchecks: [make test]\n---\nx"), "--check")
         assert (word in done.stdout) == ("nothing confines" not in done.stdout or "not" in word), done.stdout
+    place.write(".mlwb/config.yaml", "permissions: {allow: [Bash]}\n")
+    done = place.mlwb("run", place.task("x"), "--check")
+    assert "its 1 allow rule is ignored" in done.stdout, "before a token is spent"
 
 
 def test_a_read_only_home_is_told(place: Place) -> None:

@@ -113,7 +113,8 @@ def _gpus(made: Plan, env: Mapping[str, str]) -> Finding:
 def _rules(made: Plan) -> list[Finding]:
     rules = made.policy.rules
     detail = f"{len(rules.allow)} allow, {len(rules.ask)} ask, {len(rules.deny)} deny"
-    return [Finding(name="rules", ok=True, detail=detail)]
+    ignored = [Finding(name="settings", ok=None, detail=note) for note in made.settings.notes]
+    return [Finding(name="rules", ok=True, detail=detail), *ignored]
 
 
 def _checks(made: Plan, confined: bool) -> list[Finding]:
