@@ -13,6 +13,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from support.mlwb import MLWB
 from support.running import Exp, fixture, until
 from workbench.experiments.launch.alive import alive as goes_on
 from workbench.experiments.launch.local import Handed, Local
@@ -413,3 +414,14 @@ def test_ids_in_words_are_no_paths(exp: Exp) -> None:
     for name in ("../x", "r-0", "r-1/..", ""):
         done = exp("show", name, code=1)
         assert re.match(rb"mlwb: .* is no run; runs are called r-1", done.stderr)
+
+
+def test_more_files_than_may_be_open_by_default_are_followed(exp: Exp) -> None:
+    script = (
+        'd=mlruns/0/run; mkdir -p $d/metrics; printf "run_id: a\\n" > $d/meta.yaml; '
+        'for i in $(seq 150); do echo "1700000000000 0.$i 1" > $d/metrics/m$i; done; sleep 1.5'
+    )
+    limited = ("bash", "-c", 'ulimit -Sn 100; exec "$@"', "limited", *MLWB, "exp", "run", *sh(script))
+    subprocess.run(limited, cwd=exp.folder, env=exp.env, check=True, capture_output=True, timeout=60)
+    until(lambda: not goes_on(exp.ledger.path("r-1")))
+    assert len(exp.ledger.get("r-1").metrics) == 150

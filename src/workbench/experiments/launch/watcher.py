@@ -5,6 +5,7 @@ Where the run's supervisor is killed, this process ends what it left behind, and
 
 import contextlib
 import os
+import resource
 import select
 import signal
 import time
@@ -22,6 +23,7 @@ FIRST_S = 0.5  # a command that is over by then is left alone
 EVERY_S = 2.0
 _TERM_S = 10.0
 _ALERTS = 100  # of a run
+_FILES = 1 << 16  # that may be open at once
 
 
 class _Word(msgspec.Struct, omit_defaults=True):
@@ -91,6 +93,7 @@ class Watcher:
         """The life of the process."""
         from workbench.experiments.launch.collecting import Collecting
 
+        _make_room()
         folder = self.ledger.path(self.run)
         collecting = Collecting(self.job, folder, self._before, lambda: self._tree.members() if self._tree else [])
         word = self._next(None)
@@ -197,6 +200,14 @@ class Watcher:
 
         with contextlib.suppress(LedgerError):
             self.ledger.update(self.run, change)
+
+
+def _make_room() -> None:
+    """As many open files as may be: a run may write hundreds, each followed, and the record is to be written beside."""
+    with contextlib.suppress(OSError, ValueError):
+        hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+        most = _FILES if hard == resource.RLIM_INFINITY else min(hard, _FILES)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
 
 
 def _end(tree: Any) -> None:
