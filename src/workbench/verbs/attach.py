@@ -8,8 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from workbench.protocol.visible import visible
-from workbench.verbs.options import Parser
+from workbench.verbs.options import Parser, fail
 from workbench.verbs.workbench import Opening, show
 from workbench.verbs.workbench_flags import Asked
 
@@ -39,7 +38,7 @@ def main(args: list[str]) -> int:
 
         return attach_invited(target, options.role, options.token_file, options.theme)
     if "://" in target or "@" in target:
-        return _fail(f"{target} is no session; one on another machine is named ssh://[user@]host[/ID]")
+        return fail(f"{target} is no session; one on another machine is named ssh://[user@]host[/ID]")
     return _here(target, options)
 
 
@@ -58,23 +57,18 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _fail(words: str, status: int = 2) -> int:
-    print(f"mlwb: {visible(words)}", file=sys.stderr)
-    return status
-
-
 def needs_a_terminal() -> int:
     """2, and words, where there is no terminal to draw on; 0 where there is."""
     if sys.stdin.isatty() and sys.stdout.isatty():
         return 0
-    return _fail("attach draws on a terminal; `mlwb sessions show ID` tells how a session stands without one")
+    return fail("attach draws on a terminal; `mlwb sessions show ID` tells how a session stands without one")
 
 
 def _relay(prefix: str) -> int:
     for fd in (0, 1):
         mode = os.fstat(fd).st_mode
         if not (stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode)):
-            return _fail("--stdio is for programs: it speaks the protocol (docs/protocol.md) over two pipes")
+            return fail("--stdio is for programs: it speaks the protocol (docs/protocol.md) over two pipes")
     from workbench.host.pump import relay
 
     return relay(prefix)
@@ -87,11 +81,11 @@ def _here(prefix: str, options: argparse.Namespace) -> int:
         if prefix:
             sessions = [finding.one_of(finding.live_folder(prefix))]
         elif not (sessions := finding.live_sessions()):
-            return _fail(finding.none_live())
+            return fail(finding.none_live())
         elif len(sessions) == 1:
             finding.live_folder(sessions[0].id)
     except LookupError as error:
-        return _fail(str(error))
+        return fail(str(error))
     return needs_a_terminal() or show(Attaching(sessions, options.role), options.theme)
 
 

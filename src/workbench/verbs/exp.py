@@ -1,9 +1,8 @@
 """`mlwb exp`: the experiment ledger, for people, agents and other programs."""
 
 import importlib
-import sys
 
-from workbench.protocol.visible import visible
+from workbench.verbs.options import fail
 
 # verb -> (module under `workbench.verbs`, function, one line for --help)
 VERBS = {
@@ -53,10 +52,4 @@ def main(args: list[str]) -> int:
         return fail(str(error), 2 if str(error).startswith("there is no run") else 1)
     except LaunchError as error:
         return fail(str(error), 1)
-    return status
-
-
-def fail(text: str, status: int) -> int:
-    """Says TEXT on standard error; STATUS."""
-    print(f"mlwb: {visible(text)}", file=sys.stderr)
     return status

@@ -2,7 +2,6 @@
 
 import argparse
 import json
-import sys
 import time
 from pathlib import Path
 
@@ -16,16 +15,11 @@ from workbench.experiments.types import Run
 from workbench.protocol.visible import visible
 from workbench.session.identity import user_name
 from workbench.verbs.exp_list import opened
-from workbench.verbs.options import Parser
+from workbench.verbs.options import Parser, fail
 
 _PATIENCE_S = 20.0  # more than the grace that a command gets
 _LOOK_S = 0.02
 _FOLLOW_S = 0.2
-
-
-def _fail(text: object, status: int) -> int:
-    print(f"mlwb: {visible(str(text))}", file=sys.stderr)
-    return status
 
 
 # --- stop --------------------------------------------------------------------------------------------------
@@ -47,7 +41,7 @@ def stop(args: list[str]) -> int:
             elif not options.json:
                 print(f"{run} does not run: {truly(ledger, ledger.get(run)).status}")
         except (LedgerError, LaunchError) as error:
-            status = max(status, _fail(error, 2 if isinstance(error, LedgerError) else 1))
+            status = max(status, fail(error, 2 if isinstance(error, LedgerError) else 1))
     until = time.monotonic() + _PATIENCE_S
     for run in stopped:
         while truly(ledger, ledger.get(run)).status in ("queued", "running") and time.monotonic() < until:
@@ -76,7 +70,7 @@ def remove(args: list[str]) -> int:
             _settle_lost(ledger, run)
             ledger.remove(run)
         except LedgerError as error:
-            status = max(status, _fail(error, 2 if run not in ledger.ids() else 1))
+            status = max(status, fail(error, 2 if run not in ledger.ids() else 1))
             continue
         code.forget(ledger.workspace, run)
         print(f"removed {run}")
@@ -134,7 +128,7 @@ def import_(args: list[str]) -> int:
         try:
             run = taken_in(ledger, Path(path), options.name, tuple(options.tag))
         except LedgerError as error:
-            status = _fail(error, 1)
+            status = fail(error, 1)
             continue
         told.append({"id": run.id, "path": run.cwd, "metrics": sorted(run.metrics)})
         if not options.json:
@@ -162,7 +156,7 @@ def _follow(options: argparse.Namespace) -> int:
             try:
                 one.end() if last else one.poll()
             except LedgerError as error:  # removed, most of all; the others are followed on
-                status = _fail(error, 1)
+                status = fail(error, 1)
                 followed.remove(one)
             if one.run and one.run not in told:
                 told.add(one.run)

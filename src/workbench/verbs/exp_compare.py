@@ -16,7 +16,7 @@ from workbench.experiments.launch.local import Local
 from workbench.experiments.ledger import ID, Ledger, LedgerError, ledger_for
 from workbench.experiments.types import Run
 from workbench.protocol.visible import visible
-from workbench.verbs.options import Parser
+from workbench.verbs.options import Parser, fail
 
 _SETTLE_S = 60.0  # for the last look at a run that was done again
 _LAST_LOOK_S = 5.0  # for that at runs that are compared
@@ -39,7 +39,7 @@ def main(args: list[str]) -> int:
             method="bootstrap" if options.bootstrap else "t",
         )  # fmt: skip
     except (CompareError, LedgerError) as error:
-        return _fail(str(error), 2)
+        return fail(str(error), 2)
     if options.json:
         _print_json(found, ledger, options.diff)
     else:
@@ -87,11 +87,6 @@ def _level(text: str) -> float:
     if not 0.5 <= value < 1:
         raise argparse.ArgumentTypeError(f"{text!r} is no level between 0.5 and 1")
     return value
-
-
-def _fail(text: str, status: int) -> int:
-    print(f"mlwb: {visible(text)}", file=sys.stderr)
-    return status
 
 
 # --- which runs --------------------------------------------------------------------------------------------
@@ -324,7 +319,7 @@ def rerun(args: list[str]) -> int:
             )
         found = again(engine.ledger, run, lambda job: _through(engine, job))
     except (RerunError, CodeError) as error:
-        return _fail(str(error), 1)
+        return fail(str(error), 1)
     if options.json:
         print(_json(found))
     else:
@@ -394,5 +389,5 @@ def card(args: list[str]) -> int:
         with Path(options.output).open("x", encoding="utf-8") as file:
             file.write(text)
     except OSError as error:
-        return _fail(f"{options.output} cannot be written: {error.strerror or error}", 1)
+        return fail(f"{options.output} cannot be written: {error.strerror or error}", 1)
     return 0

@@ -1,11 +1,9 @@
 """Which session is meant: by its id, the beginning of one, or the path of its folder, copied from elsewhere maybe."""
 
 import argparse
-import sys
 from pathlib import Path
 
 from workbench import places
-from workbench.protocol.visible import visible
 from workbench.session import store
 from workbench.session.journal import EVENTS
 
@@ -27,9 +25,3 @@ def folder_of(named: str) -> Path:
 def add_id(parser: argparse.ArgumentParser) -> None:
     """The argument that names the session."""
     parser.add_argument("id", metavar="ID", help=ID)
-
-
-def fail(error: Exception | str, status: int) -> int:
-    """Says why, and gives STATUS."""
-    print(f"mlwb: {visible(str(error))}", file=sys.stderr)
-    return status

@@ -11,7 +11,8 @@ from typing import Any
 import msgspec
 
 from workbench.protocol.visible import visible
-from workbench.verbs.session_at import add_id, fail, folder_of
+from workbench.verbs.options import fail
+from workbench.verbs.session_at import add_id, folder_of
 
 _HOURS = re.compile(r"(\d{1,2}):(\d{2})")
 _SECONDS = re.compile(r"\d{9,11}(?:\.\d+)?")

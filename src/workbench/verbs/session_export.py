@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from workbench.session.journal import Reader
-from workbench.verbs.session_at import add_id, fail, folder_of
+from workbench.verbs.options import fail
+from workbench.verbs.session_at import add_id, folder_of
 
 FORMS = {".html": "html", ".htm": "html", ".json": "json"}
 

@@ -6,7 +6,8 @@ import sys
 from typing import Any
 
 from workbench.session import store
-from workbench.verbs.session_at import add_id, fail
+from workbench.verbs.options import fail
+from workbench.verbs.session_at import add_id
 
 
 def add(verbs: Any) -> None:

@@ -8,7 +8,8 @@ from typing import Any
 from workbench.protocol.fold import apply
 from workbench.protocol.state import SessionState
 from workbench.session.journal import Reader
-from workbench.verbs.session_at import add_id, fail, folder_of
+from workbench.verbs.options import fail
+from workbench.verbs.session_at import add_id, folder_of
 
 _REFERENCE = re.compile(r"(.+):t(\d{1,9})")
 

@@ -12,8 +12,8 @@ from workbench.protocol.visible import visible
 from workbench.session import store
 from workbench.session.journal import JournalError
 from workbench.verbs import session_brief, session_export, session_live, session_replay
-from workbench.verbs.options import Parser
-from workbench.verbs.session_at import add_id, fail, folder_of
+from workbench.verbs.options import Parser, fail
+from workbench.verbs.session_at import add_id, folder_of
 from workbench.verbs.session_told import Told, listed
 
 _WIDEST = 48  # characters of a cell

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from workbench.protocol.inviting import handed, until
 from workbench.protocol.visible import visible
-from workbench.verbs.options import Parser
+from workbench.verbs.options import Parser, fail
 
 if TYPE_CHECKING:
     from workbench.host.remote import RemoteClient
@@ -31,9 +31,9 @@ def main(args: list[str]) -> int:
             return _list(options)
         folder = finding.live_folder(options.session) if options.session else _only_one()
     except LookupError as error:
-        return _fail(error, 2)
+        return fail(error, 2)
     if not options.stop and not options.who:
-        return _fail("whom? `mlwb share --with NAME,@GROUP` invites, --stop and --list do the rest", 2)
+        return fail("whom? `mlwb share --with NAME,@GROUP` invites, --stop and --list do the rest", 2)
     import asyncio
 
     return asyncio.run(_ask(folder, options))
@@ -65,11 +65,6 @@ def _until(text: str) -> float:
         raise argparse.ArgumentTypeError(visible(str(error))) from None
 
 
-def _fail(error: Exception | str, status: int) -> int:
-    print(f"mlwb: {visible(str(error))}", file=sys.stderr)
-    return status
-
-
 def _only_one() -> Path:
     from workbench.host import finding
 
@@ -88,7 +83,7 @@ async def _ask(folder: Path, options: argparse.Namespace) -> int:
     try:
         client = await remote.attach(folder, place="mlwb share")
     except remote.NotAttachedError as error:
-        return _fail(error, 1)
+        return fail(error, 1)
     try:
         command: AnyCommand = (
             commands.EndShare(id="share", by="")
@@ -105,7 +100,7 @@ async def _ask(folder: Path, options: argparse.Namespace) -> int:
 async def _told(client: "RemoteClient", command: "AnyCommand", options: argparse.Namespace) -> int:
     ack = await client.send(command)
     if not ack.ok:
-        return _fail(ack.error, 1)
+        return fail(ack.error, 1)
     if options.stop:
         print(f"mlwb: nobody is invited to {client.session} any more", file=sys.stderr)
         return 0
