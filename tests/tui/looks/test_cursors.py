@@ -10,7 +10,8 @@ from textual.content import Content
 
 from support.screens import rows_of
 from workbench import resources
-from workbench.tui import themes
+from workbench.tui import colours, themes
+from workbench.tui.widgets.attachments import Attachments
 from workbench.tui.widgets.entry import Entry
 from workbench.tui.widgets.picks import Pick, Picks
 from workbench.tui.widgets.prompt_editor import Editor
@@ -24,9 +25,9 @@ class Places(App[None]):
 
     CSS = "Entry, Editor, Picks { height: 1; border: none; } Table { height: 2; }"
 
-    def __init__(self, env: dict[str, str]) -> None:
+    def __init__(self, env: dict[str, str], theme: str = "mlwb-dark") -> None:
         super().__init__(ansi_color=themes.ansi(env))
-        themes.Looks([resources.folder("themes")], env).wear(self, "mlwb-dark")
+        themes.Looks([resources.folder("themes")], env).wear(self, theme)
         self.table = Table([Column("name")])
 
     def compose(self) -> ComposeResult:
@@ -65,5 +66,26 @@ def test_where_one_is_can_be_seen(env: dict[str, str], monkeypatch: pytest.Monke
                 assert any(not seen(part.style)[0] for part in lines[row]), type(widget)
             plain, chosen = (seen(rows_of(app)[row][0].style) for row in (3, 2))
             assert plain != chosen, "the row of a list that is searched"
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("theme", ["mlwb-dark", "mlwb-light", "blue-orange-light", "contrast-dark"])
+def test_the_letter_under_the_cursor_can_be_read(theme: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("NO_COLOR", raising=False)
+
+    async def main() -> None:
+        app = Places({"TERM": "xterm-256color", "COLORTERM": "truecolor"}, theme)
+        async with app.run_test(size=(20, 5)) as pilot:
+            app.query_one(Editor).set_text("lr", Attachments())
+            app.query_one(Editor).move_cursor((0, 0))
+            for widget, row in ((app.query_one(Entry), 0), (app.query_one(Editor), 1)):
+                widget.focus()
+                await pilot.press("home")
+                await pilot.pause()
+                style = rows_of(app)[row][0].style
+                assert style is not None and style.color is not None and style.bgcolor is not None
+                ink, ground = style.color.get_truecolor(), style.bgcolor.get_truecolor(foreground=False)
+                assert colours.ratio(tuple(ink), tuple(ground)) >= 4.5, type(widget)
 
     asyncio.run(main())

@@ -49,6 +49,7 @@ class Editor(TextArea):
         .text-area--placeholder { color: $muted; }
         .editor--chip { color: $agent; text-style: underline; }
         .editor--hint { color: $muted-2; }
+        &:light .text-area--cursor { color: $input-cursor-foreground; background: $input-cursor-background; }
     }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
