@@ -13,6 +13,7 @@ import pytest
 from workbench.experiments import code
 from workbench.experiments.changes import patch
 from workbench.experiments.compare import CompareError, compare, compare_many
+from workbench.experiments.compare_words import about
 from workbench.experiments.compared import Comparison
 from workbench.experiments.ledger import Ledger
 from workbench.experiments.points import Series, save
@@ -378,3 +379,4 @@ def test_names_cannot_speak_to_the_terminal(
 def test_the_rounding_of_floats_is_no_uncertainty(bench: Bench) -> None:
     found = bench.compare(bench.seeds([0.77, 0.78, 0.79], 0.1), bench.seeds([0.47, 0.48, 0.49], 0.2))
     assert found.sentence == "better by 0.3 ± 0, n = 3 vs 3"
+    assert about(0.3, 5.6e-17) == ("0.3", "0") and about(0.0, 0.0) == ("0", "0")

@@ -14,6 +14,7 @@ _METHODS = {
     "bootstrap": "bootstrap of the difference of means, 10,000 resamples, percentiles",
     "none": "no interval: one run on a side has no spread",
 }
+_ROUNDING = 1e-12  # of a value: what floats round off is no uncertainty
 
 
 def number(value: float) -> str:
@@ -23,6 +24,8 @@ def number(value: float) -> str:
 
 def about(value: float, reach: float) -> tuple[str, str]:
     """VALUE and the REACH of its uncertainty, both to the digits that the uncertainty leaves a meaning."""
+    if reach <= _ROUNDING * abs(value):
+        return number(value), "0"
     if not (reach > 0 and math.isfinite(reach) and math.isfinite(value)):
         return number(value), number(reach)
     digits = math.floor(math.log10(reach))
@@ -77,7 +80,7 @@ def extent(difference: stats.Difference, estimate: float) -> str:
         return number(estimate)
     above, below = difference.high - difference.estimate, difference.estimate - difference.low
     share = f"{100 * difference.level:.4g} %"
-    if max(above, below) <= 1e-12 * abs(difference.estimate):  # the rounding of floats is no uncertainty
+    if max(above, below) <= _ROUNDING * abs(difference.estimate):
         return f"{number(estimate)} ± 0"
     if not math.isclose(above, below, rel_tol=0.02):
         ends = (difference.low, difference.high)
