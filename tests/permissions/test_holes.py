@@ -44,6 +44,14 @@ LANG=a.txt; export LANG=.env; cat "$LANG"
 x=a; xy=.env; cat $x{y,}
 x=a.txt; if true; then x=.env; fi; cat "$x"
 for f in names/*; do cat $f; done
+x='a.txt .env'; cat $x
+x='a.txt .env'; timeout 5 cat $x
+x='touch ../x'; $x
+x='touch ../x'; nohup $x
+x='. -delete'; find $x
+x='-o ../x a.txt'; sort $x
+x='../x y'; ls > $x
+x='a *'; ls $x
 for f in names/*; do rg "$f" .; done
 for f in names/*; do grep "$f" a.txt; done
 cd names && rg * .
@@ -340,6 +348,8 @@ for f in src/*.py; do wc -l "$f"; done
 for f in src/*.py; do wc -l $f; done
 for i in 1 2 3; do echo "run $i"; done
 while read -r line; do echo "$line"; done < a.txt
+for f in names/a*; do echo $f; done
+x="a b"; echo $x
 x=1; echo "${x:-2}" ${#x} ${x%.py} "${x/a/b}"
 echo "${CUDA_VISIBLE_DEVICES:-all}"
 echo *.txt src/*.py Done?

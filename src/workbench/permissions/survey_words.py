@@ -105,12 +105,13 @@ class WordSurvey:
     def own(self, part: Var, folders: Folders) -> tuple[str, str]:
         """`$name` with the value that the command gave it."""
         value = self.names[part.name]
+        several = UNKNOWN, "x" if "x" in value.mask else "u"  # split at blanks: any number of words
         if not part.quoted and re.search(r"\s", value.text):
-            raise UnreadableError(f"${part.name} holds blanks and is not quoted")
+            return several
         if not part.quoted and value.globbed:
             found = [path for folder in folders for path in self.reach.matches(value, folder)]
             if any(re.search(r"[\s*?\[\\]", path) for path in found if path != value.text):
-                raise UnreadableError(f"${part.name} may hold blanks and is not quoted")
+                return several
         active = "q" if part.quoted else "a"
         mask = "".join(
             ("u" if kind == "s" and not part.quoted else kind)
