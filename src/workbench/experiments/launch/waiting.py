@@ -19,13 +19,13 @@ def read(args: Sequence[str]) -> WaitOptions:
     """ARGS, the words after `wait`. Raises Usage; SystemExit for --help."""
     parser = Parser(
         prog="mlwb exp wait",
-        description="Waits until a run has ended, or something was seen in it: NaN, a stall, full memory, … An agent "
-        "that waits in a session spends no token meanwhile.",
+        description="Waits until a run has ended, a service is ready, or something was seen in one: NaN, a stall, full "
+        "memory, … An agent that waits in a session spends no token meanwhile.",
         epilog="Exits 0 where what ended has finished well, 1 where it has not or something was seen, 124 where the "
         "time was over.",
     )
     parser.add_argument("runs", nargs="*", metavar="RUN", help="(default: all that go on)")
-    parser.add_argument("--all", action="store_true", help="until the last of them has ended")
+    parser.add_argument("--all", action="store_true", help="until the last has ended; a service that stays only if named")
     parser.add_argument("--timeout", type=duration, dest="timeout_s", metavar="T", help="for 90s, 2h, 1h30m at most")
     found = vars(parser.parse_args(list(args)))
     return WaitOptions(runs=tuple(dict.fromkeys(found.pop("runs"))), **found)
