@@ -25,7 +25,9 @@ def read(args: Sequence[str]) -> WaitOptions:
         "time was over.",
     )
     parser.add_argument("runs", nargs="*", metavar="RUN", help="(default: all that go on)")
-    parser.add_argument("--all", action="store_true", help="until the last has ended; a service that stays only if named")
+    parser.add_argument(
+        "--all", action="store_true", help="until the last has ended; a service that stays only if named"
+    )
     parser.add_argument("--timeout", type=duration, dest="timeout_s", metavar="T", help="for 90s, 2h, 1h30m at most")
     found = vars(parser.parse_args(list(args)))
     return WaitOptions(runs=tuple(dict.fromkeys(found.pop("runs"))), **found)
