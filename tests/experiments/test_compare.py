@@ -295,6 +295,7 @@ def test_files_of_configuration_are_told_key_by_key(bench: Bench) -> None:
         "conf/model.yaml": "width: 64\nlayers: &l [1, 2]\nsame: *l\noptim: {lr: 0.1, betas: [0.9, 0.95]}\n",
         "config.json": '{"scale": 1, "reset": true, "stages": [{"steps": 10}], "gone": 3}',
         "run.toml": "[train]\nlr = 1\n", "results.json": '{"loss": 1}', "conf/broken.yaml": "a: [",
+        "conf/tag.yaml": "a: !!bool maybe",
         "conf/bomb.yaml": "a: &a {}\n" + "".join(f"b{n}: [*a, *a]\n" for n in range(30)),
         "conf/round.yaml": "a: &a [*a]",
     }  # fmt: skip
@@ -305,6 +306,7 @@ def test_files_of_configuration_are_told_key_by_key(bench: Bench) -> None:
         "conf/model.yaml": "width: 64\nlayers: [1, 3]\nsame: [1, 2]\noptim: {lr: 0.1, betas: [0.9, 0.99]}\n",
         "config.json": '{"scale": 1024, "reset": false, "stages": [{"steps": 20}], "new": null}',
         "run.toml": "[train]\nlr = 2\n", "results.json": '{"loss": 2}', "conf/broken.yaml": "a: [[",
+        "conf/tag.yaml": "a: !!bool perhaps",
         "conf/bomb.yaml": "a: &a {}\n" + "".join(f"b{n}: [*a, *a]\n" for n in range(31)),
         "conf/round.yaml": "b: &b [*b]",
     }  # fmt: skip

@@ -273,8 +273,9 @@ def test_results_of_ray_tune(tmp_path: Path) -> None:
 def test_a_configuration_of_hydra_that_is_no_yaml(tmp_path: Path) -> None:
     path = tmp_path / ".hydra/config.yaml"
     path.parent.mkdir()
-    path.write_text("a: [1\n")
-    assert reader_of(path).poll().notes
+    for text in ("a: [1\n", "a: !!bool maybe\n", 'a: !!int ""\n', "a: !!timestamp x\n"):
+        path.write_text(text)
+        assert reader_of(path).poll().notes
     path.write_text("a: 1\nwhen: 2026-01-01\n")
     assert reader_of(path).poll().config["a"] == 1
     assert kind_of(tmp_path / "config.yaml") is None

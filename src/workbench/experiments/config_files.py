@@ -77,6 +77,8 @@ def _parsed(text: str, suffix: str) -> Any:
         return yaml.safe_load(text)
     except yaml.YAMLError as error:
         raise ValueError(str(error)) from None
+    except (LookupError, AttributeError, TypeError):  # as PyYAML fails of `!!bool maybe`, `!!int ""`, `!!timestamp x`
+        raise ValueError("a value is not what its `!!` tag says") from None
 
 
 def _flat(value: Any, name: str, depth: int) -> Iterator[tuple[str, Any]]:

@@ -110,7 +110,7 @@ def load(config: Path) -> Keymap:
 
     try:
         data = yaml.safe_load(text)
-    except (yaml.YAMLError, RecursionError, ValueError):
+    except (yaml.YAMLError, ValueError, LookupError, AttributeError, TypeError, RecursionError):
         return Keymap()  # the session's own reading of the file says what is wrong with it
     user = data.get("keys") if isinstance(data, dict) else None
     keymap = Keymap(user if isinstance(user, dict) else None)

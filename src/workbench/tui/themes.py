@@ -138,6 +138,8 @@ def _yaml(text: bytes) -> Any:
         mark = getattr(error, "problem_mark", None)
         where = f"line {min(mark.line + 1, len(text.splitlines()))}: " if mark else ""
         raise ValueError(f"{where}no YAML: {getattr(error, 'problem', None) or 'it cannot be read'}") from None
+    except (LookupError, AttributeError, TypeError):  # as PyYAML fails of `!!bool maybe`, `!!int ""`, `!!timestamp x`
+        raise ValueError("a value is not what its `!!` tag says") from None
 
 
 def _look(name: str, data: Any) -> Look:

@@ -218,6 +218,12 @@ def test_odd_files_are_read_as_yaml_reads_them(text: str, tmp_path: Path) -> Non
     assert seen[0] == seen[1]
 
 
+@pytest.mark.parametrize("value", ["!!bool maybe", '!!int ""', "!!timestamp x"])
+def test_a_value_that_its_tag_does_not_fit_is_said(value: str, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="what its `!!` tag says"):
+        themes.read(write(tmp_path, "odd", f"dark: {value}\n"))
+
+
 def test_files_that_are_no_text_or_have_odd_names_are_named_too(tmp_path: Path) -> None:
     (tmp_path / "bytes.yaml").write_bytes(b"\xff\xfe\x00title")
     write(tmp_path, "Has Blanks", "dark: true")

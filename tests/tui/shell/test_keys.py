@@ -86,7 +86,8 @@ def test_the_way_out_is_never_lost():
 
 def test_broken_or_missing_files_leave_the_table_as_it_is(tmp_path):
     assert keys.load(tmp_path).label("diff") == "2"
-    for text in ("keys: [", "keys: 3\n", "other: 1\n", "\xff"):
+    tags = ("keys: !!bool maybe\n", 'keys: !!int ""\n', "keys: !!timestamp x\n")
+    for text in ("keys: [", "keys: 3\n", "other: 1\n", "\xff", *tags):
         (tmp_path / "config.yaml").write_text(text, encoding="latin-1")
         assert keys.load(tmp_path).label("diff") == "2"
 

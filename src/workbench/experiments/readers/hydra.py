@@ -56,7 +56,7 @@ class HydraReader:
 
         try:
             found = yaml.load(data, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506 - a safe one
-        except (yaml.YAMLError, ValueError, RecursionError):
+        except (yaml.YAMLError, ValueError, LookupError, AttributeError, TypeError, RecursionError):
             batch.notes.append(f"{self.path.name} of Hydra cannot be read")
             return
         if isinstance(found, dict):
