@@ -118,6 +118,6 @@ class _Status(msgspec.Struct):
 
 def _alive(folder: Path) -> bool:
     """Whether the run in FOLDER goes on, by its record."""
-    with contextlib.suppress(OSError, msgspec.DecodeError):
+    with contextlib.suppress(OSError, UnicodeDecodeError, msgspec.DecodeError):
         return msgspec.json.decode((folder / RECORD).read_bytes(), type=_Status).status in ("queued", "running")
     return False

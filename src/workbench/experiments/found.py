@@ -17,7 +17,7 @@ from pathlib import Path
 import msgspec
 
 from workbench.experiments import code
-from workbench.experiments.launch.alive import STOP, Stop, alive, hold
+from workbench.experiments.launch.alive import alive, asked, hold
 from workbench.experiments.launch.begin import name_of, record
 from workbench.experiments.launch.ends import End
 from workbench.experiments.launch.types import Job, Sandboxed
@@ -318,7 +318,7 @@ class Begun:
 
         Raises LedgerError.
         """
-        stop = self._asked()
+        stop = asked(self.folder)
         if stop is not None:
             end = End(ended=ended, why=stop.why, how="stopped")
         elif by_itself:
@@ -331,11 +331,6 @@ class Begun:
             self._ledger.update(self.run, lambda run: msgspec.structs.replace(run, **changes, why=end.words, lost=lost))
         finally:
             self._let_go()
-
-    def _asked(self) -> Stop | None:
-        with contextlib.suppress(OSError, msgspec.DecodeError):
-            return msgspec.json.decode((self.folder / STOP).read_bytes(), type=Stop)
-        return None
 
     def _let_go(self) -> None:
         assert self._watcher.stdin is not None

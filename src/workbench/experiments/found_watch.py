@@ -17,7 +17,7 @@ import msgspec
 
 from workbench.experiments import surroundings
 from workbench.experiments.found import cpu_s, python_of, words_of
-from workbench.experiments.launch.alive import STOP, UNKNOWN, Stop, sign
+from workbench.experiments.launch.alive import STOP, UNKNOWN, asked, sign
 from workbench.experiments.launch.types import Job
 from workbench.experiments.launch.watcher import EVERY_S, Watcher, _Word
 from workbench.experiments.ledger import Ledger, LedgerError
@@ -64,9 +64,8 @@ class FoundWatcher(Watcher):
         """Somebody wants the run to end: TERM now, KILL later, to the command and not to what stands around it."""
         if self._tree is None:
             return
-        now = number == signal.SIGTERM
-        with contextlib.suppress(OSError, msgspec.DecodeError):
-            now = msgspec.json.decode((self.ledger.path(self.run) / STOP).read_bytes(), type=Stop).now
+        stop = asked(self.ledger.path(self.run))
+        now = number == signal.SIGTERM if stop is None else stop.now
         within = [pid for pid in self._tree.members() if program(pid).rpartition("/")[2] != "bwrap"]
         self._tree.signal(within, signal.SIGKILL if now else signal.SIGTERM)
         self._stop_at = self._stop_at or time.monotonic() + _TERM_S

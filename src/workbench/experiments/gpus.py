@@ -263,7 +263,7 @@ def _probe(uuid: str) -> tuple[bool, Holder | None]:
     descriptor = _opened(uuid)
     try:
         holder = None
-        with contextlib.suppress(OSError, msgspec.DecodeError):
+        with contextlib.suppress(OSError, UnicodeDecodeError, msgspec.DecodeError):
             holder = msgspec.json.decode(os.pread(descriptor, 4096, 0), type=Holder)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)

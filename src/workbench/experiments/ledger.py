@@ -72,6 +72,8 @@ class Ledger:
         try:
             return _decoder.decode(_content(path))
         except FileNotFoundError:
+            if path.parent.is_dir():  # its record was removed, or who began it was killed at once
+                raise LedgerError(f"{run} has no record: {path} is gone; remove {path.parent} to forget it") from None
             raise LedgerError(f"there is no run {run} in {self.folder}; `mlwb exp list` shows them") from None
         except OSError as error:
             raise LedgerError(f"{path} cannot be read: {error.strerror or error}") from None

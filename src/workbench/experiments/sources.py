@@ -182,7 +182,7 @@ class _Record(msgspec.Struct):
 
 
 def _record(folder: Path) -> _Record:
-    with contextlib.suppress(OSError, msgspec.DecodeError):
+    with contextlib.suppress(OSError, UnicodeDecodeError, msgspec.DecodeError):
         return msgspec.json.decode((folder / RECORD).read_bytes(), type=_Record)
     return _Record()
 

@@ -34,7 +34,7 @@ def load() -> Prefs:
     """What was kept; the defaults where nothing was, or nothing that can be read."""
     try:
         prefs = msgspec.json.decode(_file().read_bytes(), type=Prefs)
-    except (OSError, msgspec.DecodeError):
+    except (OSError, UnicodeDecodeError, msgspec.DecodeError):
         return Prefs()
     prefs.dock = min(0.8, max(0.2, prefs.dock))
     prefs.heights = {pane: min(20.0, max(0.1, weight)) for pane, weight in prefs.heights.items()}
@@ -50,7 +50,7 @@ def looked() -> dict[str, float]:
     """Session, or workspace, -> when this user last had it on the screen, in Unix time."""
     try:
         return msgspec.json.decode(_looked().read_bytes(), type=dict[str, float])
-    except (OSError, msgspec.DecodeError):
+    except (OSError, UnicodeDecodeError, msgspec.DecodeError):
         return {}
 
 

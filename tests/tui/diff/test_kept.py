@@ -6,6 +6,7 @@ import pytest
 
 from support.changes import FakeClient, PaneApp, until
 from support.screens import text_of
+from workbench.tui import prefs
 from workbench.tui.widgets.hunks_kept import Keeper
 from workbench.tui.widgets.hunks_review import Comment, Review, Taken
 
@@ -91,3 +92,11 @@ def test_what_cannot_be_read_is_nothing_and_what_was_said_meanwhile_stays(state)
     keeper.save(keeper.changed(joined))
     assert keeper.changed(joined) == b"" and Keeper(SESSION).load() == joined
     assert (state / f"reviews/{SESSION}.json").stat().st_mode & 0o77 == 0
+
+
+def test_files_of_the_workbench_that_are_no_text_count_as_none(state):
+    for path in (state / "ui.json", state / "looked.json", state / f"reviews/{SESSION}.json"):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b'{"theme": "\xff", "accepted": ["\xff"]}')
+    assert Keeper(SESSION).load() == Review(set(), set(), [], [])
+    assert prefs.load() == prefs.Prefs() and prefs.looked() == {}

@@ -26,6 +26,16 @@ class Stop(msgspec.Struct, frozen=True, kw_only=True):
     now: bool = False
 
 
+def asked(folder: Path) -> Stop | None:
+    """What somebody left in a run's FOLDER who wants it to end; a file that cannot be read is such a wish, too."""
+    try:
+        return msgspec.json.decode((folder / STOP).read_bytes(), type=Stop)
+    except FileNotFoundError:
+        return None
+    except (OSError, UnicodeDecodeError, msgspec.DecodeError):
+        return Stop(why="stopped")
+
+
 def hold(folder: Path) -> int:
     """Takes the lock of the run with FOLDER for this process and those it forks; its descriptor. Raises OSError."""
     descriptor = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)

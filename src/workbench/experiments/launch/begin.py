@@ -6,9 +6,7 @@ import time
 from itertools import pairwise
 from pathlib import Path
 
-import msgspec
-
-from workbench.experiments.launch.alive import STOP, Stop, hold, sign
+from workbench.experiments.launch.alive import Stop, asked, hold, sign
 from workbench.experiments.launch.types import Job
 from workbench.experiments.surroundings import seed as seed_of
 from workbench.experiments.types import Run
@@ -28,12 +26,7 @@ class Held:
 
     def asked(self) -> Stop | None:
         """What somebody left who wants it to end."""
-        try:
-            return msgspec.json.decode((self.folder / STOP).read_bytes(), type=Stop)
-        except FileNotFoundError:
-            return None
-        except (OSError, msgspec.DecodeError):
-            return Stop(why="stopped")
+        return asked(self.folder)
 
     def argv(self, job: Job) -> list[str]:
         """The words of its command."""

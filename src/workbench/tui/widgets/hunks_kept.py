@@ -34,7 +34,7 @@ class Keeper:
         """What was kept; an empty review where nothing was, or nothing that can be read."""
         kept = _Kept()
         if _SESSION.fullmatch(self.session):
-            with contextlib.suppress(OSError, msgspec.DecodeError):
+            with contextlib.suppress(OSError, UnicodeDecodeError, msgspec.DecodeError):
                 kept = msgspec.json.decode(self._path().read_bytes(), type=_Kept)
         return Review(set(kept.accepted), set(kept.staged), kept.comments, kept.reverts)
 
