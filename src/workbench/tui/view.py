@@ -22,8 +22,7 @@ class View:
         """Carries out an action of `actions.py` whose `on` names this view."""
 
     def naming(self) -> Mapping[str, str]:
-        """Action -> what the footer calls it here and now, where that is not the table's title; empty: it does nothing.
-        """
+        """Action -> what the footer calls it here and now, where not as the table does; empty: it does nothing."""
         return {}
 
 
