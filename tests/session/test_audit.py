@@ -73,3 +73,11 @@ def test_damaged_lines_cost_what_they_said_and_are_named(place):
 def test_a_session_that_is_not_there_is_said(place):
     done = place.mlwb("sessions", "audit", "s-none")
     assert done.code == 2 and done.stdout == "" and "s-none" in done.stderr
+
+
+def test_where_nothing_was_called_this_is_said(place):
+    done = place.run_task("Go.\n", [say("Done.")])
+    audit = place.mlwb("sessions", "audit", done.result["session_id"])
+    assert (audit.code, audit.stdout, audit.stderr) == (0, "", "Nothing was called in this session yet.\n")
+    audit = place.mlwb("sessions", "audit", done.result["session_id"], "--json")
+    assert (audit.code, json.loads(audit.stdout), audit.stderr) == (0, [], "")

@@ -148,7 +148,10 @@ def _audit(options: argparse.Namespace) -> int:
         rows = [msgspec.to_builtins(row) | {"at": moment(row.at)} for row in found.calls]
         print(json.dumps(rows, indent=2))
     else:
-        _print_table([audit.HEAD, *(tuple(map(_cell, audit.told(row))) for row in found.calls)])
+        if found.calls:
+            _print_table([audit.HEAD, *(tuple(map(_cell, audit.told(row))) for row in found.calls)])
+        else:
+            print("Nothing was called in this session yet.", file=sys.stderr)
         for line in found.told:
             print(f"\nthe agent was told of its runs: {visible(line)}")
         if any("(guest" in line for line in found.people):  # else the owner alone was here
