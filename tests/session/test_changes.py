@@ -167,6 +167,13 @@ def test_only_the_folder_itself_of_a_larger_repository(bench):
     assert bench.told() == [("a.py", "modified", 1, 1)]
 
 
+def test_a_pipe_named_gitignore_is_not_waited_for(bench):
+    os.mkfifo(bench.workspace / ".gitignore")
+    bench.begin()
+    bench.write("a.py", "a\n")
+    assert bench.told() == [("a.py", "created", 1, 0)]
+
+
 def test_a_workspace_that_an_outer_repository_ignores(bench):
     bench.write(".gitignore", "scratch/\n")
     bench.write("scratch/a.py", "a\n")

@@ -176,6 +176,12 @@ def test_paths_can_be_given_back_from_wherever_bash_went(tree):
         session.call("Read", file_path=path)
 
 
+def test_a_pipe_named_gitignore_is_not_waited_for(session, tmp_path):
+    lay(tmp_path, {"y.py": "needle\n"})
+    os.mkfifo(tmp_path / ".gitignore")
+    assert session.text("Glob", pattern="*.py") == "y.py"
+
+
 @pytest.mark.parametrize("engine", ENGINES)
 def test_an_ignored_folder_that_is_named_is_searched(session, tmp_path, engine, monkeypatch):
     lay(tmp_path, {".venv/.gitignore": "*\n", ".venv/lib/pkg/x.py": "needle\n", "y.py": "needle\n"})

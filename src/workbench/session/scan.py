@@ -5,7 +5,7 @@ configures is run, no file is read, nothing is written. Paths are bytes: names n
 """
 
 # pathlib takes no bytes:
-# ruff: noqa: PTH112, PTH114, PTH115, PTH116, PTH118, PTH120, PTH123
+# ruff: noqa: PTH112, PTH114, PTH115, PTH116, PTH118, PTH120
 
 import hashlib
 import os
@@ -230,7 +230,10 @@ def _with_rules_of(folder: bytes, rules: _Rules) -> _Rules:
     from pathspec import GitIgnoreSpec
 
     try:
-        with open(os.path.join(folder, b".gitignore"), encoding="utf-8", errors="surrogateescape") as file:
+        fd = os.open(os.path.join(folder, b".gitignore"), os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        with os.fdopen(fd, encoding="utf-8", errors="surrogateescape") as file:
+            if not stat.S_ISREG(os.fstat(fd).st_mode):  # a pipe is not waited for
+                return rules
             return ((folder, GitIgnoreSpec.from_lines(file.read(1 << 20).splitlines())), *rules)
     except (OSError, ValueError):  # a pattern that git would skip as well
         return rules

@@ -4,11 +4,12 @@ Ignore files of the folder and of those above it count: .rgignore before .ignore
 farther, later lines before earlier ones; above a repository's root no .gitignore counts. Then the repository's
 info/exclude. Standard library alone: the search worker imports this in a bare interpreter.
 """
-# ruff: noqa: PTH118, PTH123
+# ruff: noqa: PTH118
 # Plain strings: a Path for each entry would cost more than the rest of the walk.
 
 import os
 import re
+import stat
 
 from workbench.tools.globs import GlobError, expression
 
@@ -106,7 +107,10 @@ class Scope:
     @staticmethod
     def _read(folder: str, name: str, rank: int) -> list[tuple[int, int, Rules]]:
         try:
-            with open(os.path.join(folder, name), "rb") as file:
+            descriptor = os.open(os.path.join(folder, name), os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+            with os.fdopen(descriptor, "rb") as file:
+                if not stat.S_ISREG(os.fstat(descriptor).st_mode):  # a pipe is not waited for
+                    return []
                 rules = Rules(file.read(1_000_000).decode("utf-8-sig", "replace"))
         except OSError:
             return []
