@@ -73,13 +73,23 @@ def _schema_holds(session: Session) -> bool:
     return False
 
 
-def save_locks(session: Session) -> None:
-    """Remembers what the locked files held when the session began."""
-    if session.task.locked:
-        for pattern in checks.unmatched(session.task.locked, session.context.workspace):
-            session.notice("warning", f"locked: {pattern} names no file", "locked")
-        digests = checks.lock_digests(session.task.locked, session.context.workspace)
-        write_whole(session.folder / LOCKED, msgspec.json.encode(digests))
+async def lock(session: Session) -> None:
+    """Remembers what the locked files hold before the agent's first turn; reads them beside the loop."""
+    if session.task.locked and not session.state.turns and not (session.folder / LOCKED).exists():
+        save_locks(session, *await asyncio.to_thread(found_locks, session))
+
+
+def found_locks(session: Session) -> tuple[list[str], dict[str, str]]:
+    """The globs of locked files that name none, and the digests of the files that the others name. Blocks."""
+    locked, workspace = session.task.locked, session.context.workspace
+    return checks.unmatched(locked, workspace), checks.lock_digests(locked, workspace)
+
+
+def save_locks(session: Session, unmatched: list[str], digests: dict[str, str]) -> None:
+    """Writes down what `found_locks` found."""
+    for pattern in unmatched:
+        session.notice("warning", f"locked: {pattern} names no file", "locked")
+    write_whole(session.folder / LOCKED, msgspec.json.encode(digests))
 
 
 def _locks(session: Session) -> dict[str, str]:

@@ -112,7 +112,8 @@ async def until_answered(session: Session) -> None:
 
 
 async def sweep(session: Session) -> None:
-    """What commands of a killed host still run is ended before the model can start them a second time."""
+    """Before the first turn: locked files are remembered, and what commands of a killed host still run is ended."""
+    await finish.lock(session)
     if session.resumed and (count := await end_leftovers(session.id)):
         session.notice("warning", f"{count} process(es) of the interrupted session still ran and were ended", "resume")
     session.resumed = False

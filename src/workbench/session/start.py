@@ -237,7 +237,8 @@ def _first_events(session: Session, made: Plan, prefix: str, parent: str | None)
     if made.task.prompt.strip():
         session.emit(e.PromptSubmitted(text=made.task.prompt, origin="task", by=user_name(), reminder=now), sync=True)
     session.journal.sync()
-    finish.save_locks(session)
+    if parent is not None and made.task.locked:  # nobody works on it yet; else `finish.lock` reads them beside the loop
+        finish.save_locks(session, *finish.found_locks(session))
 
 
 def _title(prompt: str) -> str:
