@@ -24,17 +24,19 @@ class CodeError(Exception):
     """git refused; the message holds its words."""
 
 
-def taken(workspace: Path, run: str) -> Code:
+def taken(workspace: Path, run: str, early: bool = False) -> Code:
     """The code in WORKSPACE as it is now, its changes kept as a commit under `refs/mlwb/runs/RUN`.
 
-    Outside a repository, or without git, nothing is known. Raises CodeError where git fails on the way.
+    EARLY: it is not known yet that there will be a run, so nothing else is written. Outside a repository, or without
+    git, nothing is known. Raises CodeError where git fails on the way.
     """
     git = Git(workspace)
     if not git.there():
         return Code()
     commit = git.said("rev-parse", "--verify", "-q", "HEAD^{commit}") or None
     branch = git.said("symbolic-ref", "-q", "--short", "HEAD") or None
-    git.exclude()
+    if not early:
+        git.exclude()
     tree = git.tree(commit)
     if commit is not None and tree == git.said("rev-parse", f"{commit}^{{tree}}"):
         return Code(commit=commit, branch=branch)
@@ -46,8 +48,11 @@ def taken(workspace: Path, run: str) -> Code:
 
 def kept(workspace: Path, run: str, code: Code) -> Code:
     """CODE, which was taken before RUN had a name, kept for it as well. Raises CodeError."""
+    git = Git(workspace)
+    if git.there():
+        git.exclude()
     if code.snapshot is not None:
-        Git(workspace).must("update-ref", f"{REFS}/{run}", code.snapshot)
+        git.must("update-ref", f"{REFS}/{run}", code.snapshot)
     return code
 
 

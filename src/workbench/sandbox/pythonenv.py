@@ -18,6 +18,7 @@ pgrep pkill pr printenv printf ps pwd readlink realpath rev rg rm rmdir sed seq 
 sleep sort split stat stdbuf strings sudo sum tac tail tar tee test time timeout touch tr tree true tsort tty type
 uname unexpand uniq uptime vdir wc which who whoami xargs xxd yes zcat zgrep [
 arch b2sum b3sum batcat bzcat gzcat lsblk lspci top unzip w whereis xzcat zipinfo zstdcat jq xz zstd bzip2 nc stty
+bc iostat lsmod numfmt pidof pstree sacct scontrol sinfo squeue ss vmstat
 """
 _SYSTEM = frozenset(_SYSTEM_NAMES.split())
 

@@ -226,7 +226,7 @@ class Finder:
 
     def _code(self, one: _One) -> "Code | None":
         with contextlib.suppress(code.CodeError):
-            return code.taken(Path(one.seen.workspace), self._early)
+            return code.taken(Path(one.seen.workspace), self._early, early=True)
         return None
 
     async def _begin(self, one: _One, why: str) -> None:

@@ -81,7 +81,9 @@ async def opened(pilot, action: str, words: str) -> str:
 
 def test_the_audit_says_who_let_each_call_pass_and_how_it_was_confined(tmp_path):
     async def play(pilot, opener):
-        lines = (await opened(pilot, "audit", "audit   5 calls")).splitlines()
+        await opened(pilot, "audit", "audit   5 calls")
+        await until(pilot, lambda: "exit 0" in text_of(pilot.app))  # the columns have their widths
+        lines = text_of(pilot.app).splitlines()
         row = {one.target: next(line for line in lines if f" {one.target} " in line) for one in CALLS}
         assert "✓ allowed" in row["python train.py"] and "bubblewrap" in row["python train.py"]
         assert "exit 0" in row["python train.py"]
