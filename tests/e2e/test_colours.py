@@ -66,10 +66,11 @@ def test_the_console_of_linux_is_given_signs_that_its_font_has(tmp_path: Path) -
         submit(tmux, "go")
         tmux.wait("All done")
         shown = [rests(tmux)]
-        for keys, until in (("C-p", "all commands"), ("C-o", "sessions"), ("C-r", "rewind")):
+        for keys, title in (("C-p", "─ all commands"), ("C-o", "─ sessions"), ("C-r", "─ rewind")):
             tmux.keys(keys)
-            shown.append(tmux.wait(until))
+            shown.append(tmux.wait(title))
             tmux.keys("Escape")
+            tmux.wait(lambda screen, title=title: title not in screen)
         for screen in shown:
             strange = {sign for sign in screen if sign not in signs.CONSOLE and not sign.encode("cp437", "ignore")}
             assert not strange, screen
