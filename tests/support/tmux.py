@@ -94,6 +94,8 @@ class Tmux:
             self._tmux("set-option", "-g", option, value)
         for option, value in (("escape-time", "0"), ("focus-events", "on"), ("set-clipboard", "on")):
             self._tmux("set-option", "-s", option, value)
+        for click in ("DoubleClick1Pane", "TripleClick1Pane"):  # told late: a program that has ended gets copy mode
+            self._tmux("unbind-key", "-n", click)
 
     def __exit__(self, *_: object) -> None:
         left = self.processes()
