@@ -37,6 +37,13 @@ class Pane(View):
         """One line for when the pane is closed: its news, or what will fill it."""
         return Content(self.empty)
 
+    def appears(self) -> None:
+        """It is on the screen, perhaps again: what nobody could see until now is drawn."""
+
+    def on_show(self) -> None:
+        """Textual tells it of most that appear, not of each: what asks for a place before a layout takes it away."""
+        self.appears()
+
     def filled(self, state: SessionState) -> bool:
         """Whether there is something to show; the pane opens by itself when this first becomes true."""
         return False

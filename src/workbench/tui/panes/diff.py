@@ -151,8 +151,8 @@ class DiffPane(Pane, Judge):
                 return
         chrome(self.app)
 
-    def on_show(self) -> None:
-        """On the screen again: lines were not read while nobody looked."""
+    def appears(self) -> None:
+        """On the screen: lines were not read while nobody looked."""
         self.redraw()
         self.feed.read()
 

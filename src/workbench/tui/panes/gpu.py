@@ -112,8 +112,8 @@ class GpuPane(Pane, Rows):
             self._told = told
             chrome(self._bench)
 
-    def on_show(self) -> None:
-        """On the screen again."""
+    def appears(self) -> None:
+        """On the screen: looked at as often as there."""
         self._look(self.app, SHOWN_S)
         self.redraw()
 

@@ -144,8 +144,8 @@ class RunsPane(RunsDoing, Pane):
         if changed:
             chrome(self.app)
 
-    def on_show(self) -> None:
-        """On the screen again."""
+    def appears(self) -> None:
+        """On the screen: drawn, and looked at anew."""
         self.redraw()
         self.feed.look()
 

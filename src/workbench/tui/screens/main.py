@@ -15,7 +15,7 @@ from workbench.tui import keys, prefs
 from workbench.tui.letters import Letters
 from workbench.tui.screens import sizes
 from workbench.tui.screens.steady import Steady
-from workbench.tui.view import View
+from workbench.tui.view import Pane, View
 from workbench.tui.widgets.dock import PANES, TITLES, WEIGHTS, Dragged, Frame, Splitter, heading, short
 from workbench.tui.widgets.footer import Footer
 from workbench.tui.widgets.header import Header
@@ -213,7 +213,14 @@ class MainScreen(Steady, Screen[None]):
         self.header.display = self.footer.display = not tiny
         self.strip.display = bool(self.hidden())
         if self.is_mounted:
-            self.call_after_refresh(self.chrome)
+            self.call_after_refresh(self._appeared)
+
+    def _appeared(self) -> None:
+        """The parts have their places: the panes among them draw."""
+        for view in self.views():
+            if isinstance(view, Pane) and cast(Widget, view).is_on_screen:
+                view.appears()
+        self.chrome()
 
     def _frame(self, view: str) -> None:
         """Sees to it that VIEW has its frame in the dock, and in it its pane as soon as there is one."""
@@ -240,7 +247,7 @@ class MainScreen(Steady, Screen[None]):
         self.bench.guarded(cast(View, held), self.bench.state, ())
         if self._going == event.view:
             self.focus_view(event.view)
-        self.chrome()
+        self.call_after_refresh(self._appeared)
 
     def go(self, view: str) -> None:
         """To VIEW; a pane that has the focus is put away again."""
