@@ -176,7 +176,7 @@ class Claims:
             age = _age(time.time() - oldest)
             told.append(f"{place.gpu.utilization}% busy{f' now, there for {age}' if age else ''}")
         if not told and (place.gpu.utilization or 0) > 0:
-            told.append(f"{place.gpu.utilization}% busy, by whom is not told")
+            told.append(f"{place.gpu.utilization}% busy, and no process is to be seen")
         return ", ".join(told)
 
 

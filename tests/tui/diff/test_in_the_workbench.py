@@ -3,6 +3,7 @@
 import asyncio
 
 import pytest
+from textual.events import Resize, Show
 
 from support import changes, workbench
 from support.changes import until
@@ -38,11 +39,11 @@ class Opener(workbench.FakeOpener):
         return client
 
 
-def drive(body, workspace, size):
+def drive(body, workspace, size, pane=DiffPane):
     async def run():
         opener = Opener(workspace)
         parts = {
-            "talk": workbench.PlainTalk, "prompt": workbench.PlainPrompt, "diff": DiffPane, "runs": workbench.PlainRuns,
+            "talk": workbench.PlainTalk, "prompt": workbench.PlainPrompt, "diff": pane, "runs": workbench.PlainRuns,
             "gpu": workbench.PlainGpu, "todo": workbench.PlainTodo,
         }  # fmt: skip
         app = WorkbenchApp(opener, parts)
@@ -133,3 +134,19 @@ def test_its_title_is_told_also_while_a_list_lies_over_it(tmp_path):
         await until(pilot, lambda: "since start · +2 −1 · 1 file" in text_of(app).splitlines()[1])
 
     drive(body, tmp_path, (80, 24))
+
+
+class Untold(DiffPane):
+    """Textual leaves Show out where somebody asked for a place before the layout that brings it is drawn."""
+
+    def __init__(self):
+        super().__init__()
+        self.disable_messages(Show, Resize)
+
+
+def test_it_draws_when_nothing_tells_it_that_it_appears(tmp_path):
+    async def body(app, pilot, client):
+        by_bash(client)
+        await until(pilot, lambda: "+ lr = 3" in text_of(app))
+
+    drive(body, tmp_path, (130, 40), Untold)
