@@ -9,7 +9,7 @@ demo: .venv/ready
 
 # Tests mostly wait: for terminals, for programs that train, for locks. So four groups run beside each other, and the
 # last of them is whatever is in no other.
-TERMINALS := tests/e2e tests/tui/diff tests/tui/live tests/tui/panes tests/tui/talk
+TERMINALS := tests/e2e tests/headless tests/tui/diff tests/tui/live tests/tui/panes tests/tui/talk
 SCREENS := tests/tui tests/host tests/live
 RUNS := tests/experiments tests/security
 beside = $(BIN)/pytest $(2) >$$said/$(1) 2>&1 & begun="$$begun $$!"
