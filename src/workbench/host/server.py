@@ -20,9 +20,7 @@ from workbench.protocol.codec import MalformedError
 _LOOK_S = 5.0  # between two looks at whether the socket is still there
 _BUFFER = 1 << 18  # bytes that wait for a slow client in this process
 _CLOSE_S = 2.0
-_MOST_TURNED_AWAY = (
-    16  # who are told why at the same time: whoever floods the socket must not use up this process's files
-)
+_MOST_TURNED_AWAY = 16  # who are told why at the same time: a flood must not use up this process's files
 _BREATH_S = 0.5  # before another try where a connection cannot be taken: no more files may be open
 
 Parting = Callable[[Connection], Awaitable[bool]]
