@@ -99,7 +99,8 @@ def test_the_verdict_is_the_training_commands(workspace: Path) -> None:
     [
         "mlwb exp run -- echo hi > out.txt", "mlwb exp run -- echo hi | cat", "mlwb exp run -- echo $(date)",
         "cd . && mlwb exp run -- echo hi", "mlwb exp run -- echo *.py", "mlwb exp run -- echo $HOME",
-        "mlwb exp run -- echo {a,b}", "mlwb exp run -- echo hi &",
+        "mlwb exp run -- echo {a,b}", "mlwb exp run -- echo hi &", "mlwb exp run -- echo hi >&11",
+        "mlwb exp run -- echo hi >&- 2>&1",
     ],
 )  # fmt: skip
 def test_what_is_more_than_one_command_is_bashs(workspace: Path, command: str) -> None:

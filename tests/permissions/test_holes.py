@@ -519,6 +519,19 @@ def test_what_stands_for_a_name_behind_a_wrapper_is_not_read(here: Gate, command
     assert verdict.verdict == "ask" and not verdict.confinable
 
 
+@pytest.mark.parametrize(
+    "command", [">& -rm -rf src", "echo a >& -n", "true 2>& -n\n", "grep b {,b} src", "ls {,} src", "cat {a.txt,}"]
+)
+def test_what_bash_reads_otherwise_than_it_looks_asks(here: Gate, command: str) -> None:
+    """`>& -` closes, and what follows is a word; an empty word that braces leave is none."""
+    verdict = here.bash(command)
+    assert verdict.verdict == "ask" and not verdict.confinable
+
+
+def test_a_deny_rule_sees_past_braces_that_leave_nothing(here: Gate) -> None:
+    assert here.bash("rm {,-rf} src", mode="bypassPermissions", deny=["Bash(rm -rf:*)"]).verdict == "deny"
+
+
 @pytest.mark.parametrize("command", ["xargs ls", "xargs cat .env", "ls | xargs grep -r KEY", "xargs head a.txt"])
 def test_a_deny_rule_sees_what_is_used_beside_operands_from_another_command(here: Gate, command: str) -> None:
     assert here.bash(command, deny=["Read"]).verdict == "deny"

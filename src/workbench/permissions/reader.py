@@ -165,8 +165,8 @@ class Reader(WordReader):
             into.append(Redirect("<<<", self.word(targets[0])))
         elif operator in (">&", "<&") and re.fullmatch(r"\d+|-", self.text(targets[0])):
             pass  # a descriptor is copied or closed
-        elif operator == ">&" and not re.fullmatch(r"[\w./-]+", self.text(targets[0])):
-            raise UnreadableError("a target of >& that bash reads twice")
+        elif operator == ">&" and not re.fullmatch(r"[\w./][\w./-]*", self.text(targets[0])):
+            raise UnreadableError("a target of >& that bash reads twice")  # `>& -n` closes, and runs n
         elif operator in _INPUTS | _OUTPUTS | {">&"}:
             into.append(Redirect(">" if operator == ">&" else operator, self.word(targets[0])))
         else:

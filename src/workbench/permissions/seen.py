@@ -97,7 +97,7 @@ def _expanded(text: str) -> list[str]:
     if "{" not in text:
         return [text]
     fields = braces(Field(text, "a" * len(text)))
-    return [text] if fields is None else [field.text for field in fields]
+    return [text] if fields is None else [field.text for field in fields if field.text or len(fields) == 1]
 
 
 def _given(node: Any, source: bytes) -> Iterator[str]:

@@ -104,6 +104,7 @@ def awaits(command: str) -> bool:
 def one_command(command: str) -> tuple[dict[str, str], list[str]] | None:
     """Variables and words of COMMAND, where it is a single one and every word stands for itself."""
     from workbench.permissions.shell import read as read_shell
+    from workbench.permissions.shell import tree
     from workbench.permissions.syntax import Simple, UnreadableError
 
     try:
@@ -112,6 +113,12 @@ def one_command(command: str) -> tuple[dict[str, str], list[str]] | None:
         return None
     if len(block.items) != 1 or not isinstance(one := block.items[0], Simple) or one.redirects:
         return None
+    nodes = [tree(command)]
+    while nodes:
+        node = nodes.pop()
+        nodes.extend(node.children)
+        if node.type.endswith("_redirect") and node.text != b"2>&1":  # which the host's answer has in it anyway
+            return None
     words = [_literal(word) for word in one.words]
     values = [_literal(value) for _, value in one.assigns]
     if None in words or None in values:
