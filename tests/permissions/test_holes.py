@@ -520,10 +520,19 @@ def test_what_stands_for_a_name_behind_a_wrapper_is_not_read(here: Gate, command
 
 
 @pytest.mark.parametrize(
-    "command", [">& -rm -rf src", "echo a >& -n", "true 2>& -n\n", "grep b {,b} src", "ls {,} src", "cat {a.txt,}"]
+    "command",
+    [
+        ">& -rm -rf src",
+        "echo a >& -n",
+        "true 2>& -n\n",
+        "grep b {,b} src",
+        "ls {,} src",
+        "cat {a.txt,}",
+        'cat {1""..3}',
+    ],
 )
 def test_what_bash_reads_otherwise_than_it_looks_asks(here: Gate, command: str) -> None:
-    """`>& -` closes, and what follows is a word; an empty word that braces leave is none."""
+    """`>& -` closes, and what follows is a word; an empty word that braces leave is none, and quotes keep them."""
     verdict = here.bash(command)
     assert verdict.verdict == "ask" and not verdict.confinable
 

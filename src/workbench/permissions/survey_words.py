@@ -65,8 +65,8 @@ class WordSurvey:
         expanded = braces(field)
         if expanded is None:
             raise UnreadableError("braces that are not a simple list")
-        if len(expanded) > 1 and not all(one.text for one in expanded):
-            raise UnreadableError("braces that leave an empty word, which is none unless something in it was quoted")
+        if len(expanded) > 1 and not all((*texts, *(one.text for one in expanded))):
+            raise UnreadableError("braces with something empty, in which quotes count and cannot be seen any more")
         return [tilde(one, self.places.home) for one in expanded]
 
     def value(self, word: Word, folders: Folders) -> Field:
