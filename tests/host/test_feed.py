@@ -2,6 +2,9 @@
 
 import asyncio
 
+from hypothesis import given
+from hypothesis import strategies as st
+
 from workbench.host.hub import QUEUE, Feed
 from workbench.protocol.events import CallProgress, Envelope, Notice, SessionEnded, TextDelta
 from workbench.protocol.result import Result
@@ -64,6 +67,46 @@ def test_a_client_that_lags_loses_deltas_and_no_journalled_event():
     seen = asyncio.run(collect(log.feed))
     assert [one.seq for one in seen if one.seq] == list(range(1, last + 2))
     assert sum(1 for one in seen if not one.seq) <= QUEUE
+
+
+def test_a_client_that_is_overtaken_while_it_reads_what_it_missed_loses_nothing():
+    log = Log()
+    for seq in range(1, 11):
+        log.append(journalled(seq))
+    log.feed = Feed(log.read)
+
+    async def both():
+        envelopes = log.feed.envelopes()
+        seen = [await anext(envelopes)]
+        for seq in range(11, 11 + QUEUE + QUEUE // 2):  # more than waits, and then some that wait again
+            log.append(journalled(seq))
+        log.append(ended(11 + QUEUE + QUEUE // 2))
+        return seen + [envelope async for envelope in envelopes]
+
+    assert [one.seq for one in asyncio.run(both())] == list(range(1, 12 + QUEUE + QUEUE // 2))
+
+
+@given(st.lists(st.tuples(st.integers(0, 2 * QUEUE), st.integers(1, QUEUE)), max_size=6), st.integers(1, 300))
+def test_whatever_the_pace_nothing_journalled_is_lost_or_told_twice(steps: list[tuple[int, int]], most: int):
+    log = Log()
+    log.feed = Feed(log.read)
+
+    async def both():
+        batches, seen, seq = log.feed.batches(most), [], 0
+        for pushed, batched in steps:
+            for _ in range(pushed):
+                seq += 1
+                log.append(journalled(seq))
+                log.append(delta())
+            for _ in range(batched):
+                if sum(1 for one in seen if one.seq) == seq:
+                    break
+                seen += await anext(batches)
+        log.append(ended(seq + 1))
+        return seen + [one async for batch in batches for one in batch]
+
+    seen = [one.seq for one in asyncio.run(both()) if one.seq]
+    assert seen == list(range(1, len(log.envelopes) + 1))
 
 
 def test_a_client_that_lost_deltas_is_told_the_text_under_way_whole_and_the_next_piece_once():

@@ -112,8 +112,9 @@ def played(tmp_path, script):
     """Runs SCRIPT(live) on a session whose workspace holds one file."""
 
     async def whole():
+        (tmp_path / "work").mkdir()
+        (tmp_path / "work" / "a.py").write_text("a\n")  # first: what there is at the start is read beside the rest
         live = Live(tmp_path)
-        (live.workspace / "a.py").write_text("a\n")
         live.emit(started(workspace=str(live.workspace), roots=(str(live.workspace),)))
         await script(live)
         return live

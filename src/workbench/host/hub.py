@@ -98,6 +98,8 @@ class Feed:
             if self._most_missed is not None and self._newest - self._seq > self._most_missed:
                 raise BehindError
             yield from self._read(self._seq)
+            if self._behind:  # it was overtaken again while it read: what waits here does not follow on that
+                return
             # Pieces that wait here are in the texts that are told whole; what was journalled comes before those.
             whole, held = self._drafts(), [one for one in self._queue if one.seq]
             self._queue.clear()
