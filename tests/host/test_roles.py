@@ -125,6 +125,18 @@ def test_the_wheel_of_one_who_is_lost_is_kept_for_a_while(tmp_path: Path, monkey
     driven(tmp_path, monkeypatch, steps, away="2.5")
 
 
+def test_who_comes_late_to_a_long_session_is_shown_who_is_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def steps(owner: Followed, place: Any) -> None:
+        await owner.client.send(c.Say(id="s", text="The loss?", by=""))
+        for number in range(100):  # more than is told at once: who is here changes while it is told
+            await owner.client.send(c.Rename(id=f"r-{number}", title=f"Title {number}", by=""))
+        async with Followed(await remote.attach(place.session(owner.client.session), "viewer")) as late:
+            await late.until(lambda: late.client.me in {one.client for one in people(late)}, 10)
+            assert {one.client for one in people(late)} == {owner.client.me, late.client.me}
+
+    driven(tmp_path, monkeypatch, steps)
+
+
 def people(one: Followed) -> tuple[e.Person, ...]:
     told = [x.event for x in one.seen if isinstance(x.event, e.Presence)]
     return told[-1].people if told else ()

@@ -1,4 +1,4 @@
-"""What is being written now and is journalled only when it is whole: told to a client that has missed pieces of it."""
+"""What holds now and is not journalled: texts that are being written, who is here. Told to whom it passed by."""
 
 import msgspec
 
@@ -10,10 +10,11 @@ _OVER = (e.AnswerCompleted, e.AnswerDiscarded, e.RequestStarted, e.RequestRetrie
 
 
 class Drafts:
-    """The texts that are under way, each put together from its pieces."""
+    """The texts that are under way, each put together from its pieces; and who is here, as it was told last."""
 
     def __init__(self) -> None:
         self._parts: dict[tuple[object, ...], tuple[e.Envelope, list[str]]] = {}
+        self._here: list[e.Envelope] = []
 
     def push(self, envelope: e.Envelope) -> None:
         """Takes an envelope from the session. Never waits."""
@@ -25,6 +26,8 @@ class Drafts:
             pieces.append(event.text)
             if len(pieces) > 1000:
                 pieces[:] = ["".join(pieces)[-MOST:]]
+        elif isinstance(event, e.Presence):
+            self._here = [envelope]
         elif isinstance(event, e.CallFinished):
             self._parts.pop((e.CallProgress, event.call_id), None)
         elif isinstance(event, _OVER):
@@ -32,8 +35,8 @@ class Drafts:
             self._parts = {key: part for key, part in self._parts.items() if kept and key[0] is e.CallProgress}
 
     def pending(self) -> list[e.Envelope]:
-        """What was written so far of each, in the order in which they were begun."""
-        return [
+        """Who is here, and what was written so far of each text, in the order in which they were begun."""
+        return self._here + [
             msgspec.structs.replace(
                 first, event=msgspec.structs.replace(first.event, text="".join(pieces)[-MOST:], whole=True)
             )

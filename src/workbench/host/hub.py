@@ -11,7 +11,7 @@ from workbench.protocol.joining import joined
 # A client that lags further behind than this is told from the journal what it missed, and each text under way whole.
 QUEUE = 1000
 
-Drafting = Callable[[], list[Envelope]]  # the texts that are under way, each whole so far
+Drafting = Callable[[], list[Envelope]]  # the texts that are under way, each whole so far; and who is here
 
 
 def no_drafts() -> list[Envelope]:
