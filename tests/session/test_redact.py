@@ -191,6 +191,23 @@ def test_texts_of_deltas_are_kept_apart_and_told_to_their_end():
     assert [type(x) for x in told] == sorted((type(x) for x in told), key=[e.TextDelta, e.CallDelta].index)
 
 
+def test_what_a_command_prints_beside_an_answer_does_not_cut_a_secret_in_two():
+    deltas, token = Deltas(Redactor()), SECRETS["github token"]
+    events = [
+        e.CallProgress(call_id="shell", text=f"one {token[:20]}"),
+        e.TextDelta(turn=1, index=0, text=f"two {token[:9]}"),
+        e.CallProgress(call_id="shell", text=f"{token[20:]}\n"),
+        e.CallProgress(call_id="other", text="three"),
+        e.TextDelta(turn=1, index=0, text=token[9:]),
+    ]
+    told = [one for event in events for one in deltas.take(event)] + list(deltas.flush("")) + list(deltas.flush())
+    texts = {"two": "", "shell": "", "other": ""}
+    for one in told:
+        texts[one.call_id if isinstance(one, e.CallProgress) else "two"] += one.text
+    mark = "[redacted: github token]"
+    assert texts == {"two": f"two {mark}", "shell": f"one {mark}\n", "other": "three"}
+
+
 # --- a session ---------------------------------------------------------------------------------------------------
 
 

@@ -19,7 +19,6 @@ from workbench.tools.output import Follower
 
 SHOWN_OUTPUT = 8_000
 _TICK_S = 0.2  # between two pieces of what a person's command prints
-_PIECE = 2_000  # characters of it that are shown while it runs
 # What ends a session even with a person at it.
 FINAL = ("error_system_boundary",)
 
@@ -114,9 +113,10 @@ async def _show(session: Session, command: str, path: Path) -> None:
         while True:
             await asyncio.sleep(_TICK_S)
             if text := follower.gained():
-                session.show(e.CallProgress(call_id=command, text=text[-_PIECE:]))
+                session.show(e.CallProgress(call_id=command, text=text))
     finally:
         follower.close()
+        session.printed(command)
 
 
 def _end_of(path: Path) -> str:

@@ -25,7 +25,7 @@ from workbench.session.journal import Journal, JournalError
 from workbench.session.messages import Messages
 from workbench.session.prompt import Frame, reminder
 from workbench.session.queue import Queue
-from workbench.session.redact_stream import Deltas
+from workbench.session.redact_stream import ANSWER, Deltas
 from workbench.session.rewind_talk import refolded
 from workbench.session.runs_watch import RunsWatch
 from workbench.session.snapshots import Snapshots
@@ -39,8 +39,8 @@ from workbench.tools.base import Context
 Asker = Callable[[dict[str, Any], str, Any, tuple[Need, ...], Verdict, str, bool], Awaitable[Approve]]
 # Larger things lie in blobs, so that a journal line stays short and a client's queue small.
 LINE_LIMIT = 32_768
-# What comes behind the last delta of a text.
-ENDS_TEXTS = (e.AnswerCompleted, e.AnswerDiscarded, e.CallFinished, e.RequestRetried)
+# What comes behind the last delta of an answer; a request, too, where the answer before it was stopped without a word.
+ENDS_ANSWER = (e.AnswerCompleted, e.AnswerDiscarded, e.RequestRetried, e.RequestStarted)
 LEFT_OUT_OF_PROMPT = (
     "What you wrote held a key or another secret. It was replaced before it was kept or sent, so the model does not "
     "have it. Put it into a variable of your environment, and name that in the setting shell.env."
@@ -119,8 +119,10 @@ class Session:
         self.fold(envelope)
         if isinstance(event, e.RunLinked):
             self.runs.linked.set()
-        if isinstance(event, ENDS_TEXTS):
-            self._tell_deltas(self._deltas.flush())
+        if isinstance(event, ENDS_ANSWER):
+            self._tell_deltas(self._deltas.flush(ANSWER))
+        elif isinstance(event, e.CallFinished):
+            self.printed(event.call_id)
         self._tell(envelope)
         if isinstance(event, e.PromptSubmitted) and envelope.event is not event:
             self.notice("warning", LEFT_OUT_OF_PROMPT, "redaction")
@@ -129,6 +131,10 @@ class Session:
         """Sends an event that is not journalled."""
         if self.listeners:
             self._tell_deltas((event,) if isinstance(event, e.Tick | e.Presence) else self._deltas.take(event))
+
+    def printed(self, call_id: str) -> None:
+        """The command of CALL_ID prints no more: what was held back of it is told."""
+        self._tell_deltas(self._deltas.flush(call_id))
 
     def _tell_deltas(self, events: Iterable[e.EphemeralEvent]) -> None:
         for event in events:

@@ -20,6 +20,7 @@ _LONGEST_END = 70
 _LAST_BLANK = re.compile(r"\s(?=\S*\Z)")
 _AFTER = re.compile(r"[\s\"'\\]")
 
+ANSWER = ""  # the place of an answer's texts; a command's is the id of its call
 _Delta = e.TextDelta | e.ThinkingDelta | e.CallDelta | e.CallProgress
 
 
@@ -98,33 +99,43 @@ class Stream:
 
 
 class Deltas:
-    """The deltas of a session, without secrets."""
+    """The deltas of a session, without secrets. The texts of an answer follow one another; commands print beside them,
+    the agent's and a person's at once."""
 
     def __init__(self, redactor: Redactor) -> None:
         self._redactor = redactor
-        self._last: tuple[object, ...] = ()
-        self._event: _Delta | None = None
-        self._stream = Stream(redactor)
+        self._texts: dict[str, _Text] = {}  # those that have begun: the answer's, and each command's by its call
 
     def take(self, event: _Delta) -> Iterator[_Delta]:
-        """What may be sent now that EVENT came. When another text begins, the one before it has ended."""
-        key = _text_of(event)
-        if key != self._last:
-            yield from self.flush()
-            self._last = key
-        self._event = event
-        shown = self._stream.add(event.text)
+        """What may be sent now that EVENT came. When another text of an answer begins, the one before it has ended."""
+        place, key = _place_of(event), _key_of(event)
+        if place in self._texts and self._texts[place].key != key:
+            yield from self.flush(place)
+        text = self._texts.setdefault(place, _Text(key, Stream(self._redactor)))
+        text.last = event
+        shown = text.stream.add(event.text)
         if shown or not event.text:
             yield event if shown == event.text else msgspec.structs.replace(event, text=shown)
 
-    def flush(self) -> Iterator[_Delta]:
-        """What is held back, because its text has ended."""
-        if self._event is not None and (rest := self._stream.rest()):
-            yield msgspec.structs.replace(self._event, text=rest)
-        self._event, self._last, self._stream = None, (), Stream(self._redactor)
+    def flush(self, *places: str) -> Iterator[_Delta]:
+        """What is held back of the texts at PLACES, or of all, because they have ended."""
+        for place in places or tuple(self._texts):
+            text = self._texts.pop(place, None)
+            if text is not None and text.last is not None and (rest := text.stream.rest()):
+                yield msgspec.structs.replace(text.last, text=rest)
 
 
-def _text_of(event: _Delta) -> tuple[object, ...]:
-    if isinstance(event, e.CallProgress):
-        return e.CallProgress, event.call_id
-    return type(event), event.turn, event.index
+class _Text:
+    """A text that has begun: what tells it from others, and the last delta of it."""
+
+    def __init__(self, key: tuple[object, ...], stream: Stream) -> None:
+        self.key, self.stream = key, stream
+        self.last: _Delta | None = None
+
+
+def _place_of(event: _Delta) -> str:
+    return event.call_id if isinstance(event, e.CallProgress) else ANSWER
+
+
+def _key_of(event: _Delta) -> tuple[object, ...]:
+    return () if isinstance(event, e.CallProgress) else (type(event), event.turn, event.index)
