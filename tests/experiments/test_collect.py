@@ -9,10 +9,11 @@ import sys
 import time
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from support import event_file
-from workbench.experiments.collect import Collector, of_folder, of_run
+from workbench.experiments.collect import Collector, of_folder, of_run, series_of
 from workbench.experiments.goals import goal_of
 from workbench.experiments.points import Series, load, save
 from workbench.experiments.readers.base import Column
@@ -175,6 +176,23 @@ def test_what_was_there_before_the_run_is_not_its_own(tmp_path: Path) -> None:
     collector.finish()
     assert told(collector, "acc") == [(3, 0.3)] and told(collector, "lr") == [(2, 0.25)]
     assert "loss" not in collector.series
+
+
+@pytest.mark.parametrize("rows", [2, 3, 5])
+@pytest.mark.parametrize("anew", ["in place", "replaced"])
+def test_a_file_of_the_run_before_that_is_written_anew_is_this_ones_from_its_beginning(
+    rows: int, anew: str, tmp_path: Path
+) -> None:
+    place = Place(tmp_path)
+    path = place.cwd / "log.jsonl"
+    append(path, b"".join(b'{"step": %d, "loss": 9}\n' % step for step in range(3)))
+    os.utime(path, (place.started - 3600, place.started - 3600))
+    collector = place.collector()
+    if anew == "replaced":
+        path.rename(path.with_suffix(".old"))
+    path.write_bytes(b"".join(b'{"step": %d, "loss": 5}\n' % step for step in range(rows)))
+    collector.finish()
+    assert told(collector, "loss") == [(step, 5) for step in range(rows)]
 
 
 def test_what_the_run_before_wrote_a_moment_ago_is_not_this_ones(tmp_path: Path) -> None:
@@ -358,6 +376,19 @@ def test_a_run_that_ended_is_read_at_once_from_what_it_is_known_to_have(place: P
     assert set(of_run(run, place.folder).series) == {"loss"}
 
 
+def test_numbers_of_a_later_run_in_the_same_file_are_not_an_earlier_ones(place: Place) -> None:
+    append(place.cwd / "log.jsonl", b'{"step": 1, "loss": 0.5}\n')
+    run = Run(
+        id="r-1", name="a", status="finished", argv=("x",), cwd=str(place.cwd), workspace="", created=place.started,
+        ended=place.started - 60, sources=(Source(kind="jsonl", path="log.jsonl"),),
+    )  # fmt: skip
+    numbers = of_run(run, place.folder)
+    assert not numbers.series and "written to after the run had ended" in numbers.notes[0]
+    assert set(series_of(msgspec.structs.replace(run, ended=None), place.folder)) == {"loss"}
+    save(place.folder, {})  # it was looked for to the end, and there was none
+    assert series_of(msgspec.structs.replace(run, ended=None), place.folder) == {}
+
+
 def test_a_folder_made_elsewhere(place: Place) -> None:
     append(place.cwd / "log.jsonl", b'{"step": 1, "loss": 0.5}\n')
     os.utime(place.cwd / "log.jsonl", (1e9, 1e9))
@@ -377,12 +408,14 @@ def test_a_series_is_kept_and_loaded(tmp_path: Path) -> None:
         column.add(value, step, 10.0 + step)
     one.take(column, 0.0)
     save(tmp_path, {"loss": one})
-    back = load(tmp_path)["loss"]
+    back = (load(tmp_path) or {})["loss"]
     assert [repr(list(part)) for part in (back.steps, back.times, back.values)] == [
         repr(list(part)) for part in (one.steps, one.times, one.values)
     ]
     (tmp_path / "points.bin").write_bytes(b"\x93junk")
-    assert load(tmp_path) == {} and load(tmp_path / "nowhere") == {}
+    assert load(tmp_path) is None and load(tmp_path / "nowhere") is None
+    save(tmp_path, {})
+    assert load(tmp_path) == {}
 
 
 def test_a_million_points_take_their_24_bytes_and_little_time() -> None:

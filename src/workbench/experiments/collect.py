@@ -16,6 +16,7 @@ from workbench.experiments.types import Run
 
 _FILES = 500  # sources of a run at most
 _AGAIN = 10.0  # seconds before a file that was of no format is looked at again
+_LATE = 2.0  # seconds after a run's end that a file's time may lie: some file systems keep whole ones
 
 
 class Collector(Numbers):
@@ -83,13 +84,29 @@ class Collector(Numbers):
 
 
 def of_run(run: Run, folder: Path) -> Numbers:
-    """All numbers of a RUN that has ended, from the files that it is known to have; FOLDER is its own."""
+    """All numbers of a RUN that has ended, from the files that it is known to have; FOLDER is its own.
+
+    What was written to since is left out: a later run has its numbers there.
+    """
     begun = run.started or run.created
     numbers = Numbers(folder / OUTPUT, Path(run.cwd))
     for source in run.sources:
-        numbers.add(Path(run.cwd) / source.path, Start(begun))
+        path = Path(run.cwd) / source.path
+        if _written_since(path, run):
+            numbers.say([f"{path} was written to after the run had ended; it is not read"])
+        else:
+            numbers.add(path, Start(begun))
     numbers.read_all()
     return numbers
+
+
+def _written_since(path: Path, run: Run) -> bool:
+    """Whether PATH changed after RUN had ended; of one that was made elsewhere nobody knows."""
+    if run.ended is None or run.origin == "import":
+        return False
+    with contextlib.suppress(OSError):
+        return path.stat().st_mtime > run.ended + _LATE
+    return False
 
 
 def of_folder(folder: Path) -> Numbers:
@@ -109,7 +126,8 @@ def take_files(numbers: Numbers, known: set[Path]) -> None:
 
 def series_of(run: Run, folder: Path) -> Mapping[str, Series]:
     """The series of a RUN: as they were kept in its FOLDER (`points.save`), else read from its files."""
-    return load(folder) or of_run(run, folder).series
+    kept = load(folder)
+    return of_run(run, folder).series if kept is None else kept
 
 
 class _Status(msgspec.Struct):

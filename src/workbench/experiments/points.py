@@ -156,8 +156,8 @@ def save(folder: Path, series: Mapping[str, Series]) -> None:
         temporary.unlink(missing_ok=True)
 
 
-def load(folder: Path) -> dict[str, Series]:
-    """The series that were kept in FOLDER; none where there are none or they cannot be read."""
+def load(folder: Path) -> dict[str, Series] | None:
+    """The series that were kept in FOLDER, which may be none; None where nothing was kept or it cannot be read."""
     import sys
 
     found: dict[str, Series] = {}
@@ -171,4 +171,5 @@ def load(folder: Path) -> dict[str, Series]:
                     part.byteswap()
             if len(one.steps) == len(one.times) == len(one.values):
                 found[key] = one
-    return found
+        return found
+    return None

@@ -14,6 +14,7 @@ import msgspec
 
 from workbench.experiments.alone import alone
 from workbench.experiments.ledger import RECORD
+from workbench.experiments.readers import opening
 from workbench.experiments.readers.kinds import KINDS
 
 CLAIMS = "files"  # in a run's folder: the files that it took, a line each: since when, path
@@ -24,6 +25,7 @@ _IGNORED = frozenset(
 )  # fmt: skip
 _ENTRIES, _DEPTH = 20_000, 9  # of one walk below one root
 _FDS, _PROCESSES = 4096, 256  # looked at in one poll
+_ENDINGS, _TAIL = 1000, 64  # files whose last bytes are held, to tell what goes on from what was written anew
 _NAMED = 16  # folders that are told to a run
 _TICK, _COARSE = 0.05, 2.0  # seconds by which a file's time may lie too early: the kernel's tick, whole seconds
 _NAMES = re.compile("|".join(sorted({fnmatch.translate(glob) for kind in KINDS for glob in kind.globs})))
@@ -66,6 +68,8 @@ class Sources:
         self._next_walk = self._pause = 0.0
         # What lay there before the run, by its size and time then.
         self.before = {path: status for path, status in self._walk() if not self._since(status)}
+        newest = sorted(self.before, key=lambda path: self.before[path].st_mtime_ns)[-_ENDINGS:]
+        self._endings = {path: _ending(path, self.before[path].st_size) for path in newest}
         self._next_walk = 0.0
 
     def candidates(self, thorough: bool = False) -> dict[Path, bool]:
@@ -98,9 +102,16 @@ class Sources:
         return self.started + min(0.0, self._clock() - time.monotonic() - self._ahead)
 
     def offset(self, path: Path) -> int:
-        """Bytes of PATH that were there before the run."""
+        """Bytes of PATH that were there before the run and still are; 0 of a file that was written anew."""
         old = self.before.get(path)
-        return old.st_size if old else 0
+        if old is None:
+            return 0
+        with contextlib.suppress(OSError):
+            now = path.stat()
+            grown = os.path.samestat(now, old) and now.st_size > old.st_size
+            if not grown or (path in self._endings and _ending(path, old.st_size) != self._endings[path]):
+                return 0
+        return old.st_size
 
     def _walk(self) -> list[tuple[Path, os.stat_result]]:
         begun = time.monotonic()
@@ -294,6 +305,13 @@ def _local(word: str) -> str:
     if parts.scheme == "file":
         return unquote(parts.path)
     raise ValueError("not of this machine")
+
+
+def _ending(path: Path, size: int) -> bytes:
+    """The last of the first SIZE bytes of PATH; empty where it cannot be read."""
+    with contextlib.suppress(OSError), opening.file(path) as file:
+        return os.pread(file.fileno(), _TAIL, max(0, size - _TAIL))[: min(size, _TAIL)]
+    return b""
 
 
 def _claimed(path: Path) -> dict[str, float]:
