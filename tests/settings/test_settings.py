@@ -165,11 +165,31 @@ def test_what_is_broken_is_refused_by_name_and_place(place: Place, text: str, wo
         '{"a": 1, "a": 2}',
         "[]",
         '{"permissions": {"deny": [1]}}',
+        '{"permissions": ' + "1" * 5000 + "}",
     ],
 )
 def test_broken_json_is_refused_too(place: Place, text: str) -> None:
     path = place.put(place.workspace / ".claude/settings.json", text)
     with pytest.raises(SettingsError, match=str(path)):
+        place.load()
+
+
+def test_a_few_lines_of_aliases_do_not_stand_for_millions_of_values(place: Place) -> None:
+    merged = ["a0: &a0 {k: v}", *(f"a{n}: &a{n} {{<<: [{', '.join([f'*a{n - 1}'] * 9)}]}}" for n in range(1, 30))]
+    listed = ["a0: &a0 [v]", *(f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]" for n in range(1, 30))]
+    for lines in (merged, [*listed, "permissionMode: *a29"]):
+        path = place.near("\n".join(lines))
+        with pytest.raises(SettingsError, match="aliases") as error:
+            place.load()
+        assert str(path) in str(error.value)
+    place.near("a: &mine [Bash(rm:*)]\npermissions: {deny: *mine, ask: *mine}\n")
+    assert place.load().rules.deny == place.load().rules.ask == ("Bash(rm:*)",)
+
+
+def test_many_keys_are_looked_through_once(place: Place) -> None:
+    keys = ", ".join(f'"key{n}": 1' for n in range(60_000))
+    place.put(place.workspace / ".claude/settings.json", f'{{{keys}, "key0": 2}}')
+    with pytest.raises(SettingsError, match="'key0'"):
         place.load()
 
 
