@@ -218,22 +218,25 @@ class WorkbenchApp(App[int], inherit_bindings=False):
 
     async def _follow(self, presenter: Presenter) -> None:
         await presenter.follow()
-        if presenter is self._presenter and (words := self._parted(presenter.client)):
+        words = parted(presenter.client, self.keymap.label("sessions"), getattr(self.opener, "far", ""))
+        if presenter is self._presenter and words:
             self.tell(words, "warning")
             self.main.footer.lost = words
             self.main.chrome()
-
-    def _parted(self, client: Client) -> str:
-        return parted(client, self.keymap.label("sessions"), getattr(self.opener, "far", ""))
 
     def on_talk_reference(self, message: "Talk.Reference") -> None:
         """A reference in the talk was clicked."""
         self.do("open_reference", message.reference)
 
     async def switch(self, opening: Callable[[], Any]) -> None:
-        """Leaves the session and opens another in its place, on a screen of its own."""
+        """Leaves the session and opens another in its place, on a screen of its own. To be awaited in a worker."""
         if not await parting.agreed(self):
             return
+        done = asyncio.Event()  # in a worker of its own: a list that is opened meanwhile does not end it
+        self.beside(partial(self._change, opening, done), "open", exclusive=True)
+        await done.wait()
+
+    async def _change(self, opening: Callable[[], Any], done: asyncio.Event) -> None:
         await self.leave()
         self._presenter, self.client = None, OpeningClient(self.state)
         self.state = SessionState(agent=self.opener.agent, workspace=str(self.opener.workspace))
@@ -246,6 +249,7 @@ class WorkbenchApp(App[int], inherit_bindings=False):
         await self.remove_mode(old)
         await self._load_panes()
         await self.open(opening)
+        done.set()
 
     async def leave(self, lost: bool = False) -> None:
         """Lets go of the session, which goes on where it outlives its clients; LOST: as if the connection was.

@@ -37,17 +37,22 @@ class Connection:
         lost = client.lost_since is not None and not client.ended
         if lost and self._timer is None:
             self._timer = self._app.set_interval(1.0, self._tell)
-        elif not lost and self._timer is not None:
-            self._timer.stop()
-            self._timer = None
+        elif not lost:
+            self._stop()
         self._tell()
 
     def _tell(self) -> None:
-        client: Any = self._client
-        footer = self._app.main.footer
-        here = self._timer is not None and self._app.client is self._client
-        footer.lost = words(client, time.monotonic()) if here else ""
+        if self._app.client is not self._client:  # left while it was lost: the footer is another session's
+            self._stop()
+            return
+        lost = self._timer is not None
+        self._app.main.footer.lost = words(self._client, time.monotonic()) if lost else ""
         self._app.main.chrome()
+
+    def _stop(self) -> None:
+        if self._timer is not None:
+            self._timer.stop()
+            self._timer = None
 
 
 def words(client: Any, now: float) -> str:

@@ -40,14 +40,19 @@ def choose_session(app: "WorkbenchApp", argument: str) -> None:
 def rename(app: "WorkbenchApp", argument: str) -> None:
     """Another title for the open session."""
 
+    def name(title: str) -> None:
+        app.command(Rename(id=next(_ids), title=title, by=app.opener.user))
+
     async def ask() -> None:
         from workbench.tui.screens.ask import Ask
 
-        title: str | None = argument or await app.push_screen_wait(Ask("rename the session", value=app.state.title))
-        if title:
-            app.command(Rename(id=next(_ids), title=title, by=app.opener.user))
+        if title := await app.push_screen_wait(Ask("rename the session", value=app.state.title)):
+            name(title)
 
-    app.beside(ask, "choose", exclusive=True)
+    if argument:  # at once: it may be said in the list of sessions, which still waits for a choice
+        name(argument)
+    else:
+        app.beside(ask, "choose", exclusive=True)
 
 
 def gpu_hours(app: "WorkbenchApp", argument: str) -> None:

@@ -87,3 +87,21 @@ def test_a_headless_run_is_said_to_be_watched():
     assert connection.watching(client) == [] and connection.watching(None) == []
     client.attended = False
     assert "you watch it" in "".join(part.text for part in connection.watching(client))
+
+
+def test_a_session_that_was_left_while_it_was_lost_says_nothing_more(tmp_path):
+    async def play(pilot, opener):
+        client = await opened(pilot, opener)
+        client.lost_since = time.monotonic()
+        client.on_line()
+        await until(pilot, lambda: "connection lost" in text_of(pilot.app))
+        left, told = pilot.app._connection, []
+        pilot.app.do("sessions", "s-bbbbbbbb")
+        await until(pilot, lambda: pilot.app.state.session == "s-bbbbbbbb")
+        opener.client.end()
+        await until(pilot, lambda: "let go" in pilot.app.main.footer.lost)
+        told.append(pilot.app.main.footer.lost)
+        await until(pilot, lambda: left._timer is None)
+        assert [pilot.app.main.footer.lost] == told, "the words are of the session that is open"
+
+    playing(play, tmp_path)

@@ -12,6 +12,7 @@ from workbench.protocol import events as e
 from workbench.protocol.commands import Fork, SubmitPrompt
 from workbench.tui.app import WorkbenchApp
 from workbench.tui.opening import NotOpenedError, SessionRow
+from workbench.tui.screens.sessions import Sessions
 
 NO_KEY = NotOpenedError("error_authentication", "no key for the model service")
 
@@ -112,6 +113,27 @@ def test_an_old_session_takes_the_place_of_this_one(tmp_path):
         assert first.closed and pilot.app.main is not old
         assert "resumed" in text_of(pilot.app) and pilot.app.main.focused_view == "prompt"
         assert "diff" not in pilot.app.main.open
+
+    playing(play, tmp_path)
+
+
+def test_a_list_that_is_opened_while_a_session_opens_does_not_end_that(tmp_path):
+    async def play(pilot, opener):
+        gate, begun, resume = asyncio.Event(), [], opener.resume
+
+        async def slow(session):
+            begun.append(session)
+            await gate.wait()
+            return await resume(session)
+
+        opener.resume = slow
+        pilot.app.do("sessions", "s-bbbbbbbb")
+        await until(pilot, lambda: begun)
+        pilot.app.do("sessions")
+        await until(pilot, lambda: isinstance(pilot.app.screen, Sessions))
+        await pilot.press("escape")
+        gate.set()
+        await until(pilot, lambda: pilot.app.state.session == "s-bbbbbbbb")
 
     playing(play, tmp_path)
 

@@ -146,6 +146,34 @@ def test_a_session_is_renamed_exported_and_deleted_after_a_yes(tmp_path):
     playing(listing(play), tmp_path)
 
 
+def test_after_the_open_session_got_another_name_the_list_still_opens_others(tmp_path):
+    async def play(pilot, opener):
+        here = SessionRow(id=opener.client.session, title="Here", workspace=str(tmp_path), updated=9.0, turns=3)
+        opener.rows = [here, *ROWS]
+        await pilot.press("ctrl+o")
+        await until(pilot, lambda: "Here" in text_of(pilot.app))
+        await pilot.press("r")
+        await until(pilot, lambda: isinstance(pilot.app.screen, Ask))
+        await pilot.press("!", "enter")
+        await until(pilot, lambda: Rename in map(type, opener.client.sent) and "Here!" in text_of(pilot.app))
+        await pilot.press("/", *"lower", "enter")
+        await until(pilot, lambda: ("resume", "s-one") in opener.asked)
+
+    playing(play, tmp_path)
+
+
+def test_a_list_that_nobody_waits_for_any_more_closes_all_the_same(tmp_path):
+    async def play(pilot, opener):
+        pilot.app.do("model")  # chosen elsewhere meanwhile, as by a click
+        await until(pilot, lambda: "local-7b" in text_of(pilot.app))
+        await pilot.press("escape")
+        await until(pilot, lambda: "Lower the loss" in text_of(pilot.app))
+        await pilot.press("escape")
+        await until(pilot, lambda: pilot.app.screen is pilot.app.main)
+
+    playing(listing(play), tmp_path)
+
+
 def test_a_session_that_cannot_be_deleted_stays_and_says_why(tmp_path):
     async def play(pilot, opener):
         await pilot.press("j", "j", "d")
