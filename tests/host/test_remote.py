@@ -14,8 +14,8 @@ from support.mlwb import Place
 from workbench.host.connection import MISSED
 from workbench.host.remote import RemoteClient, attach
 from workbench.protocol import wire
-from workbench.protocol.commands import Ack, Rename, Stop, SubmitPrompt
-from workbench.protocol.events import AnswerCompleted, PromptSubmitted, Renamed, SessionEnded, TextDelta
+from workbench.protocol.commands import Ack, Rename, Say, Stop, SubmitPrompt
+from workbench.protocol.events import AnswerCompleted, ClientJoined, PromptSubmitted, Renamed, SessionEnded, TextDelta
 from workbench.protocol.fold import apply
 from workbench.protocol.queries import Brief, BriefSince, FindFiles, Paths
 from workbench.protocol.state import SessionState, state_digest
@@ -126,6 +126,7 @@ def test_one_that_missed_too_much_begins_anew_by_itself(tmp_path: Path, monkeypa
     async def run() -> None:
         first = await begin(place)
         async with Followed(first), Relay(place, first.session) as relay, Followed(await relay.client()) as far:
+            assert (await first.send(Say(id="s-1", text="The first item.", by="li"))).ok
             relay.shut = True
             relay.cut()
             await far.until(lambda: lost(far.client))
@@ -137,9 +138,16 @@ def test_one_that_missed_too_much_begins_anew_by_itself(tmp_path: Path, monkeypa
             await far.until(lambda: far.client.renewed == 1 and far.client.state.title == f"Title {MISSED + 99}")
             assert len(far.seqs) < MISSED
             assert state_digest(far.client.state) == state_digest(folded(place, first.session))
+            async with Followed(await attach(place.session(first.session))) as late:  # its item is further back
+                await late.until(lambda: late.client.me in {one.client for one in joined(late)})
+                assert not late.client.renewed
 
     with hosted(tmp_path, monkeypatch, []) as place:
         asyncio.run(run())
+
+
+def joined(one: Followed) -> list[ClientJoined]:
+    return [x.event for x in one.seen if isinstance(x.event, ClientJoined)]
 
 
 def test_of_another_host_process_it_takes_the_state_and_says_that_it_does_not_know(

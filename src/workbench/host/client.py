@@ -1,5 +1,6 @@
 """The client side: one object, whether the session runs in this process or behind a socket."""
 
+import os
 from collections.abc import AsyncIterator
 from typing import Protocol
 
@@ -30,3 +31,13 @@ class Client(Protocol):
 
     async def close(self) -> None:
         """Leaves; the session goes on."""
+
+
+def seat() -> str:
+    """Where the person of this process sits, in words: `pts/3`, `pts/3 from 10.0.0.7`."""
+    try:
+        terminal = os.ttyname(0).removeprefix("/dev/")
+    except OSError:
+        terminal = ""
+    come = os.environ.get("SSH_CONNECTION", "").partition(" ")[0]
+    return " from ".join(filter(None, (terminal, come)))

@@ -109,6 +109,7 @@ class Connection:
         after = hello.after
         if anew:
             after = min(journal.seq, state.items[0].id // PLACES - 1) if state.items else journal.seq
+            after = max(after, journal.seq - MISSED // 2)  # with room for what comes while these are told
         self._feed = hosting.feed(after, MISSED, self.server.drafts.pending)
         self._write(
             wire.line(

@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import itertools
-import os
 import time
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
@@ -14,11 +13,13 @@ import msgspec
 
 from workbench import __version__
 from workbench.host import sockets
+from workbench.host.client import seat
 from workbench.host.frames import Lines, TooLongError
 from workbench.protocol import codec, wire
 from workbench.protocol.commands import Ack, AnyCommand, At
 from workbench.protocol.events import Envelope
-from workbench.protocol.fold import apply
+from workbench.protocol.fold import PLACES, apply
+from workbench.protocol.joining import Delta
 from workbench.protocol.queries import AnyPage, AnyQuery
 from workbench.protocol.state import SessionState
 
@@ -49,6 +50,7 @@ class _Asked:
 
     def __init__(self, command: AnyCommand) -> None:
         self.command, self.sent = command, False
+        self.line = wire.line(wire.Do(command=wire.raw(command)))
         self.answer: asyncio.Future[Ack] = asyncio.get_running_loop().create_future()
 
 
@@ -125,6 +127,7 @@ class RemoteClient:
                 raise NotAttachedError(answer.why, answer.code)
             if not isinstance(answer, wire.Welcome):
                 raise ConnectionError("it went away")
+            state = codec.decode_state(bytes(answer.state)) if answer.state else None
         except TimeoutError:
             writer.close()
             raise ConnectionError("it says nothing") from None
@@ -136,16 +139,17 @@ class RemoteClient:
             raise
         self._lines, self._writer, self.lost_since, self.trouble = lines, writer, None, ""
         self._heard = self._sent = time.monotonic()
-        self._take(answer)
+        self._take(answer, state)
 
-    def _take(self, answer: wire.Welcome) -> None:
+    def _take(self, answer: wire.Welcome, state: SessionState | None) -> None:
         known, self._id = bool(self._id) and answer.client == self._id, answer.client
-        if answer.state:
+        if state is not None:
             self.renewed += bool(self.session)
             self._held.clear()
             self._room.set()
-            self.state = msgspec.json.decode(answer.state, type=SessionState)
-        self._last, self._received = None, answer.seq
+            self.state = state
+        first = state.items[0].id // PLACES if state and state.items else answer.seq + 1  # from there on it is told
+        self._last, self._received = None, min(first - 1, answer.seq)
         self.session, self.user, self.role, self.owner = answer.session, answer.user, answer.role, answer.owner
         self.attended = answer.attended
         for asked in list(self._asked.values()):
@@ -156,7 +160,7 @@ class RemoteClient:
             else:
                 self._write_command(asked)
         for number, (query, _) in self._pages.items():
-            self._write(wire.Ask(id=number, query=wire.raw(query)))
+            self._write(wire.line(wire.Ask(id=number, query=wire.raw(query))))
 
     async def _stay(self) -> None:
         """Takes in what comes, and connects again when the connection is lost, until the host says goodbye."""
@@ -221,7 +225,7 @@ class RemoteClient:
                 head = b'{"seq":0,"session":"%b","at":%r,"event":' % (self.session.encode(), time.time())
                 self._last = codec.decode_envelope(head + bytes(frame.event) + b"}")
                 await self._hold(self._last)
-            elif isinstance(frame, wire.More) and self._last is not None:
+            elif isinstance(frame, wire.More) and self._last is not None and isinstance(self._last.event, Delta):
                 event = msgspec.structs.replace(self._last.event, text=frame.text, whole=False)
                 await self._hold(msgspec.structs.replace(self._last, event=event, at=time.time()))
             elif isinstance(frame, wire.Done):
@@ -266,17 +270,17 @@ class RemoteClient:
             if slept or (now - self._heard > wire.SILENT_S and len(self._held) <= HELD):
                 self._writer.transport.abort()
             elif now - self._sent >= wire.BEAT_S:
-                self._write(wire.Beat())
+                self._write(wire.line(wire.Beat()))
 
-    def _write(self, frame: wire.Frame) -> None:
+    def _write(self, line: bytes) -> None:
         if self._writer is not None:
             self._sent = time.monotonic()
-            self._writer.write(wire.line(frame))
+            self._writer.write(line)
 
     def _write_command(self, asked: _Asked) -> None:
         if self._writer is not None:
             asked.sent = True
-            self._write(wire.Do(command=wire.raw(asked.command)))
+            self._write(asked.line)
 
     # --- what a view does with it --------------------------------------------------------------------------
 
@@ -308,7 +312,10 @@ class RemoteClient:
         if self.ended or len(self._asked) >= MOST_WAITING:
             words = self.why or "the session's host has let go of this client"
             return Ack(id=command.id, ok=False, error=words if self.ended else "too much waits for the connection")
-        asked = self._asked[command.id] = _Asked(command)
+        asked = _Asked(command)
+        if len(asked.line) > wire.MOST_FROM_CLIENT:  # a host lets go of whoever sends that, each time anew
+            return Ack(id=command.id, ok=False, error=f"more than {wire.MOST_FROM_CLIENT / 1e6:.1f} MB cannot be sent")
+        self._asked[command.id] = asked
         try:
             self._write_command(asked)
             return await asked.answer
@@ -326,13 +333,16 @@ class RemoteClient:
         answer: asyncio.Future[wire.Page] = asyncio.get_running_loop().create_future()
         self._pages[number] = query, answer
         try:
-            self._write(wire.Ask(id=number, query=wire.raw(query)))
+            self._write(wire.line(wire.Ask(id=number, query=wire.raw(query))))
             found = await answer
         finally:
             self._pages.pop(number, None)
         if not found.page:
             raise LookupError(found.why)
-        return codec.decode_page(bytes(found.page))
+        try:
+            return codec.decode_page(bytes(found.page))
+        except codec.MalformedError as error:
+            raise LookupError(f"the session's host answers what this mlwb does not know: {error}") from None
 
     async def close(self) -> None:
         """Leaves; `lives` says whether the session goes on. Where it does not, it is free when this returns."""
@@ -342,7 +352,7 @@ class RemoteClient:
         self._room.set()
         with contextlib.suppress(OSError, TimeoutError):
             if self._writer is not None and self.lives:
-                self._write(wire.Bye())
+                self._write(wire.line(wire.Bye()))
                 async with asyncio.timeout(_LEAVE_S):
                     await self._writer.drain()
                     await asyncio.wait({self._tasks[0]})
@@ -364,16 +374,6 @@ async def _greeted(lines: Lines, writer: asyncio.StreamWriter, hello: wire.Hello
 def _fail(waiting: "asyncio.Future[Any]", why: str) -> None:
     if not waiting.done():
         waiting.set_exception(ConnectionError(why))
-
-
-def seat() -> str:
-    """Where the person of this process sits, in words: `pts/3`, `pts/3 from 10.0.0.7`."""
-    try:
-        terminal = os.ttyname(0).removeprefix("/dev/")
-    except OSError:
-        terminal = ""
-    come = os.environ.get("SSH_CONNECTION", "").partition(" ")[0]
-    return " from ".join(filter(None, (terminal, come)))
 
 
 async def attach(session: Path, role: str = "driver", place: str = "", retry_s: float = 30.0) -> RemoteClient:

@@ -305,7 +305,8 @@ async def dial_invitation(
 ) -> "RemoteClient":
     """A client of the session behind the socket for guests at PATH. Raises NotAttachedError."""
     from workbench import __version__
-    from workbench.host.remote import LIMIT, NotAttachedError, RemoteClient, seat
+    from workbench.host.client import seat
+    from workbench.host.remote import LIMIT, NotAttachedError, RemoteClient
 
     async def dial() -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         try:

@@ -1,5 +1,6 @@
 """Envelopes, commands and queries as lines of JSON, and back."""
 
+import contextlib
 from typing import Any, TypeVar, get_args
 
 import msgspec
@@ -8,6 +9,7 @@ from workbench.protocol.blocks import DisplayBlock
 from workbench.protocol.commands import Ack, AnyCommand
 from workbench.protocol.events import AnyEvent, Envelope, Unknown
 from workbench.protocol.queries import AnyPage, AnyQuery
+from workbench.protocol.state import SessionState
 
 T = TypeVar("T")
 
@@ -17,6 +19,7 @@ _commands: msgspec.json.Decoder[AnyCommand] = msgspec.json.Decoder(AnyCommand)
 _queries: msgspec.json.Decoder[AnyQuery] = msgspec.json.Decoder(AnyQuery)
 _pages: msgspec.json.Decoder[AnyPage] = msgspec.json.Decoder(AnyPage)
 _acks: msgspec.json.Decoder[Ack] = msgspec.json.Decoder(Ack)
+_states: msgspec.json.Decoder[SessionState] = msgspec.json.Decoder(SessionState)
 
 # Nesting that exhausts the stack and numbers that no float holds are malformed like any other noise.
 _UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError, OverflowError)
@@ -80,7 +83,7 @@ def _of_newer_minor(line: bytes | str, problem: str) -> Envelope:
         if not isinstance(name, str):
             raise MalformedError(problem)
         if name in _event_types() and name != "unknown":
-            return msgspec.convert({**raw, "event": {"type": name, **_known_blocks(event)}}, Envelope)
+            return msgspec.convert({**raw, "event": {"type": name, **_with_known_blocks(event)}}, Envelope)
         return msgspec.convert({**raw, "event": {"type": "unknown", "name": name, "data": event}}, Envelope)
     except (*_UNREADABLE, KeyError, TypeError, ValueError) as cause:
         raise MalformedError(problem or str(cause)) from cause
@@ -90,14 +93,24 @@ def _event_types() -> set[str]:
     return {str(kind.__struct_config__.tag) for kind in get_args(AnyEvent)}
 
 
-def _known_blocks(event: dict[str, Any]) -> dict[str, Any]:
-    """EVENT with display blocks of a newer minor version told in words."""
+def _with_known_blocks(value: Any) -> Any:
+    """VALUE with display blocks of a newer minor version, wherever they stand in it, told in words."""
+    if isinstance(value, list):
+        return [_with_known_blocks(one) for one in value]
+    if not isinstance(value, dict):
+        return value
+    return {key: _known(one) if key == "display" else _with_known_blocks(one) for key, one in value.items()}
+
+
+def _known(display: Any) -> Any:
+    if not isinstance(display, list):
+        return display
     known = {kind.__struct_config__.tag for kind in get_args(DisplayBlock)}
-    blocks = [
-        block if block["type"] in known else {"type": "text", "text": f"({block['type']}: made by a newer version)"}
-        for block in event.get("display", ())
+    kinds = [block.get("type") if isinstance(block, dict) else None for block in display]
+    return [
+        {"type": "text", "text": f"({kind}: made by a newer version)"} if kind and kind not in known else block
+        for kind, block in zip(kinds, display, strict=True)
     ]
-    return {**event, "display": blocks} if blocks else event
 
 
 def decode_command(line: bytes | str) -> AnyCommand:
@@ -111,8 +124,13 @@ def decode_query(line: bytes | str) -> AnyQuery:
 
 
 def decode_page(line: bytes | str) -> AnyPage:
-    """The page in LINE; raises MalformedError."""
-    return _strict(_pages, line)
+    """The page in LINE; display blocks as `decode_envelope` has them. Raises MalformedError."""
+    return _lenient(_pages, line)
+
+
+def decode_state(line: bytes | str) -> SessionState:
+    """The state in LINE; display blocks as `decode_envelope` has them. Raises MalformedError."""
+    return _lenient(_states, line)
 
 
 def decode_ack(line: bytes | str) -> Ack:
@@ -125,3 +143,13 @@ def _strict(decoder: msgspec.json.Decoder[T], line: bytes | str) -> T:
         return decoder.decode(line)
     except _UNREADABLE as error:
         raise MalformedError(str(error)) from error
+
+
+def _lenient(decoder: msgspec.json.Decoder[T], line: bytes | str) -> T:
+    with contextlib.suppress(*_UNREADABLE):
+        return decoder.decode(line)
+    try:
+        known: T = msgspec.convert(_with_known_blocks(msgspec.json.decode(line)), decoder.type)
+    except (*_UNREADABLE, TypeError) as error:
+        raise MalformedError(str(error)) from error
+    return known

@@ -81,7 +81,8 @@ class FarOpening:
     async def open(self, agent: str | None = None, model: str | None = None) -> "Client":
         """The session there. Raises NotOpenedError."""
         from workbench import __version__
-        from workbench.host.remote import NotAttachedError, RemoteClient, seat
+        from workbench.host.client import seat
+        from workbench.host.remote import NotAttachedError, RemoteClient
         from workbench.protocol import wire
         from workbench.tui.opening import NotOpenedError
 
