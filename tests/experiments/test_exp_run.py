@@ -278,6 +278,28 @@ def test_a_run_within_a_command_that_is_ended_goes_on(exp: Exp) -> None:
     assert exp.output(run) == b"none marked\n"
 
 
+def test_a_session_that_adopts_orphans_keeps_no_zombies_of_its_runs(exp: Exp) -> None:
+    program = f"""
+import os, time
+from pathlib import Path
+from workbench.experiments.launch.local import Local
+from workbench.experiments.launch.types import Job
+from workbench.experiments.ledger import Ledger
+from workbench.sandbox.tree import adopt_orphans
+adopt_orphans()
+folder = {str(exp.folder)!r}
+job = Job(workspace=folder, argv=("true",), cwd=folder, env={{"PATH": "/usr/bin:/bin"}})
+print(*(news.what for news in Local(Ledger(Path(folder)), forks=False).submit(job).news()))
+until = time.monotonic() + 20
+children = Path(f"/proc/self/task/{{os.getpid()}}/children")
+while (left := children.read_text()) and time.monotonic() < until:
+    time.sleep(0.02)
+print(left or "none is left")
+"""
+    done = subprocess.run([PYTHON, "-c", program], env=exp.env, capture_output=True, text=True, timeout=60, check=True)
+    assert done.stdout == "begun started ended\nnone is left\n"
+
+
 # --- seeds -------------------------------------------------------------------------------------------------
 
 
@@ -293,6 +315,11 @@ def test_seeds_are_runs_of_one_group_in_turn(exp: Exp) -> None:
     ]
     assert runs[0].ended is not None and runs[1].started is not None and runs[0].ended <= runs[1].started
     assert [one["metrics"]["loss"]["last"] for one in exp.json("list")] == [0.2, 0.1, 0.0]
+
+
+def test_a_run_that_has_ended_leaves_no_terminal_open_in_its_supervisor(exp: Exp) -> None:
+    done = exp("run", "--seeds", "1..3", *sh("ls -l /proc/$PPID/fd | grep -c ptmx"))
+    assert done.stdout == b"1\n1\n1\n"
 
 
 def test_one_of_several_is_stopped_and_the_others_go_on(exp: Exp) -> None:

@@ -73,6 +73,25 @@ def test_a_lock_that_a_command_holds_does_not_stop_the_ledger(tmp_path: Path) ->
             assert 0.1 < time.monotonic() - began < 30, "it waits for one that lets go"
 
 
+def test_a_run_that_is_being_begun_or_removed_is_no_broken_one(tmp_path: Path) -> None:
+    ledger = Ledger(tmp_path)
+    seen: list[tuple[list[str], list[str]]] = []
+
+    def made(run: str) -> Run:
+        (ledger.path(run) / "alive").touch()
+        (ledger.path(run) / ".run.json.0a").touch()
+        found, problems = ledger.runs()
+        seen.append(([one.id for one in found], problems))
+        return make(run)
+
+    ledger.begin(made)
+    ledger.begin(made)
+    assert seen == [([], []), (["r-1"], [])]
+    (ledger.path("r-2") / "output.log").touch()
+    (ledger.path("r-2") / "run.json").unlink()
+    assert "has no record" in ledger.runs()[1][0]
+
+
 def test_a_broken_record_is_told_and_hides_no_other(tmp_path: Path) -> None:
     ledger = Ledger(tmp_path)
     ledger.begin(make), ledger.begin(make)

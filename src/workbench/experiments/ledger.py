@@ -92,8 +92,13 @@ class Ledger:
         """All runs, the oldest first, and words about records that cannot be read."""
         found, problems = [], []
         for run in self.ids():
-            try:
+            with contextlib.suppress(LedgerError):
                 found.append(self.get(run))
+                continue
+            if being_made(self.path(run)):
+                continue
+            try:
+                found.append(self.get(run))  # its record came between the two looks
             except LedgerError as error:
                 problems.append(str(error))
         return found, problems
@@ -132,6 +137,13 @@ def ledger_for(folder: Path) -> Ledger:
     above = [folder, *folder.parents]
     top = next((at for at, one in enumerate(above) if (one / ".git").exists()), 0)
     return Ledger(next((one for one in above[: top + 1] if (one / RUNS).is_dir()), folder))
+
+
+def being_made(folder: Path) -> bool:
+    """Whether FOLDER is of a run whose record is not written yet, or that was removed: nothing of a run lies in it."""
+    with contextlib.suppress(OSError):
+        return all(name == "alive" or name.startswith(".") for name in os.listdir(folder))  # noqa: PTH208 - names only
+    return True
 
 
 def _content(path: Path) -> bytes:

@@ -1,6 +1,5 @@
 """The records of all runs, kept as rows: read anew only where a record was replaced."""
 
-import contextlib
 import os
 import secrets
 import shlex
@@ -12,8 +11,8 @@ import msgspec
 
 from workbench.experiments.compare import telling
 from workbench.experiments.goals import known
-from workbench.experiments.launch.alive import LOCK, truly
-from workbench.experiments.ledger import RECORD, Ledger, LedgerError, ledger_for
+from workbench.experiments.launch.alive import truly
+from workbench.experiments.ledger import RECORD, Ledger, LedgerError, being_made, ledger_for
 from workbench.experiments.points import FILE
 from workbench.experiments.types import Run
 from workbench.protocol import queries as q
@@ -122,7 +121,7 @@ class RunTable:
                 kept[name] = before
                 continue
             if stamp is None:
-                if _being_made(ledger.folder / name):
+                if being_made(ledger.folder / name):
                     continue
                 stamp = (0, 0, 0)
                 if before is not None and before.stamp == stamp:
@@ -176,13 +175,6 @@ def _got(ledger: Ledger, name: str, stamp: Stamp) -> _Kept:
 def _called(name: str, run: Run) -> Run:
     """RUN under the name of its folder, also where that was copied or renamed."""
     return run if run.id == name else msgspec.structs.replace(run, id=name)
-
-
-def _being_made(folder: Path) -> bool:
-    """Whether FOLDER is of a run whose record is not written yet, or that was removed: nothing lies in it."""
-    with contextlib.suppress(OSError):
-        return not any(name not in (LOCK, ".lock") for name in os.listdir(folder))  # noqa: PTH208 - names only
-    return True
 
 
 def stamp_of(path: Path | str) -> Stamp | None:

@@ -31,8 +31,8 @@ def terminal(size: tuple[int, int]) -> tuple[int, int]:
 class Drain(threading.Thread):
     """Reads OURS until every process has closed the other end, and appends to the file at PATH.
 
-    Where that cannot be written (a full disk), it reads on, so that the command goes on: `lost` counts the bytes that
-    are not kept, `why` says what the system said.
+    OURS is its own from then on. Where the file cannot be written (a full disk), it reads on, so that the command goes
+    on: `lost` counts the bytes that are not kept, `why` says what the system said.
     """
 
     def __init__(self, ours: int, path: Path) -> None:
@@ -50,6 +50,7 @@ class Drain(threading.Thread):
                     time.sleep(_GATHER_S)
         finally:
             os.close(self._file)
+            os.close(self._ours)
 
     def _read(self) -> bytes:
         """What is there, up to a chunk; waits for the first of it. Empty at the end."""

@@ -4,6 +4,7 @@ import contextlib
 import os
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from signal import SIGTERM, SIGUSR1
 
@@ -127,7 +128,8 @@ def _spawned(job: Job, writing: int) -> None:
         stderr=subprocess.DEVNULL,
         start_new_session=True,
     )
-    process.returncode = 0  # it outlives us, and nobody here waits for it
+    # It outlives us, but where we outlive it, no zombie stays.
+    threading.Thread(target=process.wait, name="supervisor", daemon=True).start()
     assert process.stdin is not None
     with contextlib.suppress(BrokenPipeError):
         process.stdin.write(msgspec.json.encode(job))

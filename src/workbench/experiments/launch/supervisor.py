@@ -46,7 +46,10 @@ _DRAIN_S = 5.0  # for what is still in the terminal once all processes are gone
 def supervise(job: Job, report: int) -> None:
     """Runs JOB to its end; news of it go to the descriptor REPORT. The life of a process that was forked for it."""
     _leave(report)
-    Supervisor(job, report).all()
+    supervisor = Supervisor(job, report)
+    supervisor.all()
+    os.close(report)  # who listens need not wait for the last numbers
+    supervisor.reap()
 
 
 def _leave(report: int) -> None:
@@ -75,6 +78,7 @@ class Supervisor:
         self.job, self.report = job, report
         self.ledger = Ledger(Path(job.workspace))
         self.runs: list[Held] = []
+        self._besides: list[watcher.Beside] = []
         self._cards: Taken | None = None
         self._launcher: ConfinedLauncher | None = None
         self._stop = Stop(why="")  # for all: a signal, without a word
@@ -101,6 +105,11 @@ class Supervisor:
             self._one(self.runs[0])
         if self._cards is not None:
             self._cards.release()
+
+    def reap(self) -> None:
+        """Until the watchers are over: a session that adopts orphans would keep each as a zombie."""
+        for beside in self._besides:
+            beside.wait()
 
     @property
     def _given(self) -> tuple[Card, ...]:
@@ -195,6 +204,7 @@ class Supervisor:
         if self._given:
             self._update(held, lambda run: msgspec.structs.replace(run, gpus=self._given))
         beside = watcher.fork(self.job, self.ledger, held.run, held.lock, (self.report, *self._locks()))
+        self._besides.append(beside)
         self._asked = asyncio.Event()
         try:
             asyncio.run(self._live(held, found, beside))

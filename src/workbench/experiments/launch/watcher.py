@@ -37,8 +37,8 @@ class _Word(msgspec.Struct, omit_defaults=True):
 class Beside:
     """The supervisor's hold on its watcher."""
 
-    def __init__(self, descriptor: int) -> None:
-        self._descriptor = descriptor
+    def __init__(self, descriptor: int, pid: int) -> None:
+        self._descriptor, self._pid = descriptor, pid
 
     def begin(self, tree: tuple[int, int, int, str], started: float) -> None:
         """The command runs, with these processes."""
@@ -49,6 +49,11 @@ class Beside:
         self._say(_Word(ended=True))
         os.close(self._descriptor)
 
+    def wait(self) -> None:
+        """Until it is over."""
+        with contextlib.suppress(ChildProcessError):
+            os.waitpid(self._pid, 0)
+
     def _say(self, word: _Word) -> None:
         with contextlib.suppress(OSError):  # it was killed: the run goes on without
             os.write(self._descriptor, msgspec.json.encode(word) + b"\n")
@@ -58,9 +63,9 @@ def fork(job: Job, ledger: Ledger, run: str, lock: int, others: Iterable[int]) -
     """Begins to watch RUN in a process of its own. LOCK stays held there; the descriptors OTHERS are closed there."""
     reading, writing = os.pipe()
     before = time.time()  # of here: a quick command has written all its files before the watcher is ready
-    if os.fork():
+    if pid := os.fork():
         os.close(reading)
-        return Beside(writing)
+        return Beside(writing, pid)
     status = 1
     try:
         for number in (signal.SIGTERM, signal.SIGUSR1):
