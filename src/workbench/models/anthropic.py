@@ -7,6 +7,7 @@ each of them visible.
 """
 
 import asyncio
+import atexit
 import contextlib
 import gc
 import os
@@ -26,6 +27,7 @@ from workbench.models.thinking import thinking_params
 
 PLACEHOLDER_KEY = "no-key"  # for servers on an address of their own, which mostly ask for none
 _LINGER_S = 0.5  # for the end of a stream behind its last event, so that the connection can be used again
+_LEAVE_S = 5.0  # for certificates that are being read when the process ends
 
 
 class Check(NamedTuple):
@@ -55,6 +57,10 @@ class _Sdk(NamedTuple):
 _importing: threading.Thread | None = None
 _import_lock = threading.Lock()
 _imported: _Sdk | Exception | None = None
+# Held while certificates are read, and for good once the process ends: OpenSSL takes its tables down then, and whoever
+# still read some would fall into them (SIGSEGV in place of the exit status).
+_reading = threading.Lock()
+atexit.register(_reading.acquire, timeout=_LEAVE_S)
 
 
 def begin_import() -> None:
@@ -295,14 +301,15 @@ class AnthropicClient:
         if key is None and token is None and self._base_url:
             key = PLACEHOLDER_KEY
         sdk = _loaded()
-        client = sdk.client(
-            api_key=key,
-            auth_token=token,
-            base_url=self._base_url or None,
-            max_retries=0,
-            timeout=sdk.timeout(self._read_s, connect=self._connect_s),
-            open_telemetry=False,
-        )
+        with _reading:
+            client = sdk.client(
+                api_key=key,
+                auth_token=token,
+                base_url=self._base_url or None,
+                max_retries=0,
+                timeout=sdk.timeout(self._read_s, connect=self._connect_s),
+                open_telemetry=False,
+            )
         if key is None and token is None and client.credentials is None:
             raise ModelError(
                 "authentication",
