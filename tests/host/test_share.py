@@ -226,6 +226,22 @@ def test_dollars_end_the_lease_and_what_the_agent_does(tmp_path: Path, monkeypat
     shared(tmp_path, monkeypatch, steps)
 
 
+def test_another_invitation_does_not_lift_the_limit_of_dollars(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def steps(owner: Followed, place: Any) -> None:
+        watching = await invite(owner.client, str(LI), role="viewer")
+        driving = await invite(owner.client, str(LI), role="driver", max_usd=0.000_001)
+        async with (
+            Followed(await visitor(LI, watching.socket, token(watching))),
+            Followed(await visitor(LI, driving.socket, token(driving))) as guest,
+        ):
+            assert (await owner.client.send(c.LeaveWheel(id="l", by=""))).ok
+            assert (await guest.client.send(c.SubmitPrompt(id="p", text="Go.", by=""))).ok
+            await guest.until(lambda: guest.client.state.driver == "root")
+            assert "spent" in (await guest.client.send(c.SubmitPrompt(id="q", text="Go on.", by=""))).error
+
+    shared(tmp_path, monkeypatch, steps)
+
+
 def test_a_guest_drives_while_the_owner_sleeps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     async def steps(owner: Followed, place: Any) -> None:
         invited = await invite(owner.client, str(LI), role="driver")

@@ -56,6 +56,8 @@ class Connection:
         """All of it. Raises what a connection fails of."""
         try:
             hello = await self._hello()
+            if self.server.shut:
+                raise RefusedError("gone", "this session is just ending")
             self.guest = door(peer, hello)
             if len(self.server.connections) >= MOST_CLIENTS:
                 raise RefusedError("full", f"{MOST_CLIENTS} clients are here already")

@@ -260,9 +260,10 @@ class Guests:
             self._stop_meter()
         for guest in self.here.guests:
             guest.role = "driver" if self.wheel.granted and guest.user == event.to else guest.came
-        lent = next((one.lent for one in self.here.of(event.to) if one.lent is not None), None)
-        if lent is not None and lent.max_usd is not None:
-            self._meter, self._metered = (lent, self._session.state.cost_usd or 0.0), event.to
+        limited = [one.lent for one in self.here.of(event.to) if one.lent is not None and one.lent.max_usd is not None]
+        if limited:  # whatever other invitation they hold
+            self._meter = min(limited, key=Lent.left_usd), self._session.state.cost_usd or 0.0
+            self._metered = event.to
         is_news = not (self._is_quiet() and {self._driver, event.to} <= {"", self.owner})
         if is_news and event.to != self._driver:
             self._emit(event)

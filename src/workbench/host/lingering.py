@@ -68,7 +68,7 @@ class Lingering:
                 await self._change(min(left, _LOOK_S))
                 if await self.busy():
                     since = time.monotonic()
-            if not self.server.connections and not await self.busy():
+            if not await self.busy() and not self.server.connections:  # in this order: that may take a while
                 self.server.shut = True
                 return
 

@@ -71,9 +71,13 @@ class Lent:
         self.id, self.named, self.role = share, named, command.role
         self.until, self.max_usd, self.spent = command.until, command.max_usd, 0.0
 
+    def left_usd(self) -> float:
+        """What is left of its dollars."""
+        return float("inf") if self.max_usd is None else self.max_usd - self.spent
+
     def is_spent(self) -> bool:
         """Whether nothing is left of its dollars."""
-        return self.max_usd is not None and self.spent >= self.max_usd
+        return self.left_usd() <= 0
 
 
 class Shares:
