@@ -303,6 +303,11 @@ def test_yaml_that_is_not_wanted_here_is_read_line_by_line_or_plainly(field: str
     assert one.grants == {"Read": ()}
 
 
+def test_tools_that_open_thousands_of_brackets_grant_nothing():
+    one = read(front("name: x", "description: y", "tools: '" + "[" * 20_000 + "'"))
+    assert (one.status, one.grants) == ("ok", {}) and one.problems
+
+
 def test_an_alias_bomb_costs_nothing():
     levels = [f"l{at}: &l{at} [{', '.join([f'*l{at - 1}'] * 9)}]" for at in range(1, 12)]
     one = read(front("name: x", "description: y", "l0: &l0 [lol]", *levels))

@@ -62,7 +62,7 @@ def _from_text(text: str) -> list[str]:
     if text.startswith("["):
         try:
             items = json.loads(text)
-        except ValueError:
+        except (ValueError, RecursionError):
             text = text.removeprefix("[").removesuffix("]")
         else:
             if isinstance(items, list) and all(isinstance(item, str) for item in items):
