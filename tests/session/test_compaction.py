@@ -45,3 +45,22 @@ def test_a_prompt_that_the_service_calls_too_long_is_compacted_and_sent_again(wo
         ran = run(workspace, endpoint)
     assert ran.result.subtype == "success" and len(ran.events(e.Compacted)) == 1
     assert "in short: nothing yet" in "\n".join(texts(endpoint.requests[3].body["messages"][0]))
+
+
+def test_what_a_broken_attempt_at_the_summary_had_used_is_counted(workspace):
+    turns = [
+        turn(use("LS", path="."), usage=NEAR),
+        {**say("SUMMARY " * 50), "fault": {"cut_after": 6}, "usage": {"input_tokens": 5000}, "times": 1},
+        say("SUMMARY"),
+        say("done"),
+    ]
+    with Endpoint(turns) as endpoint:
+        ran = run(workspace, endpoint)
+    [retried] = ran.events(e.RequestRetried)
+    assert retried.usage is not None and retried.usage.input_tokens == 5000 and retried.cost_usd
+    counted = [
+        *(answer.usage for answer in ran.events(e.AnswerCompleted)),
+        retried.usage,
+        ran.events(e.Compacted)[0].usage,
+    ]
+    assert ran.result.usage.input_tokens == sum(usage.input_tokens for usage in counted)

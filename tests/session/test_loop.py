@@ -54,13 +54,22 @@ def test_a_call_whose_input_is_not_whole_json_is_answered_and_not_run(workspace)
     assert "could not be read" in next(texts(endpoint.requests[1].body["messages"][-1]))
 
 
-def test_no_call_of_an_answer_cut_at_the_output_limit_is_run(workspace):
-    cut = turn(use("Bash", "toolu_1", command="touch made"), stop_reason="max_tokens")
+@pytest.mark.parametrize(("stop", "limit"), [("max_tokens", "output"), ("model_context_window_exceeded", "context")])
+def test_no_call_of_an_answer_that_was_cut_is_run(workspace, stop, limit):
+    cut = turn(use("Bash", "toolu_1", command="touch made"), stop_reason=stop)
     with Endpoint([cut, say("ok")]) as endpoint:
         ran = run(workspace, endpoint, allow=["Bash"])
     assert not (workspace / "made").exists()
-    assert "cut at the output limit" in next(texts(endpoint.requests[1].body["messages"][-1]))
+    assert f"cut at the {limit} limit" in next(texts(endpoint.requests[1].body["messages"][-1]))
     assert ran.result.subtype == "success"
+
+
+def test_no_call_of_an_answer_that_the_model_broke_off_to_refuse_is_run(workspace):
+    refused = turn(use("Bash", "toolu_1", command="touch made"), stop_reason="refusal")
+    with Endpoint([refused]) as endpoint:
+        ran = run(workspace, endpoint, allow=["Bash"])
+    assert not (workspace / "made").exists() and len(endpoint.requests) == 1
+    assert ran.result.subtype == "error_during_execution" and "refused to go on" in repr(ran.result)
 
 
 def test_a_text_cut_at_the_output_limit_goes_on_and_not_for_ever(workspace):

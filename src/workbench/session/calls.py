@@ -20,11 +20,14 @@ from workbench.settings.remembered import remember
 from workbench.tools import registry
 from workbench.tools.base import Outcome, Tool, ToolError, text_content
 
-NOT_WHOLE = "The answer was cut at the output limit, so none of its calls was run. Make smaller calls."
+_CUT = "The answer was cut at the {} limit, so none of its calls was run. Make smaller calls."
+REFUSED = "the model refused to go on (stop_reason refusal)"
+# Stop reasons of answers that are not whole, and what the model is told of their calls.
+NOT_WHOLE = {"max_tokens": _CUT.format("output"), "model_context_window_exceeded": _CUT.format("context")}
 
 
 async def carry_out(session: Session, turn: int, answer: e.AnswerCompleted, calls: list[dict[str, Any]]) -> None:
-    """Runs CALLS in order. Raises EndSession at the system boundary, before any of them has run."""
+    """Runs CALLS in order. Raises EndSession at the system boundary and where the model refused: none has run then."""
     for call in calls:
         if canonical(call["name"]) in ORCHESTRATION:
             session.emit(e.BoundaryCrossed(tool=call["name"], call_id=call["id"]), sync=True)
@@ -32,9 +35,11 @@ async def carry_out(session: Session, turn: int, answer: e.AnswerCompleted, call
                 "error_system_boundary",
                 f"the agent called {call['name']}, which is reserved for orchestration: nothing of that answer was run",
             )
+    if answer.stop_reason == "refusal":
+        raise EndSession("error_during_execution", REFUSED)
     for call in calls:
-        if answer.stop_reason == "max_tokens":
-            _answer_error(session, call, NOT_WHOLE)
+        if (cut := NOT_WHOLE.get(answer.stop_reason)) is not None:
+            _answer_error(session, call, cut)
         elif (why := answer.broken.get(call["id"])) is not None:
             _answer_error(session, call, f"The input of this call could not be read, so it was not run: {why}")
         else:

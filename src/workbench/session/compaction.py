@@ -80,7 +80,7 @@ async def _summary(session: Session) -> Answer | None:
                 if isinstance(item, Answer):
                     return item
                 if isinstance(item, Retry):
-                    session.notice("warning", f"{item.reason}; trying again in {item.delay_s:.1f} s", "context")
+                    session.tell_retry(session.tally.answers + 1, item)
     except ModelError as error:
         if error.kind != "too_long":
             raise

@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from workbench.models.base import ModelClient, ModelInfo
+from workbench.models.base import ModelClient, ModelInfo, Retry
 from workbench.permissions.types import Need, Verdict
 from workbench.protocol import events as e
 from workbench.protocol.commands import Approve, SubmitPrompt
@@ -148,6 +148,19 @@ class Session:
         """Tells the clients an end that could not be journalled, so that none of them waits for ever."""
         told = self.journal.redactor.struct(event)
         self._tell(e.Envelope(seq=self.state.seq + 1, session=self.id, at=self.clock(), event=told))
+
+    def tell_retry(self, turn: int, retry: Retry) -> None:
+        """Journals that a request failed and is made again; what it had used counts."""
+        self.emit(
+            e.RequestRetried(
+                turn=turn,
+                attempt=retry.attempt,
+                delay_s=retry.delay_s,
+                reason=retry.reason,
+                usage=retry.usage,
+                cost_usd=None if retry.usage is None else self.info.cost(retry.usage),
+            )
+        )
 
     def notice(self, level: str, text: str, about: str = "") -> None:
         """Journals words for the person."""

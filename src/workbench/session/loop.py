@@ -169,7 +169,7 @@ async def _ask(session: Session, turn: int) -> Answer:
                     return item
                 if isinstance(item, Retry):
                     said.clear()
-                    _tell_retry(session, turn, item)
+                    session.tell_retry(turn, item)
                 else:
                     said += [item.text] if item.kind == "text" else []
                     _show(session, turn, item)
@@ -178,19 +178,6 @@ async def _ask(session: Session, turn: int) -> Answer:
             session.emit(e.AnswerDiscarded(turn=turn, reason="", text=text[:LINE_LIMIT]))
         raise
     raise ModelError("unavailable", "the model's stream ended without an answer")
-
-
-def _tell_retry(session: Session, turn: int, retry: Retry) -> None:
-    session.emit(
-        e.RequestRetried(
-            turn=turn,
-            attempt=retry.attempt,
-            delay_s=retry.delay_s,
-            reason=retry.reason,
-            usage=retry.usage,
-            cost_usd=None if retry.usage is None else session.info.cost(retry.usage),
-        )
-    )
 
 
 def _show(session: Session, turn: int, piece: Piece) -> None:
@@ -240,4 +227,4 @@ def _without_calls(session: Session, answer: Answer) -> None:
         session.compact_now = True
         session.emit(e.PromptSubmitted(text="The context was full. Go on.", origin="limit", by="mlwb"))
     elif answer.stop_reason == "refusal":
-        raise EndSession("error_during_execution", "the model refused to go on (stop_reason refusal)")
+        raise EndSession("error_during_execution", calls.REFUSED)
