@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import resource
 import subprocess
 import time
 from pathlib import Path
@@ -385,6 +386,54 @@ def test_a_baseline_that_cannot_be_kept_is_said_aloud(bench):
     bench.write("b.py", "b\n")
     assert bench.told() == [("b.py", "created", 1, 0)]
     assert "resume" in bench.changes.notes[0]
+
+
+def noted(bench, name: str, text: str) -> None:
+    """A tool writes a file that git ignores, so that nothing but what was noted tells how it was."""
+    bench.changes.note_before(bench.workspace / name)
+    bench.write(name, text)
+
+
+def ignoring(bench) -> None:
+    bench.write(".gitignore", "*.log\n")
+    for name in ("a.log", "b.log", "c.log"):
+        bench.write(name, "a\n")
+    bench.repository()
+    bench.begin()
+
+
+@pytest.mark.parametrize(
+    "torn",
+    [b"\0" * 64, b"\0\0\0\x09\x93", b"\0\0", b"\0\0\0\x02\xff\xff"],
+    ids=["nulls", "half a record", "half a length", "another type"],
+)
+def test_a_torn_end_of_what_was_noted_costs_that_alone(bench, torn):
+    ignoring(bench)
+    noted(bench, "a.log", "b\n")
+    with (bench.folder / "before.msgpack").open("ab") as file:
+        file.write(torn)
+    bench.resume()
+    assert "tore" in bench.changes.notes[0]
+    noted(bench, "b.log", "b\n")
+    bench.resume()
+    assert not bench.changes.notes
+    assert bench.told() == [("a.log", "modified", 1, 1), ("b.log", "modified", 1, 1)]
+
+
+def test_a_full_disk_leaves_no_half_of_a_note(bench):
+    ignoring(bench)
+    noted(bench, "a.log", "b\n")
+    unlimited = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, ((bench.folder / "before.msgpack").stat().st_size + 10, unlimited[1]))
+    try:
+        with pytest.raises(OSError, match="large"):
+            bench.changes.note_before(bench.workspace / "b.log")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, unlimited)
+    noted(bench, "c.log", "b\n")
+    bench.resume()
+    assert not bench.changes.notes
+    assert bench.told() == [("a.log", "modified", 1, 1), ("c.log", "modified", 1, 1)]
 
 
 @pytest.mark.slow

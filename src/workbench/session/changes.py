@@ -8,6 +8,7 @@ the one of every later resume.
 # ruff: noqa: PTH118
 
 import asyncio
+import contextlib
 import hashlib
 import os
 import stat
@@ -64,6 +65,7 @@ class Changes:
         self._ready: Future[Baseline] = Future()
         self._ready.set_running_or_notify_cancel()  # who waits for it may be cancelled, it may not
         self._noted: dict[bytes, Entry | None] = {}
+        self._noting = threading.Lock()  # a call that was stopped may still note beside the next one
         self._originals = Originals(blobs)
         self._told: dict[str, Pair] = {}  # by path as told
         self._counted: dict[
@@ -95,7 +97,7 @@ class Changes:
             changes.notes.append("what changed before this resume cannot be told: the session kept no baseline")
             return changes
         changes = cls(folder, blobs)
-        changes._noted = _read_noted(folder / NOTED)
+        changes._read_noted()
         changes._ready.set_result(baseline)
         return changes
 
@@ -119,11 +121,9 @@ class Changes:
             if real != target and sign is not None and not stat.S_ISLNK(sign.mode):
                 continue  # swapped a moment ago: what took its place is not the tool's to touch
             entry = Entry(sign, "" if content is None else self._blobs.put(content)) if sign else None
-            line = msgspec.msgpack.encode((real, entry))
-            fd = os.open(self._folder / NOTED, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
-            with os.fdopen(fd, "ab") as file:
-                file.write(len(line).to_bytes(4, "big") + line)
-            self._noted[real] = entry
+            with self._noting:
+                _append(self._folder / NOTED, msgspec.msgpack.encode((real, entry)))
+                self._noted[real] = entry
 
     def noted(self) -> dict[bytes, Entry | None]:
         """The files that tools wrote up to now, as they were before the first time; None where there was none."""
@@ -175,6 +175,18 @@ class Changes:
             if b"\0" not in content and files < KEPT_FILES and kept + len(content) <= KEPT_BYTES:
                 files, kept = files + 1, kept + len(content)
                 self._blobs.put(content)
+
+    def _read_noted(self) -> None:
+        """What tools wrote before this resume. What a crash tore is cut off: what is noted from now on comes behind."""
+        path, at = self._folder / NOTED, 0
+        data = path.read_bytes() if path.exists() else b""
+        with contextlib.suppress(UnicodeDecodeError, msgspec.DecodeError):
+            while len(data) >= at + 4 and len(data) >= (end := at + 4 + int.from_bytes(data[at : at + 4], "big")):
+                real, entry = msgspec.msgpack.decode(data[at + 4 : end], type=tuple[bytes, Entry | None])
+                self._noted[real], at = entry, end
+        if at < len(data):
+            os.truncate(path, at)
+            self._note("a crash tore what was kept of files that tools wrote last: their changes may not be told")
 
     # --- what is different, in a thread ---
 
@@ -246,14 +258,16 @@ def _scan(baseline: Baseline) -> Scan:
     return scan
 
 
-def _read_noted(path: Path) -> dict[bytes, Entry | None]:
-    noted: dict[bytes, Entry | None] = {}
-    data = path.read_bytes() if path.exists() else b""
-    while len(data) >= 4 and len(data) >= 4 + (size := int.from_bytes(data[:4], "big")):
-        real, entry = msgspec.msgpack.decode(data[4 : 4 + size], type=tuple[bytes, Entry | None])
-        noted[real] = entry
-        data = data[4 + size :]
-    return noted
+def _append(path: Path, record: bytes) -> None:
+    """Puts RECORD, with its length, at the end of the file at PATH: whole or, where OSError is raised, not at all."""
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600), "ab", 0) as file:
+        size, data = os.fstat(file.fileno()).st_size, len(record).to_bytes(4, "big") + record
+        try:
+            while data:
+                data = data[file.write(data) :]
+        except OSError:
+            file.truncate(size)
+            raise
 
 
 def _mode(path: bytes) -> int:
