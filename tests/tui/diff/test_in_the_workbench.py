@@ -9,6 +9,7 @@ from support import changes, workbench
 from support.changes import until
 from support.screens import text_of
 from workbench.protocol import events as e
+from workbench.protocol.state import SessionState
 from workbench.tui.app import WorkbenchApp
 from workbench.tui.panes.diff import DiffPane
 
@@ -150,3 +151,21 @@ def test_it_draws_when_nothing_tells_it_that_it_appears(tmp_path):
         await until(pilot, lambda: "+ lr = 3" in text_of(app))
 
     drive(body, tmp_path, (130, 40), Untold)
+
+
+def test_a_review_stays_when_the_whole_state_is_told_anew(tmp_path):
+    async def body(app, pilot, client):
+        by_bash(client)
+        await until(pilot, lambda: "+ lr = 3" in text_of(app))
+        await pilot.press("tab", "tab", "n", "c", *"2 is too much", "enter")
+        await pilot.press("a")
+        await until(pilot, lambda: "reviewed 1/1" in text_of(app))
+        pane = app.main.query_one(DiffPane)
+        client.changes.files["train.py"] = ("lr = 1\n", "lr = 2\nlr = 3\nlr = 4\n")  # told by nothing that came
+        app.present(SessionState(), ())
+        app.present(client.state, ())
+        await until(pilot, lambda: "+ lr = 4" in text_of(app))
+        assert [one.text for one in pane.review.comments] == ["2 is too much"] and pane.review.accepted
+        assert "1 comment: C tells the agent" in text_of(app)
+
+    drive(body, tmp_path, (130, 40))

@@ -11,6 +11,7 @@ from support.screens import text_of
 from support.workbench import PLAIN, playing, until
 from workbench.protocol import queries as q
 from workbench.protocol.commands import AnnotateRun, StopRuns
+from workbench.protocol.state import SessionState
 from workbench.tui import prefs
 from workbench.tui.panes.runs import RunsPane
 
@@ -130,6 +131,20 @@ def test_what_is_selected_stays_so_when_other_runs_come_and_the_order_changes(tm
         assert pane.selected == "r-13"
         assert pane.sorting == ("id", False)
         assert "id↑" in lines(pane.table)[0]
+
+    in_pane(play, tmp_path)
+
+
+def test_what_is_selected_stays_so_when_the_whole_state_is_told_anew(tmp_path):
+    async def play(pilot, pane, held):
+        await pilot.press("j")
+        pilot.app.present(SessionState(), ())
+        pilot.app.present(pilot.app.client.state, ())
+        await pilot.pause()
+        assert (pane.selected, pane.picked, pane.table.cursor) == ("r-13", True, 1)
+        held.put(run(15, "newer", "running"), *held.rows)
+        await until(pilot, lambda: "r-15" in pane.feed.known)
+        assert pane.selected == "r-13"
 
     in_pane(play, tmp_path)
 

@@ -2,6 +2,7 @@
 
 import asyncio
 
+import msgspec
 import pytest
 
 from support.prompt_bench import Bench, NotingClient, bench, press, say, until
@@ -9,6 +10,7 @@ from support.screens import text_of
 from workbench.protocol import blocks
 from workbench.protocol import events as e
 from workbench.protocol.commands import Approve
+from workbench.protocol.state import SessionState
 from workbench.tui.widgets.approval import ApprovalCard
 from workbench.tui.widgets.approval_text import command_lines, display_lines
 
@@ -482,6 +484,23 @@ def test_a_request_that_was_there_before_the_screen_is_asked_too():
             await press(pilot, "y")
             await until(pilot, lambda: client.sent)
             assert client.sent[0].digest == "digest-1"
+
+    asyncio.run(body())
+
+
+def test_a_field_stays_open_with_its_words_when_the_whole_state_is_told_anew():
+    async def body():
+        client = NotingClient()
+        async with bench(client) as (app, pilot):
+            await asks(app, pilot)
+            await press(pilot, "e")
+            await until(pilot, lambda: card(app).editing)
+            await press(pilot, *" -j4")
+            app.prompt.show_session(SessionState(), ())
+            app.prompt.show_session(msgspec.structs.replace(app.state), ())
+            await press(pilot, *" all", "enter")
+            await until(pilot, lambda: client.sent)
+            assert client.sent[-1].input == {"command": "make train -j4 all"}
 
     asyncio.run(body())
 

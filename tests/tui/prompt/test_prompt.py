@@ -12,7 +12,9 @@ from support.screens import text_of
 from workbench.protocol import events as e
 from workbench.protocol.commands import Interrupt, RunShell, SubmitPrompt, Withdraw
 from workbench.protocol.events import Envelope
+from workbench.protocol.fold import apply
 from workbench.protocol.result import Result
+from workbench.protocol.state import SessionState
 from workbench.protocol.task import Caps
 from workbench.tui.widgets.history import KEPT, Entry, History
 from workbench.tui.widgets.slash import COMMANDS
@@ -508,6 +510,24 @@ def test_escape_stops_a_command_of_the_persons_own():
             await until(pilot, lambda: "sleep 9" not in text_of(app))
             await press(pilot, "escape")
             assert app.escapes == 1
+
+    asyncio.run(body())
+
+
+def test_a_command_of_ones_own_that_ended_unheard_is_not_told_as_running():
+    async def body():
+        client = NotingClient()
+        async with bench(client) as (app, pilot):
+            for command in ("sleep 8", "sleep 9"):
+                await press(pilot, *f"!{command}", "enter")
+                await until(pilot, lambda command=command: f"running !{command}" in text_of(app))
+            later = msgspec.structs.replace(app.state, items=list(app.state.items))  # what the host has by now
+            apply(later, Envelope(seq=later.seq + 1, session="s-1", at=2.0,
+                                  event=e.ShellRan(command="sleep 9", output="", exit_code=0, by="me")))  # fmt: skip
+            app.prompt.show_session(SessionState(), ())
+            app.prompt.show_session(later, ())
+            await until(pilot, lambda: "sleep 9" not in text_of(app))
+            assert "running !sleep 8" in text_of(app)
 
     asyncio.run(body())
 

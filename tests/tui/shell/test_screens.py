@@ -162,18 +162,6 @@ def test_after_the_open_session_got_another_name_the_list_still_opens_others(tmp
     playing(play, tmp_path)
 
 
-def test_a_list_that_nobody_waits_for_any_more_closes_all_the_same(tmp_path):
-    async def play(pilot, opener):
-        pilot.app.do("model")  # chosen elsewhere meanwhile, as by a click
-        await until(pilot, lambda: "local-7b" in text_of(pilot.app))
-        await pilot.press("escape")
-        await until(pilot, lambda: "Lower the loss" in text_of(pilot.app))
-        await pilot.press("escape")
-        await until(pilot, lambda: pilot.app.screen is pilot.app.main)
-
-    playing(listing(play), tmp_path)
-
-
 def test_a_session_that_cannot_be_deleted_stays_and_says_why(tmp_path):
     async def play(pilot, opener):
         await pilot.press("j", "j", "d")

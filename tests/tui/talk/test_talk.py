@@ -802,3 +802,55 @@ def test_a_click_on_the_bar_goes_to_another_part():
         await until(pilot, lambda: _numbers(app)[-1] == 4999)
 
     on_screen(steps)
+
+
+def test_a_page_that_its_host_cannot_read_is_told_and_the_talk_goes_on():
+    async def steps(app, pilot):
+        app.begin(Many(450), 450)
+
+        async def broken(query):
+            raise LookupError("OSError: [Errno 5] Input/output error")
+
+        app.client.query = broken
+        await pilot.press("g")
+        await until(pilot, lambda: any("read: OSError: [Errno 5]" in note.message for note in app._notifications))
+        await pilot.press("G")
+        assert app.is_running and "number 449" in text_of(app)
+
+    on_screen(steps)
+
+
+def test_a_page_that_comes_late_leaves_what_is_held_by_then():
+    async def steps(app, pilot):
+        app.begin(Many(1300), 1300)
+        await pilot.press("g")
+        await until(pilot, lambda: _numbers(app)[:1] == [0])
+        app.give(e.RequestStarted(turn=9, model="m"), e.TextDelta(turn=9, index=0, text="being written"))
+        gate, asked, query = asyncio.Event(), [], app.client.query
+
+        async def slow(wanted):
+            asked.append(wanted)
+            page = await query(wanted)
+            await gate.wait()
+            return page
+
+        app.client.query = slow
+        for load in (app.talk.load_newer, app.talk.load_older):
+            app.talk.window.more = True
+            begun = len(asked)
+            app.talk.move(load())
+            await until(pilot, lambda begun=begun: len(asked) > begun)
+            await pilot.press("G")
+            gate.set()
+            await until(pilot, lambda: not app.talk._paging)
+            gate.clear()
+            numbers = [int(one.item.text.split("number ")[1].split()[0].strip(",.")) for one in app.talk.window.entries
+                       if "number " in one.item.text]  # fmt: skip
+            assert numbers == list(range(numbers[0], 1300)), "no gap, nothing twice"
+            assert text_of(app).count("being written") == 1
+            app.client.query = query
+            await pilot.press("g")
+            await until(pilot, lambda: _numbers(app)[:1] == [0])
+            app.client.query = slow
+
+    on_screen(steps)

@@ -89,15 +89,19 @@ class DiffPane(Pane, Judge):
 
     def _look(self, state: SessionState) -> None:
         """Asks whenever the session has come a step further: a pane that is not on the screen gets no news."""
-        if state.session != self.state.session and self.state.session:
-            self.feed.source, self.review, self._mark = Source(), Review(), ()
-        if state.session and state.session != self._keeper.session:
+        if not state.session:  # none yet, or all is told anew: what was judged and written stays
+            self.source.touch(None)
+            self._mark = ()
+            return
+        if state.session != self._keeper.session:
+            if self._keeper.session:
+                self.feed.source, self.review, self._mark = Source(), Review(), ()
             self._keeper = Keeper(state.session)
             self._run(self._recall(self._keeper))
         self.state = state
         still = state.phase in ("idle", "ended")
         mark = (state.session, state.turns, still, max(state.files.values(), default=0))
-        if state.session and mark != self._mark:
+        if mark != self._mark:
             self._mark = mark
             self.feed.ask()
 

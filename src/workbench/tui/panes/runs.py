@@ -114,6 +114,9 @@ class RunsPane(RunsDoing, Pane):
 
     def _look_at(self, state: SessionState, news: Sequence[Envelope] = ()) -> None:
         """Looks anew whenever the session has come a step further: a pane off the screen gets no news."""
+        if self.session and not state.session:  # all is told anew: what is looked at stays
+            self._mark = ()
+            return
         if state.session != self.session:
             if self.session:
                 self.feed.forget()

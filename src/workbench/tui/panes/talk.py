@@ -146,7 +146,7 @@ class Talk(View, Widget):
         async def run() -> None:
             try:
                 await coroutine
-            except (OSError, ValueError, RuntimeError, NotImplementedError) as error:
+            except Exception as error:  # whatever a journal, a host or a connection fails of
                 self.tell(f"a part of the talk cannot be read: {error}", "error")
             finally:
                 self._paging = self._paging and not pages
@@ -171,15 +171,17 @@ class Talk(View, Widget):
     async def load_older(self) -> None:
         """A page before what is held."""
         if self.window.more:
-            page = await self.pages().before(self.window.oldest)
-            self.transcript.shifted(self.window.older(page.items, page.more))
+            page = await self.pages().before(oldest := self.window.oldest)
+            if self.window.oldest == oldest:  # else something else is held by now
+                self.transcript.shifted(self.window.older(page.items, page.more))
 
     async def load_newer(self) -> None:
         """A page after what is held."""
         if self.window.live:
             return
-        items = await self.pages().after(self.window.newest, self.window.last_id)
-        self.transcript.shifted(-self.window.newer(items, self.state))
+        items = await self.pages().after(newest := self.window.newest, self.window.last_id)
+        if self.window.newest == newest and not self.window.live:
+            self.transcript.shifted(-self.window.newer(items, self.state))
 
     async def _load_start(self) -> None:
         page = await self.pages().first()

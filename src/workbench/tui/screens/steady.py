@@ -57,12 +57,9 @@ class Steady(Screen):  # type: ignore[type-arg]  # mixed into screens of any res
 
     def dismiss(self, result: Any = None) -> AwaitComplete:
         """Leaves with RESULT; a second esc, typed before the first was seen, leaves nothing more."""
-        if not self.is_active or len(self.app.screen_stack) < 2:
-            return AwaitComplete()
-        asked = self._result_callbacks[-1] if self._result_callbacks else None
-        if asked is not None and asked.future is not None and asked.future.done():
-            asked.future = None  # whoever waited for it went on to something else
-        return super().dismiss(result)
+        if self.is_active and len(self.app.screen_stack) > 1:
+            return super().dismiss(result)
+        return AwaitComplete()
 
 
 class Behind(Visual):

@@ -10,6 +10,7 @@ from textual.widgets import Static
 
 from workbench.protocol import events as e
 from workbench.protocol.commands import Interrupt, RunShell
+from workbench.protocol.fold import PLACES
 from workbench.protocol.state import SessionState
 from workbench.tui import references
 from workbench.tui.people import WATCHES
@@ -114,6 +115,10 @@ class Prompt(View, Vertical):
 
     def show_session(self, state: SessionState, news: Sequence[e.Envelope]) -> None:
         """Cards for what waits, lines for what is queued."""
+        if self._state.session and not state.session:  # all is told anew: what is being written here stays
+            return
+        if state is not self._state:
+            self._catch_up(state)
         self._state = state
         self.editor.folder = state.workspace
         for envelope in news:
@@ -132,6 +137,13 @@ class Prompt(View, Vertical):
         self._suggestions.show(tuple(state.suggestions.values()), people.hint() if people else "")
         self.editor.usually(people.invitation() if people else "", shell=people is None or people.owner)
         self.cards.arm()
+
+    def _catch_up(self, state: SessionState) -> None:
+        """STATE is not what news led to: one's own commands may have ended without a word."""
+        before = (self._state.seq + 1) * PLACES
+        for item in state.items if self._shells else ():
+            if item.kind == "shell" and item.id >= before:
+                self._shell_ended(item.target)
 
     def _ended(self) -> None:
         if self._waiting.queued:
