@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from support.endpoint import say
-from support.hosted import Followed, begin, hosted, raw
+from support.hosted import begin, hosted, raw
 from workbench.host import sockets
 from workbench.host.lingering import Lingering
 from workbench.protocol.version import PROTOCOL
@@ -57,15 +57,16 @@ def test_who_says_hello_when_the_last_one_has_left_is_told_that_it_is_gone(
 ) -> None:
     async def run() -> None:
         first = await begin(place)
-        async with Followed(first), raw(first.session) as late:
-            token = sockets.token_of(place.session(first.session))
-            closing = asyncio.create_task(first.close())
-            while first.lives:  # the answer to its goodbye has not come
-                await asyncio.sleep(0.001)
+        token = sockets.token_of(place.session(first.session))
+        async with raw(first.session) as last, raw(first.session) as late:
+            last.say(type="hello", protocol=PROTOCOL, token=token)
+            await last.hears("welcome")
+            await first.close()
+            assert first.lives
+            last.say(type="bye")
+            assert (await last.hears("bye"))["code"] == "ended"
             late.say(type="hello", protocol=PROTOCOL, token=token)
-            refused = await late.hears("refused")
-            assert refused["code"] == "gone"
-            await closing
+            assert (await late.hears("refused"))["code"] == "gone"
 
     with hosted(tmp_path, monkeypatch, [say("Hello.")]) as place:
         asyncio.run(run())

@@ -36,7 +36,6 @@ class Landlocked:
     ) -> None:
         network = profile.network == "full"
         self._program = seccomp.program(seccomp.supervised(abi, network=network))
-        self._rules = (reading.rules(), landlock.writing(profile, abi, writable_too, outputs))
         self._supervisor = Supervisor(
             landlock.ground(profile, writable_too),
             listening,
@@ -45,6 +44,11 @@ class Landlocked:
             proxy=proxy,
             refused=refused,
         )
+        try:
+            self._rules = (reading.rules(), landlock.writing(profile, abi, writable_too, outputs))
+        except BaseException:
+            self._supervisor.close()
+            raise
 
     def start(self, start: Start) -> "subprocess.Popen[bytes]":
         """What START gives, called in a thread that has no more rights than the command shall have."""

@@ -87,7 +87,10 @@ def _landlock() -> Layer:
     except (OSError, subprocess.SubprocessError) as error:
         problem = str(error)
     if problem:
-        fix = "its system calls are supervised: allow seccomp, and a filter with a listener, in this container"
+        fix = (
+            "its system calls are supervised, in a thread with a umask of its own: allow seccomp with a listener, and "
+            "unshare (docker run --security-opt seccomp=unconfined), in this container"
+        )
         return Layer(name="landlock", ok=False, detail=problem, fix=fix, abi=abi)
     detail = f"works, ABI {abi}, with supervised system calls"
     return Layer(name="landlock", ok=True, detail=detail, abi=abi, auto_allow=True)

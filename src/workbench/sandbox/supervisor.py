@@ -32,7 +32,8 @@ _UNIX = struct.pack("=H", socket.AF_UNIX)
 class Supervisor:
     """Answers the calls of one command, until it is closed or none of its processes is left.
 
-    OWNS tells whether a process is the command's. REFUSED is told of hosts that were not reached.
+    OWNS tells whether a process is the command's. REFUSED is told of hosts that were not reached. Raises OSError where
+    no thread can have a umask and a folder of its own.
     """
 
     def __init__(
@@ -68,8 +69,12 @@ class Supervisor:
         }
         self._stop, self._stopped = os.pipe2(os.O_CLOEXEC)
         self._listener: queue.SimpleQueue[int] = queue.SimpleQueue()
+        self._begun: queue.SimpleQueue[OSError | None] = queue.SimpleQueue()
         # Begun here: a thread that a restricted thread begins would be restricted as well.
         threading.Thread(target=self._run, name="supervisor", daemon=True).start()
+        if problem := self._begun.get():
+            self.close()
+            raise problem
 
     def start(self, listener: int) -> None:
         """Begins to answer, from any thread. LISTENER is this object's to close."""
@@ -83,11 +88,15 @@ class Supervisor:
             self._listener.put(-1)
 
     def _run(self) -> None:
+        try:
+            _own_umask()
+            self._begun.put(None)
+        except OSError as error:  # Docker's usual filter refuses it: a command would wait for ever for an answer
+            self._begun.put(error)
         listener = self._listener.get()
         if listener < 0:
             os.close(self._stop)
             return
-        _own_umask()
         poll = select.poll()
         poll.register(listener, select.POLLIN)
         poll.register(self._stop, 0)  # its other end is closed: POLLHUP
