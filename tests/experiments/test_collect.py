@@ -15,6 +15,7 @@ import pytest
 from support import event_file
 from workbench.experiments.collect import Collector, of_folder, of_run, series_of
 from workbench.experiments.goals import goal_of
+from workbench.experiments.ledger import Ledger
 from workbench.experiments.points import Series, load, save
 from workbench.experiments.readers.base import Column
 from workbench.experiments.types import Run, Source
@@ -157,6 +158,36 @@ def test_a_file_that_was_rewritten_counts_once(place: Place) -> None:
     path.write_bytes(b"step,loss,val\n1,0.5,\n2,0.25,0.75\n")
     collector.finish()
     assert told(collector, "loss") == [(1, 0.5), (2, 0.25)] and told(collector, "val") == [(2, 0.75)]
+
+
+@pytest.mark.parametrize("moment", [math.inf, -math.inf, 1e300, -1.0])
+def test_a_time_that_is_no_moment_is_that_of_the_reading(moment: float, place: Place) -> None:
+    collector = place.collector()
+    append(place.cwd / "events.out.tfevents.1", event_file.simple("loss", 0.5, 1, moment))
+    collector.finish()
+    assert abs(collector.series["loss"].times[0] - time.time()) < 60
+
+
+def test_numbers_beyond_all_numbers_and_keys_of_no_characters_make_no_record_unreadable(place: Place) -> None:
+    ledger = Ledger(place.folder.parent)
+    run = ledger.begin(
+        lambda run: Run(id=run, name="a", status="running", argv=("x",), cwd="/", workspace="/", created=1.0)
+    )
+    collector = place.collector()
+    place.prints(f" 10%|#  | 1/10 [00:01<00:09, 1.0it/s]\n  1%|#  | 1/{'9' * 400} [00:01<00:00, 1.0it/s]\n")
+    append(
+        place.cwd / "log.jsonl",
+        b'{"step": 1, "a\\ud800": 0.5, "config": {"\\udfff": "\\ud800", "n": 1%s}}\n' % (b"0" * 40),
+    )
+    append(place.cwd / "trainer_state.json", b'{"log_history": [{"step": 1e307, "epoch": 0.01, "eval_loss": 1}]}')
+    place.prints("{'eval_loss': 1.0, 'epoch': 1e305}\n")
+    collector.finish()
+    told = {"metrics": collector.metrics(goal_of), "config": collector.config, "progress": collector.progress}
+    ledger.update(run.id, lambda old: msgspec.structs.replace(old, **told))
+    save(place.folder, collector.series)
+    kept = ledger.get(run.id)
+    assert kept.metrics["a?"].last == 0.5 and kept.config["?"] == "?" and kept.progress is None
+    assert set(load(place.folder) or {}) == set(kept.metrics)
 
 
 # --- whose files ---

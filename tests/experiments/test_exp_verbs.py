@@ -16,6 +16,7 @@ import pytest
 from support.mlwb import MLWB
 from support.running import Exp, fixture, until
 from workbench.experiments.types import Card, Code, Metric, Run
+from workbench.verbs.exp_words import moment
 
 exp = fixture
 
@@ -258,3 +259,7 @@ def test_what_is_followed_may_be_removed_or_killed(exp: Exp, tmp_path: Path) -> 
         log.write("step 2 loss 0.25\n")
     assert following.wait(30) == 1
     assert following.stderr is not None and b"there is no run r-2" in following.stderr.read()
+
+
+def test_a_time_that_is_no_moment_is_a_dash() -> None:
+    assert [moment(at) for at in (None, 1e300, float("inf"), float("nan"))] == ["–"] * 4

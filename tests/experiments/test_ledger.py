@@ -92,6 +92,19 @@ def test_a_run_that_is_being_begun_or_removed_is_no_broken_one(tmp_path: Path) -
     assert "has no record" in ledger.runs()[1][0]
 
 
+def test_a_change_that_could_not_be_read_again_is_refused(tmp_path: Path) -> None:
+    ledger = Ledger(tmp_path)
+    run = ledger.begin(make).id
+    for progress in ((float("inf"), 1.0), (1.0, float("nan"))):
+        with pytest.raises(LedgerError, match="could not be read again"):
+            ledger.update(run, lambda old, told=progress: msgspec.structs.replace(old, progress=told))
+    assert ledger.get(run).progress is None
+    ledger.update(
+        run, lambda old: msgspec.structs.replace(old, notes=("log\udcff.csv",), config={"\ud800": ["\udfff"]})
+    )
+    assert (ledger.get(run).notes, ledger.get(run).config) == (("log?.csv",), {"?": ["?"]})
+
+
 def test_a_broken_record_is_told_and_hides_no_other(tmp_path: Path) -> None:
     ledger = Ledger(tmp_path)
     ledger.begin(make), ledger.begin(make)

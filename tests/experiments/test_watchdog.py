@@ -336,3 +336,13 @@ def test_memory_is_bounded_over_a_long_run() -> None:
     finally:
         tracemalloc.stop()
     assert before < 8_000_000 and after - before < 200_000, f"{before:,}, then {after:,} bytes"
+
+
+@pytest.mark.parametrize("greatest", [1.7e308, 5e-324, math.inf])
+def test_values_at_the_ends_of_what_a_number_can_be_are_watched_like_others(greatest: float) -> None:
+    chance, dog = random.Random(3), Watchdog()
+    for key in ("loss", "val_acc"):
+        for step in range(600):
+            value = greatest * chance.choice((1, 1, 1, 0.5, -1)) if step > 9 else 1e308
+            dog.see(Point(key=key, step=step, value=value, at=1.0 + step))
+    assert dog.see(Point(key="loss", step=600, value=math.nan, at=700.0)) or greatest == math.inf

@@ -13,6 +13,7 @@ import shutil
 import stat
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -129,7 +130,7 @@ class Ledger:
             raise LedgerError(f"{run} cannot be removed: {error.strerror or error}") from None
 
     def _write(self, run: Run) -> None:
-        _replace(self.path(run.id) / RECORD, msgspec.json.format(msgspec.json.encode(run), indent=1) + b"\n")
+        _replace(self.path(run.id) / RECORD, msgspec.json.format(_encoded(run), indent=1) + b"\n")
 
 
 def ledger_for(folder: Path) -> Ledger:
@@ -137,6 +138,30 @@ def ledger_for(folder: Path) -> Ledger:
     above = [folder, *folder.parents]
     top = next((at for at, one in enumerate(above) if (one / ".git").exists()), 0)
     return Ledger(next((one for one in above[: top + 1] if (one / RUNS).is_dir()), folder))
+
+
+def _encoded(run: Run) -> bytes:
+    """RUN as JSON. Raises LedgerError for what could not be read again, such as an infinity where a number has to be:
+    better the record as it was than none.
+    """
+    try:
+        try:
+            data = msgspec.json.encode(run)
+        except UnicodeEncodeError:  # a file's name, most of all
+            data = msgspec.json.encode(_readable(msgspec.to_builtins(run)))
+        _decoder.decode(data)
+    except (ValueError, TypeError, OverflowError, RecursionError) as error:
+        raise LedgerError(f"the record of {run.id} could not be read again ({error}); it stays as it was") from None
+    return data
+
+
+def _readable(value: Any) -> Any:
+    """VALUE with `?` in place of what in its texts is no character."""
+    if isinstance(value, str):
+        return value.encode(errors="replace").decode()
+    if isinstance(value, dict):
+        return {_readable(name): _readable(inner) for name, inner in value.items()}
+    return [_readable(inner) for inner in value] if isinstance(value, list | tuple) else value
 
 
 def being_made(folder: Path) -> bool:

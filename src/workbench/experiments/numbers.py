@@ -1,5 +1,6 @@
 """The numbers that a run's files tell: one series per key, whatever its source, kept up to date with bounded work."""
 
+import math
 import re
 import time
 from collections.abc import Callable, Iterable, Mapping
@@ -59,7 +60,8 @@ class Feed:
                         self._again(path)
                 batches.append(batch)
                 self.config |= batch.config
-                for key, column in batch.columns.items():
+                for raw, column in batch.columns.items():
+                    key = raw if raw.isascii() else raw.encode(errors="replace").decode()  # JSON may hold no characters
                     found = self.series.get(key)
                     if found is None:
                         if len(self.series) >= _KEYS:
@@ -177,7 +179,7 @@ class Numbers:
     def _advance(self, batch: Batch, now: float) -> None:
         if batch.exit_code is not None:
             self.exit_code = batch.exit_code
-        if batch.progress is not None:
+        if batch.progress is not None and all(map(math.isfinite, batch.progress)):
             self.progress, self._told_eta = batch.progress, None
             if self._first is None or batch.progress[0] < self._first[1]:
                 self._first = now, batch.progress[0]

@@ -16,6 +16,7 @@ import msgspec
 from workbench.experiments.readers.base import Column
 from workbench.experiments.types import Goal, Metric
 
+_NEWEST = 1e11  # seconds; beyond is no moment
 FILE = "points.bin"  # in a run's folder: all series, as they were at the last look
 
 
@@ -36,12 +37,12 @@ class Series:
         return len(self.values)
 
     def take(self, column: Column, now: float) -> None:
-        """The points of COLUMN, each after those before it; NOW dates those that have no time of their own."""
+        """The points of COLUMN, each after those before it; NOW dates those whose time is not told, or no moment."""
         steps, times = self._counted(column.steps), column.times
-        if any(map(math.isnan, times)):
-            times = array("d", (now if math.isnan(time) else time for time in times))
         if not steps:
             return
+        if any(map(math.isnan, times)) or min(times) < 0 or max(times) >= _NEWEST:
+            times = array("d", (time if 0 <= time < _NEWEST else now for time in times))
         if _rising(steps) and (not self.steps or steps[0] > self.steps[-1]):
             self.steps.extend(steps)
             self.times.extend(times)
@@ -109,7 +110,8 @@ class Series:
     def scaled(self, factor: float) -> "Series":
         """The same points, their steps multiplied by FACTOR and rounded: those of epochs as those of steps."""
         column, other = Column(), Series()
-        column.steps = array("d", (round(step * factor) for step in self.steps))
+        scaled = (step * factor for step in self.steps)
+        column.steps = array("d", (round(step) if math.isfinite(step) else math.nan for step in scaled))
         column.times, column.values = self.times, self.values
         other.take(column, 0.0)
         return other

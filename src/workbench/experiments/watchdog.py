@@ -19,6 +19,7 @@ from workbench.experiments.types import Alert
 
 _KEYS = 200  # series that are watched at most
 _RECENT = 9  # last values, whose median is the level
+_MOST = 1e100  # as which a greater value counts: sums and squares stay numbers
 _BUCKETS = 64  # a curve in short: as many means of stretches that grow with it
 _LOSS = re.compile(
     r"(?:^|[/_. -])(?:loss|losses|nll|perplexity|ppl|bpb|xent|cross_entropy)(?:$|[/_. -])", re.IGNORECASE
@@ -92,6 +93,7 @@ class Curve:
             self.bad += 1
             return
         self.bad, self.last = 0, value
+        value = max(-_MOST, min(value, _MOST))
         self.finite += 1
         self.recent.append(value)
         if len(self.recent) == _RECENT:

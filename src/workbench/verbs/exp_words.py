@@ -51,8 +51,11 @@ def took(run: Run, now: float) -> float | None:
 
 
 def moment(at: float | None) -> str:
-    """AT, a Unix time, in local time."""
-    return DASH if at is None else time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(at))
+    """AT, a Unix time, in local time; a dash where that is no moment."""
+    try:
+        return DASH if at is None else time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(at))
+    except (OverflowError, ValueError, OSError):
+        return DASH
 
 
 def status(run: Run) -> str:
