@@ -59,6 +59,12 @@ def test_a_malformed_block_keeps_its_words(body: str) -> None:
     assert question.question == body.strip()
 
 
+def test_aliases_of_aliases_stay_the_few_lines_that_they_are() -> None:
+    levels = [f"l{at}: &l{at} [{', '.join([f'*l{at - 1}'] * 9)}]" for at in range(1, 30)]
+    body = "\n".join(["l0: &l0 [lol]", *levels, "question: *l29"])
+    assert [question.question for question in parse(f"```decision\n{body}\n```")] == [body]
+
+
 def test_odd_blocks() -> None:
     assert parse(block(""))[0].question.startswith("The agent asked for a decision")
     assert parse("```decision\nquestion: cut off?") == (Question(question="cut off?"),)

@@ -103,6 +103,19 @@ def test_a_mark_is_not_redacted_again():
         assert redactor.text(once) == once
 
 
+def test_the_end_of_a_private_key_is_known_where_its_beginning_was_cut_off():
+    lines = [f"{A1[n:]}{A1}"[:64] for n in range(20)]
+    end = "-----END " + "PRIVATE KEY-----"
+    text = "\n".join(["some words", *lines, "a1B2c3==", end, "more"])
+    numbered = "\n".join(f"{n:>6}→{line}" for n, line in enumerate(text.split("\n")))
+    for form in (text, text.replace("\n", "\r\n"), json.dumps(text), numbered):
+        shown = Redactor().text(form)
+        assert "some words" in shown and "more" in shown and shown.count("[redacted: private key]") == 1, form
+        assert not any(line in shown for line in (*lines, "a1B2c3==", end)), form
+    public = text.replace("PRIVATE", "PUBLIC")
+    assert Redactor().text(public) == public
+
+
 # --- values of the environment -----------------------------------------------------------------------------------
 
 VALUE = 'p4ss/w"rd+ of ours'

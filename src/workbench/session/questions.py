@@ -70,6 +70,8 @@ def _questions(block: str) -> list[Question]:
 
     raw = block.strip() or _EMPTY
     try:
+        if any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(block)):
+            return [Question(question=raw)]  # a few lines of aliases of aliases stand for more text than there is room
         fields = yaml.safe_load(block)
     except (yaml.YAMLError, ValueError, LookupError, AttributeError, TypeError, RecursionError):
         return [Question(question=raw)]

@@ -61,6 +61,9 @@ _NO_NAME = r"(?![A-Za-z_]\w*(?:\.[A-Za-z_]\w*)+(?:\s|$|\\[nr]))"
 _MIXED = r"(?=[^\s\"'\\]{0,200}?[0-9!@#%^&*+=?~])"
 _QUOTED = rf"(?P<quote>\\?[\"']){_PLACEHOLDER}{_MIXED}(?P<secret>[^\s\"'\\<>{{}}$]{{8,200}})(?P=quote)"
 
+# The end of a line, escaped or not, and the number of the next one where lines are numbered.
+_LINE_END = r"(?>(?:\\r|\r)?(?:\\n|\n)[ \t]*+(?:\d{1,9}[→:\t-][ \t]*+)?)"
+
 _ASSIGNED = tuple(
     name + rb"[\\\"']{0,3}\s{0,4}[:=]" for name in (b"password", b"passwd", b"passphrase", b"secret", b"key", b"token")
 )
@@ -125,6 +128,14 @@ FORMS: tuple[Form, ...] = (
         (b"private key",),
         r"-----BEGIN [A-Z0-9 ]{0,30}PRIVATE KEY(?: BLOCK)?-----"
         r"(?:[\s\S]*?-----END [A-Z0-9 ]{0,30}PRIVATE KEY(?: BLOCK)?-----|[\s\S]*)",
+    ),
+    Form(  # the end of one, in a text that begins behind its beginning
+        "private key",
+        (b"private key",),
+        rf"(?<![A-Za-z0-9+/=])(?>(?:[A-Za-z0-9+/]{{16,}}+={{0,2}}{_LINE_END}){{1,120}})"
+        rf"(?>(?:=?[A-Za-z0-9+/]{{2,}}+={{0,2}}{_LINE_END}){{0,2}})"
+        r"-----END [A-Z0-9 ]{0,30}PRIVATE KEY(?: BLOCK)?-----",
+        (rb"-----end [a-z0-9 ]{0,30}private key",),
     ),
     Form(
         "password",
