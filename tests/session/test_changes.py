@@ -46,7 +46,7 @@ class Bench:
         asyncio.run(self.changes.ready())
 
     def resume(self) -> None:
-        self.changes = Changes.load(self.workspace, self.folder, Blobs(self.folder / "blobs"))
+        self.changes = Changes.load(self.workspace, self.roots, Blobs(self.folder / "blobs"), self.folder)
 
     def told(self) -> list[tuple[str, str, int | None, int | None]]:
         found = asyncio.run(self.changes.finish())
@@ -371,12 +371,15 @@ def test_nothing_is_written_into_the_workspace(place):
     assert listing() == before
 
 
-def test_a_session_without_a_baseline_says_so(bench):
+def test_a_session_without_a_baseline_says_so(bench, tmp_path):
     bench.write("a.py", "a\n")
+    (other := tmp_path / "other").mkdir()
+    bench.roots = (other,)
     bench.resume()
     asyncio.run(bench.changes.ready())
     bench.write("b.py", "b\n")
-    assert bench.told() == [("b.py", "created", 1, 0)]
+    (other / "c.py").write_text("c\n")
+    assert bench.told() == [(str(other / "c.py"), "created", 1, 0), ("b.py", "created", 1, 0)]
     assert "cannot be told" in bench.changes.notes[0]
 
 

@@ -531,7 +531,7 @@ from workbench.session.changes import Changes
 from workbench.session.snapshots import Snapshots
 folder, work = Path(sys.argv[1]), Path(sys.argv[2])
 blobs = Blobs(folder / "blobs")
-snapshots = Snapshots(folder, "s-aaaaaaaa", (work,), Changes.load(work, folder, blobs), blobs, time.time)
+snapshots = Snapshots(folder, "s-aaaaaaaa", (work,), Changes.load(work, (), blobs, folder), blobs, time.time)
 asyncio.run(snapshots.take("rewind", 1))
 print("now", flush=True)
 asyncio.run(snapshots.restore(sys.argv[3]))

@@ -85,16 +85,20 @@ class Changes:
         return changes
 
     @classmethod
-    def load(cls, workspace: Path, folder: Path, blobs: Blobs) -> "Changes":
+    def load(
+        cls, workspace: Path, roots: tuple[Path, ...], blobs: Blobs, folder: Path, *, at_work: bool = True
+    ) -> "Changes":
         """The changes of a session that is resumed, since its first start.
 
-        Where its baseline was never written or cannot be read, they count from now, and `notes` says so.
+        Where its baseline was never written or cannot be read, they count from now, and `notes` says so: not where the
+        session was never AT_WORK before.
         """
         try:
             baseline = msgspec.msgpack.decode((folder / BASELINE).read_bytes(), type=Baseline)
         except (OSError, UnicodeDecodeError, msgspec.DecodeError):
-            changes = cls.begin(workspace, (), blobs, folder)
-            changes.notes.append("what changed before this resume cannot be told: the session kept no baseline")
+            changes = cls.begin(workspace, roots, blobs, folder)
+            if at_work:
+                changes.notes.append("what changed before this resume cannot be told: the session kept no baseline")
             return changes
         changes = cls(folder, blobs)
         changes._read_noted()

@@ -92,7 +92,7 @@ def _taken_up(
         mode = lower(mode, ceiling) if ceiling else mode
     policy = policy_of(task, settings, first.grants, frame.deny, mode, workspace, roots)
     info = catalogue_of(settings).find(first.model)
-    changes = Changes.load(workspace, folder, blobs)
+    changes = Changes.load(workspace, roots, blobs, folder, at_work=past.state.turns > 0)
     session = assemble(journal, blobs, task, frame, settings, info, policy, changes, options, clock)
     session.state, session.messages, session.tally = past.state, past.messages, past.tally
     session.watch.also(first.agent_path)

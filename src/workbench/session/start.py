@@ -77,7 +77,10 @@ def _begun(journal: Journal, made: Plan, options: Options, clock: Callable[[], f
     programs.shun(made.roots)  # before anything looks at them
     frame, blobs = Redactor(options.env).struct(_frame(made)), Blobs(journal.folder / "blobs")
     prefix = blobs.put(msgspec.json.encode(frame), sync=True)
-    changes = Changes.begin(made.workspace, made.roots, blobs, journal.folder)
+    if parent is None:
+        changes = Changes.begin(made.workspace, made.roots, blobs, journal.folder)
+    else:  # nobody works on it yet: whoever takes it up takes the baseline
+        changes = Changes(journal.folder, blobs)
     session = assemble(journal, blobs, made.task, frame, made.settings, made.info, made.policy, changes, options, clock)
     _first_events(session, made, prefix, parent)
     return session
