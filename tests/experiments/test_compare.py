@@ -153,6 +153,17 @@ def test_best_and_a_step_choose_the_value(bench: Bench) -> None:
     assert any("--at 2 compares there" in note for note in bench.compare(a, b, "acc").notes)
 
 
+def test_values_of_different_steps_are_told(bench: Bench) -> None:
+    a, b = bench.run({"loss": [5.0, 4.5, 4.0, 3.0]}, seed=1), bench.run(seed=2)
+    seldom, column = Series(), Column()
+    for step in (0, 3):
+        column.add(5.0 - step / 2, step, 1e9)
+    seldom.take(column, 0.0)
+    save(bench.ledger.path(b.id), {"loss": seldom})
+    assert any("not at the same step: up to 2" in note for note in bench.compare([a], [b], "loss", at=2.0).notes)
+    assert not any("same step" in note for note in bench.compare([a], [b], "loss", at=3.0).notes)
+
+
 def test_several_metrics_are_judged_together(bench: Bench) -> None:
     values = {0.1: [1.0, 1.2, 1.1, 0.9], 0.2: [0.75, 0.9, 0.85, 0.7]}
     sides = [

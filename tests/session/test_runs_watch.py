@@ -18,7 +18,7 @@ from support.mlwb import MLWB
 from support.running import Exp, until
 from workbench import places
 from workbench.experiments.ledger import Ledger
-from workbench.experiments.types import Alert
+from workbench.experiments.types import Alert, Run
 from workbench.host import local
 from workbench.host.lingering import Lingering
 from workbench.protocol import events as e
@@ -27,6 +27,8 @@ from workbench.protocol.fold import apply
 from workbench.protocol.state import SessionState
 from workbench.protocol.task import Rules, Task
 from workbench.session import audit
+from workbench.session.runs_watch import RunsWatch
+from workbench.session.tally import Told
 
 __all__ = ["workspace"]
 
@@ -533,3 +535,19 @@ def test_a_run_whose_host_was_killed_is_waited_for_by_who_takes_the_session_up(
         ran = resume(str(session), endpoint, steer=go)
     assert ran.result.runs == ["r-1"] and ran.result.exit_code == 0
     assert ("r-1 finished" in said(endpoint, -1)) == waits == (exp.status("r-1") == "finished")
+
+
+def test_a_record_that_was_replaced_within_a_tick_of_the_clock_is_read_again(tmp_path: Path) -> None:
+    ledger, watch = Ledger(tmp_path), RunsWatch("s-1", tmp_path)
+    run = ledger.begin(
+        lambda run: Run(
+            id=run, name="a", status="finished", argv=("x",), cwd="/", workspace="/", created=1.0, ended=2.0
+        )
+    ).id
+    path = ledger.path(run) / "run.json"
+    tick = path.stat().st_mtime_ns
+    assert [one.alerts for one in watch.look({run: Told()}, lambda run, told: True, anybodys=True)[0]] == [()]
+    alert = Alert(kind="crash", at=2.0, text="it ended")
+    ledger.update(run, lambda old: msgspec.structs.replace(old, alerts=(alert,)))
+    os.utime(path, ns=(tick, tick))
+    assert [one.alerts for one in watch.look({run: Told()}, lambda run, told: True, anybodys=True)[0]] == [(alert,)]

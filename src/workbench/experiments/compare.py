@@ -258,6 +258,10 @@ def _uneven(
         ]
         for side in sides
     ]
+    if isinstance(at, float | int):
+        taken = {curve.steps[bisect_right(curve.steps, at) - 1] for side in curves for curve in side}
+        if len(taken) > 1:
+            notes.append(f"not at the same step: up to {at:g}, the last values are of {min(taken):g} to {max(taken):g}")
     if isinstance(at, float | int) or not all(curves):
         return notes
     ends = [max(curve.steps[-1] for curve in side) for side in curves]

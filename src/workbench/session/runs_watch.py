@@ -32,7 +32,7 @@ class RunsWatch:
     def __init__(self, session: str, workspace: Path) -> None:
         self.linked = asyncio.Event()
         self._session, self._workspace, self._ledger = session, workspace, ledger_for(workspace)
-        self._records: dict[str, tuple[int, Run]] = {}  # run -> its record's mtime, and the record
+        self._records: dict[str, tuple[tuple[int, ...], Run]] = {}  # run -> what tells its record from the next, and it
 
     def look(self, known: dict[str, Told], wanted: Wanted, anybodys: bool = False) -> tuple[list[Happened], list[str]]:
         """What the agent has not heard of the runs KNOWN and WANTED, and those of them that still go on. Blocks.
@@ -61,7 +61,8 @@ class RunsWatch:
     def _record(self, run: str) -> Run | None:
         """The record as it stands; None where the run was removed."""
         try:
-            stamp = (self._ledger.path(run) / RECORD).stat().st_mtime_ns
+            found = (self._ledger.path(run) / RECORD).stat()
+            stamp = found.st_ino, found.st_mtime_ns, found.st_size  # the time alone is as coarse as the kernel's tick
             held = self._records.get(run)
             if held is None or held[0] != stamp:
                 held = self._records[run] = (stamp, self._ledger.get(run))
