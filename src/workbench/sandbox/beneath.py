@@ -77,13 +77,14 @@ def _within(path: str, folder: str) -> bool:
 class Files:
     """Carries calls out within GROUND. `calls` says how each is; each raises OSError, LeaveIt, notify.Gone.
 
-    LATER does what may wait; TERMINAL opens a terminal of the command's own, and gives None for any other.
+    LATER opens a FIFO that is held, which may wait for the other end, and lets go of it; TERMINAL opens a terminal of
+    the command's own, and gives None for any other.
     """
 
     def __init__(
         self,
         ground: Ground,
-        later: Callable[[Call, Callable[[], int], bool], None],
+        later: Callable[[Call, int, int, bool], None],
         terminal: Callable[[str, int], int | None] = lambda path, flags: None,
     ) -> None:
         self._ground = ground
@@ -177,17 +178,15 @@ class Files:
         keep = flags & ~(os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | (0 if temporary else os.O_DIRECTORY))
         mode = mode & ~call.umask() if temporary else 0
 
-        def opened() -> int:
-            try:
-                return os.open(f"/proc/self/fd/{held}", keep | os.O_CLOEXEC, mode)
-            finally:
-                os.close(held)
-
         cloexec = bool(flags & os.O_CLOEXEC)
-        if stat.S_ISFIFO(kind):  # it waits for the other end
-            self._later(call, opened, cloexec)
-        else:
-            call.give(opened(), cloexec=cloexec)
+        if stat.S_ISFIFO(kind):
+            self._later(call, held, keep, cloexec)
+            return
+        try:
+            opened = os.open(f"/proc/self/fd/{held}", keep | os.O_CLOEXEC, mode)
+        finally:
+            os.close(held)
+        call.give(opened, cloexec=cloexec)
 
     def _open_terminal(self, call: Call, real: str, flags: int) -> None:
         slave = self._terminal(real, flags)

@@ -13,6 +13,7 @@ import signal
 import socket
 import struct
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -23,6 +24,7 @@ from workbench.sandbox.notify import Call
 
 _CLONE_FS = 0x200
 _AT_FDCWD = -100
+_WAKE_S = 5.0  # for threads that wait for the other end of a FIFO to notice that their command has ended
 _SCHEDULED = ("sched_setaffinity", "sched_setscheduler", "sched_setparam", "sched_setattr")
 # Landlock knows none of these, or not from the beginning.
 _NOT_LANDLOCKS = ("truncate", "chmod", "fchmod", "fchmodat", "fchmodat2", "chown", "lchown", "fchown", "fchownat")
@@ -67,6 +69,8 @@ class Supervisor:
             "ioprio_set": lambda call: self._rank(call, 1),
             **dict.fromkeys(_SCHEDULED, self._schedule),
         }
+        self._waiting: set[int] = set()  # FIFOs, each held, whose other end is waited for
+        self._lock = threading.Lock()
         self._stop, self._stopped = os.pipe2(os.O_CLOEXEC)
         self._listener: queue.SimpleQueue[int] = queue.SimpleQueue()
         self._begun: queue.SimpleQueue[OSError | None] = queue.SimpleQueue()
@@ -111,6 +115,7 @@ class Supervisor:
         finally:
             os.close(listener)
             os.close(self._stop)
+            self._wake()
 
     def _answer(self, call: Call) -> None:
         try:
@@ -133,16 +138,32 @@ class Supervisor:
         else:
             call.fail(number)
 
-    def _later(self, call: Call, opened: Callable[[], int], cloexec: bool) -> None:
-        """What may wait is done in a thread of its own."""
+    def _later(self, call: Call, held: int, flags: int, cloexec: bool) -> None:
+        """Opens the FIFO HELD, which waits for the other end, in a thread of its own."""
 
         def run() -> None:
             try:
-                call.give(opened(), cloexec=cloexec)
+                call.give(os.open(f"/proc/self/fd/{held}", flags | os.O_CLOEXEC), cloexec=cloexec)
             except OSError as error:
                 call.fail(error.errno or errno.EIO)
+            finally:
+                with self._lock:
+                    self._waiting.discard(held)
+                    os.close(held)
 
+        with self._lock:
+            self._waiting.add(held)
         threading.Thread(target=run, name="supervisor-open", daemon=True).start()
+
+    def _wake(self) -> None:
+        """Is the other end of every FIFO that is waited for: nobody is left whom it could be given to."""
+        until = time.monotonic() + _WAKE_S
+        while self._waiting and time.monotonic() < until:
+            with self._lock:
+                for held in self._waiting:
+                    with contextlib.suppress(OSError):
+                        os.close(os.open(f"/proc/self/fd/{held}", os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC))
+            time.sleep(0.01)  # one of them may only be about to wait
 
     # --- sockets ---
 
