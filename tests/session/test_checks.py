@@ -19,14 +19,16 @@ from workbench.session.checks import (
     unmatched,
 )
 from workbench.tools.base import Context
+from workbench.tools.shells import LARGEST, Shells
 
 
-def check(command: str, folder: Path, timeout_s: float = 30.0) -> CheckResult:
+def check(command: str, folder: Path, timeout_s: float = 30.0, largest: int = LARGEST) -> CheckResult:
     launcher = PlainLauncher({"PATH": os.environ["PATH"], "ANTHROPIC_API_KEY": "secret"})
     context = Context(
         workspace=folder, roots=(folder,), outputs=folder.with_name(f"{folder.name}-outputs"), launcher=launcher,
         put_blob=lambda data: "", emit=lambda event: None, now=time.time,
     )  # fmt: skip
+    Shells.of(context).largest = largest
     return asyncio.run(run_check(command, context, timeout_s))
 
 
@@ -59,6 +61,12 @@ def test_a_check_that_runs_too_long_is_ended_with_what_it_started(tmp_path: Path
     assert result.exit_code == 124
     assert result.output == "begun\n\n(the check ran longer than 0.5 s and was ended)"
     assert time.monotonic() - began < 20
+    assert_gone(int((tmp_path / "pid").read_text()))
+
+
+def test_a_check_that_prints_without_end_is_ended_before_the_disk_is_full(tmp_path: Path) -> None:
+    result = check("echo $$ > pid; exec yes on and on", tmp_path, 300, largest=10_000)
+    assert result.exit_code == 143 and "its output passed 10,000 bytes" in result.output
     assert_gone(int((tmp_path / "pid").read_text()))
 
 

@@ -6,6 +6,7 @@ import glob
 import json
 import os
 import re
+import signal
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from workbench.tools.shells import Command, Shells
 
 KEPT_OUTPUT = 8_000  # bytes of a check's output that a result carries; the file has the rest
 TIMED_OUT = 124  # as timeout(1) says it
+_LOOK_S = 1.0  # how often its output is measured
 _HANDED_BACK = 6_000  # characters of all outputs together that the model gets
 _SCHEMA_ERRORS = 10
 _SKIPPED_FOLDERS = {".git", "__pycache__"}
@@ -30,25 +32,33 @@ _FENCE = re.compile(r"^ {0,3}(`{3,}|~{3,})[ \t]*([^\n`]*)\n(.*?)^ {0,3}\1[ \t]*$
 async def run_check(command: str, context: Context, timeout_s: float) -> CheckResult:
     """Runs one check in the workspace, set up as the agent's own commands are; whatever it started is ended with it.
 
-    Exit code 124: it ran longer than TIMEOUT_S; 126: it could not be started; 128 + n: signal n ended it.
+    Exit code 124: it ran longer than TIMEOUT_S; 126: it could not be started; 128 + n: signal n ended it, as it does
+    where a check prints without end.
     """
     try:
-        running = await Shells.of(context).start(command, "check", cwd=context.workspace)
+        running = await (shells := Shells.of(context)).start(command, "check", cwd=context.workspace)
     except ToolError as error:
         return CheckResult(command=command, exit_code=126, output=f"the check could not be started: {error}")
-    code, words = await _ended(running, timeout_s)
+    code, words = await _ended(running, shells, timeout_s)
     return CheckResult(command=command, exit_code=code, output=_tail(running.path) + words)
 
 
-async def _ended(started: Command, timeout_s: float) -> tuple[int, str]:
+async def _ended(started: Command, shells: Shells, timeout_s: float) -> tuple[int, str]:
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + timeout_s
+    waiting = asyncio.ensure_future(started.running.wait())
     try:
-        ended = await asyncio.wait_for(started.running.wait(), timeout_s)
-    except TimeoutError:
-        return TIMED_OUT, f"\n(the check ran longer than {timeout_s:g} s and was ended)"
+        while not waiting.done():
+            if started.size() > shells.largest:
+                return 128 + signal.SIGTERM, f"\n(the check was ended: {shells.too_much()})"
+            if loop.time() >= deadline:
+                return TIMED_OUT, f"\n(the check ran longer than {timeout_s:g} s and was ended)"
+            await asyncio.wait([waiting], timeout=max(0.0, min(_LOOK_S, deadline - loop.time())))
     finally:
+        waiting.cancel()
         # Also after a good end: a server that the check left behind would outlive the session.
         await asyncio.shield(started.end())
-    return _code(ended), ""
+    return _code(waiting.result()), ""
 
 
 def _code(ended: Ended) -> int:
