@@ -240,7 +240,7 @@ class WorkbenchApp(App[int], inherit_bindings=False):
         await self.leave()
         self._presenter, self.client = None, OpeningClient(self.state)
         self.state = SessionState(agent=self.opener.agent, workspace=str(self.opener.workspace))
-        self.panes = {}
+        self.panes = parting.ended(self.panes)
         self.facts = self.facts._replace(window=None, monitor=False)
         old = self.current_mode
         new = f"session-{int(old.rpartition('-')[2]) + 1}"

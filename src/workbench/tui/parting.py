@@ -4,7 +4,8 @@ import asyncio
 import os
 import signal
 import time
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 from workbench.protocol.state import SessionState
 from workbench.tui.widgets.footer import STILL
@@ -50,6 +51,13 @@ async def agreed(app: "WorkbenchApp") -> bool:
 
     chosen: str | None = await app.push_screen_wait(Leaving(words, those, app.keymap.label("sessions")))
     return chosen == "go"
+
+
+def ended(panes: Mapping[str, Any]) -> dict[str, Any]:
+    """No panes any more: those of the session that was left, PANES, look no longer."""
+    for pane in panes.values():
+        pane.end()
+    return {}
 
 
 def farewell(app: "WorkbenchApp") -> str:

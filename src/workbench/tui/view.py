@@ -44,6 +44,9 @@ class Pane(View):
         """Textual tells it of most that appear, not of each: what asks for a place before a layout takes it away."""
         self.appears()
 
+    def end(self) -> None:
+        """Its session was left: nothing is asked for and nothing scheduled any more, though it was never mounted."""
+
     def filled(self, state: SessionState) -> bool:
         """Whether there is something to show; the pane opens by itself when this first becomes true."""
         return False

@@ -169,3 +169,25 @@ def test_a_review_stays_when_the_whole_state_is_told_anew(tmp_path):
         assert "1 comment: C tells the agent" in text_of(app)
 
     drive(body, tmp_path, (130, 40))
+
+
+def test_a_pane_of_a_session_that_was_left_asks_and_draws_nothing_more(tmp_path):
+    async def body(app, pilot, client):
+        made = Client("s-2")
+        made.changes.files["train.py"] = ("lr = 1\n", "lr = 2\n")
+        made.give(workbench.started(workspace=str(tmp_path), title="the other"))
+
+        async def resume(session):
+            return made
+
+        app.opener.resume = resume
+        left = app.panes["diff"]
+        await until(pilot, lambda: not left.feed.busy)
+        left.feed.ask()  # it waits a moment for more to ask about
+        app.do("sessions", "s-2")
+        await until(pilot, lambda: app.state.session == "s-2" and "+1 −1" in text_of(app))
+        await until(pilot, lambda: not left.feed.busy)
+        assert not left.source.sets["start"].files
+        assert {state.session for state in app.main.talk.states} <= {"", "s-2"}
+
+    drive(body, tmp_path, (80, 24))

@@ -380,3 +380,14 @@ def test_the_footer_names_no_key_that_would_do_nothing(tmp_path):
         await until(pilot, lambda: "esc back" in foot() and "m metric" not in foot())
 
     in_pane(play, tmp_path)
+
+
+def test_a_pane_of_a_session_that_was_left_looks_no_more_though_it_was_never_seen(tmp_path):
+    async def play(pilot, opener):
+        left = pilot.app.panes["runs"]
+        await until(pilot, lambda: left.feed._timer is not None)
+        pilot.app.do("sessions", "s-bbbbbbbb")
+        await until(pilot, lambda: pilot.app.state.session == "s-bbbbbbbb")
+        assert not left.is_mounted and left.feed._timer is None
+
+    playing(play, tmp_path, size=(80, 24), parts={**PLAIN, "runs": RunsPane})

@@ -63,6 +63,10 @@ class DiffPane(Pane, Judge):
         self.watch(self.app, "app_focus", self._back, init=False)
         self.set_interval(EVERY, self._look_round)
 
+    def end(self) -> None:
+        """Asks no more: another session would answer."""
+        self.feed.end()
+
     # --- what the shell asks -------------------------------------------------------------------------------
 
     def show_session(self, state: SessionState, news: Sequence[Envelope]) -> None:

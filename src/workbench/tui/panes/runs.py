@@ -78,6 +78,10 @@ class RunsPane(RunsDoing, Pane):
 
     def on_unmount(self) -> None:
         """Gone for good: a pane that is put away stays mounted."""
+        self.end()
+
+    def end(self) -> None:
+        """Looks no more."""
         self.feed.end()
 
     # --- what the shell asks -------------------------------------------------------------------------------

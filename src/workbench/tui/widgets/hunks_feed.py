@@ -36,6 +36,10 @@ class Feed:
         self._now = asyncio.Event()  # somebody waits for the answer
         self._began = -_PAUSE  # when the last question was
 
+    def end(self) -> None:
+        """Asks nothing and tells nothing any more."""
+        self._client, self._told = (lambda: None), (lambda: None)
+
     @property
     def busy(self) -> bool:
         """Whether a question is under way."""

@@ -29,7 +29,7 @@ class Feed:
         self._seen, self._moving, self._told = seen, moving, told
         self._app: App[Any] | None = None
         self._timer: Timer | None = None
-        self._busy = self._again = False
+        self._busy = self._again = self._ended = False
         self._stamp = ""
         self.rows: tuple[RunRow, ...] = ()
         self.notes: tuple[str, ...] = ()
@@ -47,12 +47,13 @@ class Feed:
 
     def begin(self, app: "App[Any]") -> None:
         """Looks from now on, for as long as APP goes on or until `end`."""
-        if self._app is None:
+        if self._app is None and not self._ended:
             self._app = app
             self.look()
 
     def end(self) -> None:
         """Looks no more."""
+        self._ended = True
         if self._timer is not None:
             self._timer.stop()
         self._app = self._timer = None
