@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from support.cards import environment
+from support.cards import environment, python
 from support.endpoint import Endpoint, say, turn, use
 from support.mlwb import MLWB
 from support.running import Exp, until
@@ -337,3 +337,48 @@ def test_a_person_is_told_before_the_gpu_hours_are_used_up_and_may_allow_more(ma
     assert "RAISED True" in said and said[-1] == "IDLE error_max_budget"
     [stopped] = [line for line in said if " stopped: " in line]
     assert "the 0.003 GPU-hours" in stopped, "it went on beyond the first limit"
+
+
+# A run that asks for no cards of its own sees the session's: these are given up once it is over, and not before.
+HELD = """
+import asyncio, sys, time
+from pathlib import Path
+from types import SimpleNamespace as Some
+from workbench.experiments.launch.alive import hold
+from workbench.experiments.ledger import Ledger
+from workbench.experiments.types import Run
+from workbench.session.gpus import Cards
+
+def make(name):
+    return Run(id=name, name="a", status="running", argv=("x",), cwd="/", workspace="/", created=1.0)
+
+async def main(folder):
+    ledger = Ledger(folder)
+    session = Some(id="s", context=Some(workspace=folder), state=Some(runs=[]), caps=Some(max_gpu_hours=None))
+    session.notice = print
+    cards = Cards(session, "auto", 1, {}, kept_s=0.05)
+    await cards.for_run(None, {}, None, ())
+    print(len(cards.cards))
+    session.state.runs.append(ledger.begin(make).id)
+    lock = hold(ledger.path("r-1"))
+    await asyncio.sleep(0.5)
+    print(len(cards.cards))
+    import os
+    os.close(lock)
+    until = time.monotonic() + 20
+    while cards.cards and time.monotonic() < until:
+        await asyncio.sleep(0.02)
+    print(len(cards.cards))
+    await cards.close()
+
+asyncio.run(main(Path(sys.argv[1])))
+"""
+
+
+def test_a_card_that_a_run_saw_is_given_up_once_the_run_is_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLWB_GPU_CLAIMS", str(tmp_path / "claims"))
+    (tmp_path / "cards").write_text(f"{FREE}\n")
+    done = python(HELD, tmp_path / "cards", str(tmp_path))
+    assert done.stdout.split() == ["1", "1", "0"], done.stderr

@@ -36,8 +36,10 @@ class Cards:
     ENV is the user's environment, which may have narrowed them already.
     """
 
-    def __init__(self, session: Session, gpus: str, most: int | None, env: Mapping[str, str]) -> None:
-        self.gpus = gpus
+    def __init__(
+        self, session: Session, gpus: str, most: int | None, env: Mapping[str, str], kept_s: float = KEPT_S
+    ) -> None:
+        self.gpus, self._kept_s = gpus, kept_s
         listed = gpus not in WORDS
         self.most = (_MANY if gpus == "all" else len(gpus.split(",")) if listed else 1) if most is None else most
         self._session, self._env = session, env
@@ -49,6 +51,7 @@ class Cards:
         self._lock = threading.Lock()
         self._said = self._unsaid = ""
         self._counting: asyncio.Task[None] | None = None
+        self._leaving: asyncio.Task[None] | None = None
 
     @property
     def cards(self) -> "tuple[Card, ...]":
@@ -81,13 +84,30 @@ class Cards:
     def ended(self) -> None:
         """A plain command has ended."""
         self._running = max(0, self._running - 1)
+        self._expire()
+
+    def _expire(self) -> None:
+        """From now on the claim goes on for a while only, unless a command begins."""
+        if self._later is not None:
+            self._later.cancel()
         if not self._running and self._taken is not None:
-            self._later = asyncio.get_running_loop().call_later(KEPT_S, self._let_go)
+            self._later = asyncio.get_running_loop().call_later(self._kept_s, self._over)
+
+    def _over(self) -> None:
+        self._leaving = asyncio.ensure_future(self._leave())
+
+    async def _leave(self) -> None:
+        """Gives up the claim; not while a run of the session goes on, which may be on the cards and claims none."""
+        if await asyncio.to_thread(self.live):
+            self._expire()
+        elif not self._running:
+            self._let_go()
 
     async def close(self) -> None:
         """Gives up the claims."""
-        if self._counting is not None:
-            self._counting.cancel()
+        for task in (self._counting, self._leaving):
+            if task is not None:
+                task.cancel()
         self._let_go()
 
     def _let_go(self) -> None:
@@ -158,7 +178,9 @@ class Cards:
                 raise ToolError("This session has no GPUs (gpus: none).")
             return {VISIBLE: ""}
         if count is None:
-            return await self.variables()
+            found = await self.variables()
+            self._expire()
+            return found
         if not count:
             return {}
         await self._within(count)
