@@ -3,6 +3,9 @@
 import asyncio
 import json
 import time
+from typing import Any
+
+import pytest
 
 from support.asking import ask, client_of, collect, request
 from support.endpoint import Endpoint, say, turn, use
@@ -87,6 +90,35 @@ def test_unknown_events_and_deltas_do_no_harm() -> None:
         answer = ask(endpoint).whole
     assert answer.content == [{"type": "text", "text": "yes", "glow": 3, "citations": [{"cited": "a"}]}]
     assert (answer.stop_reason, answer.usage.output_tokens) == ("pause_turn", 2)
+
+
+def block_alone(block: dict[str, Any]) -> dict[str, Any]:
+    """A turn of BLOCK, sent just as it is."""
+    return {
+        "events": [
+            {"type": "message_start", "message": {"id": "m", "model": "x", "role": "assistant", "usage": {}}},
+            {"type": "content_block_start", "index": 0, "content_block": block},
+            {"type": "content_block_stop", "index": 0},
+            {"type": "message_delta", "delta": {"stop_reason": "tool_use"}, "usage": {"output_tokens": 2}},
+            {"type": "message_stop"},
+        ]
+    }
+
+
+@pytest.mark.parametrize("odd", [{"name": "LS"}, {"id": 7, "name": "LS"}, {"id": "", "name": "LS"}, {"id": "a"}])
+def test_a_call_that_nobody_could_answer_is_no_answer(odd: dict[str, Any]) -> None:
+    with Endpoint([block_alone({"type": "tool_use", "input": {}, **odd}), say("better")]) as endpoint:
+        asked = ask(endpoint)
+    assert asked.text() == "better" and len(endpoint.requests) == 2
+
+
+def test_a_block_that_a_server_made_oddly_is_read_for_what_it_is() -> None:
+    with Endpoint([block_alone({"type": "text", "text": None})]) as endpoint:
+        assert ask(endpoint).whole.content == []
+    odd = {"type": "tool_use", "id": "a", "name": "LS", "input": ["path"]}
+    with Endpoint([block_alone(odd)]) as endpoint:
+        answer = ask(endpoint).whole
+    assert answer.content == [{**odd, "input": {}}] and "not a JSON object" in answer.broken["a"]
 
 
 def test_stop_reasons_are_passed_on() -> None:

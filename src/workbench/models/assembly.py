@@ -120,7 +120,7 @@ class Assembly:
         for index, block in sorted(self._blocks.items()):
             cut = not block.ended or (index == last and self._stop_reason in _CUT)
             made = _made(block, cut, broken)
-            if made.get("type") != "text" or made.get("text", "").strip():
+            if made.get("type") != "text" or (made.get("text") or "").strip():
                 content.append(made)
         return Answer(
             message_id=self._message.id,
@@ -142,7 +142,10 @@ class Assembly:
     def _begin(self, index: int, start: dict[str, Any]) -> Piece | None:
         block = self._blocks[index] = _Block(start)
         if block.called and start["type"] == "tool_use":
-            return Piece(kind="call", index=index, call_id=str(start.get("id", "")), name=str(start.get("name", "")))
+            call_id, name = start.get("id"), start.get("name")
+            if not (isinstance(call_id, str) and call_id and isinstance(name, str) and name):
+                raise StreamError(f"a call begins without an id and a name (block {index})")
+            return Piece(kind="call", index=index, call_id=call_id, name=name)
         kind = _SHOWN.get(start.get("type", ""))
         return Piece(kind=kind, index=index, text=start[kind]) if kind and start.get(kind) else None
 
@@ -196,6 +199,8 @@ def _made(block: _Block, cut: bool, broken: dict[str, str]) -> dict[str, Any]:
     if block.called:
         raw = "".join(block.parts.get("input", ()))
         began = made.get("input") or {}
+        if not raw and not isinstance(began, dict):
+            raw = msgspec.json.encode(began).decode()
         made["input"], why = (began, "") if not raw and not cut else strict_object(raw)
         if why:
             broken[str(made.get("id", ""))] = f"the answer was cut off: {why}" if cut else why
