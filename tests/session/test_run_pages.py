@@ -433,6 +433,15 @@ def test_lines_from_the_end_from_anywhere_and_as_they_come(exp, ask):
     assert ask(q.RunLogPage(run=run)) == q.RunLog()
 
 
+def test_a_log_that_was_written_anew_and_is_longer_than_before_is_counted_anew(exp, ask):
+    run = log(exp, b"a\n" * 400_000)
+    assert ask(q.RunLogPage(run=run, n=1)).total == 400_000
+    (exp.ledger.path(run) / "output.log").write_bytes(b"b" * 900_000 + b"\nend\n")
+    page = ask(q.RunLogPage(run=run, n=1))
+    assert (page.lines, page.first, page.total) == (("end",), 1, 2)
+    assert ask(q.RunLogPage(run=run, line=100_000)) == q.RunLog(first=2, total=2)
+
+
 def test_words_are_found_both_ways_of_either_case_and_not_under_a_progress_bar(exp, ask):
     lines = [b"epoch %d" % n for n in range(100_000)]
     lines[5], lines[70_000] = b"Error: caf\xc3\xa9 CAF\xc3\x89", b"  ERROR: two"

@@ -20,6 +20,7 @@ from workbench.protocol import queries as q
 from workbench.session.run_table import RunTable
 
 _BLOCK = 1 << 18  # bytes
+_END = 64  # bytes before what is new that must still be there, else the file was rewritten in place
 _LINES = 5_000  # of a page at most
 _BYTES = 1 << 21  # of a page at most, about
 LONG = 1 << 16  # bytes of a line at most: its end where a carriage return is in that, else its beginning
@@ -29,13 +30,14 @@ _LOGS = 32  # whose blocks are kept
 
 
 class _Log:
-    """The lines of one file, as far as they were counted. A file that shrank is counted anew."""
+    """The lines of one file, as far as they were counted. A file that shrank or was rewritten is counted anew."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self.lock = threading.Lock()
         self._inode = 0
         self._size = 0  # bytes that were counted
+        self._end = b""  # the last of these
         self._before = array("Q", [0])  # line ends before each block, and before the end
         self._open_end = False  # the last line has no end yet
 
@@ -54,7 +56,8 @@ class _Log:
     def _count(self, file: BinaryIO) -> None:
         """Counts what is new."""
         found = os.fstat(file.fileno())
-        if found.st_ino != self._inode or found.st_size < self._size:
+        end = self._read(file, self._size - len(self._end), len(self._end))
+        if found.st_ino != self._inode or found.st_size < self._size or end != self._end:
             self._inode, self._size, self._before, self._open_end = found.st_ino, 0, array("Q", [0]), False
         if found.st_size == self._size:
             return
@@ -67,6 +70,7 @@ class _Log:
             self._before.append(self._before[-1] + data.count(b"\n"))
             at, last = at + len(data), data
         self._size, self._open_end = at, bool(last) and not last.endswith(b"\n")
+        self._end = self._read(file, max(0, at - _END), min(at, _END))
 
     # --- places --------------------------------------------------------------------------------------------
 
@@ -211,5 +215,5 @@ class RunLogs:
                 self._logs.popitem(last=False)
         try:
             return log.page(query)
-        except OSError:
+        except (OSError, ValueError):  # it is gone, or was emptied while it was read
             return q.RunLog()
