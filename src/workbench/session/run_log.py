@@ -58,7 +58,8 @@ class _Log:
         found = os.fstat(file.fileno())
         end = self._read(file, self._size - len(self._end), len(self._end))
         if found.st_ino != self._inode or found.st_size < self._size or end != self._end:
-            self._inode, self._size, self._before, self._open_end = found.st_ino, 0, array("Q", [0]), False
+            self._inode, self._size, self._end = found.st_ino, 0, b""
+            self._before, self._open_end = array("Q", [0]), False
         if found.st_size == self._size:
             return
         at = self._size - self._size % _BLOCK
