@@ -264,6 +264,26 @@ def test_the_log_follows_until_one_scrolls_and_finds_words_on_any_page(tmp_path)
     in_pane(play, tmp_path)
 
 
+def test_a_log_that_cannot_be_read_says_why_and_the_curve_is_drawn_all_the_same(tmp_path):
+    async def play(pilot, pane, held):
+        answer = held.query
+
+        async def query(asked):
+            if isinstance(asked, q.RunLogPage):
+                raise LookupError("OSError: [Errno 116] Stale file handle")
+            return await answer(asked)
+
+        pilot.app.client.query = query
+        await pilot.press("z", "j", "j")
+        await until(pilot, lambda: pane.big and pane.selected == "r-12")
+        await until(pilot, lambda: names(pane)[:1] == ["r-12 broken"])
+        await until(pilot, lambda: "Stale file handle" in "".join(lines(pane.log_view)))
+        await pilot.press("e")
+        await until(pilot, lambda: "the log of r-12 cannot be read" in " ".join(text_of(pilot.app).split()))
+
+    in_pane(play, tmp_path, size=(160, 48))
+
+
 def test_the_changes_begin_with_the_verdict_then_config_then_code(tmp_path):
     async def play(pilot, pane, held):
         await pilot.press("o", "o")

@@ -47,6 +47,12 @@ def edit(pane: "RunsDoing") -> None:
     if (run := _run(pane)) is None:
         return
 
+    async def tried() -> None:
+        try:
+            await edit()
+        except Exception as error:  # whatever a file, a host or an editor's name fails of
+            pane.beg(f"the log of {run.id} cannot be read: {error}", "error")
+
     async def edit() -> None:
         from workbench.tui.panes.talk_outside import edit as open_in_editor
 
@@ -64,7 +70,7 @@ def edit(pane: "RunsDoing") -> None:
         elif start:
             pane.beg(f"the log's first {start:,} lines were left out; `mlwb exp tail {run.id}` has them all")
 
-    pane.feed.run(edit())
+    pane.feed.run(tried())
 
 
 def note(pane: "RunsDoing") -> None:

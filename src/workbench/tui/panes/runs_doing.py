@@ -340,7 +340,10 @@ class RunsDoing(Widget):
 
     def _search(self, words: str, backwards: bool, again: bool) -> None:
         async def search() -> None:
-            said = await self.log_view.search(words, backwards, again)
+            try:
+                said = await self.log_view.search(words, backwards, again)
+            except Exception as error:
+                said = f"nothing could be read: {error}"
             if self.bar.is_open:
                 self.bar.say(said)
             elif said.startswith("nothing"):

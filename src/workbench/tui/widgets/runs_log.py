@@ -43,12 +43,14 @@ class RunsLog(ScrollView, can_focus=True):
         self._lines: dict[int, str] = {}
         self._asked: set[int] = set()  # pages that are on their way
         self._known = False  # whether anything was heard of the run's output
+        self._trouble = ""  # why nothing is heard of it
 
     def show(self, run: str) -> None:
         """The output of RUN from now on, at its end."""
         if run == self.run:
             return
         self.run, self.total, self.following, self.match, self._known = run, 0, True, None, False
+        self._trouble = ""
         self._lines.clear()
         self._asked.clear()
         self._sized()
@@ -57,8 +59,15 @@ class RunsLog(ScrollView, can_focus=True):
     async def tail(self) -> None:
         """Asks for the last lines, which also tells how many there are by now."""
         if run := self.run:
-            page = await self._ask(RunLogPage(run=run, n=PAGE))
+            try:
+                page = await self._ask(RunLogPage(run=run, n=PAGE))
+            except Exception as error:  # what is held stays; the curve beside it is no worse for it
+                if run == self.run:
+                    self._trouble = f"it cannot be read: {error}"
+                    self.refresh()
+                return
             if isinstance(page, RunLog) and run == self.run:
+                self._trouble = ""
                 self._take(page)
 
     def _take(self, page: RunLog) -> None:
@@ -145,9 +154,10 @@ class RunsLog(ScrollView, can_focus=True):
         at, width = y + round(self.scroll_y), self.scrollable_content_region.width
         line = self.get_component_rich_style("runs-log--line")
         if at >= self.total or width <= 0:
-            words = ("no output" if self._known else "reading…") if y == 0 and self.run and not self.total else ""
+            words = safe(self._trouble) or ("no output" if self._known else "reading…")
             style = self.get_component_rich_style("runs-log--note")
-            return Strip([Segment(words, style)]).adjust_cell_length(max(0, width), self.rich_style)
+            told = words if y == 0 and self.run and not self.total else ""
+            return Strip([Segment(told, style)]).adjust_cell_length(max(0, width), self.rich_style)
         text = self._lines.get(at)
         if text is None:
             self._fetch(at // PAGE)
