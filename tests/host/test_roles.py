@@ -146,6 +146,31 @@ async def nowhere() -> Any:
     raise ConnectionRefusedError("nobody answers")
 
 
+@pytest.mark.parametrize("first", ["interrupt", "approve"])
+def test_an_approval_and_an_interruption_at_the_same_moment_are_one_decision(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, first: str
+) -> None:
+    async def steps(owner: Followed, place: Any) -> None:
+        assert (await owner.client.send(c.SubmitPrompt(id="p", text="Go.", by=""))).ok
+        await owner.until(lambda: bool(owner.client.state.approvals))
+        asked = next(iter(owner.client.state.approvals.values()))
+        approve = c.Approve(id="a", request_id=asked.request_id, digest=asked.digest, decision="once", by="")
+        both = [approve, c.Interrupt(id="i", by="")]
+        if first == "interrupt":
+            both.reverse()
+        acks = await asyncio.gather(*(owner.client.send(one) for one in both))  # in one piece
+        await owner.until(lambda: owner.client.state.phase == "idle")
+        answer = next(one for one in acks if one.id == "a")
+        resolved = [x.event.decision for x in owner.seen if isinstance(x.event, e.ApprovalResolved)]
+        if first == "interrupt":
+            assert not answer.ok and "gone" in answer.error and resolved == ["gone"]
+        else:
+            assert answer.ok and resolved == ["once"]
+
+    curl = turn(use("Bash", command="curl -s http://127.0.0.1:9/ || true"))
+    driven(tmp_path, monkeypatch, steps, curl, say("Done."))
+
+
 @needs_root
 def test_the_owner_takes_the_wheel_back_and_stops_at_any_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     async def steps(owner: Followed, place: Any) -> None:

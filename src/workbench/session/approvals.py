@@ -69,15 +69,15 @@ class Approvals:
         try:
             given_answer = await answer
         except asyncio.CancelledError:
-            self._open.pop(request_id, None)
-            session.emit(e.ApprovalResolved(request_id=request_id, decision="gone", by=""), sync=True)
+            if self._open.pop(request_id, None) is not None:  # else it was answered a moment before
+                session.emit(e.ApprovalResolved(request_id=request_id, decision="gone", by=""), sync=True)
             raise
         return given_answer
 
     def resolve(self, command: Approve) -> str:
         """Takes an answer; says why not, or nothing where it was taken. Bound to what was shown by the digest."""
         found = self._open.get(command.request_id)
-        if found is None:
+        if found is None or found[2].done():  # its call was interrupted a moment ago
             return "this request was answered already, or its call is gone"
         digest, tool, answer = found
         if not secrets.compare_digest(digest, command.digest):
