@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from workbench.settings.load import load
+from workbench.settings.remembered import remember
 from workbench.settings.types import Settings, SettingsError
 
 
@@ -184,6 +185,14 @@ def test_a_few_lines_of_aliases_do_not_stand_for_millions_of_values(place: Place
         assert str(path) in str(error.value)
     place.near("a: &mine [Bash(rm:*)]\npermissions: {deny: *mine, ask: *mine}\n")
     assert place.load().rules.deny == place.load().rules.ask == ("Bash(rm:*)",)
+
+
+def test_a_rule_is_remembered_behind_a_line_without_an_end(place: Place) -> None:
+    remember("Bash(make:*)", str(place.workspace), place.config)
+    with (place.config / "allowed.jsonl").open("r+b") as file:
+        file.truncate(file.seek(0, 2) - 1)
+    remember("Bash(ls:*)", str(place.workspace), place.config)
+    assert place.load().rules.allow == ("Bash(make:*)", "Bash(ls:*)")
 
 
 def test_many_keys_are_looked_through_once(place: Place) -> None:

@@ -21,8 +21,13 @@ def remember(rule: str, workspace: str, config: Path, outside: bool = False) -> 
     """Keeps an allow rule that a person gave for one workspace, in CONFIG/allowed.jsonl. Raises OSError."""
     config.mkdir(parents=True, exist_ok=True)
     line = msgspec.json.encode(Entry(workspace, rule, outside)) + b"\n"
-    descriptor = os.open(config / ALLOWED, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    descriptor = os.open(config / ALLOWED, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
+        size = os.fstat(descriptor).st_size
+        if (
+            size and os.pread(descriptor, 1, size - 1) != b"\n"
+        ):  # an editor, or a full disk, left no end to the last line
+            line = b"\n" + line
         os.write(descriptor, line)
     finally:
         os.close(descriptor)
