@@ -13,6 +13,7 @@ from support.live import run, texts, workspace
 from workbench.protocol import events as e
 from workbench.session.redact import Redactor
 from workbench.session.redact_stream import Deltas, Stream
+from workbench.tools.output import shorten
 
 __all__ = ["workspace"]
 
@@ -114,6 +115,13 @@ def test_the_end_of_a_private_key_is_known_where_its_beginning_was_cut_off():
         assert not any(line in shown for line in (*lines, "a1B2c3==", end)), form
     public = text.replace("PRIVATE", "PUBLIC")
     assert Redactor().text(public) == public
+
+
+def test_what_is_left_of_a_long_line_ends_and_begins_with_whole_words():
+    listed = json.dumps([f"ghp_{A1[:30]}{n:06}" for n in range(2000)])
+    for limit in range(4_000, 4_050):
+        shown = Redactor().text(shorten(listed, limit))
+        assert "left out" in shown and "a1B2" not in shown and "ghp_" not in shown, limit
 
 
 # --- values of the environment -----------------------------------------------------------------------------------

@@ -18,6 +18,7 @@ _ESCAPES = re.compile(
     r"|\x1b[\]PX^_][^\x07\x1b]*(?:\x07|\x1b\\)?"  # OSC and other strings
     r"|\x1b[ -/]*[0-~]"
 )
+_FIRST_WORD, _LAST_WORD = re.compile(r"\A[\w.+/=-]{1,300}"), re.compile(r"[\w.+/=-]{1,300}\Z")
 _CONTROLS = {code: "\ufffd" for code in (*range(32), *range(127, 160)) if chr(code) not in "\t\n"}
 
 
@@ -88,15 +89,16 @@ def shorten(text: str, limit: int = SHOWN) -> str:
 
 
 def _ends(first: str, last: str, limit: int) -> tuple[str, str]:
-    """The beginning of FIRST and the end of LAST, LIMIT characters together, at line ends where these are near."""
+    """The beginning of FIRST and the end of LAST, about LIMIT characters together, at line ends where these are near.
+
+    Elsewhere the words at the cut go too: half of a secret would not be known as one.
+    """
     kept = int(limit * _HEAD_SHARE)
     head, tail = first[:kept], last[-(limit - kept) :]
     cut = head.rfind("\n")
-    if cut > kept * 3 // 4:
-        head = head[:cut]
+    head = head[:cut] if cut > kept * 3 // 4 else _LAST_WORD.sub("", head)
     cut = tail.find("\n")
-    if 0 <= cut < len(tail) // 4:
-        tail = tail[cut + 1 :]
+    tail = tail[cut + 1 :] if 0 <= cut < len(tail) // 4 else _FIRST_WORD.sub("", tail)
     return head, tail
 
 
