@@ -15,7 +15,7 @@ import pytest
 from workbench.protocol.result import FileChange
 from workbench.session import snapshots as module
 from workbench.session.blobs import Blobs
-from workbench.session.changes import Changes
+from workbench.session.changes import NOTED_LIMIT, Changes
 from workbench.session.journal import take_lock
 from workbench.session.snapshots import Snapshots
 from workbench.session.snapshots_held import SnapshotError, change_of
@@ -450,6 +450,24 @@ def test_without_git_what_tools_wrote_comes_back(bench, monkeypatch, tmp_path):
     bench.reopen()
     bench.restore(two)
     assert bench.files() == after
+
+
+def test_without_git_a_file_too_large_to_be_kept_stays_as_it_is(bench, monkeypatch, tmp_path):
+    monkeypatch.setenv("PATH", str(tmp_path / "nothing"))
+    path = bench.write("data.csv", "a\n")
+    bench.begin()
+    small = bench.take()
+    bench.changes.note_before(path)
+    bench.write("data.csv", b"x" * (NOTED_LIMIT + 1))
+    large = bench.take()
+    assert bench.restore(small) == []
+    assert path.stat().st_size == NOTED_LIMIT + 1, "no snapshot holds it: it could not come back"
+    assert "data.csv (33.6 MB) came or grew since and stays as it is" in bench.restored.notes[0]
+    bench.write("data.csv", "b\n")
+    assert bench.restore(large) == []
+    assert path.read_text() == "b\n", "it was there then, only larger"
+    assert bench.restore(small) == [("data.csv", "modified")]
+    assert path.read_text() == "a\n"
 
 
 def test_old_and_large_snapshots_are_given_up(bench):

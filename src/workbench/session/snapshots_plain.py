@@ -6,7 +6,7 @@ from workbench.session.blobs import BlobError, Blobs
 from workbench.session.changes import NOTED_LIMIT, Changes
 from workbench.session.diffs import count, lines_of
 from workbench.session.scan import Sign, content_of, sign_of
-from workbench.session.snapshots_held import EXECUTABLE, LINK, PLAIN, Delta, Held, Side, SnapshotError
+from workbench.session.snapshots_held import EXECUTABLE, LINK, PLAIN, Delta, Held, LeftOut, Side, SnapshotError
 
 _WORDS = "there is no git: a rewind brings back only files that the agent's tools wrote, not what commands changed"
 
@@ -24,18 +24,23 @@ class PlainStore:
 
     def now(self) -> Held:
         """The noted files as they are. Raises SnapshotError."""
+        files: dict[bytes, Side | None] = {}
+        left: list[LeftOut] = []
         try:
-            return Held(files={path: self._side(path) for path in self._changes.noted() if self._inside(path)})
+            for path in filter(self._inside, self._changes.noted()):
+                sign = sign_of(path)
+                files[path] = self._side(path, sign) if sign else None
+                if sign and files[path] is None:
+                    left.append(LeftOut(path, sign.size, sign.mtime_ns))
         except OSError as error:
             raise SnapshotError(f"a copy could not be kept: {error.strerror or error}") from None
+        return Held(files=files, left_out=tuple(left))
 
     def _inside(self, path: bytes) -> bool:
         return any(path.startswith(root.rstrip(b"/") + b"/") for root in self._roots)
 
-    def _side(self, path: bytes) -> Side | None:
-        sign = sign_of(path)
-        if sign is None:
-            return None
+    def _side(self, path: bytes, sign: Sign) -> Side | None:
+        """The file at PATH, kept; None where it is too large or cannot be read."""
         known = self._known.get(path)
         if known is None or known[0] != sign:
             content = content_of(path, NOTED_LIMIT)
