@@ -47,13 +47,7 @@ def edit(pane: "RunsDoing") -> None:
     if (run := _run(pane)) is None:
         return
 
-    async def tried() -> None:
-        try:
-            await edit()
-        except Exception as error:  # whatever a file, a host or an editor's name fails of
-            pane.beg(f"the log of {run.id} cannot be read: {error}", "error")
-
-    async def edit() -> None:
+    async def fetched() -> None:
         from workbench.tui.panes.talk_outside import edit as open_in_editor
 
         lines: list[str] = []
@@ -69,6 +63,12 @@ def edit(pane: "RunsDoing") -> None:
             pane.beg(problem, "warning")
         elif start:
             pane.beg(f"the log's first {start:,} lines were left out; `mlwb exp tail {run.id}` has them all")
+
+    async def tried() -> None:
+        try:
+            await fetched()
+        except Exception as error:  # whatever a file, a host or an editor's name fails of
+            pane.beg(f"the log of {run.id} cannot be read: {error}", "error")
 
     pane.feed.run(tried())
 
