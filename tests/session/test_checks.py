@@ -70,6 +70,14 @@ def test_a_check_that_prints_without_end_is_ended_before_the_disk_is_full(tmp_pa
     assert_gone(int((tmp_path / "pid").read_text()))
 
 
+def test_the_end_of_a_long_line_that_a_check_printed_begins_with_no_half_of_a_key(tmp_path: Path) -> None:
+    key = "ghp_" + "a1B2" * 9
+    for more in range(0, 60, 7):
+        result = check(f"for i in {{1..500}}; do printf '%s,' {key}; done; printf '%{more}s'; exit 1", tmp_path)
+        for text in (result.output, hand_back([result], [])):
+            assert key in text and "a1B2" not in text.replace(key, ""), more
+
+
 def test_what_a_check_leaves_behind_is_ended(tmp_path: Path) -> None:
     assert check("setsid sleep 300 & echo $! > pid", tmp_path).exit_code == 0
     assert_gone(int((tmp_path / "pid").read_text()))

@@ -15,7 +15,7 @@ from workbench.session import calls, found, loop, questions, runs_watch, watchin
 from workbench.session.core import Session
 from workbench.session.end import EndSession
 from workbench.session.journal import JournalError
-from workbench.tools.output import Follower
+from workbench.tools.output import Follower, whole_words
 
 SHOWN_OUTPUT = 8_000
 _TICK_S = 0.2  # between two pieces of what a person's command prints
@@ -121,5 +121,6 @@ async def _show(session: Session, command: str, path: Path) -> None:
 
 def _end_of(path: Path) -> str:
     with path.open("rb") as file:
-        file.seek(max(0, path.stat().st_size - SHOWN_OUTPUT))
-        return file.read().decode("utf-8", "replace")
+        at = file.seek(max(0, path.stat().st_size - SHOWN_OUTPUT))
+        text = file.read().decode("utf-8", "replace")
+        return whole_words(text) if at else text

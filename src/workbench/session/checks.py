@@ -14,6 +14,7 @@ from typing import Any
 from workbench.protocol.result import CheckResult
 from workbench.sandbox.types import Ended
 from workbench.tools.base import Context, ToolError
+from workbench.tools.output import whole_words
 from workbench.tools.shells import Command, Shells
 
 KEPT_OUTPUT = 8_000  # bytes of a check's output that a result carries; the file has the rest
@@ -76,7 +77,7 @@ def _tail(output: Path) -> str:
     except OSError as error:
         return f"(its output cannot be read: {error})"
     cut = size - KEPT_OUTPUT
-    return f"(the first {cut} bytes are in {output})\n{text}" if cut > 0 else text
+    return f"(the first {cut} bytes are in {output})\n{whole_words(text)}" if cut > 0 else text
 
 
 # --- locked files ------------------------------------------------------------------------------------------
@@ -250,7 +251,7 @@ def hand_back(results: Sequence[CheckResult], broken: Sequence[str]) -> str:
     for result in failed[:20]:
         how = "ran out of time" if result.exit_code == TIMED_OUT else f"exited with {result.exit_code}"
         output = result.output.strip() or "(no output)"
-        output = output if len(output) <= share else "…" + output[-share:]
+        output = output if len(output) <= share else "…" + whole_words(output[-share:])
         parts.append(f"The check `{_cut(result.command, 500)}` {how}. The end of its output:\n\n{output}")
     if len(failed) > 20:
         parts.append(f"{len(failed) - 20} more checks failed.")

@@ -98,8 +98,13 @@ def _ends(first: str, last: str, limit: int) -> tuple[str, str]:
     cut = head.rfind("\n")
     head = head[:cut] if cut > kept * 3 // 4 else _LAST_WORD.sub("", head)
     cut = tail.find("\n")
-    tail = tail[cut + 1 :] if 0 <= cut < len(tail) // 4 else _FIRST_WORD.sub("", tail)
+    tail = tail[cut + 1 :] if 0 <= cut < len(tail) // 4 else whole_words(tail)
     return head, tail
+
+
+def whole_words(tail: str) -> str:
+    """TAIL, the end of a longer text, without the half of a word that it begins with."""
+    return _FIRST_WORD.sub("", tail)
 
 
 def clean(data: bytes) -> str:
