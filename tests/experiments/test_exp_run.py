@@ -16,9 +16,11 @@ import pytest
 from support.mlwb import MLWB
 from support.running import Exp, fixture, until
 from workbench.experiments.launch.alive import alive as goes_on
+from workbench.experiments.launch.ends import End
 from workbench.experiments.launch.local import Handed, Local
 from workbench.experiments.launch.types import News
 from workbench.sandbox.tree import alive
+from workbench.sandbox.types import Ended
 from workbench.verbs.exp_run import Front
 
 exp = fixture
@@ -106,6 +108,13 @@ def test_a_time_limit(exp: Exp) -> None:
     run = exp.ledger.get("r-1")
     assert (run.status, run.timeout_s) == ("failed", 0.5) and "time limit of 0.5s" in run.why
     assert done.stdout == b"started\n"
+
+
+def test_a_command_that_asked_for_thousands_of_hosts_is_told_in_bounded_words() -> None:
+    refused = tuple(f"a connection to {number}.example:443 was refused" for number in range(5000))
+    words = End(ended=Ended(exit_code=1, refused=refused)).words
+    assert refused[0] in words and words.endswith("4980 more were refused") and len(words) < 2000
+    assert End(ended=Ended(exit_code=1, refused=refused[:2])).words.endswith(refused[1])
 
 
 def test_nothing_to_run_and_words_that_make_no_command(exp: Exp) -> None:
@@ -282,6 +291,7 @@ def test_a_session_that_adopts_orphans_keeps_no_zombies_of_its_runs(exp: Exp) ->
     program = f"""
 import os, time
 from pathlib import Path
+from workbench.experiments.launch.ends import End
 from workbench.experiments.launch.local import Local
 from workbench.experiments.launch.types import Job
 from workbench.experiments.ledger import Ledger

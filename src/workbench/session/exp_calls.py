@@ -34,6 +34,7 @@ from workbench.tools.output import Follower, shorten, view
 
 _DEFAULT_MS, _MOST_MS = 120_000, 600_000  # as Bash has it
 _TICK_S = 0.1
+_WORD = 16 << 20  # bytes of one word of the supervisor; beyond asyncio's own limit a call would fail
 _SETTLED_S = 3.0
 _ALERTS = 4  # of a run, that are told
 _BRACES = re.compile(r"\{.*(?:,|\.\.).*\}")  # what bash makes several words of; `{seed}` is none
@@ -233,7 +234,7 @@ class _Following:
     async def follow(self, reading: int, detached: bool, timeout_s: float) -> None:
         """Until the job has ended, has begun (DETACHED), or the time is over. READING is closed then."""
         loop = asyncio.get_running_loop()
-        reader = asyncio.StreamReader()
+        reader = asyncio.StreamReader(limit=_WORD)
         pipe = os.fdopen(reading, "rb")
         transport, _ = await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), pipe)
         deadline = loop.time() + timeout_s

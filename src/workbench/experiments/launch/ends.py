@@ -10,6 +10,7 @@ from workbench.sandbox import status
 from workbench.sandbox.types import Ended
 
 TIMED_OUT = 124  # as timeout(1) has it
+_REFUSED = 20  # hints that are told: a program may ask for thousands of hosts
 NO_CARDS = 75  # EX_TEMPFAIL: later there may be some
 
 How = Literal["itself", "stopped", "late", "unbegun"]
@@ -39,7 +40,9 @@ class End(msgspec.Struct, frozen=True, kw_only=True):
         """Why, and what else is worth telling."""
         fine = self.status == "finished"
         told = [self.why or ("" if fine else status.words(self.ended)), *_left(self.ended)]
-        return "; ".join(filter(None, [*told, *(() if fine else self.ended.refused)]))
+        refused = () if fine else self.ended.refused
+        more = f"{len(refused) - _REFUSED} more were refused" if len(refused) > _REFUSED else ""
+        return "; ".join(filter(None, [*told, *refused[:_REFUSED], more]))
 
 
 def _left(ended: Ended) -> list[str]:
