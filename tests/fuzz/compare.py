@@ -10,13 +10,14 @@ from workbench.permissions.decide import decide
 from workbench.permissions.paths import PathError, Places
 from workbench.permissions.shell import read
 from workbench.permissions.survey import Piece, Survey
-from workbench.permissions.syntax import UnreadableError
-from workbench.permissions.types import Call, Policy, Runs
+from workbench.permissions.syntax import Block, Lit, Node, Simple, UnreadableError
+from workbench.permissions.types import Call, Policy, Rules, Runs
 from workbench.permissions.words import UNKNOWN
 from workbench.permissions.world import RealWorld
 from workbench.session.exp_calls import one_command
 
 _HARMFUL = ("evil",)
+_PLAIN = str.maketrans("", "", "\\\n'\"")
 # Builtins and keywords that run what they are given.
 _EVALUATE = ("eval", "trap", "coproc", "exec", "source", ".")
 
@@ -28,6 +29,7 @@ class Tally(msgspec.Struct):
     understood: int = 0
     allowed: int = 0
     ran: int = 0
+    withheld: int = 0  # not understood, where a deny rule saw nothing of its own, and run by bash
     carried: int = 0  # that the session's host would have carried out in bash's place
     hidden: list[str] = msgspec.field(default_factory=list)
 
@@ -40,6 +42,7 @@ def judge(arena: Arena, command: str, tally: Tally) -> None:
         survey.run(read(command))
     except (UnreadableError, PathError):
         tally.refused += 1
+        judge_withheld(arena, command, tally)
         return
     policy = Policy(grants={"Bash": ()}, mode="acceptEdits", workspace=str(arena.workspace), home=str(arena.home))
     call = Call(tool="Bash", needs=(Runs(command),), cwd=str(arena.workspace))
@@ -49,6 +52,7 @@ def judge(arena: Arena, command: str, tally: Tally) -> None:
         tally.refused += 1
         if allowed:
             tally.hidden.append(f"{command!r}: allowed")
+        judge_withheld(arena, command, tally)
         return
     tally.understood += 1
     tally.allowed += allowed
@@ -66,6 +70,23 @@ def judge(arena: Arena, command: str, tally: Tally) -> None:
         )
 
 
+def judge_withheld(arena: Arena, command: str, tally: Tally) -> None:
+    """Whether a deny rule holds for what bash runs of COMMAND, also where the gate does not understand it."""
+    if "evil" not in command.translate(_PLAIN):
+        return
+    rules = Rules(deny=tuple(f"Bash({name} *)" for name in _HARMFUL))
+    policy = Policy(
+        grants={"Bash": ()}, mode="bypassPermissions", workspace=str(arena.workspace), home=str(arena.home), rules=rules
+    )
+    call = Call(tool="Bash", needs=(Runs(command),), cwd=str(arena.workspace))
+    if decide(call, policy, RealWorld()).verdict == "deny":
+        return
+    tally.withheld += 1
+    ran, _ = arena.run(command)
+    if escaped := [argv for argv in ran if argv[0] in _HARMFUL]:
+        tally.hidden.append(f"{command!r}: ran {escaped} past a deny rule")
+
+
 def judge_experiment(arena: Arena, command: str, tally: Tally) -> None:
     """Where the host would carry COMMAND out as one `mlwb`: whether bash would have run that, and nothing else."""
     found = one_command(command)
@@ -79,13 +100,24 @@ def judge_experiment(arena: Arena, command: str, tally: Tally) -> None:
 
 def _forms(piece: Piece) -> list[tuple[str, ...]]:
     """The argument lists that PIECE stands for: with each of its wrappers, and without."""
-    forms = [tuple(piece.argv)]
+    forms = [tuple(piece.argv), *_written(piece.text)]
     for form, _ in piece.forms:
         try:
             forms.append(tuple(shlex.split(form)))
         except ValueError:
             continue
     return [form for form in forms if form]
+
+
+def _written(text: str) -> list[tuple[str, ...]]:
+    """The words of the command TEXT without the assignments before it, where each of them is written out."""
+    node: Node = read(text)
+    while isinstance(node, Block) and len(node.items) == 1:
+        node = node.items[0]
+    if not isinstance(node, Simple) or not node.assigns:
+        return []
+    words = [[part.text if isinstance(part, Lit) else UNKNOWN for part in word.parts] for word in node.words]
+    return [tuple("".join(parts) for parts in words)]
 
 
 def _same(argv: tuple[str, ...], form: tuple[str, ...]) -> bool:

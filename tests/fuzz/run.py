@@ -35,8 +35,9 @@ def main() -> int:
         arena.close()
     print(
         f"{made:,} commands: {tally.understood:,} understood and run by bash ({tally.ran:,} ran a program, "
-        f"{tally.allowed:,} would have passed unasked), {tally.refused:,} refused; {tally.carried:,} `mlwb exp` "
-        f"carried out by the host; {len(tally.hidden)} hid one"
+        f"{tally.allowed:,} would have passed unasked), {tally.refused:,} refused ({tally.withheld:,} run to see "
+        f"whether a deny rule was got round); {tally.carried:,} `mlwb exp` carried out by the "
+        f"host; {len(tally.hidden)} hid one"
     )
     broken, fed = feed(chance, max(2.0, options.seconds / 8))
     print(f"{fed:,} inputs to the loader, the rules and the protocol; {len(broken)} broke one")

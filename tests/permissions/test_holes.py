@@ -440,6 +440,22 @@ def test_their_neighbours_pass(here: Gate) -> None:
         'r""m x',
         "> out rm x",
         "{ rm x; } 2>&1 | cat",
+        "! { rm x; }",
+        "! for i in a; do rm x; done",
+        "! if true; then ls; else rm x; fi",
+        "! while false; do ! rm x; done",
+        "! select i in a; do rm x; done",
+        "! function f { rm x; }; f",
+        "$nothing rm x <(ls)",
+        "r${nothing}m x <(ls)",
+        "echo $(r\\\nm x)",
+        "r\\\nm x <(ls)",
+        "echo `ls` `rm x`",
+        "head `ls \\`rm x\\`` `ls`",
+        "[ -f a || rm x ]",
+        "cat <<E\n`rm x`\nE && ls # `rm x`",
+        "<<- head rm x",
+        "a=(while; done; ) )\nA=1 rm x",
     ],
 )
 @pytest.mark.parametrize("mode", ["acceptEdits", "bypassPermissions"])
@@ -575,3 +591,73 @@ def test_a_folder_that_cannot_be_entered(tmp_path: Path) -> None:
         world = MemoryWorld({"/w/d": Node(kind="dir", enter=not closed)})
         call = Call(tool="Bash", needs=(Runs("cd d; touch ../x"),), cwd="/w")
         assert decide(call, policy, world).verdict == expected
+
+
+@pytest.mark.parametrize(
+    "command", ["x=.env; cat $x <(ls)", "for i in 1; do x=.env; cat $x; done", "for f in .env; do cat $f $x; done"]
+)
+def test_a_deny_rule_sees_what_a_name_is_set_to(here: Gate, command: str) -> None:
+    assert here.bash(command, mode="bypassPermissions", deny=["Read(.env)"]).verdict == "deny"
+
+
+# Behind what runs it, with what nobody knows, or in a text: as it asks where it stands by itself.
+REMOVALS = """
+env rm -rf ~
+sudo rm -rf "$HOME"
+sudo rm -rf ${HOME}/
+env rm -rf ~/*
+env rm -rf *
+cd .. && sudo rm -rf app
+sudo rm -rf /
+rm --no-preserve-root -rf /
+rm -rfz ~
+PATH=x rm -rf ~
+sudo mv ~ x
+sudo mv -t . ~
+bash -c 'rm -rf ~'
+find ~ -exec rm -rf ~ ';'
+xargs rm -rf ~
+eval "rm -rf ~"
+(cd /; env rm -rf tmp)
+""".strip().splitlines()
+
+
+@pytest.mark.parametrize("command", REMOVALS)
+def test_removing_a_root_asks_whatever_runs_it(here: Gate, command: str) -> None:
+    verdict = here.bash(command, allow=["Bash", "Edit(//**)"])
+    assert verdict.verdict == "ask" and "would remove" in verdict.reason, verdict
+    assert not verdict.confinable
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "env rm -rf build/*",
+        "cd src && env rm -rf *",
+        "sudo mv src ~",
+        "mv -t . src",
+        "sudo mv -t . src",
+        "ls | xargs rm",
+    ],
+)
+def test_removing_something_else_does_not(here: Gate, command: str) -> None:
+    assert here.bash(command, allow=["Bash", "Edit(//**)"]).verdict == "allow"
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "env $CMD", "sudo -E $CMD", "timeout 5 env A=$b $CMD", "env timeout 5 $CMD", 'eval "$x"', 'bash -c "$x"',
+        "find . -exec $CMD {} +", 'env "$(which python)" train.py', "exec $CMD", "sudo -u bob env $CMD",
+    ],
+)  # fmt: skip
+def test_no_rule_covers_what_is_not_written_out(here: Gate, command: str) -> None:
+    verdict = here.bash(command, allow=["Bash", "Bash(*)", "Bash(env *)"])
+    assert verdict.verdict == "ask" and verdict.lifted_by is None, verdict
+
+
+@pytest.mark.parametrize(
+    "command", ["sudo -u $USER ls", "env A=$b ls", 'bash -c "ls" $x', "env -u $NAME ls"]
+)
+def test_what_is_written_out_is_covered_whatever_it_is_given(here: Gate, command: str) -> None:
+    assert here.bash(command, allow=["Bash"]).verdict == "allow"

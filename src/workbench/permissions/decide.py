@@ -16,7 +16,7 @@ from workbench.permissions.paths import (
     within,
 )
 from workbench.permissions.rules import EDITING, Rule, about, command_matches, parse_rules, path_matches
-from workbench.permissions.seen import commands
+from workbench.permissions.seen import REMOVERS, commands
 from workbench.permissions.sight import LONGEST, Sight, Spot
 from workbench.permissions.suggest import suggest_rule
 from workbench.permissions.survey import Piece
@@ -233,16 +233,18 @@ class _Judge:
 
     def critical(self, piece: Piece, spots: list[Spot]) -> str | None:
         """Why it asks: removing or moving a root, what holds one, or all that lies in one."""
-        if not piece.argv or base(piece.argv[0]) not in ("rm", "rmdir", "mv"):
-            return None
         guarded = (*self.roots, self.policy.home or "/")
-        for spot in spots:
-            for end in spot.located.ends if spot.use == "write" else ():
-                if end.count("/") < 2 or any(within(folder, end) for folder in guarded):
+        gone = [spot for spot in spots if spot.use == "write"] if piece.argv and base(piece.argv[0]) in REMOVERS else []
+        for spot in (*gone, *(self.sight.removals(piece) if not piece.kind else ())):
+            for end in spot.located.ends:
+                folder, _, last = end.rpartition("/")
+                if last == "*" and (folder or "/") in (*guarded, "/"):
+                    return f"`{_short(piece.text)}` would remove all that lies in {folder or '/'}"
+                if end.count("/") < 2 or any(within(root, end) for root in guarded):
                     return f"`{_short(piece.text)}` would remove {end}"
                 if spot.tree and self.places.stat(f"{end}/.git") is not None:
                     return f"`{_short(piece.text)}` would remove or move {end}, a git repository"
-        for word in piece.argv[1:]:
+        for word in piece.argv[1:] if gone else ():
             head, _, last = word.rpartition("/")
             folder = head or ("/" if word.startswith("/") else ".")
             places = {self.places.locate(folder, touch.cwd).real for touch in piece.touches} if last == "*" else set()
@@ -301,6 +303,8 @@ class _Judge:
         """The rule that lets a command pass, and why it does not pass without one."""
         covering = (rule for rule in about(self.allow, "Bash") if rule.spec and _covers(rule.spec, piece))
         rule = whole or next(covering, None)
+        if rule is not None and piece.computed:
+            return None, f"`{_short(piece.text)}`: what it runs is not written out"
         if self.policy.mode == "plan" and piece.kind != "reads":
             return None, f"mode plan: `{_short(piece.text)}` is not known to only read"
         if rule is None and not piece.kind:

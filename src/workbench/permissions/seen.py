@@ -7,16 +7,20 @@ import re
 import shlex
 from collections.abc import Iterator
 from functools import lru_cache
+from itertools import dropwhile
 from typing import Any
 
 from workbench.permissions.shell import tree
 from workbench.permissions.words import UNKNOWN, Field, braces
 from workbench.permissions.wrappers import SHELLS, base, inner_names, scripts
 
+REMOVERS = ("rm", "rmdir", "mv")
 _DEEPEST = 4
 _MOST_NODES = 300_000
 _ESCAPE = re.compile(r"\\(x[0-9a-fA-F]{1,2}|u[0-9a-fA-F]{1,4}|[0-7]{1,3}|.)", re.DOTALL)
 _REDIRECT = re.compile(r"(<>|<|>[>|&]?)\s*([^\s;&|<>()]+)")
+_ASSIGNED = re.compile(r"\w+\+?=")
+_BESIDE_WORDS = re.compile(r"\d*[<>]+-?\s*\S+")
 _COMMANDS = ("command", "declaration_command", "unset_command", "test_command")
 _BESIDE = ("variable_assignment", "file_redirect", "herestring_redirect", "heredoc_redirect")
 _LETTERS = {"n": "\n", "t": "\t", "r": "\r", "a": "\a", "b": "\b", "e": "\x1b", "f": "\f", "v": "\v"}
@@ -26,7 +30,9 @@ _LETTERS = {"n": "\n", "t": "\t", "r": "\r", "a": "\a", "b": "\b", "e": "\x1b", 
 def commands(text: str, depth: int = 0) -> tuple[tuple[str, ...], ...]:
     """The argument lists of all commands in TEXT: in branches, substitutions, functions, wrappers, `-c` texts."""
     found: dict[tuple[str, ...], None] = {}
-    for argv in _written(text):
+    for argv in (argv for one in _joined(text) for argv in _written(one)):
+        if argv and UNKNOWN in argv[0][1:]:  # what is computed may be nothing
+            argv = [argv[0].replace(UNKNOWN, ""), *argv[1:]]
         for inner in inner_names(argv):
             if inner:
                 found[tuple(inner)] = None
@@ -43,7 +49,24 @@ def files(text: str, *, inner: bool = False) -> frozenset[tuple[str, str]]:
     INNER: only those of the texts given to shells.
     """
     given = {script for argv in commands(text) for script in scripts(list(argv))}
-    return frozenset(pair for part in (given if inner else {text, *given}) for pair in _redirected(part))
+    parts = given if inner else {text, *given}
+    return frozenset(pair for part in parts for one in _joined(part) for pair in _redirected(one))
+
+
+@lru_cache(maxsize=4096)
+def values(text: str) -> frozenset[str]:
+    """What names are set to in TEXT, as far as it is written out: by assignments and by `for`."""
+    root, found = tree(text), set()
+    source = text.encode("utf-8", "surrogatepass")
+    nodes, looked = [root], 0
+    while nodes and looked < _MOST_NODES:
+        node = nodes.pop()
+        looked += 1
+        nodes.extend(node.children)
+        if node.type in ("variable_assignment", "for_statement"):
+            words = (word for child in node.named_children[1:] for word in _expanded(_value(child, source)))
+            found |= set(words)
+    return frozenset(found)
 
 
 def forms(argv: tuple[str, ...]) -> set[str]:
@@ -51,6 +74,22 @@ def forms(argv: tuple[str, ...]) -> set[str]:
     plain = " ".join(argv)
     short = " ".join((base(argv[0]), *argv[1:]))
     return {plain, short, shlex.join(argv), shlex.join((base(argv[0]), *argv[1:]))}
+
+
+def removed(argv: list[str]) -> list[str]:
+    """The operands of ARGV that would be gone where they are: all of rm and rmdir, the sources of mv."""
+    name = base(argv[0])
+    if name not in REMOVERS:
+        return []
+    into = argv.index("-t") + 1 if "-t" in argv else 0
+    words = [word for at, word in enumerate(argv) if at not in (0, into) and not word.startswith("-")]
+    named = into or any(word.startswith(("-t", "--target")) for word in argv)
+    return words if name != "mv" or named else words[:-1]
+
+
+def _joined(text: str) -> tuple[str, ...]:
+    """TEXT, and as bash reads lines that end in a backslash; the grammar ends a word there."""
+    return (text.replace("\\\n", ""), text) if "\\\n" in text else (text,)
 
 
 def _written(text: str) -> Iterator[list[str]]:
@@ -63,16 +102,29 @@ def _written(text: str) -> Iterator[list[str]]:
         looked += 1
         nodes.extend(node.children)
         broken = broken or (node.type == "heredoc_body" and b"`" in node.text)
+        if node.type == "heredoc_end":  # the grammar ends it at a line that only begins so
+            broken = broken or source[node.end_byte : node.end_byte + 1] not in (b"\n", b"")
+        if node.type == "command_substitution" and node.text.count(b"`") > 2:  # several, taken for one by the grammar
+            for part in re.split(r"(?<!\\)`", node.text.decode("utf-8", "replace")):
+                yield from _written(part.replace("\\`", "`"))
         if node.type in _COMMANDS:
             words = [child for child in node.children if child.type not in _BESIDE]
             broken = broken or any(word.type == "word" and b"\n" in word.text for word in words)
             yield [text for word in words for text in _expanded(_value(word, source))]
+            if node.type == "test_command" and not node.text.startswith(b"[["):  # `[ a || rm b ]` runs rm
+                yield from _cut(node.text.decode("utf-8", "replace"))
         if node.type in ("command", "redirected_statement"):
             yield from (["sh", "-c", text] for text in _given(node, source))
     if broken or nodes:  # what the grammar does not understand is cut at every separator instead
-        for piece in re.split(r"[;&|\n(){}`]+", text):
-            if words_there := piece.split():
-                yield [word.strip("'\"\\") for word in words_there]
+        yield from _cut(text)
+
+
+def _cut(text: str) -> Iterator[list[str]]:
+    """The words between any two separators of TEXT, without redirects and the assignments before them."""
+    for piece in re.split(r"[;&|\n(){}`]+", text):
+        words = list(dropwhile(_ASSIGNED.match, _BESIDE_WORDS.sub(" ", piece).split()))
+        if words:
+            yield [word.strip("'\"\\") for word in words]
 
 
 def _redirected(text: str) -> Iterator[tuple[str, str]]:
@@ -125,6 +177,8 @@ def _value(node: Any, source: bytes) -> str:
         return "".join(_inside(node, source))
     if kind in ("concatenation", "command_name"):
         return "".join(_value(child, source) for child in node.children)
+    if text in ("$HOME", "${HOME}"):
+        return "~"
     return UNKNOWN if kind.isidentifier() else text
 
 

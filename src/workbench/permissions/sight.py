@@ -1,5 +1,6 @@
 """All that a call would do, as far as it can be seen: its paths and its commands."""
 
+import contextlib
 import posixpath
 import re
 from functools import cached_property
@@ -94,6 +95,8 @@ class Sight:
         unknown = [piece for piece, _ in self.pieces if piece.argv and not piece.kind]
         argvs = [argv for piece in unknown for argv in (piece.argv, *seen.commands(piece.text))]
         words = {word for argv in (argvs if not self.refused else [*argvs, *self.seen]) for word in argv[1:]}
+        if self.refused:  # what a computed word may be
+            words |= {word for command in self.commands for word in seen.values(command)}
         paths = {part for word in words for part in (word, *(word.rpartition(sign)[2] for sign in "=@:"))}
         return self._guessed(paths | self._redirected("read"), "read")
 
@@ -121,6 +124,16 @@ class Sight:
                 word[3:] for word in argv if word[:3] == "of="
             }
         return self._guessed(paths, "write")
+
+    def removals(self, piece: Piece) -> list[Spot]:
+        """What rm, rmdir and mv would take away in PIECE: behind whatever runs them, and with options nobody knows."""
+        spots = []
+        words = {word for argv in seen.commands(piece.text) for word in seen.removed(list(argv)) if UNKNOWN not in word}
+        for folder in piece.folders:
+            for word in sorted(words):
+                with contextlib.suppress(PathError):  # no file has such a name
+                    spots.append(Spot(self.places.locate(word, folder, last=False), "write", "Edit", tree=True))
+        return spots
 
     def _redirected(self, use: str) -> set[str]:
         """What redirects open that `spots` has not: those of a text given to a shell, and of what cannot be read."""

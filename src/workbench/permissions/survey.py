@@ -28,7 +28,7 @@ from workbench.permissions.syntax import (
 )
 from workbench.permissions.tables import BY_NAME, VERSION_OPTIONS, VERSIONS
 from workbench.permissions.words import UNKNOWN, Field
-from workbench.permissions.wrappers import SAFE_VALUE, SAFE_VARIABLES, must_spell, unwrap
+from workbench.permissions.wrappers import SAFE_VALUE, SAFE_VARIABLES, computed, must_spell, unwrap
 
 _MOST_STEPS = 2000
 _MOST_TURNS = 40
@@ -52,6 +52,7 @@ class Piece(msgspec.Struct, frozen=True, kw_only=True):
     """One simple command. `forms`: what an allow rule may match, each with what it must spell out (see `must_spell`).
 
     `kind`: reads or edits where the tables know it, else empty with `why`. `argv`: its words, wrappers taken off.
+    `folders`: where it may run. `computed`: what it runs in turn is not written out, so that no rule may cover it.
     """
 
     text: str
@@ -60,6 +61,8 @@ class Piece(msgspec.Struct, frozen=True, kw_only=True):
     kind: str = ""
     why: str = ""
     touches: tuple[Touch, ...] = ()
+    folders: tuple[str, ...] = ()
+    computed: bool = False
 
 
 class Survey(WordSurvey):
@@ -250,6 +253,8 @@ class Survey(WordSurvey):
                 kind=kind,
                 why=found.why,
                 touches=touches + more,
+                folders=tuple(sorted(folders)),
+                computed=computed(core),
             ),
             core,
         )

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 
 from workbench.permissions.syntax import UnreadableError
-from workbench.permissions.words import Field, names
+from workbench.permissions.words import UNKNOWN, Field, names
 
 _NO_OPTION = re.compile(r"(?!)")
 # Wrapper -> its options, those with a value in the next word, and what must stand before the command.
@@ -46,6 +46,11 @@ SHELLS = names("bash sh zsh dash ksh mksh fish ash csh tcsh rbash")
 _SCRIPTED = SHELLS | frozenset(
     ("eval", "su", "watch", "trap", "script", "ssh", "coproc", "env", "parallel", "at", "tmux", "screen", "busybox")
 )
+# What runs its first operand -> its options, by letter, with a value in the next word.
+_RUN_FIRST = {"env": "uC", "sudo": "ugCprtTD", "doas": "uC", "exec": "a", "setsid": "-", "watch": "nq"}
+_GIVEN = re.compile(r"-[a-z]*c[a-z]*")  # bash -c: a command in the next word
+# Where the grammar takes them for commands, as it does behind `!`, what follows may be one.
+_KEYWORDS = names("if then elif else while until for do case select function {")
 _FIND_RUNS = frozenset(("-exec", "-execdir", "-ok", "-okdir"))
 _MOST_SUFFIXES = 200
 
@@ -84,16 +89,38 @@ def unwrap(argv: list[Field]) -> tuple[list[Field], bool] | None:
     return (inner, name == "xargs") if inner and not inner[0].text.startswith("-") else None
 
 
+def computed(argv: list[Field]) -> bool:
+    """Whether what ARGV runs in turn is not written out: `env $CMD`, `eval "$x"`, `bash -c "$x"`, `find -exec $CMD`."""
+    name = base(argv[0].text)
+    if name in ("eval", "find") or name in SHELLS:
+        texts = [name == "eval" or field.text in _FIND_RUNS or _GIVEN.fullmatch(field.text) for field in argv]
+        return any(text and not field.known for text, field in zip(texts, argv[1:], strict=False))
+    if name not in _RUN_FIRST:
+        return False
+    rest = argv[1:]
+    while rest and (rest[0].text.startswith("-") or re.match(r"\w+=", rest[0].text)):
+        valued = re.fullmatch(rf"-[a-zA-Z]*[{_RUN_FIRST[name]}]", rest[0].text)
+        rest = rest[2:] if valued else rest[1:]
+    try:
+        while rest and (inner := unwrap(rest)) is not None:
+            rest = inner[0]
+    except UnreadableError:
+        return True
+    return bool(rest) and (not rest[0].known or computed(rest))
+
+
 def inner_names(argv: list[str]) -> Iterator[list[str]]:
     """ARGV and everything that it may run in turn, generously: for deny rules, which must see through any spelling."""
     starts, todo = {0}, [0]
     while todo and len(starts) < _MOST_SUFFIXES:
         at = todo.pop()
         name = base(argv[at]) if argv else ""
-        if name in RUNNERS or name in SHELLS:
+        if name in RUNNERS or name in SHELLS or name in _KEYWORDS:
             found = [here for here in range(at + 1, len(argv)) if _may_be_command(argv[here])]
         elif name == "find":
             found = [here + 1 for here in range(at, len(argv) - 1) if argv[here] in _FIND_RUNS]
+        elif name == UNKNOWN and at + 1 < len(argv):  # what is computed may be nothing
+            found = [at + 1]
         else:
             continue
         todo += [here for here in found if here not in starts]
@@ -128,7 +155,7 @@ def must_spell(argv: list[Field]) -> str | None:
         word in _FIND_RUNS or word in ("-delete", "-fprint", "-fls", "-fprintf", "-fprint0") for word in words
     ):
         return None
-    if name in SHELLS and any(re.fullmatch(r"-[a-z]*c[a-z]*", word) for word in words):
+    if name in SHELLS and any(_GIVEN.fullmatch(word) for word in words):
         return None
     if name not in RUNNERS:
         return ""
