@@ -71,7 +71,11 @@ def send_on(app: "WorkbenchApp", argument: str) -> None:
     if said is None or put is None:
         app.tell("nothing was said here yet")
         return
-    put(f"{said.by} says: {said.text}")
+    words, editor = f"{said.by} says: {said.text}", getattr(app.main.prompt, "editor", None)
+    if editor is not None and not editor.empty:  # what is typed there stays
+        editor.write(words)
+    else:
+        put(words)
     app.do("prompt")
 
 
@@ -158,8 +162,8 @@ def _suggestion(app: "WorkbenchApp", drop: bool) -> None:
     if found is None:
         app.tell("nothing is suggested")
         return
-    words = "" if drop else str(getattr(app.main.prompt, "text", "")).strip()
-    words = "" if words.startswith(("/", "!")) else words
+    typed = "" if drop else str(getattr(app.main.prompt, "text", ""))
+    words = "" if typed.strip().startswith(("/", "!")) else typed.strip()
     taken = c.TakeSuggestion(id=next(_ids), suggestion=found.id, words=words, drop=drop, by=app.people.user)
 
     async def send() -> None:
@@ -168,8 +172,8 @@ def _suggestion(app: "WorkbenchApp", drop: bool) -> None:
         ack = await app.client.send(taken)
         if not ack.ok:
             app.tell(ack.error, "warning")
-        elif words and (put := getattr(app.main.prompt, "put", None)) is not None:
-            put("")
+        elif words and app.main.prompt.text == typed:  # type: ignore[attr-defined]  # else it was typed on meanwhile
+            app.main.prompt.put("")  # type: ignore[attr-defined]
 
     app.beside(send, "commands")
 

@@ -93,6 +93,44 @@ def test_a_suggestion_is_taken_with_one_key_and_the_words_at_the_prompt(tmp_path
     play(steps, tmp_path, size=(120, 40))
 
 
+def test_what_is_typed_on_while_a_suggestion_is_taken_stays(tmp_path):
+    async def steps(pilot, opener):
+        here(opener.client, ANA, LI)
+        now(opener.client, e.Suggested(suggestion="g-1", text="warm-up first", by="li"))
+        await until(pilot, lambda: "ctrl+t takes it" in text_of(pilot.app))
+        gate, begun, send = asyncio.Event(), [], opener.client.send
+
+        async def slow(command):
+            if isinstance(command, c.TakeSuggestion):
+                begun.append(command)
+                await gate.wait()
+            return await send(command)
+
+        opener.client.send = slow
+        await pilot.press(*"and", "ctrl+t")
+        await until(pilot, lambda: begun)
+        await pilot.press(*" more")
+        gate.set()
+        await until(pilot, lambda: bool(sent(opener, c.TakeSuggestion)))
+        await pilot.pause(0.05)
+        assert pilot.app.main.prompt.text == "and more"
+
+    play(steps, tmp_path, size=(120, 40))
+
+
+def test_what_is_typed_stays_when_what_was_said_comes_to_the_prompt(tmp_path):
+    async def steps(pilot, opener):
+        here(opener.client, ANA, LI)
+        now(opener.client, e.Said(text="the scale is never reset", by="li"))
+        await until(pilot, lambda: "not sent to the agent" in text_of(pilot.app))
+        await pilot.press(*"half ")
+        pilot.app.do("send_on")
+        await until(pilot, lambda: "li says" in pilot.app.main.prompt.text)
+        assert pilot.app.main.prompt.text == "half li says: the scale is never reset"
+
+    play(steps, tmp_path, size=(120, 40))
+
+
 def test_where_another_drives_enter_suggests(tmp_path):
     async def steps(pilot, opener):
         here(opener.client, ANA, LI, me="c-2")
