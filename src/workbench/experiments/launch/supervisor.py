@@ -155,6 +155,8 @@ class Supervisor:
             except LedgerError:
                 with contextlib.suppress(OSError):
                     (held.folder / _RESERVE).unlink()
+                if not held.folder.is_dir():
+                    break  # removed: no later try helps, and the run waits meanwhile
         return False
 
     def _code(self, held: Held) -> Code:
