@@ -32,15 +32,22 @@ async def concluded(session: Session, working: Coroutine[Any, Any, EndSession | 
     adopting = asyncio.create_task(adopt.adopt(session))
     try:
         ending = await working
+    except asyncio.CancelledError:  # stopped once more while it was being stopped
+        ending = stopped(session)
     except JournalError as error:
         session.broken = error
         ending = EndSession("error_during_execution", str(error))
     except Exception as error:
         finish.log_crash(session, error)
         ending = EndSession("error_during_execution", _unexpected(session, error))
+    await asyncio.shield(_conclude(session, ending, adopting))
+
+
+async def _conclude(session: Session, ending: EndSession | None, adopting: "asyncio.Task[None]") -> None:
+    """Ends the session: no stop that comes now, however near to the work's own end, keeps that from being told."""
     adopting.cancel()
     await asyncio.gather(adopting, return_exceptions=True)
-    await asyncio.shield(finish.conclude(session, ending))
+    await finish.conclude(session, ending)
 
 
 def _unexpected(session: Session, error: Exception) -> str:
