@@ -8,6 +8,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 
 import msgspec
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -48,6 +49,7 @@ class Host:
 
     def __init__(self, telling: int = 0) -> None:
         self.state, self.journal = SessionState(), list[Envelope]()
+        self.parting = "left"
         self.telling, self.shown = telling, dict[str, Any]()
         self.known, self.done, self.deaf = "c-1", list[str](), False
         self._writer: asyncio.StreamWriter | None = None
@@ -107,7 +109,8 @@ class Host:
                     if not self.deaf:
                         writer.write(wire.line(wire.Done(ack=wire.raw(Ack(id=name, ok=True)))))
                 elif isinstance(frame, wire.Bye):
-                    writer.write(wire.line(wire.Bye()))
+                    writer.write(wire.line(wire.Bye(code=self.parting)))
+                    break
         writer.close()
 
     def _welcome(self, hello: wire.Hello, writer: asyncio.StreamWriter) -> None:
@@ -257,6 +260,18 @@ def test_a_state_of_a_newer_minor_version_is_taken() -> None:
         shown = [getattr(block, "text", "") for block in client.state.items[0].display]
         assert shown == ["(chart: made by a newer version)", "a"]
         await client.close()
+
+    run(work())
+
+
+@pytest.mark.parametrize("answer", ["left", "behind", "ended"])
+def test_who_leaves_at_once_is_told_whether_the_session_goes_on(answer: str) -> None:
+    async def work() -> None:
+        host = Host()
+        host.parting = answer  # behind: it was sent away just then
+        client = await client_of(host)
+        await client.close()
+        assert client.lives == (answer != "ended")
 
     run(work())
 

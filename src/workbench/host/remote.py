@@ -34,7 +34,9 @@ _FIRST_PAUSE_S, _LAST_PAUSE_S = 0.2, 10.0
 _STOOD_S = 5.0  # a connection that stood so long is made again at once
 _SLEPT_S = 30.0  # by which the clock is ahead when the machine has slept
 HELD = 2_000  # envelopes that wait here for whoever draws; beyond that the host is left to wait
+_LET_GO = "the session's host has let go of this client"
 MOST_WAITING = 200  # commands that wait here for a connection
+_TOO_MUCH = "too much waits for the connection"
 
 
 class NotAttachedError(Exception):
@@ -76,7 +78,7 @@ class RemoteClient:
     ) -> None:
         self._dial, self._hello, self._retry_s, self._hang_up, self._far = dial, hello, retry_s, hang_up, far
         self._choose = choose
-        self.session = self.user = self.role = ""
+        self.session = self.user = self.role = self._id = ""
         self.owner, self.attended = False, True
         self.state = SessionState()
         self.renewed = 0  # how often a whole new state took the place of `state`: what was drawn is drawn anew
@@ -85,7 +87,6 @@ class RemoteClient:
         self.lost_since: float | None = None  # monotonic time since when there is no connection
         self.trouble = ""  # what the last attempt to connect failed of
         self.on_line: Callable[[], None] = lambda: None  # called when the connection is lost, and when it is back
-        self._id = ""
         self._lines: Lines | None = None
         self._writer: asyncio.StreamWriter | None = None
         self._held: deque[Envelope] = deque()
@@ -111,6 +112,7 @@ class RemoteClient:
             self._hang_up()
             raise
         self._tasks = [asyncio.create_task(work) for work in (self._stay(), self._beat())]
+        await asyncio.sleep(0)  # it is read from here on, so that one who leaves at once hears the answer
 
     async def _connect(self) -> None:
         reader, writer = await self._dial()
@@ -183,7 +185,7 @@ class RemoteClient:
                     pause = _FIRST_PAUSE_S
                 pause = await self._lost(pause)
         self._drop()
-        self._give_up(self.why or "the session's host has let go of this client")
+        self._give_up(self.why or _LET_GO)
         self.on_line()
         self._news.set()
 
@@ -207,10 +209,9 @@ class RemoteClient:
         self._hang_up()
 
     def _give_up(self, why: str) -> None:
-        for asked in self._asked.values():
-            _fail(asked.answer, why)
-        for _, page in self._pages.values():
-            _fail(page, why)
+        waiting: list[asyncio.Future[Any]] = [one.answer for one in self._asked.values()]
+        for one in waiting + [page for _, page in self._pages.values()]:
+            _fail(one, why)
 
     async def _read(self) -> None:
         assert self._lines is not None
@@ -242,7 +243,7 @@ class RemoteClient:
 
     def _parted(self, bye: wire.Bye) -> None:
         if self.ended:  # the answer to our own; with the session its host ends, and the connection
-            self.lives = bye.code == "left"
+            self.lives = bye.code in ("left", "behind")
         elif bye.code == "behind":  # too much was missed to be told one by one: on from the state as it is now
             self._received = -1
         else:
@@ -310,8 +311,7 @@ class RemoteClient:
     async def send(self, command: AnyCommand) -> Ack:
         """Asks for something, now or as soon as there is a connection again. An id is used for one command alone."""
         if self.ended or len(self._asked) >= MOST_WAITING:
-            words = self.why or "the session's host has let go of this client"
-            return Ack(id=command.id, ok=False, error=words if self.ended else "too much waits for the connection")
+            return Ack(id=command.id, ok=False, error=(self.why or _LET_GO) if self.ended else _TOO_MUCH)
         asked = _Asked(command)
         if len(asked.line) > wire.MOST_FROM_CLIENT:  # a host lets go of whoever sends that, each time anew
             return Ack(id=command.id, ok=False, error=f"more than {wire.MOST_FROM_CLIENT / 1e6:.1f} MB cannot be sent")
@@ -328,7 +328,7 @@ class RemoteClient:
     async def query(self, query: AnyQuery) -> AnyPage:
         """A page of what the state does not hold. Raises ConnectionError, and LookupError where the host has none."""
         if self.ended:
-            raise ConnectionError(self.why or "the session's host has let go of this client")
+            raise ConnectionError(self.why or _LET_GO)
         number = next(self._numbers)
         answer: asyncio.Future[wire.Page] = asyncio.get_running_loop().create_future()
         self._pages[number] = query, answer
