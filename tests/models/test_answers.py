@@ -121,6 +121,14 @@ def test_a_block_that_a_server_made_oddly_is_read_for_what_it_is() -> None:
     assert answer.content == [{**odd, "input": {}}] and "not a JSON object" in answer.broken["a"]
 
 
+def test_calls_that_have_one_id_get_one_each() -> None:
+    with Endpoint([turn(use("LS", "call_0", path="a"), use("LS", "call_0", path="b"))]) as endpoint:
+        asked = ask(endpoint)
+    ids = [block["id"] for block in asked.whole.content]
+    assert ids[0] == "call_0" and len(set(ids)) == 2
+    assert [piece.call_id for piece in asked.pieces if piece.kind == "call" and piece.call_id] == ids
+
+
 def test_stop_reasons_are_passed_on() -> None:
     for reason in ("refusal", "model_context_window_exceeded", "pause_turn", "stop_sequence", "brand_new"):
         with Endpoint([say("text", stop_reason=reason)]) as endpoint:

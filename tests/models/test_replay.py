@@ -150,6 +150,10 @@ def test_the_end_of_a_recording_is_told(tmp_path: Path) -> None:
         (HEADER + '{"content":[{"type":"text"}]}\n{"content":\n', "line 3"),
         (HEADER + '{"content":[{"text":"a"}]}\n', "line 2: block 0 has no type"),
         (HEADER + '{"content":[{"type":"tool_use","name":"LS"}]}\n', "needs an id and a name"),
+        (
+            HEADER + '{"content":[' + ",".join(2 * ['{"type":"tool_use","id":"a","name":"LS"}']) + "]}\n",
+            "have the id 'a'",
+        ),
         (HEADER + '{"content":"hi"}\n', "line 2"),
     ],
 )

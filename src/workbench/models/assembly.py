@@ -140,11 +140,14 @@ class Assembly:
             raise StreamError(f"the stream goes on with block {index}, which never began") from None
 
     def _begin(self, index: int, start: dict[str, Any]) -> Piece | None:
+        taken = {known.start.get("id") for at, known in self._blocks.items() if known.called and at != index}
         block = self._blocks[index] = _Block(start)
         if block.called and start["type"] == "tool_use":
             call_id, name = start.get("id"), start.get("name")
             if not (isinstance(call_id, str) and call_id and isinstance(name, str) and name):
                 raise StreamError(f"a call begins without an id and a name (block {index})")
+            while call_id in taken:  # some servers number calls anew: each needs a result of its own
+                call_id = start["id"] = f"{call_id}_{index}"
             return Piece(kind="call", index=index, call_id=call_id, name=name)
         kind = _SHOWN.get(start.get("type", ""))
         return Piece(kind=kind, index=index, text=start[kind]) if kind and start.get(kind) else None

@@ -240,4 +240,7 @@ def _line(raw: bytes, where: str) -> Line:
             raise ModelError("invalid_request", f"{where}: block {number} has no type")
         if block["type"] == "tool_use" and not (block.get("id") and block.get("name")):
             raise ModelError("invalid_request", f"{where}: block {number}, a tool_use, needs an id and a name")
+    ids = [block["id"] for block in line.content or () if block["type"] == "tool_use"]
+    if twice := [one for one in ids if ids.count(one) > 1]:
+        raise ModelError("invalid_request", f"{where}: two calls have the id {twice[0]!r}")
     return line
