@@ -140,7 +140,10 @@ def _mend(problem: str) -> str:
     if _number(_MOST) == 0:
         return "user namespaces are off; run: sudo sysctl user.max_user_namespaces=10000"
     if "proc" in problem:
-        return "this container masks /proc: start it with --security-opt systempaths=unconfined, or rely on Landlock where that works"
+        return (
+            "this container masks /proc: start it with --security-opt systempaths=unconfined, or rely on Landlock "
+            "where that works"
+        )
     if "namespace" in problem or "ermitted" in problem:
         return (
             "user namespaces are refused here: start the container with --security-opt seccomp=unconfined "
