@@ -156,11 +156,11 @@ def test_a_command_ranks_and_binds_its_own_processes(cell):
         "import os, threading; one = min(os.sched_getaffinity(0)); "
         "threading.Thread(target=lambda: os.sched_setaffinity(threading.get_native_id(), {one})).start(); "
         "child = os.posix_spawn('/bin/sleep', ['sleep', '9'], os.environ); "
-        "os.setpriority(os.PRIO_PROCESS, child, 7); os.setpriority(os.PRIO_PROCESS, os.getpid(), 3); "
+        "os.setpriority(os.PRIO_PROCESS, child, 17); os.setpriority(os.PRIO_PROCESS, os.getpid(), 13); "
         "os.sched_setaffinity(child, {one}); os.sched_setscheduler(child, os.SCHED_BATCH, os.sched_param(0)); "
         "print(os.getpriority(os.PRIO_PROCESS, child), os.nice(0), len(os.sched_getaffinity(child))); os.kill(child, 9)"
     )
-    assert run(cell, f'nice -n 1 true && PYTHON -c "{script}" && ionice -c 3 true').output == "7 3 1\n"
+    assert run(cell, f'nice -n 1 true && PYTHON -c "{script}" && ionice -c 3 true').output == "17 13 1\n"
 
 
 def test_attributes_that_cannot_be_kept_are_left_out_of_copies(cell):
