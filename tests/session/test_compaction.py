@@ -1,8 +1,9 @@
 """A history that fills the window is replaced by a summary, and nothing that matters is lost with it."""
 
-from support.endpoint import Endpoint, say, turn, use
+from support.endpoint import Endpoint, fault, say, turn, use
 from support.live import run, texts, workspace
 from workbench.protocol import events as e
+from workbench.protocol.commands import Compact, Stop, SubmitPrompt
 
 __all__ = ["workspace"]
 NEAR = {"input_tokens": 980_000}
@@ -64,3 +65,46 @@ def test_what_a_broken_attempt_at_the_summary_had_used_is_counted(workspace):
         ran.events(e.Compacted)[0].usage,
     ]
     assert ran.result.usage.input_tokens == sum(usage.input_tokens for usage in counted)
+
+
+TOO_LONG = {"fault": {"status": 400, "headers": {}, "message": "prompt is too long: 1200000 tokens > 1000000"}}
+
+
+def test_without_a_summary_what_the_agent_has_not_answered_is_kept(workspace):
+    (workspace / "loss.txt").write_text("epoch 7: 0.123\n")
+    turns = [turn(use("Read", file_path="loss.txt")), TOO_LONG, TOO_LONG, say("done")]
+    with Endpoint(turns) as endpoint:
+        ran = run(workspace, endpoint)
+    words = "\n".join(texts(endpoint.requests[3].body["messages"][0]))
+    assert "No summary could be written" in words and "1→epoch 7: 0.123" in words
+    assert ran.result.subtype == "success"
+
+
+def test_without_a_summary_why_a_check_failed_is_kept(workspace):
+    turns = [say("done", usage=NEAR), TOO_LONG, say("mended")]
+    with Endpoint(turns) as endpoint:
+        ran = run(workspace, endpoint, checks=["test -e mended || { touch mended; echo not yet; exit 3; }"])
+    assert ran.result.subtype == "success" and ran.result.verified
+    words = "\n".join(texts(endpoint.requests[2].body["messages"][0]))
+    assert "No summary could be written" in words and "exited with 3" in words and "not yet" in words
+
+
+def test_a_summary_that_was_asked_for_is_tried_again_when_the_service_is_there_again(workspace):
+    idle = []
+
+    async def steer(client, envelope):
+        if isinstance(envelope.event, e.SessionStarted):
+            await client.send(SubmitPrompt(id="p", text="Go.", by="ana"))
+        if isinstance(envelope.event, e.Idle):
+            idle.append(envelope.event.reason)
+            if len(idle) == 1:
+                await client.send(Compact(id="c", by="ana"))
+            if len(idle) < 3:
+                await client.send(SubmitPrompt(id="p", text="go on", by="ana"))
+            else:
+                await client.send(Stop(id="s", reason="signal", by="ana"))
+
+    with Endpoint([say("first"), fault(400), say("SUMMARY"), say("third")]) as endpoint:
+        ran = run(workspace, endpoint, "", steer=steer, interactive=True)
+    assert idle == ["done", "error_during_execution", "done"]
+    assert [compacted.summary for compacted in ran.events(e.Compacted)] == ["SUMMARY"]

@@ -10,6 +10,7 @@ from workbench.session.core import Session
 from workbench.session.tally import answer_text
 from workbench.tools import files
 from workbench.tools.base import ToolError
+from workbench.tools.output import shorten, whole_words
 
 # The part of the window that prompt and answer may fill before the history is compacted.
 FULL = 0.9
@@ -45,13 +46,15 @@ def output_tokens(session: Session) -> int:
 
 async def compact(session: Session) -> None:
     """Replaces the history by a summary that the model writes, or, if it cannot, by what the journal knows."""
-    session.compact_now = False
+    asked, session.compact_now = session.compact_now, False
     before = estimate(session)
     session.notice("info", f"the context is filling up (about {before:,} tokens): writing a summary", "context")
-    answer = await _summary(session)
-    text = answer_text(answer.content) if answer else ""
-    if not text:
-        text = f"(No summary could be written.) The last words before the cut were:\n{session.tally.final_text[-4000:]}"
+    try:
+        answer = await _summary(session)
+    except ModelError:
+        session.compact_now = asked  # the service may be there for the next request
+        raise
+    text = (answer_text(answer.content) if answer else "") or _without_summary(session)
     usage = answer.usage if answer else Usage()
     session.emit(
         e.Compacted(
@@ -85,6 +88,20 @@ async def _summary(session: Session) -> Answer | None:
         if error.kind != "too_long":
             raise
     return None
+
+
+def _without_summary(session: Session) -> str:
+    """What stood at the end of the talk: the agent's last words, and what it has not answered, results of calls too."""
+    parts = ["(No summary could be written.) The last words before the cut were:"]
+    parts.append(whole_words(session.tally.final_text[-4000:]))
+    if since := "\n\n".join(filter(None, map(_text_of, session.messages.unanswered))):
+        parts.append(f"What came since, results of calls first:\n{shorten(since, FILE_CHARS)}")
+    return "\n".join(parts)
+
+
+def _text_of(block: dict[str, Any]) -> str:
+    """The words of a user's block: a text, or the texts of a call's result."""
+    return answer_text(block["content"]) if block["type"] == "tool_result" else str(block.get("text", ""))
 
 
 def _blocks(session: Session, summary: str) -> list[dict[str, Any]]:

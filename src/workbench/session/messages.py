@@ -54,6 +54,12 @@ class Messages:
         """Whether the next thing is a request: there is something that the model has not answered."""
         return bool(self.pending) or (bool(self.sent) and not self.ends_with_answer)
 
+    @property
+    def unanswered(self) -> list[dict[str, Any]]:
+        """The blocks that no answer has followed: those that were sent last, and the gathered ones."""
+        last = [] if self.ends_with_answer or not self.sent else msgspec.json.decode(self.sent[-1])["content"]
+        return [*last, *self.pending]
+
     def with_pending(self, *more: dict[str, Any]) -> list[bytes]:
         """The history with the gathered blocks and MORE as a last user message, without changing it."""
         return [*self.sent, *map(_encode, self._gathered(more))]
