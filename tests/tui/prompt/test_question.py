@@ -152,3 +152,44 @@ def test_a_question_cannot_move_the_terminal_or_the_layout():
             assert app.prompt.cards.question.size.height <= 14
 
     asyncio.run(body())
+
+
+def test_answers_that_could_not_be_sent_stand_at_the_prompt_and_go_as_they_are():
+    async def body():
+        client = NotingClient()
+        client.refuse = "not sent: the connection is lost"
+        async with bench(client) as (app, pilot):
+            app.happens(e.QuestionsAsked(questions=(DATA, NAME)))
+            await until(pilot, lambda: "1 of 2" in text_of(app))
+            await press(pilot, "enter")
+            await until(pilot, lambda: "2 of 2" in text_of(app))
+            await say(pilot, "warmup-3e-4")
+            await press(pilot, "enter")
+            await until(pilot, lambda: "the connection is lost" in text_of(app))
+            assert "the agent asks" not in text_of(app), "no card shows one question and takes an answer to another"
+            client.refuse, answers = "", client.sent[0].text
+            assert app.prompt.text == answers
+            await press(pilot, "enter")
+            await until(pilot, lambda: len(client.sent) == 2)
+            assert client.sent[1].text == answers
+
+    asyncio.run(body())
+
+
+def test_the_same_questions_are_asked_anew_from_their_beginning():
+    async def body():
+        client = NotingClient()
+        async with bench(client) as (app, pilot):
+            for count in (1, 2):
+                app.happens(e.QuestionsAsked(questions=(DATA, NAME)))
+                await until(pilot, lambda: "1 of 2" in text_of(app) and "full data set" in text_of(app))
+                await press(pilot, "1", "enter")
+                await until(pilot, lambda: "2 of 2" in text_of(app))
+                await say(pilot, f"run {count}")
+                await press(pilot, "enter")
+                await until(pilot, lambda count=count: len(client.sent) == count)
+                assert client.sent[-1].text.endswith(f"→ run {count}")
+                app.happens(e.PromptSubmitted(text=client.sent[-1].text, origin="person", by="me"))
+                await until(pilot, lambda: "the agent asks" not in text_of(app))
+
+    asyncio.run(body())

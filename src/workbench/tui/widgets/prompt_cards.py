@@ -84,14 +84,15 @@ class Cards(Vertical):
             place = f"1 of {len(waiting)}" if len(waiting) > 1 else ""
             self.approval.display = bool(waiting)
             self.approval.ask(first, _short((first and first.cwd) or self._state.workspace), place)
-        asked = not waiting and self._state.phase == "idle" and _unanswered(self._state)
+        unanswered = _unanswered(self._state)
+        asked = not waiting and self._state.phase == "idle" and unanswered
         if asked and self.question is None:
             self.question = QuestionCard()
             self.mount(self.question)
         if self.question:
-            self.question.display = asked
-            if asked:
-                self.question.ask(self._state.questions)
+            if asked or not unanswered:
+                self.question.ask(self._state.questions if asked else ())
+            self.question.display = asked and not self.question.answered  # what could not be sent stands at the prompt
         self.arm()
 
     def typed(self) -> None:
@@ -122,7 +123,7 @@ class Cards(Vertical):
     @property
     def open_question(self) -> QuestionCard | None:
         """The question that shows."""
-        return self.question if self.question and self.question.display else None
+        return self.question if self.question and self.question.display and not self.question.answered else None
 
     @property
     def field(self) -> Callable[[], None] | None:
@@ -204,6 +205,7 @@ class Cards(Vertical):
     @on(QuestionCard.Answered)
     def _reply(self, event: QuestionCard.Answered) -> None:
         event.stop()
+        self._refresh()
         self.post_message(self.Replied(event.text))
 
 

@@ -63,7 +63,8 @@ class QuestionCard(Vertical):
     def on_mount(self) -> None:
         """Draws what was asked before there was anything to draw on."""
         self.on_resize()
-        self._draw()
+        if not self.answered:
+            self._draw()
 
     def on_resize(self) -> None:
         """A low screen keeps the prompt and some of the talk."""
@@ -74,10 +75,16 @@ class QuestionCard(Vertical):
         self.call_after_refresh(self._see)
 
     def ask(self, questions: tuple[Question, ...]) -> None:
-        """Shows QUESTIONS from the first one."""
+        """Shows QUESTIONS from the first one; none: those asked before are done with, and may be asked again."""
         if questions != self.questions:
             self.questions, self._answers, self._since = questions, [], time.monotonic()
-            self._next()
+            if questions:
+                self._next()
+
+    @property
+    def answered(self) -> bool:
+        """Whether all answers are on their way."""
+        return len(self._answers) == len(self.questions)
 
     def _next(self) -> None:
         self._chosen = _recommended(self._question) or 0
@@ -165,7 +172,6 @@ class QuestionCard(Vertical):
             self._next()
             return
         pairs = zip(self.questions, self._answers, strict=True)
-        self._answers = []
         if len(self.questions) == 1:
             text = words
         else:
@@ -175,7 +181,7 @@ class QuestionCard(Vertical):
     def on_click(self, event: events.Click) -> None:
         """A click on an option chooses it, one on the chosen option answers."""
         at = next((at for at, row in enumerate(self._options) if row.region.contains_point(event.screen_offset)), None)
-        if at is not None and event.chain == 1 and time.monotonic() - self._since >= self.SETTLE:
+        if at is not None and event.chain == 1 and not self.answered and time.monotonic() - self._since >= self.SETTLE:
             self._take(at)
 
 
