@@ -82,7 +82,6 @@ class WorkbenchApp(App[int], inherit_bindings=False):
         self.facts = Facts(branch=opener.branch(), user=opener.user)
         self.animation_level = "none"
         self._presenter: Presenter | None = None
-        self._failed: set[int] = set()
         self._windows: dict[str, int | None] = {}
         self.escaped = self.quitting = 0.0  # when Esc and ctrl+q were pressed last
         self.surroundings: Surroundings | None = None  # of the session that is open
@@ -341,12 +340,12 @@ class WorkbenchApp(App[int], inherit_bindings=False):
 
     def guarded(self, view: View, state: SessionState, news: Sequence[Envelope]) -> None:
         """Lets VIEW draw; one that fails is told once and left out, the rest goes on."""
-        if id(view) in self._failed:
+        if view.failed:
             return
         try:
             view.show_session(state, news)
         except Exception as error:
-            self._failed.add(id(view))
+            view.failed = True
             self.log.error(repr(error))
             self.tell(f"the {getattr(view, 'id', '') or 'view'} has failed: {type(error).__name__}: {error}", "error")
 

@@ -83,7 +83,9 @@ class Presenter:
         before, self._bytes = self._bytes, self._written()
         self._pause = max(self._frame, min(SLOWEST, (self._bytes - before) / DEAR))
         news, self._news = self._news, []
-        if news:
-            self._show(self.client.state, news)
-        self._shown = time.monotonic()  # after it: drawing that takes long leaves as much time for everything else
-        self._room.set()
+        try:
+            if news:
+                self._show(self.client.state, news)
+        finally:  # whatever the screen fails of, the next batch is shown
+            self._shown = time.monotonic()  # after it: drawing that takes long leaves as much time for everything else
+            self._room.set()

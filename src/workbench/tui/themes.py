@@ -365,7 +365,15 @@ class Looks:
 
     def _state(self) -> object:
         """What the files look like from outside; it differs once one has been written, added or removed."""
-        return [(path, found.st_mtime_ns, found.st_size) for path in _files(self.where) if (found := path.stat())]
+        return [(path, *_stamp(path)) for path in _files(self.where)]
+
+
+def _stamp(path: Path) -> tuple[int, int]:
+    try:
+        found = path.stat()
+    except OSError:  # gone since it was listed
+        return 0, 0
+    return found.st_mtime_ns, found.st_size
 
 
 def _put_on(app: "App[Any]", theme: "Theme") -> None:

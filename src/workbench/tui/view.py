@@ -15,6 +15,8 @@ class View:
     A view reads the state and never changes it; what is older or larger it asks `self.app.client` for, by query.
     """
 
+    failed = False  # whether it is told nothing any more, for it failed of what it was told
+
     def show_session(self, state: SessionState, news: Sequence[Envelope]) -> None:
         """STATE is the fold of everything up to and with NEWS (deltas included, in order). Must return quickly."""
 

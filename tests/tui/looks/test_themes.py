@@ -3,6 +3,7 @@
 import asyncio
 import itertools
 import os
+import threading
 from pathlib import Path
 
 import pytest
@@ -340,3 +341,20 @@ def test_an_app_draws_with_few_colours_or_none(env: dict[str, str], monkeypatch:
                 assert all(colour.is_default for colour in shown)
 
     asyncio.run(main())
+
+
+def test_a_theme_that_goes_while_one_looks_is_no_failure(tmp_path: Path) -> None:
+    looks, over = themes.Looks([tmp_path], TRUE_COLOUR), threading.Event()
+
+    def come_and_go() -> None:
+        while not over.is_set():
+            write(tmp_path, "mine", 'colors: {agent: "#ffcc00"}').unlink()
+
+    beside = threading.Thread(target=come_and_go)
+    beside.start()
+    try:
+        for _ in range(2_000):
+            looks.all()
+    finally:
+        over.set()
+        beside.join()

@@ -7,12 +7,14 @@ from textual.geometry import Size
 
 from support.sample_events import started
 from support.screens import text_of
-from support.workbench import PLAIN, FakeOpener, PlainDiff, PlainTalk, bounded, playing, until
+from support.workbench import PLAIN, FakeClient, FakeOpener, PlainDiff, PlainTalk, bounded, playing, until
 from workbench.protocol import events as e
 from workbench.protocol.commands import Fork, SubmitPrompt
 from workbench.tui.app import WorkbenchApp
 from workbench.tui.opening import NotOpenedError, SessionRow
+from workbench.tui.presenter import FULL, Presenter
 from workbench.tui.screens.sessions import Sessions
+from workbench.tui.view import View
 
 NO_KEY = NotOpenedError("error_authentication", "no key for the model service")
 
@@ -254,3 +256,44 @@ def test_a_pane_that_is_closed_has_its_news_in_the_strip(tmp_path):
         await until(pilot, lambda: "2 diff 2 files" in text_of(pilot.app))
 
     playing(play, tmp_path, parts={**PLAIN, "diff": Changing})
+
+
+def test_only_the_view_that_failed_is_left_out_and_none_that_comes_after_it(tmp_path):
+    class Late(View):
+        shown = 0
+
+        def show_session(self, state, news):
+            self.shown += 1
+
+    class Broken(Late):
+        def show_session(self, state, news):
+            raise ValueError("no such item")
+
+    async def play(pilot, opener):
+        for _ in range(100):
+            pilot.app.guarded(Broken(), pilot.app.state, ())  # gone at once: its place in memory is taken again
+            late = Late()
+            pilot.app.guarded(late, pilot.app.state, ())
+            assert late.shown == 1
+
+    playing(play, tmp_path)
+
+
+def test_what_comes_after_a_batch_that_could_not_be_shown_is_shown():
+    async def run() -> None:
+        client, shown = FakeClient(), []
+
+        def show(state, news):
+            shown.extend(news)
+            if len(shown) == FULL:
+                raise ValueError("this batch")
+
+        told = []
+        asyncio.get_running_loop().set_exception_handler(lambda loop, what: told.append(str(what["exception"])))
+        presenter = Presenter(client, show, frame=0.01)
+        client.give(*[e.Notice(level="info", text=str(at)) for at in range(FULL + 1)])
+        client.end()
+        await presenter.follow()
+        assert len(shown) == FULL + 1 and told == ["this batch"]
+
+    asyncio.run(bounded(run(), 10.0))
