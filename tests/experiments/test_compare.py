@@ -2,6 +2,7 @@
 
 import json
 import math
+import os
 import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -309,6 +310,8 @@ def test_files_of_configuration_are_told_key_by_key(bench: Bench) -> None:
         "conf/tag.yaml": "a: !!bool maybe",
         "conf/bomb.yaml": "a: &a {}\n" + "".join(f"b{n}: [*a, *a]\n" for n in range(30)),
         "conf/round.yaml": "a: &a [*a]",
+        "conf/list.yaml": f"a: &a [{'1, ' * 100}*a]",
+        "conf/nan.yaml": "limit: .nan\n",
     }  # fmt: skip
     for name, text in texts.items():
         (folder / name).write_text(text)
@@ -320,6 +323,8 @@ def test_files_of_configuration_are_told_key_by_key(bench: Bench) -> None:
         "conf/tag.yaml": "a: !!bool perhaps",
         "conf/bomb.yaml": "a: &a {}\n" + "".join(f"b{n}: [*a, *a]\n" for n in range(31)),
         "conf/round.yaml": "b: &b [*b]",
+        "conf/list.yaml": f"a: &a [{'1, ' * 100}*a] # and a word",
+        "conf/nan.yaml": "limit: .nan # still\n",
     }  # fmt: skip
     for name, text in changed.items():
         (folder / name).write_text(text)
@@ -393,3 +398,35 @@ def test_the_rounding_of_floats_is_no_uncertainty(bench: Bench) -> None:
     found = bench.compare(bench.seeds([0.77, 0.78, 0.79], 0.1), bench.seeds([0.47, 0.48, 0.49], 0.2))
     assert found.sentence == "better by 0.3 ± 0, n = 3 vs 3"
     assert about(0.3, 5.6e-17) == ("0.3", "0") and about(0.0, 0.0) == ("0", "0")
+
+
+def test_code_is_kept_whatever_its_bytes_are(bench: Bench) -> None:
+    folder = bench.ledger.workspace
+    git(folder, "init", "-q")
+    git(folder, "commit", "-q", "--allow-empty", "-m", "one")
+    (folder / ".git" / "info").mkdir(exist_ok=True)
+    (folder / ".git" / "info" / "exclude").write_bytes(b"# caf\xe9\n")
+    (folder / "a\rb.txt").write_bytes(b"one\r\ntwo\r\n")
+    before = bench.run({"loss": [1.0]}, code=code.taken(folder, "r-1"))
+    (folder / "a\rb.txt").write_bytes(b"one\r\nnew\r\n")
+    after = bench.run({"loss": [0.9]}, code=code.taken(folder, "r-2"))
+    assert (folder / ".git" / "info" / "exclude").read_bytes() == b"# caf\xe9\n/.mlwb/runs/\n"
+    changes = bench.compare([before], [after]).changes
+    assert [(file.path, file.added) for file in changes.code] == [("a\rb.txt", 1)]
+    assert "-two\r\n+new\r" in patch(folder, changes.revisions)
+
+
+def test_code_and_names_that_are_no_text_can_be_told_all_the_same(
+    bench: Bench, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = bench.ledger.workspace
+    git(folder, "init", "-q")
+    git(folder, "commit", "-q", "--allow-empty", "-m", "one")
+    (folder / os.fsdecode(b"n\xe9.py")).write_bytes(b"# caf\xe9\n")
+    bench.run({"loss": [1.0]}, code=code.taken(folder, "r-1"))
+    (folder / os.fsdecode(b"n\xe9.py")).write_bytes(b"# caf\xe9 \xe8\n")
+    bench.run({"loss": [0.9]}, code=code.taken(folder, "r-2"))
+    monkeypatch.chdir(folder)
+    assert exp.main(["compare", "r-1", "r-2", "--json", "--diff"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told["changes"]["code"][0]["path"] == "n\ufffd.py" and "+# caf\ufffd \ufffd" in told["patch"]

@@ -1,6 +1,7 @@
 """What differs between two groups of runs: configuration, command, environment, code, hardware; and what does not."""
 
 import math
+import os
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
@@ -355,7 +356,7 @@ def _of_files(
 ) -> dict[str, tuple[Any, Any]]:
     """What differs in files of configuration that the code has; see `config_files`."""
     words = {word for run in (*a, *b) for word in run.argv}
-    return differing(Git(workspace), trees, [file.path for file in files], words) if files else {}
+    return differing(Git(workspace), trees, [file.path for file in files], words, same) if files else {}
 
 
 def numstat(git: Git, one: str, other: str) -> tuple[File, ...]:
@@ -366,9 +367,14 @@ def numstat(git: Git, one: str, other: str) -> tuple[File, ...]:
     return tuple(_file(*rest) for part in parts if len(rest := part.split("\t", 2)) == 3)
 
 
+def shown(text: str) -> str:
+    """TEXT of git or the file system with a sign in place of bytes that are no characters: JSON cannot hold them."""
+    return os.fsencode(text).decode(errors="replace")
+
+
 def _file(added: str, removed: str, path: str) -> File:
     binary = added == "-"
-    return File(path=path, added=None if binary else int(added), removed=None if binary else int(removed))
+    return File(path=shown(path), added=None if binary else int(added), removed=None if binary else int(removed))
 
 
 def patch(workspace: Path, revisions: tuple[str | None, str | None]) -> str:
@@ -376,6 +382,6 @@ def patch(workspace: Path, revisions: tuple[str | None, str | None]) -> str:
     one, other = revisions
     if not one or not other or one == other:
         return ""
-    text = Git(workspace).must("diff", "--no-color", "--no-ext-diff", "--no-textconv", one, other)
+    text = shown(Git(workspace).must("diff", "--no-color", "--no-ext-diff", "--no-textconv", one, other))
     cut = f"\n… {len(text) - PATCH:,} more characters: git diff {one[:12]} {other[:12]}"
     return text if len(text) <= PATCH else text[:PATCH] + cut

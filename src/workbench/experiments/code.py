@@ -112,18 +112,17 @@ class Git:
                 [programs.git(), *_HARDENED, *args],
                 cwd=self.workspace,
                 env=self._env | (env or {}),
-                input=given or "",
+                input=os.fsencode(given or ""),
                 capture_output=True,
-                text=True,
-                errors="surrogateescape",
                 timeout=_PATIENCE_S,
                 check=False,
             )
         except (OSError, subprocess.TimeoutExpired) as error:
             raise CodeError(f"git {args[0]}: {error}") from None
         if done.returncode != 0:
-            raise CodeError(f"git {args[0]}: {done.stderr.strip() or f'exit code {done.returncode}'}")
-        return done.stdout.rstrip("\n")
+            words = done.stderr.decode(errors="replace").strip()
+            raise CodeError(f"git {args[0]}: {words or f'exit code {done.returncode}'}")
+        return os.fsdecode(done.stdout).rstrip("\n")  # no line end is changed: it may be part of a name, or of a file
 
     def tree(self, commit: str | None) -> str:
         """The tree of all files as they are now, ignored ones and large new ones left out. Raises CodeError."""
@@ -159,12 +158,12 @@ class Git:
         """Keeps the runs out of git through its own exclude file, which is nobody's to commit."""
         with contextlib.suppress(CodeError, OSError):
             path = self.workspace / self.must("rev-parse", "--git-path", "info/exclude")
-            text = path.read_text() if path.exists() else ""
-            line = f"/{self.must('rev-parse', '--show-prefix')}.mlwb/runs/"
+            text = path.read_bytes() if path.exists() else b""
+            line = os.fsencode(f"/{self.must('rev-parse', '--show-prefix')}.mlwb/runs/")
             if line not in text.splitlines():
                 path.parent.mkdir(parents=True, exist_ok=True)
-                with path.open("a") as file:
-                    file.write(("" if not text or text.endswith("\n") else "\n") + line + "\n")
+                with path.open("ab") as file:
+                    file.write((b"" if not text or text.endswith(b"\n") else b"\n") + line + b"\n")
 
 
 def _small(path: Path) -> bool:

@@ -4,7 +4,7 @@ Only small files count that a command names, or whose name or folder says what t
 """
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import PurePath
 from typing import Any
 
@@ -13,15 +13,21 @@ from workbench.experiments.code import Git
 _FORMATS = (".json", ".yaml", ".yml", ".toml")
 _NAMED = re.compile(r"conf|param|setting|hyper|option|default|experiment|args", re.IGNORECASE)
 _FILES, _SIZE, _KEYS, _DEPTH, _LIST = 10, 64 << 10, 500, 8, 100  # bounds: of a comparison, in bytes, of a file
+_PLAIN = bool | int | float | str | None
 _ALIASES = 20  # of a YAML file: more may stand for more than there is room for
 
 
 def differing(
-    git: Git, trees: tuple[str | None, str | None], paths: Iterable[str], words: Iterable[str]
+    git: Git,
+    trees: tuple[str | None, str | None],
+    paths: Iterable[str],
+    words: Iterable[str],
+    same: Callable[[Any, Any], bool],
 ) -> dict[str, tuple[Any, Any]]:
     """`file: key` -> its values in both TREES, of the PATHS that are files of configuration; WORDS are the commands'.
 
-    A key that a side lacks is None there. What cannot be read is left out, and so is a file that one side has not.
+    SAME says of two values whether they mean the same. A key that a side lacks is None there. What cannot be read is
+    left out, and so is a file that one side has not.
     """
     one, other = trees
     if not one or not other:
@@ -33,7 +39,7 @@ def differing(
             continue
         for key in [*before, *(key for key in after if key not in before)]:
             pair = before.get(key), after.get(key)
-            if pair[0] != pair[1] or isinstance(pair[0], bool) != isinstance(pair[1], bool):
+            if not same(*pair):
                 found[f"{path}: {key}"] = pair
     return found
 
@@ -88,7 +94,7 @@ def _flat(value: Any, name: str, depth: int) -> Iterator[tuple[str, Any]]:
     elif isinstance(value, list) and any(isinstance(one, Mapping | list) for one in value[:_LIST]):
         inner = [(f"{name}.{at}", one) for at, one in enumerate(value[:_LIST])]
     else:
-        plain = isinstance(value, bool | int | float | str | list | None)
+        plain = all(isinstance(one, _PLAIN) for one in (value if isinstance(value, list) else [value]))
         yield name, value if plain else str(value)
         return
     if depth:
