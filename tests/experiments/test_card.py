@@ -67,11 +67,11 @@ def test_data_hyperparameters_and_alerts_are_told(tmp_path: Path) -> None:
 def test_nothing_of_the_record_breaks_out_of_its_place(tmp_path: Path) -> None:
     ledger = Ledger(tmp_path)
     evil = "x\n# Owned\n---\n<script>`|\x1b[31m"
-    run = made(ledger, 0.9, name=evil, config={evil: evil}, tags=(evil,), user=evil, argv=("sh", "-c", evil))
+    run = made(ledger, 0.9, name=evil, config={evil: evil}, tags=(evil, "🚀"), user=evil, argv=("sh", "-c", evil))
     text = drafted(ledger, run)
     assert "\n# Owned" not in text and "\x1b" not in text
     assert "<script>" not in re.sub(r"`[^`\n]*`", "", text.partition("\n---\n")[2]).replace("\\<", "")
-    assert yaml.safe_load(text.split("\n---\n")[0].removeprefix("---\n"))["tags"] == [evil]
+    assert yaml.safe_load(text.split("\n---\n")[0].removeprefix("---\n"))["tags"] == [evil, "🚀"]
 
 
 def test_the_command_prints_or_writes_and_never_over_a_file(

@@ -552,21 +552,46 @@ def test_a_configuration_that_holds_itself_or_never_ends_is_cut(tmp_path: Path) 
 
 
 def test_a_text_summary_nested_without_end_is_no_configuration(tmp_path: Path) -> None:
-    def field(number: int, data: bytes) -> bytes:
-        size, left = b"", len(data)
-        while left > 127:
-            size, left = size + bytes([left & 127 | 128]), left >> 7
-        return bytes([number << 3 | 2]) + size + bytes([left]) + data
-
-    value = field(1, b"args") + field(8, b"\x08\x07" + field(8, b'{"a":' + b"[" * 100_000))
-    event = (
-        b"\x09" + struct.pack("<d", 1e9) + b"\x10\x01" + field(5, field(1, value + field(9, field(1, b"\n\x04text"))))
-    )
-    simple = b"\x09" + struct.pack("<d", 1e9) + b"\x10\x02" + field(5, field(1, field(1, b"loss") + b"\x15\0\0\0\x3f"))
-    records = (struct.pack("<QI", len(one), 0) + one + bytes(4) for one in (event, simple))
-    (tmp_path / "events.out.tfevents.1").write_bytes(b"".join(records))
-    found = of_folder(tmp_path)
+    value = _field(1, b"args") + _field(8, b"\x08\x07" + _field(8, b'{"a":' + b"[" * 100_000))
+    text = _field(5, _field(1, value + _field(9, _field(1, b"\n\x04text"))))
+    found = _with_a_loss(tmp_path, b"\x10\x01" + text)
     assert list(found.series["loss"].values) == [0.5] and found.notes == []
+
+
+def test_a_number_in_place_of_a_name_is_no_size(tmp_path: Path) -> None:
+    plugin = b"\x08\xff\xff\xff\xff\xff\xff\xff\x3f"  # the plugin's name: as many zeros, if it were a size
+    found = _with_a_loss(tmp_path, _field(5, _field(1, _field(1, b"args") + _field(9, _field(1, plugin)))))
+    assert list(found.series["loss"].values) == [0.5] and "cannot be read" in found.notes[0]
+
+
+def test_a_word_in_place_of_an_exit_code_is_none(tmp_path: Path) -> None:
+    record = b"\x92\x01" + bytes([7]) + _field(1, b"hello")
+    piece = struct.pack("<IHB", 0, len(record), 1) + record
+    (tmp_path / "run-1.wandb").write_bytes(b":W&B\xe1\xbe\x00" + piece)
+    assert of_folder(tmp_path).exit_code is None
+
+
+def test_a_distribution_of_no_characters_ends_no_journal(tmp_path: Path) -> None:
+    row = '{"op_code": 5, "trial_id": 0, "param_name": "%s", "param_value_internal": 2, "distribution": "%s"}\n'
+    (tmp_path / "study.journal").write_text('{"op_code": 4}\n' + row % ("p", "\\ud800") + row % ("q", "{}"))
+    assert list(of_folder(tmp_path).series["params/q"].values) == [2.0]
+
+
+def _field(number: int, data: bytes) -> bytes:
+    """A field of a protobuf message that holds DATA."""
+    size, left = b"", len(data)
+    while left > 127:
+        size, left = size + bytes([left & 127 | 128]), left >> 7
+    return bytes([number << 3 | 2]) + size + bytes([left]) + data
+
+
+def _with_a_loss(folder: Path, content: bytes) -> Numbers:
+    """What is read of an event file with an event of CONTENT, and one behind it that says a loss."""
+    moment = b"\x09" + struct.pack("<d", 1e9)
+    loss = moment + b"\x10\x02" + _field(5, _field(1, _field(1, b"loss") + b"\x15\0\0\0\x3f"))
+    records = (struct.pack("<QI", len(one), 0) + one + bytes(4) for one in (moment + content, loss))
+    (folder / "events.out.tfevents.1").write_bytes(b"".join(records))
+    return of_folder(folder)
 
 
 @pytest.mark.parametrize("scale", [1, 1e3, 1e6, 1e9])

@@ -1,16 +1,21 @@
 """A run done again: the code as it was, in a folder that goes away, and a verdict on its numbers."""
 
 import json
+import math
 import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from support.mlwb import MLWB
+from workbench.experiments.compare import reader
 from workbench.experiments.ledger import Ledger
-from workbench.experiments.rerun import SCRATCH
+from workbench.experiments.points import Series, save
+from workbench.experiments.readers.base import Column
+from workbench.experiments.rerun import SCRATCH, judged
 from workbench.experiments.types import Run
 from workbench.verbs import exp
 
@@ -139,3 +144,17 @@ def test_what_cannot_be_done_again_is_refused(workspace: Path, capsys: pytest.Ca
     )
     assert exp.main(["rerun", "r-1"]) == 1
     assert "still runs" in capsys.readouterr().err
+
+
+def test_infinities_in_a_curve_are_no_noise_that_allows_anything(tmp_path: Path) -> None:
+    ledger, runs = Ledger(tmp_path), []
+    base: dict[str, Any] = {"name": "t", "status": "finished", "argv": ("x",), "cwd": "/w", "workspace": "/w"}
+    for last in (1.0, 900.0):
+        run = ledger.begin(lambda name: Run(**{"id": name, "created": 1.0} | base))
+        column, series = Column(), Series()
+        for step, value in enumerate([1.0, math.inf] * 10 + [1.0, 1.1, 1.0, 1.1, last]):
+            column.add(value, step, 1e9)
+        series.take(column, 0.0)
+        save(ledger.path(run.id), {"loss": series})
+        runs.append(run)
+    assert judged(ledger, runs[0], runs[1], reader(ledger)).verdict == "different"

@@ -60,6 +60,7 @@ def test_the_kernels_log_is_read_as_the_device_and_as_dmesg_have_it(tmp_path: Pa
     log.write_bytes(
         b"6,1,%d,-;NVRM: Xid (PCI:0000:41:00): 31, pid=12, name=python, Ch 00000008\n" % int((now - 50) * 1e6)
         + b" SUBSYSTEM=pci\n6,2,%d,-;usb 1-1: \xff new device\n" % int((now - 40) * 1e6)
+        + b"6,3,%d,-;NVRM: Xid (PCI:41.00:0): 13, no address\n" % int((now - 30) * 1e6)
         + b"[%12.6f] NVRM: Xid (PCI:0000:c1:00): 999, something new\n" % (now - 30)
     )
     one, other = recent_xids(time.time() - 60, log)

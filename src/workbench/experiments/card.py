@@ -76,10 +76,15 @@ def _section(title: str, rows: Iterable[tuple[str, str]]) -> str:
 
 def _front(run: Run) -> str:
     base = _base(run)
-    lines = ["license: unknown", *([f"base_model: {json.dumps(base)}"] if base else [])]
-    lines += ["metrics:", *(f"- {json.dumps(key)}" for key in _judged(run)[:5])] if _judged(run) else []
-    lines += ["tags:", *(f"- {json.dumps(tag)}" for tag in run.tags)] if run.tags else []
+    lines = ["license: unknown", *([f"base_model: {_quoted(base)}"] if base else [])]
+    lines += ["metrics:", *(f"- {_quoted(key)}" for key in _judged(run)[:5])] if _judged(run) else []
+    lines += ["tags:", *(f"- {_quoted(tag)}" for tag in run.tags)] if run.tags else []
     return "---\n" + "\n".join(lines) + "\n---\n"
+
+
+def _quoted(value: str) -> str:
+    """VALUE in quotes, for YAML: that knows JSON's escapes, but not two of them for one sign."""
+    return visible(json.dumps(value, ensure_ascii=False))
 
 
 def _draft(run: Run) -> str:

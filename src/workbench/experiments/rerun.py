@@ -15,7 +15,7 @@ from typing import Literal
 import msgspec
 
 from workbench.experiments import stats
-from workbench.experiments.changes import Changes, between
+from workbench.experiments.changes import Changes, between, shown
 from workbench.experiments.code import REFS, CodeError, Git
 from workbench.experiments.compare import Curve, Read, reader, telling, value_of
 from workbench.experiments.goals import goal_of
@@ -190,7 +190,7 @@ def _linked(git: Git, top: Path, folder: Path, run: Run) -> list[str]:
     since = [str(path.relative_to(top)) for path in linked if _written(path, span[1], math.inf)]
     said = [str(path.relative_to(top)) for path in linked]
     return [
-        f"{words}: {', '.join(found[:5])}{f' and {len(found) - 5} more' if len(found) > 5 else ''}"
+        f"{words}: {shown(', '.join(found[:5]))}{f' and {len(found) - 5} more' if len(found) > 5 else ''}"
         for words, found in (("git does not hold, so as they are now", said), ("changed since the run", since))
         if found
     ]
@@ -321,7 +321,7 @@ def noise_of(ledger: Ledger, run: Run, child: Run, metric: str, read: Read) -> t
             reach = stats.t_quantile(0.5 + stats.LEVEL / 2, len(values) - 1) * sd * 2**0.5
             return reach, f"the spread of {len(values)} {words}"
     tail = list(read(run)[metric].values)[-20:]
-    steps = [abs(later - earlier) for earlier, later in pairwise(tail)]
+    steps = [step for earlier, later in pairwise(tail) if math.isfinite(step := abs(later - earlier))]
     if len(steps) >= 4 and (jitter := statistics.median(steps)) > 0:
         # The median of |differences| of a normal value is 0.954 of its deviation (sqrt(2) * 0.6745).
         return stats.t_quantile(0.5 + stats.LEVEL / 2, len(steps)) * jitter / 0.954 * 2**0.5, "the jitter of its curve"

@@ -26,7 +26,8 @@ _TWICE_S = 5.0  # the same error from both sources
 _LOG_BYTES = 16 << 20
 _TIMEOUT = 10  # NVML_ERROR_TIMEOUT
 _LINE = re.compile(
-    rb"^(?:\d+,\d+,(\d+)[^;]*;|\[ *(\d+\.\d+)\] )?.*NVRM: Xid \(PCI:([0-9a-fA-F:.]+)\): (\d+),? *(.*)", re.MULTILINE
+    rb"^(?:\d+,\d+,(\d+)[^;]*;|\[ *(\d+\.\d+)\] )?.*NVRM: Xid \(PCI:([0-9a-fA-F]+:[0-9a-fA-F:.]+)\): (\d{1,9}),? *(.*)",
+    re.MULTILINE,
 )
 _MEANINGS = {
     8: "the card stopped to answer",

@@ -150,7 +150,7 @@ def _parameter(batch: Batch, trial: int, name: str, value: Any) -> None:
 
 def _external(value: Any, distribution: str) -> Any:
     """What the program saw: Optuna keeps a choice as its place among the choices."""
-    told = decoded(str(distribution).encode())
+    told = decoded(str(distribution).encode(errors="replace"))
     attributes = told.get("attributes") if isinstance(told, dict) else None
     choices = attributes.get("choices") if isinstance(attributes, dict) else None
     if isinstance(choices, list) and isinstance(value, int | float) and 0 <= value < len(choices):

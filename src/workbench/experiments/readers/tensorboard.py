@@ -218,7 +218,7 @@ def _plugin(metadata: bytes) -> tuple[str, bytes]:
     for field, data in fields(metadata):
         if field == 1:
             found = dict(fields(data))
-            return bytes(found.get(1, b"")).decode(errors="replace"), bytes(found.get(2, b""))
+            return _bytes(found, 1).decode(errors="replace"), _bytes(found, 2)
     return "", b""
 
 
@@ -249,7 +249,15 @@ def _hparams(content: bytes) -> dict[str, Any]:
             for inner, entry in fields(start):
                 if inner == 1:
                     pair = dict(fields(entry))
-                    found[bytes(pair.get(1, b"")).decode(errors="replace")] = _plain(bytes(pair.get(2, b"")))
+                    found[_bytes(pair, 1).decode(errors="replace")] = _plain(_bytes(pair, 2))
+    return found
+
+
+def _bytes(message: dict[int, Any], field: int) -> bytes:
+    """FIELD of MESSAGE, empty where it lacks. Raises ValueError for a number, which is none."""
+    found = message.get(field, b"")
+    if not isinstance(found, bytes):
+        raise ValueError("a number in place of bytes")
     return found
 
 

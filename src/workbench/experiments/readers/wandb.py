@@ -144,7 +144,7 @@ def _take(record: bytes, batch: Batch) -> None:
                 if inner == 4:
                     batch.config.update(_config(config))
         elif field == _EXIT:
-            batch.exit_code = next((code for inner, code in fields(data) if inner == 1), 0)
+            batch.exit_code = int(next((code for inner, code in fields(data) if inner == 1), 0))
 
 
 def _config(data: bytes) -> dict[str, Any]:
