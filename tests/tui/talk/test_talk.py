@@ -15,7 +15,7 @@ from workbench.protocol import queries as q
 from workbench.protocol.blocks import Todo
 from workbench.protocol.fold import PLACES
 from workbench.protocol.result import CheckResult, Option, Question
-from workbench.protocol.state import KEPT_TEXT, Item
+from workbench.protocol.state import KEPT_TEXT, Item, SessionState
 from workbench.tui.themes import Looks
 from workbench.tui.widgets.transcript_strips import referenced
 
@@ -852,5 +852,31 @@ def test_a_page_that_comes_late_leaves_what_is_held_by_then():
             await pilot.press("g")
             await until(pilot, lambda: _numbers(app)[:1] == [0])
             app.client.query = slow
+
+    on_screen(steps)
+
+
+@pytest.mark.parametrize("missed", [0, 7, 500])
+def test_who_had_scrolled_away_stays_there_when_all_is_told_anew(missed):
+    async def steps(app, pilot):
+        app.begin(Many(1300), 1300)
+        app.give(e.RequestStarted(turn=9, model="m"), e.TextDelta(turn=9, index=0, text="being written\n\n" * 9))
+        await pilot.press("pageup", "pageup", "up")
+        before = [row[:70].rstrip() for row in rows(app)[:-1]]  # the bar beside them moves
+        app.talk.show_session(SessionState(), ())  # as the presenter does it for a client that came back
+        app.begin(Many(1300 + missed), 1301 + missed)
+        await until(pilot, lambda: app.talk.window.newest > 1301 * PLACES or not missed and app.talk.window.live)
+        assert [row[:70].rstrip() for row in rows(app)[:-1]] == before and not app.talk.transcript.follow
+        for _ in range(300):
+            if app.talk.window.live:
+                break
+            await pilot.press("pagedown")
+        assert app.talk.window.live
+        numbers = [int(one.item.text.split("number ")[1].split()[0].strip(",.")) for one in app.talk.window.entries
+                   if "number " in one.item.text]  # fmt: skip
+        assert numbers == list(range(numbers[0], 1300 + missed)), "no gap, nothing twice"
+        app.give(e.TextDelta(turn=9, index=0, text="told whole", whole=True))
+        await pilot.press("G")
+        assert text_of(app).count("told whole") == 1 and "being written" not in text_of(app)
 
     on_screen(steps)

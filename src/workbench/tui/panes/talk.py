@@ -82,6 +82,9 @@ class Talk(View, Widget):
 
     def show_session(self, state: SessionState, news: Sequence[Envelope]) -> None:
         """Takes in NEWS and draws what changed."""
+        if self.state.session and not state.session and not self.transcript.follow and self.window.oldest:
+            self.window.part()  # all is told anew: what is read stays where it is
+            return
         if state.session != self.state.session:
             self.window.clear()
             self.transcript.reset()

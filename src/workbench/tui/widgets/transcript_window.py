@@ -323,6 +323,11 @@ class Window:
         self.entries, self.live = drafts, True
         self._sync(state)
 
+    def part(self) -> None:
+        """Another state comes: what is held stays, what came since is asked for."""
+        del self.entries[self._first_draft() :]
+        self._drafts, self.live = {}, False
+
     def running(self) -> list[Entry]:
         """The entries in which something moves."""
         return [entry for entry in self.entries[-64:] if entry.running]
