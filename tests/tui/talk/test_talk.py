@@ -865,7 +865,7 @@ def test_who_had_scrolled_away_stays_there_when_all_is_told_anew(missed):
         before = [row[:70].rstrip() for row in rows(app)[:-1]]  # the bar beside them moves
         app.talk.show_session(SessionState(), ())  # as the presenter does it for a client that came back
         app.begin(Many(1300 + missed), 1301 + missed)
-        await until(pilot, lambda: app.talk.window.newest > 1301 * PLACES or not missed and app.talk.window.live)
+        await until(pilot, lambda: app.talk.window.newest > 1301 * PLACES or (not missed and app.talk.window.live))
         assert [row[:70].rstrip() for row in rows(app)[:-1]] == before and not app.talk.transcript.follow
         for _ in range(300):
             if app.talk.window.live:
