@@ -6,8 +6,9 @@ import pytest
 from support.sample_events import answer, call, result, resumed, session_events, started, text
 from workbench.protocol import blocks
 from workbench.protocol import events as e
+from workbench.protocol.codec import decode_envelope
 from workbench.protocol.fold import PLACES, apply
-from workbench.protocol.result import CheckResult, Option, Question
+from workbench.protocol.result import CheckResult, Option, Question, Usage
 from workbench.protocol.state import KEPT_ITEMS, KEPT_TEXT, SessionState, state_digest
 from workbench.protocol.task import Caps
 
@@ -100,6 +101,17 @@ def test_a_price_that_is_not_known_stays_unknown():
     state = fold([started(), answer(1), answer(2, cost_usd=None), answer(3)])
     assert state.cost_usd is None
     assert state.usage.total == 360
+
+
+def test_an_answer_that_came_to_nothing_is_paid_for_as_far_as_is_known():
+    """A journal of before that was told says nothing of it, and is read as ever."""
+    line = b'{"seq":2,"session":"s-1","at":1790000000.0,"event":{"type":"answer_discarded","turn":1,"reason":"cut"}}'
+    old = decode_envelope(line)
+    state = fold([started()])
+    apply(state, old)
+    assert (state.seq, state.usage.total, state.cost_usd) == (2, 0, 0.0)
+    fold([e.AnswerDiscarded(turn=2, reason="", usage=Usage(input_tokens=7, output_tokens=1), cost_usd=0.25)], state)
+    assert (state.usage.total, state.cost_usd, state.context_tokens) == (8, 0.25, 0)
 
 
 def test_an_id_is_used_for_a_call_of_each_answer():

@@ -383,3 +383,26 @@ def test_what_an_interrupted_answer_had_said_stays_in_the_journal_and_in_what_is
             apply(state, envelope)
     [held] = [item for item in state.items if item.level == "discarded"]
     assert held.kind == "answer" and held.text.startswith("half of it")
+
+
+def test_what_an_interrupted_answer_had_used_is_counted(workspace):
+    """By the service's own first word of it; the list of sessions tells the same."""
+    sent = []
+
+    async def steer(client, event):
+        if isinstance(event, e.SessionStarted):
+            await client.send(words("tell me"))
+        if isinstance(event, e.TextDelta) and not sent:
+            sent.append(event.text)
+            await client.send(Interrupt(id="i", by="ana"))
+        if isinstance(event, e.Idle):
+            await stop(client)
+
+    usage = {"input_tokens": 70_000, "cache_read_input_tokens": 5_000}
+    with Endpoint([say("half of it and then much more " * 50, pace=0.02, usage=usage)]) as endpoint:
+        ran = attend(workspace, endpoint, steer)
+    [left] = ran.events(e.AnswerDiscarded)
+    assert left.usage is not None and left.usage.prompt >= 75_000 and left.cost_usd
+    assert ran.result.usage.input_tokens == left.usage.input_tokens and ran.result.total_cost_usd == left.cost_usd
+    [told] = [one for one in store.list_sessions() if one.id == ran.result.session_id]
+    assert told.cost_usd == left.cost_usd

@@ -67,6 +67,20 @@ def test_what_a_broken_attempt_at_the_summary_had_used_is_counted(workspace):
     assert ran.result.usage.input_tokens == sum(usage.input_tokens for usage in counted)
 
 
+def test_what_the_last_attempts_before_giving_up_had_used_is_counted(workspace):
+    """Of an answer here, and of a summary: budgets count what is paid, and the list of sessions tells it."""
+    broken = {**say("words " * 50), "usage": {"input_tokens": 5000}}
+    refused = {"fault": {"error_after": 6, "kind": "invalid_request_error"}}
+    for before in ([], [turn(use("LS", path="."), usage=NEAR)]):
+        with Endpoint([*before, {**broken, **refused}]) as endpoint:
+            ran = run(workspace, endpoint)
+        [left] = ran.events(e.AnswerDiscarded)
+        assert left.usage is not None and left.usage.input_tokens == 5000 and left.cost_usd
+        assert ran.result.is_error
+        counted = [left.usage, *(answer.usage for answer in ran.events(e.AnswerCompleted))]
+        assert ran.result.usage.input_tokens == sum(usage.input_tokens for usage in counted)
+
+
 TOO_LONG = {"fault": {"status": 400, "headers": {}, "message": "prompt is too long: 1200000 tokens > 1000000"}}
 
 

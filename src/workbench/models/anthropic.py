@@ -24,6 +24,7 @@ from workbench.models.base import Answer, ModelError, ModelInfo, Piece, Request,
 from workbench.models.failures import AttemptError, Patience, from_event, from_status
 from workbench.models.sse import Events
 from workbench.models.thinking import thinking_params
+from workbench.protocol.result import Usage
 
 PLACEHOLDER_KEY = "no-key"  # for servers on an address of their own, which mostly ask for none
 _LINGER_S = 0.5  # for the end of a stream behind its last event, so that the connection can be used again
@@ -147,7 +148,7 @@ class AnthropicClient:
         self._opening = threading.Thread(target=self._open, name="model client", daemon=True)
         self._opening.start()
 
-    async def stream(self, request: Request) -> AsyncGenerator[Piece | Retry | Answer, None]:
+    async def stream(self, request: Request) -> AsyncGenerator[Piece | Usage | Retry | Answer, None]:
         """Pieces as they come, then one Answer. Raises ModelError; closing the iterator closes the connection."""
         body = encode_body(request)
         patience = Patience(self._max_requests, self._max_seconds, self._clock, self._random)
@@ -184,7 +185,9 @@ class AnthropicClient:
         if self._client is not None:
             await self._client.close()
 
-    async def _attempt(self, body: bytes, model: str, assembly: Assembly) -> AsyncGenerator[Piece | Answer, None]:
+    async def _attempt(
+        self, body: bytes, model: str, assembly: Assembly
+    ) -> AsyncGenerator[Piece | Usage | Answer, None]:
         """One request. Raises AttemptError where another may help, else ModelError."""
         client = await self._ready()
         started = self._clock()
@@ -195,10 +198,11 @@ class AnthropicClient:
                 events, chunks = Events(), response.aiter_bytes()
                 async for chunk in chunks:
                     for data in events.feed(chunk):
-                        piece = None if assembly.whole else assembly.take(data)
-                        if piece is not None:
+                        item = None if assembly.whole else assembly.take(data)
+                        if isinstance(item, Piece):
                             first = first or self._clock()
-                            yield piece
+                        if item is not None:
+                            yield item
                     if assembly.whole:
                         break
                 if not assembly.whole:

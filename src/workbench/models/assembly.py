@@ -84,8 +84,8 @@ class Assembly:
         """Whether anything of a message has come."""
         return bool(self._message.id or self._blocks)
 
-    def take(self, data: bytes) -> Piece | None:
-        """Takes the data of one event; what it shows, if anything. Raises StreamError."""
+    def take(self, data: bytes) -> Piece | Usage | None:
+        """Takes the data of one event; what it shows, or says was used by now, if anything. Raises StreamError."""
         try:
             event = _decoder.decode(data)
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
@@ -99,10 +99,10 @@ class Assembly:
                 self._at(event.index).ended = True
             case "message_start":
                 self._message = event.message or _Message()
-                self._count(self._message.usage)
+                return self._count(self._message.usage)
             case "message_delta":
                 self._stop_reason = (event.delta or {}).get("stop_reason") or self._stop_reason
-                self._count(event.usage)
+                return self._count(event.usage)
             case "message_stop":
                 if not self._stop_reason:
                     raise StreamError("the answer ended without a stop reason")
@@ -167,13 +167,15 @@ class Assembly:
         block.parts.setdefault(field, []).append(text)
         return Piece(kind=field, index=index, text=text) if text and field in _SHOWN else None
 
-    def _count(self, usage: _Usage | None) -> None:
-        """The counts of a stream are cumulative: a later one replaces an earlier one."""
-        if usage is not None:
-            for field in usage.__struct_fields__:
-                value = getattr(usage, field)
-                if value is not None:
-                    setattr(self.usage, field, value)
+    def _count(self, usage: _Usage | None) -> Usage | None:
+        """The counts of a stream are cumulative: a later one replaces an earlier one. What they are now."""
+        if usage is None:
+            return None
+        for field in usage.__struct_fields__:
+            value = getattr(usage, field)
+            if value is not None:
+                setattr(self.usage, field, value)
+        return msgspec.structs.replace(self.usage)
 
 
 # stop reasons after which the last block may be cut short

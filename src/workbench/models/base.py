@@ -116,8 +116,11 @@ class ModelError(Exception):
 class ModelClient(Protocol):
     """Streams one answer. Cancelling the iteration closes the connection."""
 
-    def stream(self, request: Request) -> AsyncGenerator[Piece | Retry | Answer, None]:
-        """Pieces as they come, then one Answer as the last item. Raises ModelError."""
+    def stream(self, request: Request) -> AsyncGenerator[Piece | Usage | Retry | Answer, None]:
+        """Pieces as they come, then one Answer as the last item. Raises ModelError.
+
+        A Usage is what the attempt has used by then: it counts where neither a Retry nor an Answer follows.
+        """
 
     async def close(self) -> None:
         """Lets go of connections."""

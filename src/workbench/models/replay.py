@@ -69,7 +69,7 @@ class Recorder:
         self._names = [(_as_path(value), name) for name, value in pairs if value]
         self._file = _open_recording(path, tuple(placeholders))
 
-    async def stream(self, request: Request) -> AsyncGenerator[Piece | Retry | Answer, None]:
+    async def stream(self, request: Request) -> AsyncGenerator[Piece | Usage | Retry | Answer, None]:
         """What the inner client gives. Raises what it raises."""
         ended = False
         try:
@@ -129,7 +129,7 @@ class ReplayClient:
         self._lines = iter(_read(path))
         self._given = 0
 
-    async def stream(self, request: Request) -> AsyncGenerator[Piece | Retry | Answer, None]:
+    async def stream(self, request: Request) -> AsyncGenerator[Piece | Usage | Retry | Answer, None]:
         """The next answer, word by word and then whole. Raises ModelError at the end of the recording."""
         for line in self._lines:
             if line.retry is not None:

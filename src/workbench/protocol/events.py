@@ -178,12 +178,14 @@ class AnswerDiscarded(Event, frozen=True, kw_only=True):
     """An answer did not end properly: nothing of it was run.
 
     `text` is what it had said until then, for people, and for the model at the next prompt; `reason` is empty where a
-    person or a signal stopped it.
+    person or a signal stopped it. `usage`: what the service had told until then, paid for all the same.
     """
 
     turn: int
     reason: str
     text: str = ""
+    usage: Usage | None = None
+    cost_usd: float | None = None
 
 
 class Compacted(Event, frozen=True, kw_only=True):
@@ -387,10 +389,7 @@ AnyEvent = JournalEvent | EphemeralEvent
 
 
 class Envelope(msgspec.Struct, frozen=True, kw_only=True):
-    """An event in its place. `seq` counts journalled events from 1; 0 marks an ephemeral one.
-
-    `at` is Unix time in seconds, from the session's clock.
-    """
+    """An event in its place: `seq` counts journalled ones from 1 (0: ephemeral), `at` is the session's Unix time."""
 
     seq: int
     session: str

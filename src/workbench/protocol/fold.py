@@ -198,7 +198,7 @@ def _answer(state: SessionState, envelope: e.Envelope, event: e.AnswerCompleted)
     state.ttft_ms = event.ttft_ms if state.ttft_ms is None else state.ttft_ms
 
 
-def _retried(state: SessionState, envelope: e.Envelope, event: e.RequestRetried) -> None:
+def _came_to_nothing(state: SessionState, envelope: e.Envelope, event: e.RequestRetried | e.AnswerDiscarded) -> None:
     if event.usage is not None:
         _spend(state, event.usage, event.cost_usd)
 
@@ -331,7 +331,8 @@ _STEPS: dict[type, Callable[[SessionState, e.Envelope, Any], None]] = {
     e.ModeChanged: _mode,
     e.RequestStarted: _request,
     e.AnswerCompleted: _answer,
-    e.RequestRetried: _retried,
+    e.RequestRetried: _came_to_nothing,
+    e.AnswerDiscarded: _came_to_nothing,
     e.Compacted: _compacted,
     e.CallDecided: _decided,
     e.CallStarted: _call_started,

@@ -326,6 +326,7 @@ _SINCE: dict[type, _Step] = {
     e.PromptSubmitted: _said_by_people,
     e.AnswerCompleted: _answered,
     e.RequestRetried: lambda told, envelope, event: told.spend(event.usage, event.cost_usd),
+    e.AnswerDiscarded: lambda told, envelope, event: told.spend(event.usage, event.cost_usd),
     e.Compacted: lambda told, envelope, event: told.spend(event.usage, event.cost_usd),
     e.CallFinished: _finished,
     e.ShellRan: _own,

@@ -1,12 +1,13 @@
 """Making the history shorter before the window is full, keeping the task, the to-do list and the files in hand."""
 
+import asyncio
 import contextlib
 from typing import Any
 
 from workbench.models.base import Answer, ModelError, Request, Retry
 from workbench.protocol import events as e
 from workbench.protocol.result import Usage
-from workbench.session.core import Session
+from workbench.session.core import BROKE_OFF, Session
 from workbench.session.tally import answer_text
 from workbench.tools import files
 from workbench.tools.base import ToolError
@@ -77,14 +78,23 @@ async def _summary(session: Session) -> Answer | None:
         max_tokens=min(16_000, output_tokens(session)),
         thinking=session.frame.thinking,
     )
+    turn = session.tally.answers + 1
+    used: Usage | None = None
     try:
         async with contextlib.aclosing(session.model.stream(request)) as items:
             async for item in items:
                 if isinstance(item, Answer):
                     return item
-                if isinstance(item, Retry):
-                    session.tell_retry(session.tally.answers + 1, item)
+                if isinstance(item, Usage):
+                    used = item
+                elif isinstance(item, Retry):
+                    used = None
+                    session.tell_retry(turn, item)
+    except asyncio.CancelledError:
+        session.tell_discarded(turn, used)
+        raise
     except ModelError as error:
+        session.tell_discarded(turn, used, BROKE_OFF)
         if error.kind != "too_long":
             raise
     return None

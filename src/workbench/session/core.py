@@ -13,6 +13,7 @@ from workbench.protocol import events as e
 from workbench.protocol.commands import Approve, SubmitPrompt
 from workbench.protocol.fold import apply
 from workbench.protocol.names import Mode
+from workbench.protocol.result import Usage
 from workbench.protocol.state import KEPT_QUEUED, SessionState
 from workbench.protocol.task import Caps, Task
 from workbench.session.blobs import Blobs
@@ -41,6 +42,7 @@ Asker = Callable[[dict[str, Any], str, Any, tuple[Need, ...], Verdict, str, bool
 LINE_LIMIT = 32_768
 # What comes behind the last delta of an answer; a request, too, where the answer before it was stopped without a word.
 ENDS_ANSWER = (e.AnswerCompleted, e.AnswerDiscarded, e.RequestRetried, e.RequestStarted)
+BROKE_OFF = "it broke off"  # the reason of an answer of which the last attempt failed
 LEFT_OUT_OF_PROMPT = (
     "What you wrote held a key or another secret. It was replaced before it was kept or sent, so the model does not "
     "have it. Put it into a variable of your environment, and name that in the setting shell.env."
@@ -161,6 +163,13 @@ class Session:
                 cost_usd=None if retry.usage is None else self.info.cost(retry.usage),
             )
         )
+
+    def tell_discarded(self, turn: int, used: Usage | None, reason: str = "", text: str = "") -> None:
+        """Journals that an answer came to nothing, if anything of it had come: TEXT, and what it had USED, counts."""
+        if text or used is not None:
+            cost = None if used is None else self.info.cost(used)
+            words = self.journal.redactor.text(text)[:LINE_LIMIT]  # in this order: half of a secret is not known as one
+            self.emit(e.AnswerDiscarded(turn=turn, reason=reason, text=words, usage=used, cost_usd=cost))
 
     def notice(self, level: str, text: str, about: str = "") -> None:
         """Journals words for the person."""

@@ -153,6 +153,8 @@ def _as_forked(event: e.JournalEvent | e.EphemeralEvent, parent: str) -> e.Journ
         )  # fmt: skip
     if isinstance(event, e.AnswerCompleted):
         return msgspec.structs.replace(event, usage=Usage(), cost_usd=0.0, duration_ms=0, ttft_ms=None)
+    if isinstance(event, e.AnswerDiscarded):
+        return msgspec.structs.replace(event, usage=None, cost_usd=None)
     if isinstance(event, e.Compacted):
         return msgspec.structs.replace(event, usage=Usage(), cost_usd=0.0)
     return event

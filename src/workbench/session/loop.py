@@ -11,9 +11,10 @@ import msgspec
 from workbench.models.base import Answer, ModelError, Piece, Request, Retry
 from workbench.models.catalogue import Catalogue
 from workbench.protocol import events as e
+from workbench.protocol.result import Usage
 from workbench.sandbox.leftovers import end_leftovers
 from workbench.session import adopt, budget, calls, compaction, finish, gpus, questions, runs_watch
-from workbench.session.core import LINE_LIMIT, Session
+from workbench.session.core import BROKE_OFF, LINE_LIMIT, Session
 from workbench.session.end import MODEL_ERRORS, EndSession
 from workbench.session.journal import FULL, JournalError
 from workbench.session.tally import answer_text
@@ -169,20 +170,26 @@ async def _ask(session: Session, turn: int) -> Answer:
         thinking=session.frame.thinking,
     )
     said: list[str] = []
+    used: Usage | None = None
     try:
         async with contextlib.aclosing(session.model.stream(request)) as items:
             async for item in items:
                 if isinstance(item, Answer):
                     return item
-                if isinstance(item, Retry):
+                if isinstance(item, Usage):
+                    used = item
+                elif isinstance(item, Retry):
                     said.clear()
+                    used = None
                     session.tell_retry(turn, item)
                 else:
                     said += [item.text] if item.kind == "text" else []
                     _show(session, turn, item)
     except asyncio.CancelledError:
-        if text := "".join(said).strip():
-            session.emit(e.AnswerDiscarded(turn=turn, reason="", text=text[:LINE_LIMIT]))
+        session.tell_discarded(turn, used, text="".join(said).strip())
+        raise
+    except ModelError:
+        session.tell_discarded(turn, used, BROKE_OFF)
         raise
     raise ModelError("unavailable", "the model's stream ended without an answer")
 

@@ -40,7 +40,7 @@ class Messages:
             self._flush()
         elif isinstance(event, e.AnswerCompleted):
             self._answer(event)
-        elif isinstance(event, e.AnswerDiscarded):
+        elif isinstance(event, e.AnswerDiscarded) and event.text:
             self.stopped = "" if self.ends_with_answer else event.text.rstrip()
         elif isinstance(event, e.CallFinished):
             self._result(event)

@@ -135,6 +135,10 @@ class _Task(msgspec.Struct):
     interactive: bool = False
 
 
+class _Used(msgspec.Struct):
+    """That tokens were used; how many, a summary does not tell."""
+
+
 class _Event(msgspec.Struct):
     """What a summary takes from an event of any type; decoding skips the rest."""
 
@@ -145,6 +149,7 @@ class _Event(msgspec.Struct):
     model: str = ""
     turn: int = 0
     cost_usd: float | None = None
+    usage: _Used | None = None
     result: _Result | str | None = None
     task: _Task | None = None
     text: str | None = None
@@ -226,7 +231,7 @@ def _take(told: SessionSummary, line: _Line) -> None:
         told.title = event.title
     elif event.type == "request_started":
         told.turns = event.turn
-    elif event.type in ("answer_completed", "compacted"):
+    elif event.usage is not None:  # of an answer, a summary, or an attempt at one
         unknown = event.cost_usd is None or told.cost_usd is None
         told.cost_usd = None if unknown else (told.cost_usd or 0.0) + (event.cost_usd or 0.0)
     elif event.type == "session_resumed":
