@@ -55,3 +55,26 @@ def test_a_disk_that_is_full_once_a_prompt_was_taken_ends_the_session(workspace,
     )
     assert done.returncode == 0, done.stderr
     assert "the disk is full" in done.stdout
+
+
+RAN = CODE.replace(
+    """        session.listeners.append(fill_up)
+        await client.send(SubmitPrompt(id="p", text="Go.", by="ana"))
+""",
+    """        size = (session.folder / "events.jsonl").stat().st_size
+        resource.setrlimit(resource.RLIMIT_FSIZE, (size + room, resource.RLIM_INFINITY))
+        await client.send(RunShell(id="s", command="echo " + 40 * "hi", by="ana"))
+""",
+).replace("import SubmitPrompt", "import RunShell")
+
+
+def test_a_disk_that_is_full_once_a_command_of_a_person_ran_ends_the_session(workspace):
+    done = subprocess.run(
+        [sys.executable, "-c", RAN, str(Path(__file__).parents[1]), str(workspace), "0"],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "the disk is full" in done.stdout

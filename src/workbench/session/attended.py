@@ -42,6 +42,8 @@ async def _serve(session: Session) -> EndSession | None:
         if session.acting is not None:
             session.acting.cancel()
             await asyncio.gather(session.acting, return_exceptions=True)
+        if session.broken is not None:
+            raise session.broken from None
         return loop.stopped(session)
 
 
@@ -74,7 +76,16 @@ async def run_shell(session: Session, command: RunShell) -> None:
     """A person's own command, in the person's own shell and environment. Its output is shown and kept.
 
     Cancelling ends it with everything it started; where the session is not about to end, what it printed is told.
+    Where that cannot be kept, the session ends, as it does for what its agent cannot keep: nobody waits for this here.
     """
+    try:
+        await _run_shell(session, command)
+    except JournalError as error:
+        session.broken = error
+        session.stop("signal")
+
+
+async def _run_shell(session: Session, command: RunShell) -> None:
     session.context.outputs.mkdir(mode=0o700, parents=True, exist_ok=True)
     path = session.context.outputs / f"shell-{time.time_ns():x}.txt"  # ids begin anew with each client
     shell = os.environ.get("SHELL") or "/bin/sh"
