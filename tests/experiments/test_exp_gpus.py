@@ -143,6 +143,19 @@ def test_what_a_run_takes_of_a_card_is_recorded(machine: Machine, tmp_path: Path
     exp.ended(run)
 
 
+def test_cards_that_answer_as_nobody_foresaw_cost_no_numbers(machine: Machine, tmp_path: Path) -> None:
+    exp = machine(FREE)
+    run = exp.detached(
+        "--", "bash", "-c", "echo step=1 loss=0.5; while [ ! -e go ]; do sleep 0.05; done; echo step=2 loss=0.25"
+    )
+    until(lambda: exp.ledger.get(run).metrics)
+    (tmp_path / "cards").write_text("driver=15\n")
+    until(lambda: any("its use of the machine could not" in note for note in exp.ledger.get(run).notes))
+    (exp.folder / "go").touch()
+    exp.ended(run)
+    until(lambda: exp.ledger.get(run).metrics["loss"].last == 0.25)
+
+
 def test_no_driver_is_told(tmp_path: Path) -> None:
     exp = Exp(tmp_path / "work")
     exp.env = {name: text for name, text in exp.env.items() if name != "LD_LIBRARY_PATH"}

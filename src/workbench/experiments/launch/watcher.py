@@ -9,8 +9,8 @@ import resource
 import select
 import signal
 import time
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -18,6 +18,10 @@ from workbench.experiments import surroundings
 from workbench.experiments.launch.types import LOST, Job
 from workbench.experiments.ledger import Ledger, LedgerError
 from workbench.experiments.types import Alert, Run
+
+if TYPE_CHECKING:
+    from workbench.experiments.launch.inputs import Looking
+    from workbench.experiments.launch.using import Using
 
 FIRST_S = 0.5  # a command that is over by then is left alone
 EVERY_S = 2.0
@@ -93,6 +97,7 @@ class Watcher:
         self._rest = b""
         self._tree: Any = None
         self._written: dict[str, Any] = {}
+        self._failed: dict[str, str] = {}  # parts of a look that failed, and how
 
     def watch(self) -> None:
         """The life of the process."""
@@ -120,28 +125,42 @@ class Watcher:
         pause, last = FIRST_S, self._next(FIRST_S)
         looked_around = False
         while last is not None and not last.ended:
-            using.look()
-            collecting.poll()
-            found = collecting.found()
-            inputs.look(found["config"], tree.members())
-            self._write(found | {"usage": using.told, "gpus": using.cards, "data": inputs.found})
-            guarding.look(collecting.series, using.busy)
+            self._part("its use of the machine", using.look)
+            self._part("its numbers", collecting.poll)
+            found = self._part("its numbers", collecting.found) or {}
+            self._part("its data", inputs.look, found.get("config", {}), tree.members())
+            self._found(found, using, inputs)
+            self._part("its alerts", lambda: guarding.look(collecting.series, using.busy))
             if not looked_around:
-                self._surroundings()
+                self._part("its surroundings", self._surroundings)
                 looked_around = True
             last, pause = self._next(pause), min(EVERY_S, pause * 2)
         if last is None:
             self._orphaned(tree)
-        collecting.finish()
-        found = collecting.found()
-        inputs.finish(found["config"])
-        self._write(found | {"usage": using.told, "gpus": using.cards, "data": inputs.found})
+        self._part("its numbers", collecting.finish)
+        found = self._part("its numbers", collecting.found) or {}
+        self._part("its data", inputs.finish, found.get("config", {}))
+        self._found(found, using, inputs)
         with contextlib.suppress(LedgerError):
             ended = self.ledger.get(self.run)
-            self._write({"crash": crash_of(ended, folder, using)})
-            guarding.last(collecting.series, ended)
+            self._part("its crash", lambda: self._write({"crash": crash_of(ended, folder, using)}))
+            self._part("its alerts", lambda: guarding.last(collecting.series, ended))
         if not looked_around:
-            self._surroundings()
+            self._part("its surroundings", self._surroundings)
+        self._found(found, using, inputs)
+
+    def _part(self, what: str, look: Callable[..., Any], *of: Any) -> Any:
+        """What LOOK gives; None where it fails of what nobody foresaw: the record says so, and the others go on."""
+        try:
+            return look(*of)
+        except Exception as error:
+            self._failed.setdefault(what, f"{what} could not be looked at: {error!r}")
+            return None
+
+    def _found(self, found: dict[str, Any], using: "Using", inputs: "Looking") -> None:
+        """Writes down what the numbers are by now, FOUND, and what the other parts know."""
+        notes = (*found.get("notes", ()), *self._failed.values())
+        self._write(found | {"notes": notes, "usage": using.told, "gpus": using.cards, "data": inputs.found})
 
     def _next(self, timeout_s: float | None) -> _Word | None:
         """The supervisor's next word, an empty one where none came in time; None where it is gone."""
