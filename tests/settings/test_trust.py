@@ -4,9 +4,12 @@ import json
 import os
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+
+from workbench.settings import trust
 
 
 class Place:
@@ -93,6 +96,18 @@ def test_a_record_that_cannot_be_read_trusts_nobody(place: Place) -> None:
     (place.home / ".local/state/mlwb/trusted.json").write_text("[{]")
     assert not place.allows()
     assert place.mlwb("trust", "--yes").returncode == 0 and place.allows()
+
+
+def test_who_trusts_and_revokes_at_once_loses_nothing_of_each_other(tmp_path: Path) -> None:
+    def change(number: int) -> None:
+        for turn in range(4):
+            trust.trust(tmp_path / f"{number}-{turn}", {"config.yaml": b"a: 1"}, tmp_path / "state", now=1.0)
+        assert trust.revoke(tmp_path / f"{number}-0", tmp_path / "state")
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(change, range(8)))
+    kept = [Path(entry.workspace).name for entry in trust.listed(tmp_path / "state")]
+    assert kept == sorted(f"{number}-{turn}" for number in range(8) for turn in (1, 2, 3))
 
 
 def test_escapes_in_a_rule_are_shown_not_obeyed(place: Place) -> None:

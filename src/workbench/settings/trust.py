@@ -4,10 +4,12 @@ Kept in the state directory, which commands cannot see, with the files' texts as
 shown before it is trusted again.
 """
 
+import contextlib
+import fcntl
 import hashlib
 import os
 import secrets
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import msgspec
@@ -51,21 +53,37 @@ def trust(workspace: Path, files: Mapping[str, bytes], state: Path, now: float) 
     """Records that the user trusts WORKSPACE as FILES say. Raises OSError."""
     texts = {path: data.decode(errors="replace") for path, data in files.items() if data}
     entry = Trusted(workspace=str(workspace), digest=digest(files), files=texts, at=now)
-    _write([*(other for other in listed(state) if other.workspace != entry.workspace), entry], state)
+    with _alone(state):
+        _write([*(other for other in listed(state) if other.workspace != entry.workspace), entry], state)
     return entry
 
 
 def revoke(workspace: Path, state: Path) -> bool:
     """Forgets that the user trusts WORKSPACE; whether they did. Raises OSError."""
-    entries = listed(state)
-    rest = [entry for entry in entries if entry.workspace != str(workspace)]
-    if len(rest) != len(entries):
-        _write(rest, state)
+    if not state.is_dir():
+        return False
+    with _alone(state):
+        entries = listed(state)
+        rest = [entry for entry in entries if entry.workspace != str(workspace)]
+        if len(rest) != len(entries):
+            _write(rest, state)
     return len(rest) != len(entries)
 
 
-def _write(entries: list[Trusted], state: Path) -> None:
+@contextlib.contextmanager
+def _alone(state: Path) -> Iterator[None]:
+    """No other process changes the record meanwhile: it would write what it had read, a trust that was revoked too."""
     state.mkdir(parents=True, exist_ok=True, mode=0o700)
+    descriptor = os.open(state / f".{FILE}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        with contextlib.suppress(OSError):  # some network file systems cannot lock
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _write(entries: list[Trusted], state: Path) -> None:
     temporary = state / f".{FILE}.{secrets.token_hex(6)}"
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     try:
