@@ -226,6 +226,24 @@ def cancelled(session, **given):
     return asyncio.run(scenario())
 
 
+@pytest.mark.parametrize("path", [".", "a"])
+def test_a_search_that_is_cancelled_as_it_begins_keeps_nothing_open(session, tmp_path, path):
+    lay(tmp_path, {"a": "needle\n"})
+
+    async def scenario():
+        call = asyncio.create_task(session.acall("Grep", pattern="needle", path=path))
+        await asyncio.sleep(0)  # it has begun, and waits for what it searches to be opened
+        call.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await call
+
+    def still_open():
+        return {os.readlink(entry.path) for entry in os.scandir("/proc/self/fd") if os.path.lexists(entry.path)}
+
+    asyncio.run(scenario())
+    assert not {place for place in still_open() if place.startswith(str(tmp_path))}
+
+
 def test_cancelling_ends_the_worker_even_in_an_endless_match(session, tmp_path, monkeypatch):
     lay(tmp_path, {"f": "a" * 200_000})
     monkeypatch.setattr(search, "engine", lambda: "re")

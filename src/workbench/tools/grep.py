@@ -72,9 +72,11 @@ class Grep:
     async def run(self, given: Any, context: Context, call_id: str, progress: Callable[[str], None]) -> Outcome:
         """Searches."""
         base = Path(absolute(given.path or ".", str(context.cwd)))
-        place = await finish(_place, context, base)
-        single = place.file is not None
+        opened: list[search.Place] = []  # filled in the thread: a call that is cancelled meanwhile closes it, too
         try:
+            await finish(lambda: opened.append(_place(context, base)))
+            [place] = opened
+            single = place.file is not None
             query = search.Query(
                 pattern=given.pattern,
                 mode=given.output_mode,
@@ -92,9 +94,8 @@ class Grep:
             answer = await finish(search.read, query, printed, place, _namer(context, place.path))
             return await finish(_outcome, given, answer, cut)
         finally:
-            os.close(place.held)
-            if place.file is not None:
-                os.close(place.file)
+            for held in (fd for place in opened for fd in (place.held, place.file) if fd is not None):
+                os.close(held)
 
 
 def _namer(context: Context, folder: Path) -> Callable[[str], str | None]:
