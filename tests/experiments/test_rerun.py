@@ -15,7 +15,7 @@ from workbench.experiments.compare import reader
 from workbench.experiments.ledger import Ledger
 from workbench.experiments.points import Series, save
 from workbench.experiments.readers.base import Column
-from workbench.experiments.rerun import SCRATCH, judged
+from workbench.experiments.rerun import SCRATCH, judged, rebuilt
 from workbench.experiments.types import Run
 from workbench.verbs import exp
 
@@ -158,3 +158,13 @@ def test_infinities_in_a_curve_are_no_noise_that_allows_anything(tmp_path: Path)
         save(ledger.path(run.id), {"loss": series})
         runs.append(run)
     assert judged(ledger, runs[0], runs[1], reader(ledger)).verdict == "different"
+
+
+def test_two_at_once_leave_each_other_their_code(workspace: Path) -> None:
+    run, ledger = trained(workspace, "--seed", "1"), Ledger(workspace)
+    (ledger.folder / f"{SCRATCH}left").mkdir()
+    with rebuilt(ledger, run) as (one, _), rebuilt(ledger, run) as (other, _):
+        assert one is not None and other is not None and one != other
+        assert (one / "train.py").is_file() and (other / "train.py").is_file()
+        assert sorted(ledger.folder.glob(f"{SCRATCH}*")) == sorted((one, other)), "what was left is gone"
+    assert not list(ledger.folder.glob(f"{SCRATCH}*"))

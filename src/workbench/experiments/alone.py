@@ -21,14 +21,15 @@ def alone(path: Path, patience: float = _PATIENCE_S) -> Iterator[None]:
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
     try:
         until = time.monotonic() + patience
-        while not _taken(descriptor) and time.monotonic() < until:
+        while not taken(descriptor) and time.monotonic() < until:
             time.sleep(_LOOK_S)
         yield
     finally:
         os.close(descriptor)
 
 
-def _taken(descriptor: int) -> bool:
+def taken(descriptor: int) -> bool:
+    """Whether the lock of DESCRIPTOR is had at once; where the file system knows none, as if it were."""
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

@@ -15,6 +15,7 @@ from typing import Literal
 import msgspec
 
 from workbench.experiments import stats
+from workbench.experiments.alone import taken
 from workbench.experiments.changes import Changes, between, shown
 from workbench.experiments.code import REFS, CodeError, Git
 from workbench.experiments.compare import Curve, Read, reader, telling, value_of
@@ -28,6 +29,7 @@ SCRATCH = ".again-"  # folders beside the runs, each for one rerun
 _ENTRIES = 2000  # of a folder, looked at to learn whether it was written to
 _LINKS = 500
 _SLACK_S = 1.0  # of clocks and file systems
+_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 _REVISION = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
 
 
@@ -135,9 +137,8 @@ def rebuilt(ledger: Ledger, run: Run, place: Path | None = None) -> Iterator[tup
     if not _REVISION.fullmatch(revision):
         raise RerunError(f"the record of {run.id} names no commit: {revision[:60]!r}")
     _sweep(git, ledger)
-    name = f"{SCRATCH}{run.id}-{secrets.token_hex(3)}"
-    folder = (place or ledger.folder) / name
-    made = place.parent / name if place else folder
+    made, lock = _made(place.parent if place else ledger.folder, run)
+    folder = (place or ledger.folder) / made.name
     try:
         try:
             git.must("worktree", "add", "--detach", "--force", str(made), revision)
@@ -148,6 +149,22 @@ def rebuilt(ledger: Ledger, run: Run, place: Path | None = None) -> Iterator[tup
         yield folder, said
     finally:
         _remove(git, made, folder)
+        os.close(lock)
+
+
+def _made(above: Path, run: Run) -> tuple[Path, int]:
+    """A new folder for RUN in ABOVE, and a descriptor that locks it: nobody sweeps it away. Raises RerunError."""
+    try:
+        while True:
+            folder = above / f"{SCRATCH}{run.id}-{secrets.token_hex(3)}"
+            folder.mkdir()
+            with contextlib.suppress(FileNotFoundError):
+                lock = os.open(folder, _FOLDER)
+                if taken(lock) and folder.is_dir():  # else it was swept before it was locked
+                    return folder, lock
+                os.close(lock)
+    except OSError as error:
+        raise RerunError(f"no folder for the code of {run.id} can be made: {error}") from None
 
 
 def _move(git: Git, made: Path, folder: Path) -> None:
@@ -166,14 +183,19 @@ def _remove(git: Git, *folders: Path) -> None:
 
 
 def _sweep(git: Git, ledger: Ledger) -> None:
-    """Removes what reruns that were killed have left, unless a run still goes on there."""
+    """Removes what reruns that were killed have left: nobody has its lock, and no run goes on there."""
     left = list(ledger.folder.glob(f"{SCRATCH}*"))
     if not left:
         return
     busy = [Path(run.cwd) for run in ledger.runs()[0] if run.status in ("queued", "running")]
     for folder in left:
-        if not any(cwd.is_relative_to(folder) for cwd in busy):
-            _remove(git, folder)
+        if any(cwd.is_relative_to(folder) for cwd in busy):
+            continue
+        with contextlib.suppress(OSError):
+            lock = os.open(folder, _FOLDER)
+            if taken(lock):
+                _remove(git, folder)
+            os.close(lock)
 
 
 def _linked(git: Git, top: Path, folder: Path, run: Run) -> list[str]:
