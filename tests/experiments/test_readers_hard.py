@@ -23,6 +23,7 @@ from typing import Any
 import pytest
 
 from support import event_file, wandb_file
+from support.bombs import MERGED
 from support.running import Exp, fixture, until
 from workbench.experiments.collect import Collector, of_folder
 from workbench.experiments.ledger import OUTPUT
@@ -549,6 +550,14 @@ def test_a_configuration_that_holds_itself_or_never_ends_is_cut(tmp_path: Path) 
     found = of_folder(tmp_path)
     assert found.config["lr"] == 0.1 and found.series["loss"].values[0] == 2
     assert len(json.dumps(found.config)) < 1000
+
+
+def test_a_configuration_of_aliases_of_aliases_holds_up_no_numbers(tmp_path: Path) -> None:
+    (tmp_path / ".hydra").mkdir()
+    (tmp_path / ".hydra" / "config.yaml").write_text(MERGED)
+    (tmp_path / "metrics.jsonl").write_text('{"step": 1, "loss": 2}\n')
+    found = of_folder(tmp_path)
+    assert found.series["loss"].values[0] == 2 and found.notes == ["config.yaml of Hydra cannot be read"]
 
 
 def test_a_text_summary_nested_without_end_is_no_configuration(tmp_path: Path) -> None:

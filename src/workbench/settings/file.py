@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 from workbench.protocol.names import MODES, Mode
+from workbench.safe_yaml import Bounded
 from workbench.settings.types import SettingsError
 
 KEYS = (
@@ -30,7 +31,6 @@ KEYS = (
 SECONDS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0}
 BYTES = {"kB": 1e3, "MB": 1e6, "GB": 1e9, "TB": 1e12}
 _LARGEST = 1 << 20
-_VALUES = 1 << 18  # in a file; one of the largest size has not as many
 _PERMISSIONS = ("allow", "ask", "deny", "defaultMode")
 _ANCHORED = re.compile(r"(\s*(?:Read|Edit|Write|MultiEdit|Grep|Glob|LS)\s*\()/([^/].*\)\s*)", re.DOTALL)
 _QUANTITY = re.compile(r"(\d+(?:\.\d+)?)\s*([a-zA-Z]*)")
@@ -216,17 +216,8 @@ def _repeated(keys: list[str]) -> str | None:
 def _yaml(path: Path, text: str) -> Any:
     import yaml  # 15 ms that a person without a config.yaml does not pay
 
-    class Once(yaml.SafeLoader):
-        """A safe loader that refuses a key that stands there twice: the first could be a deny rule.
-
-        It refuses a few lines, too, whose aliases of aliases stand for millions of values.
-        """
-
-        def get_single_node(self) -> yaml.Node | None:
-            node: yaml.Node | None = super().get_single_node()
-            if node is not None and _written_out(node, {}) > _VALUES:
-                raise yaml.YAMLError("its aliases stand for too many values")
-            return node
+    class Once(Bounded, yaml.SafeLoader):
+        """A safe loader that refuses a key that stands there twice: the first could be a deny rule."""
 
         def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
             if repeated := _repeated([key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode)]):
@@ -243,13 +234,3 @@ def _yaml(path: Path, text: str) -> Any:
         raise SettingsError(f"{path}: not YAML ({error}); mend it or remove it") from None
     except (LookupError, AttributeError, TypeError):  # as PyYAML fails of `!!bool maybe`, `!!int ""`, `!!timestamp x`
         raise SettingsError(f"{path}: a value is not what its `!!` tag says; mend it or remove it") from None
-
-
-def _written_out(node: Any, known: dict[int, int]) -> int:
-    """How many values NODE, of YAML, and all in it would be if each alias were written out; long texts count more."""
-    if id(node) not in known:
-        known[id(node)] = 1 + len(node.value) // 16  # also should it hold itself
-        parts = node.value if isinstance(node.value, list) else ()
-        inner = (part for pair in parts for part in (pair if isinstance(pair, tuple) else (pair,)))
-        known[id(node)] += sum(_written_out(part, known) for part in inner)
-    return known[id(node)]

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from workbench import safe_yaml
 from workbench.tui.actions import ACTIONS, Action
 
 # Textual's names of printable keys that people write, and the table uses.
@@ -109,7 +110,7 @@ def load(config: Path) -> Keymap:
     import yaml
 
     try:
-        data = yaml.safe_load(text)
+        data = safe_yaml.load(text)
     except (yaml.YAMLError, ValueError, LookupError, AttributeError, TypeError, RecursionError):
         return Keymap()  # the session's own reading of the file says what is wrong with it
     user = data.get("keys") if isinstance(data, dict) else None

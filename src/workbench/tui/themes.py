@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from workbench import places, resources
+from workbench import places, resources, safe_yaml
 from workbench.tui import colours
 
 if TYPE_CHECKING:
@@ -131,9 +131,8 @@ def _plain(text: bytes) -> dict[str, Any] | None:
 def _yaml(text: bytes) -> Any:
     import yaml
 
-    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     try:
-        return yaml.load(text, loader)  # noqa: S506  a safe loader, in C where there is one
+        return safe_yaml.load(text)
     except (yaml.YAMLError, RecursionError) as error:
         mark = getattr(error, "problem_mark", None)
         where = f"line {min(mark.line + 1, len(text.splitlines()))}: " if mark else ""

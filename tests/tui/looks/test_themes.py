@@ -11,6 +11,7 @@ from textual.app import App, ComposeResult
 from textual.color import Color, rgb_to_lab
 from textual.widgets import Static
 
+from support.bombs import MERGED
 from workbench import resources
 from workbench.tui import colours, themes
 
@@ -179,6 +180,7 @@ def test_a_users_theme_replaces_a_shipped_one_of_its_name(tmp_path: Path) -> Non
         ("fonts: big", "unknown: 'fonts'"),
         ("a: &a [*a]", "unknown"),
         ("{" * 5000, "no YAML"),
+        (MERGED, "aliases stand for too many values"),
         ("title: '" + "x" * 70_000 + "'", "larger than 64 KiB"),
         ("!!python/object/apply:os.system ['touch hacked']", "no YAML"),
     ],

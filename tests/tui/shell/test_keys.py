@@ -4,6 +4,7 @@ from pathlib import Path
 
 from textual import events
 
+from support.bombs import MERGED
 from support.screens import text_of
 from support.workbench import playing, until
 from workbench.protocol import events as e
@@ -87,7 +88,7 @@ def test_the_way_out_is_never_lost():
 def test_broken_or_missing_files_leave_the_table_as_it_is(tmp_path):
     assert keys.load(tmp_path).label("diff") == "2"
     tags = ("keys: !!bool maybe\n", 'keys: !!int ""\n', "keys: !!timestamp x\n")
-    for text in ("keys: [", "keys: 3\n", "other: 1\n", "\xff", *tags):
+    for text in ("keys: [", "keys: 3\n", "other: 1\n", "\xff", f"{MERGED}\nkeys: *a29\n", *tags):
         (tmp_path / "config.yaml").write_text(text, encoding="latin-1")
         assert keys.load(tmp_path).label("diff") == "2"
 

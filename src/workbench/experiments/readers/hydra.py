@@ -3,6 +3,7 @@
 import contextlib
 from pathlib import Path
 
+from workbench import safe_yaml
 from workbench.experiments.readers import opening
 from workbench.experiments.readers.base import BEGINNING, Batch, Start
 
@@ -55,7 +56,7 @@ class HydraReader:
         import yaml
 
         try:
-            found = yaml.load(data, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506 - a safe one
+            found = safe_yaml.load(data)
         except (yaml.YAMLError, ValueError, LookupError, AttributeError, TypeError, RecursionError):
             batch.notes.append(f"{self.path.name} of Hydra cannot be read")
             return
