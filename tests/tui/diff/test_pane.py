@@ -1,11 +1,13 @@
 """The diff pane by its keys: what it shows, what it tells the session, and what it tells the agent."""
 
 import asyncio
+import sys
 
 import pytest
 from textual.widgets import Input
 
 from support.changes import FakeClient, PaneApp, unread, until
+from support.lexers import RAISES, install
 from support.screens import text_of
 from workbench.protocol import commands as c
 from workbench.protocol import events as e
@@ -391,3 +393,18 @@ def test_what_another_program_changes_shows_by_itself():
         await until(pilot, lambda: "by_hand = 3" in text_of(app))
 
     drive(body)
+
+
+@pytest.mark.parametrize("module", [RAISES, "import nothing_of_that_name"])
+def test_a_lexer_that_fails_leaves_the_change_plain(tmp_path, monkeypatch, module):
+    install(tmp_path, module)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "odd_lexers", raising=False)
+
+    async def body(app, pilot, client):
+        await until(pilot, lambda: "+ x = 2" in text_of(app))
+        await app.workers.wait_for_complete()
+        await pilot.press("j", "j")
+        assert app.is_running and "+ x = 2" in text_of(app)
+
+    drive(body, files={"a.odd": ("x = 1\n", "x = 2\n")})

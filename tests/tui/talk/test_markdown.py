@@ -1,12 +1,14 @@
 """Markdown in pieces: what streams in must end as what came at once, and every row fits."""
 
 import random
+import sys
 
 import pytest
 from rich.cells import cell_len
 
+from support.lexers import RAISES, install
 from workbench.tui.widgets.blocks import breaks, fit, plain, width_of, wrap
-from workbench.tui.widgets.markdown import PIECE, Splitter, split
+from workbench.tui.widgets.markdown import PIECE, Piece, Splitter, split
 from workbench.tui.widgets.markdown_code import Highlighter
 from workbench.tui.widgets.markdown_draw import block, lines
 
@@ -164,3 +166,26 @@ def test_nesting_does_not_end_the_program():
     assert lines("> " * 200 + "x", 20)
     assert lines("[" * 2000, 20)
     assert lines("*" * 3000 + "x", 20)
+
+
+@pytest.mark.parametrize(
+    ("info", "text"),
+    [("easytrieve", "\t" * 900), ("autoit", f"{' ' * 900}\n" * 17), ("gherkin", " \n" * 8_000)],
+)
+def test_code_that_a_lexer_is_never_done_with_is_plain(info, text):
+    highlighter, piece = Highlighter(), Piece("code", text, info=info)
+    highlighter.lines(piece)
+    highlighter.load()
+    assert {style for line in highlighter.lines(piece) for _, style in line} <= {""}
+    assert [plain(line) for line in highlighter.lines(piece)] == [row.expandtabs(4) for row in text.split("\n")]
+
+
+@pytest.mark.parametrize("module", [RAISES, "import nothing_of_that_name"])
+def test_a_lexer_that_fails_leaves_code_plain(tmp_path, monkeypatch, module):
+    install(tmp_path, module)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "odd_lexers", raising=False)
+    highlighter, piece = Highlighter(), Piece("code", "x = 1", info="odd")
+    highlighter.lines(piece)
+    highlighter.load()
+    assert highlighter.lines(piece) == [[("x = 1", "")]]

@@ -104,7 +104,7 @@ class Talk(View, Widget):
             return
         self.transcript.show()
         if self.scene.highlighter.wanted:
-            self.run_worker(self._load_lexers, thread=True, group="lexers", exclusive=True)
+            self.run_worker(self._load_lexers, thread=True, group="lexers", exclusive=True, exit_on_error=False)
         if self.window.running():
             self._ticker.resume()
         else:

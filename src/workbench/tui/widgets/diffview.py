@@ -290,7 +290,7 @@ class DiffView(ScrollView, can_focus=True):
     def _read_later(self, path: str, laid: Laid, key: Key) -> None:
         if key not in self._reading and self.is_running:
             self._reading.add(key)
-            self.run_worker(self._read(path, laid, key), group="read")
+            self.run_worker(self._read(path, laid, key), group="read", exit_on_error=False)
 
     async def _read(self, path: str, laid: Laid, key: Key) -> None:
         self._rows.marks.keep(await asyncio.to_thread(self._rows.marks.read, path, laid, key))

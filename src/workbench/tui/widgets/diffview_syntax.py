@@ -5,6 +5,8 @@ from functools import cache
 from importlib import import_module
 from typing import Any
 
+from workbench.tui.widgets.lexing import tokens
+
 Spans = tuple[tuple[int, int, str], ...]  # start, end, role
 
 CHUNK = 40  # lines that are read at once
@@ -36,12 +38,18 @@ class Syntax:
     def load(self, path: str) -> None:
         """Finds the lexer for the file PATH by its name. Blocks: the first one takes a tenth of a second."""
         lexers: Any = import_module("pygments.lexers")
-        found = lexers.find_lexer_class_for_filename(_key(path))
-        plain = found is None or found.name == "Text only"
-        self._lexers[_key(path)] = None if plain else found(stripnl=False, ensurenl=False)
+        try:
+            found = lexers.find_lexer_class_for_filename(_key(path))
+            plain = found is None or found.name == "Text only"
+            self._lexers[_key(path)] = None if plain else found(stripnl=False, ensurenl=False)
+        except Exception:  # of a lexer that was installed beside Pygments, whatever the file is
+            self._lexers[_key(path)] = None
 
     def spans(self, path: str, lines: Sequence[str]) -> list[Spans]:
-        """The roles in LINES of the file PATH, a tuple a line; empty ones where nothing is known."""
+        """The roles in LINES of the file PATH, a tuple a line; empty ones where nothing is known.
+
+        A lexer that fails or takes too long is asked no more.
+        """
         lexer = self._lexers.get(_key(path))
         found: list[list[tuple[int, int, str]]] = [[] for _ in lines]
         if lexer is None:
@@ -53,7 +61,9 @@ class Syntax:
             texts.append(text.replace("\r", " "))
             room -= len(text)
         row = at = 0
-        for kind, value in lexer.get_tokens("\n".join(texts)):
+        if (read := tokens(lexer, "\n".join(texts))) is None:
+            self._lexers[_key(path)] = None
+        for kind, value in read or ():
             role = _role(kind)
             for place, piece in enumerate(value.split("\n")):
                 row, at = (row + 1, 0) if place else (row, at)

@@ -4,6 +4,7 @@ from importlib import import_module
 from typing import Any
 
 from workbench.tui.widgets.blocks import Line, shown
+from workbench.tui.widgets.lexing import Token, tokens
 from workbench.tui.widgets.markdown import Piece
 
 _LINE = 1_000  # characters of a line that are coloured
@@ -23,20 +24,28 @@ class Highlighter:
         for name in sorted(self.wanted):
             try:
                 self._lexers[name] = lexers.get_lexer_by_name(name, stripnl=False, ensurenl=False)
-            except ValueError:  # no such language
+            except Exception:  # no such language, or one installed beside Pygments that cannot be had
                 self._lexers[name] = None
         self.wanted = set()
 
     def lines(self, piece: Piece) -> list[Line]:
-        """The lines of a PIECE of code, coloured if its language is known (by now)."""
+        """The lines of a PIECE of code, coloured if its language is known (by now).
+
+        A lexer that fails or takes too long is asked no more.
+        """
         name = _language(piece.info)
         source = piece.text.split("\n")
         if name not in self._lexers:
             self.wanted.add(name)
         lexer = self._lexers.get(name)
-        if lexer is None or len(piece.text) > _MOST or max(map(len, source)) > _LINE:
-            return [[(shown(line), "")] for line in source]
-        return _coloured(lexer, piece, len(source))
+        if lexer is not None and len(piece.text) <= _MOST and max(map(len, source)) <= _LINE:
+            before = piece.before if sum(map(len, piece.before)) <= _MOST else ()
+            # Read from where the fence began, so that a long string stays one.
+            read = tokens(lexer, "\n".join([*before, piece.text]).replace("\r", "␍"))
+            if read is not None:
+                return _coloured(read, len(before), len(source))
+            self._lexers[name] = None
+        return [[(shown(line), "")] for line in source]
 
 
 def _language(info: str) -> str:
@@ -44,18 +53,17 @@ def _language(info: str) -> str:
     return word[:40]
 
 
-def _coloured(lexer: Any, piece: Piece, count: int) -> list[Line]:
-    """The last COUNT lines, read from where the fence began, so that a long string stays one."""
-    before = "\n".join([*piece.before, ""]) if piece.before else ""
+def _coloured(read: list[Token], start: int, count: int) -> list[Line]:
+    """COUNT lines of what was READ, from line START on."""
     rows: list[Line] = [[]]
-    for kind, value in lexer.get_tokens((before + piece.text).replace("\r", "␍")):
+    for kind, value in read:
         role = _role(kind)
         for place, text in enumerate(value.split("\n")):
             if place:
                 rows.append([])
             if text:
                 rows[-1].append((shown(text), role))
-    rows = rows[len(piece.before) : len(piece.before) + count]
+    rows = rows[start : start + count]
     return [*rows, *([] for _ in range(count - len(rows)))]
 
 
