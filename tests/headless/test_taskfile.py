@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from support.bombs import MERGED
 from workbench.headless.keys import BY_NAME, KEYS
 from workbench.headless.taskfile import TaskError, TaskFile, load, parse
 
@@ -135,6 +136,7 @@ def test_yaml_that_does_not_parse_is_told_with_its_line() -> None:
     assert "task.md:2: the front matter is not YAML" in refused("---\nagent: a: b\n---\nDo it.\n")
     assert "not YAML" in refused("---\nagent: !!python/object:os.system x\n---\nDo it.\n")
     assert "not YAML" in refused("---\nagent: 2026-13-45\n---\nDo it.\n")
+    assert "aliases stand for too many" in refused(f"---\n{MERGED}\n---\nDo it.\n")
 
 
 def test_a_rule_of_dashes_is_not_misread() -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from workbench.headless.keys import BY_NAME, NotTakenError
+from workbench.safe_yaml import Bounded
 
 if TYPE_CHECKING:
     import yaml
@@ -122,7 +123,10 @@ def _pairs(text: str, source: str) -> list[tuple[str, Any, int]]:
     """Key, value and line of each top-level entry, read strictly."""
     import yaml
 
-    loader = yaml.SafeLoader(text)
+    class Loader(Bounded, yaml.SafeLoader):
+        """A safe loader."""
+
+    loader = Loader(text)
     try:
         node = loader.get_single_node()
         if node is None:
