@@ -25,6 +25,9 @@ _states: msgspec.json.Decoder[SessionState] = msgspec.json.Decoder(SessionState)
 _UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError, OverflowError)
 
 
+_LATEST = 253_402_300_800.0  # Unix time at the end of the year 9999
+
+
 class MalformedError(ValueError):
     """Bytes that are no message of this protocol."""
 
@@ -70,9 +73,19 @@ def decode_envelope(line: bytes | str) -> Envelope:
     try:
         envelope = _envelopes.decode(line)
     except _UNREADABLE as error:
-        return _of_newer_minor(line, str(error))
-    # "unknown" is the tag of a class here and no type of the wire's: a line that says so is passed on as it came.
-    return _of_newer_minor(line, "") if isinstance(envelope.event, Unknown) else envelope
+        envelope = _of_newer_minor(line, str(error))
+    else:
+        if isinstance(envelope.event, Unknown):
+            # This is the tag of a class here and no type of the wire's: a line that says so is passed on as it came.
+            envelope = _of_newer_minor(line, "")
+    if not is_moment(envelope.at):
+        raise MalformedError(f"{envelope.at:g} is no moment")
+    return envelope
+
+
+def is_moment(at: float) -> bool:
+    """Whether AT, in Unix seconds, is a moment of 1970 to 9999: others no calendar here can tell."""
+    return 0 <= at < _LATEST
 
 
 def _of_newer_minor(line: bytes | str, problem: str) -> Envelope:

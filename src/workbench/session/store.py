@@ -10,7 +10,7 @@ from pathlib import Path
 import msgspec
 
 from workbench import places
-from workbench.protocol.codec import encode
+from workbench.protocol.codec import encode, is_moment
 from workbench.session.files import write_whole
 from workbench.session.journal import EVENTS, JournalError, Reader, SessionBusyError, is_live, take_lock
 
@@ -219,6 +219,8 @@ def _read_on(path: Path, kept: _Kept) -> None:
 
 
 def _take(told: SessionSummary, line: _Line) -> None:
+    if not is_moment(line.at):
+        return
     event, told.updated = line.event, line.at
     if event.type == "session_started":
         told.started, told.workspace, told.agent, told.model = line.at, event.workspace, event.agent, event.model
