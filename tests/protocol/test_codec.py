@@ -21,6 +21,7 @@ from workbench.protocol.codec import (
 )
 from workbench.protocol.fold import apply
 from workbench.protocol.state import Item, SessionState
+from workbench.protocol.visible import escaped
 
 DECODERS = (decode_envelope, decode_command, decode_query, decode_page, decode_ack)
 JSON = st.recursive(
@@ -180,3 +181,18 @@ def test_every_event_has_a_tag_of_its_own():
     assert all(tag == tag.lower() for tag in tags)
     with pytest.raises(TypeError):
         encode(object())
+
+
+@pytest.mark.parametrize("at", [1e300, 253_402_300_800, -1])
+@pytest.mark.parametrize("kind", ["renamed", "dreamt", "unknown"])
+def test_a_time_that_no_calendar_can_tell_is_malformed(at, kind):
+    line = json.dumps({"seq": 1, "session": "s", "at": at, "event": {"type": kind, "title": "x"}})
+    with pytest.raises(MalformedError, match="no moment"):
+        decode_envelope(line)
+
+
+def test_json_for_a_terminal_says_the_same():
+    said = {"a": "\x9b31m\u202e é\n\t😀 \U000e0041", "b": [1]}
+    document = json.dumps(said, ensure_ascii=False, indent=1)
+    assert json.loads(escaped(document)) == said
+    assert set(escaped(document)) - set("é😀\n") <= set(map(chr, range(32, 127)))

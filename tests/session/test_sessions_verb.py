@@ -12,6 +12,7 @@ from support.sample_events import answer, clock, session_events, started, text, 
 from workbench.protocol import blocks
 from workbench.protocol import events as e
 from workbench.protocol.codec import decode_envelope
+from workbench.protocol.result import Evidence, FileChange, Result
 from workbench.session.journal import EVENTS, Journal
 
 
@@ -202,3 +203,47 @@ def test_an_export_that_cannot_be_written_leaves_nothing(mlwb, tmp_path):
 def test_bad_usage(mlwb):
     assert mlwb()[0] == mlwb("fly")[0] == mlwb("show")[0] == mlwb("export", "x", "--json", "--markdown")[0] == 2
     assert mlwb("--help")[0] == 0
+
+
+HOSTILE = "\x1b]0;evil\x07\x9b31m\u202e"
+
+
+@pytest.mark.parametrize("args", [("show",), ("export",), ("export", "--html"), ("export", "--json"), ("audit",)])
+def test_what_a_journal_from_elsewhere_holds_is_shown_and_not_obeyed(mlwb, args):
+    result = Result(
+        subtype=f"odd{HOSTILE}", is_error=True, session_id="s-abcd1234",
+        files_changed=[FileChange(path=f"a{HOSTILE}", change=f"made{HOSTILE}")],
+        evidence=[Evidence(run=f"r{HOSTILE}", status=f"done{HOSTILE}")],
+    )  # fmt: skip
+    mlwb.write("s-abcd1234", [*session_events(ended=False), e.SessionEnded(result=result)])
+    for asked in (("list",), (*args, "s-abcd1234")):
+        status, told, _ = mlwb(*asked)
+        assert status == 0 and not set(told) & set("\x1b\x07\x9b\u202e")
+
+
+def test_a_session_with_a_time_that_no_calendar_can_tell_is_damaged_and_the_others_are_listed(mlwb):
+    for name in ("s-abcd1234", "s-zzzz1234"):
+        mlwb.write(name, session_events())
+    path = mlwb.sessions / "s-abcd1234" / EVENTS
+    lines = [json.loads(line) for line in path.read_text().splitlines()]
+    path.write_text("".join(json.dumps({**line, "at": 1e20}) + "\n" for line in lines))
+    status, table, told = mlwb("list")
+    assert status == 0 and "s-zzzz1234  done" in table and "s-abcd1234" in table and "no moment" in told
+    status, _, told = mlwb("show", "s-abcd1234")
+    assert status == 1 and "line 1 is damaged" in told
+
+
+def test_export_writes_to_a_pipe_and_never_replaces_it(mlwb, tmp_path):
+    mlwb.write("s-abcd1234", session_events())
+    whole = mlwb("export", "s-abcd1234")[1]
+    os.mkfifo(tmp_path / "pipe")
+    with subprocess.Popen(["cat", tmp_path / "pipe"], stdout=subprocess.PIPE, text=True) as reader:
+        try:
+            assert mlwb("export", "-o", str(tmp_path / "pipe"), "s-abcd1234") == (0, "", "")
+            assert reader.stdout is not None and reader.stdout.read() == whole
+        finally:
+            reader.kill()
+    assert (tmp_path / "pipe").is_fifo()
+    (tmp_path / "folder").mkdir()
+    status, _, told = mlwb("export", "-o", str(tmp_path / "folder"), "s-abcd1234")
+    assert status == 1 and "directory" in told

@@ -126,3 +126,18 @@ def test_verdicts_whose_reader_went_away(work: Path) -> None:
     command = f"{{ {' '.join(map(repr, MLWB))} permissions check --batch many.jsonl; echo $? >&2; }} | head -1"
     done = subprocess.run(["bash", "-c", command], cwd=work, capture_output=True, text=True, timeout=60, check=False)
     assert done.stderr == "141\n"
+
+
+def test_what_is_quoted_from_the_command_line_is_shown_and_not_obeyed(work: Path) -> None:
+    odd = "x\x1b]0;evil\x07"
+    (work / odd / "there").mkdir(parents=True)
+    for args in ([f"--{odd}"], ["demo", "--headless", "--dir", odd], ["permissions", "check", "Bash", odd]):
+        done = mlwb(work, *args)
+        assert (done.returncode == 2 and "␛" in done.stderr + done.stdout) or args[0] == "permissions"
+        assert not {"\x1b", "\x07"} & set(done.stderr + done.stdout)
+
+
+@pytest.mark.parametrize("given", ['{"command":"ls \udcff"}', "[" * 100_000], ids=["no text", "no end"])
+def test_the_input_of_a_call_that_is_no_json(work: Path, given: str) -> None:
+    done = mlwb(work, "permissions", "check", "Bash", given)
+    assert done.returncode == 2 and "is not JSON" in done.stderr

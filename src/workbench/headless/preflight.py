@@ -17,9 +17,9 @@ def exit_code(findings: Sequence[Finding]) -> int:
 
 
 def as_json(findings: Sequence[Finding]) -> bytes:
-    """An array of objects: name, ok (null: it could not be told), detail, fix."""
+    """An array of objects on one line, without its end: name, ok (null: it could not be told), detail, fix."""
     rows = [{"name": each.name, "ok": each.ok, "detail": each.detail, "fix": each.fix} for each in findings]
-    return msgspec.json.encode(rows) + b"\n"
+    return msgspec.json.encode(rows)
 
 
 def as_table(findings: Sequence[Finding]) -> bytes:

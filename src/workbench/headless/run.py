@@ -16,7 +16,7 @@ from workbench.protocol import codec
 from workbench.protocol.commands import Stop
 from workbench.protocol.events import SessionEnded, SessionStarted
 from workbench.protocol.result import EXIT_CODES, Result
-from workbench.protocol.visible import visible
+from workbench.protocol.visible import escaped, visible
 
 _WATCHERS_S = 0.3  # for those who watch to be told the rest; who is slow has the journal
 _NOT_BEGUN = "stopped before a session began"
@@ -135,7 +135,7 @@ class Run:
             if envelope.seq:
                 teller.draw(client.state)
             told = self.format == "stream-json" and (envelope.seq or partial) and self.lost is None
-            if told and not await self._write(codec.encode(envelope) + b"\n"):
+            if told and not await self._write(self._json(codec.encode(envelope))):
                 # Nobody reads what this session does: it stops where it can be resumed.
                 await client.send(Stop(id="lost", reason="signal", by="standard output"))
         if result is not None and self.lost is None:
@@ -179,7 +179,8 @@ class Run:
     async def _check(self, findings: Sequence[local.Finding] | None) -> int:
         if findings is None:
             return await self._failed(self.signals.subtype, "stopped before everything was looked at")
-        await self._write(preflight.as_table(findings) if self.format == "text" else preflight.as_json(findings))
+        text = self.format == "text"
+        await self._write(preflight.as_table(findings) if text else self._json(preflight.as_json(findings)))
         if self.lost is not None:
             return BROKEN_PIPE if isinstance(self.lost, BrokenPipeError) else EXIT_CODES["error_during_execution"]
         return preflight.exit_code(findings)
@@ -193,12 +194,16 @@ class Run:
 
     def _shown(self, result: Result) -> bytes:
         if self.format != "text":
-            return codec.encode(result) + b"\n"
+            return self._json(codec.encode(result))
         text = result.result.rstrip("\n")
         if not text:
             return b""
         shown = visible(text, newlines=True) if self.stdout.terminal else text
         return (shown + "\n").encode("utf-8", "replace")
+
+    def _json(self, line: bytes) -> bytes:
+        """LINE as it goes to standard output: as it is, but nothing in it that a terminal would obey."""
+        return (escaped(line.decode()).encode() if self.stdout.terminal else line) + b"\n"
 
     async def _write(self, data: bytes) -> bool:
         try:

@@ -1,5 +1,6 @@
 """Untrusted text made safe to show: what a terminal would obey, or hide, becomes something to see."""
 
+import json
 import re
 
 REDACTED = "[redacted: "  # how a text begins that stands in the place of a secret
@@ -19,6 +20,9 @@ _NO_SIGN = "\x20-\x22\x24-\x29\x2b-\x2f:-~"
 _UNSEEN = re.compile(f"[{_HIDDEN}]|(?<![^{_HIDDEN}{_NO_SIGN}\ufe00-\ufe0f])[\ufe00-\ufe0f]")
 
 
+_BUT_BLANKS = re.compile(f"(?![\\n\\r\\t])[{_HIDDEN}]")
+
+
 def visible(text: str, newlines: bool = False) -> str:
     """TEXT with each control, bidi or invisible character replaced by a picture (`␛`) or its number (`\\u{202E}`).
 
@@ -28,6 +32,11 @@ def visible(text: str, newlines: bool = False) -> str:
         # Printable to Python still lets a few blank letters through; the pattern knows those.
         return _UNSEEN.sub(_shown, text) if not text.isascii() else text
     return _UNSEEN.sub(_shown_but_lines if newlines else _shown, text)
+
+
+def escaped(document: str) -> str:
+    """DOCUMENT, which is JSON, with the same characters as `\\uXXXX`: it says the same, and no terminal obeys it."""
+    return document if document.isascii() else _BUT_BLANKS.sub(lambda found: json.dumps(found[0])[1:-1], document)
 
 
 def _shown_but_lines(found: re.Match[str]) -> str:

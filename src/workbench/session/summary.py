@@ -68,7 +68,7 @@ def _facts(result: Result, state: SessionState, folder: Path) -> str:
     )
     usage = result.usage
     rows = (
-        ("Ended", f"`{result.subtype}`, exit code {result.exit_code}"),
+        ("Ended", f"`{_line(result.subtype)}`, exit code {result.exit_code}"),
         ("Session", f"`{result.session_id}` in `{_line(str(folder))}`"),
         ("Workspace", f"`{_line(state.workspace)}`" + (f" on branch `{_line(state.branch)}`" if state.branch else "")),
         ("Agent and model", f"{_line(state.agent)}, {_line(state.model)}, mode {state.mode}"),
@@ -118,7 +118,7 @@ def _changes(changes: list[FileChange]) -> tuple[str, list[str]]:
     entries = []
     for change in changes:
         counts = "" if change.added is None else f", +{change.added} -{change.removed or 0}"
-        entries.append(f"- `{_line(change.path)}` {change.change}{counts}")
+        entries.append(f"- `{_line(change.path)}` {_line(change.change)}{counts}")
     return f"Changes: {len(changes)} file{'s' if len(changes) > 1 else ''}, +{added} -{removed}", entries
 
 
@@ -127,7 +127,7 @@ def _runs(result: Result) -> Iterator[str]:
     yield from (f"- `{_line(run)}`" for run in result.runs if run not in known)
     for one in result.evidence:
         named = "named in the answer" if one.named else "not named in the answer"
-        yield f"- `{_line(one.run)}` {one.status}, {named}{'' if one.own else ', begun elsewhere'}"
+        yield f"- `{_line(one.run)}` {_line(one.status)}, {named}{'' if one.own else ', begun elsewhere'}"
 
 
 def _check(check: CheckResult) -> str:

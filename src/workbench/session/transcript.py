@@ -183,7 +183,9 @@ def _ended(envelope: e.Envelope, event: e.SessionEnded) -> Iterator[str]:
     if result.result.strip():
         yield quoted(result.result)
     if result.files_changed:
-        yield "\n".join(f"- {change.change} {code(change.path)}{_counts(change)}" for change in result.files_changed)
+        yield "\n".join(
+            f"- {one_line(change.change)} {code(change.path)}{_counts(change)}" for change in result.files_changed
+        )
 
 
 def _counts(change: Any) -> str:

@@ -57,7 +57,7 @@ def main(args: list[str]) -> int:
     try:
         scratch = _scratch(given.dir)
     except _UnusableError as error:
-        print(f"mlwb demo: {error}", file=sys.stderr)
+        _say(f"mlwb demo: {error}")
         return EXIT_CODES["error_usage"]
     if not given.headless and given.output_format == "text":
         if sys.stdin.isatty() and sys.stdout.isatty():
@@ -75,7 +75,7 @@ def main(args: list[str]) -> int:
     if given.output_format == "text":
         _say("")
         print(result.result, flush=True)
-    print("\n".join(_closing(result, scratch)), file=out)
+    print(visible("\n".join(_closing(result, scratch)), newlines=True), file=out)
     return status
 
 
@@ -345,4 +345,4 @@ def _figures(report: Path) -> list[str]:
 
 
 def _say(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)
+    print(visible(text, newlines=True), file=sys.stderr, flush=True)

@@ -23,7 +23,7 @@ def main(args: list[str]) -> int:
             if not options.json:
                 print(_line(finding), flush=True)
     if options.json:
-        print(json.dumps([{"fix": "", **msgspec.to_builtins(finding)} for finding in findings], ensure_ascii=False))
+        print(json.dumps([{"fix": "", **msgspec.to_builtins(finding)} for finding in findings]))
     return 1 if any(finding.ok is False for finding in findings) else 0
 
 

@@ -15,7 +15,7 @@ from workbench.experiments.compared import Comparison, Group
 from workbench.experiments.launch.local import Local
 from workbench.experiments.ledger import ID, Ledger, LedgerError, ledger_for
 from workbench.experiments.types import Run
-from workbench.protocol.visible import visible
+from workbench.protocol.visible import escaped, visible
 from workbench.verbs.options import Parser, fail
 
 _SETTLE_S = 60.0  # for the last look at a run that was done again
@@ -191,7 +191,7 @@ def _json(value: Any) -> str:
     """VALUE as JSON; NaN and infinities, which JSON does not have, are null."""
     import msgspec
 
-    return msgspec.json.format(msgspec.json.encode(value), indent=2).decode()
+    return escaped(msgspec.json.format(msgspec.json.encode(value), indent=2).decode())
 
 
 def _patch(found: Comparison, ledger: Ledger) -> str:

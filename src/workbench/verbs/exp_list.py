@@ -15,7 +15,7 @@ import msgspec
 from workbench.experiments.launch.alive import settle, truly
 from workbench.experiments.ledger import OUTPUT, Ledger, ledger_for
 from workbench.experiments.types import Run
-from workbench.protocol.visible import visible
+from workbench.protocol.visible import escaped, visible
 from workbench.verbs import exp_words as words
 from workbench.verbs.options import Parser
 
@@ -266,7 +266,7 @@ def metrics(args: list[str]) -> int:
         told = {
             key: [[_plain(step), _plain(at), _plain(value)] for step, at, value in _points(series[key])] for key in keys
         }
-        print(msgspec.json.encode(told).decode())
+        print(escaped(msgspec.json.encode(told).decode()))
     else:
         rows = [
             (words.cell(key), f"{step:g}", words.moment(at), words.number(_plain(value)))

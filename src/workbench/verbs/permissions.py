@@ -46,7 +46,7 @@ def main(args: list[str]) -> int:
             return 0
     except (_UsageError, SettingsError) as error:
         return _failed(str(error))
-    print(json.dumps(_shown(verdict), ensure_ascii=False))
+    print(json.dumps(_shown(verdict)))
     return 0
 
 
@@ -76,7 +76,7 @@ def _parser() -> argparse.ArgumentParser:
 def _object(text: str) -> Any:
     try:
         return msgspec.json.decode(text)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, ValueError, RecursionError) as error:  # not UTF-8, or nested without end
         raise _UsageError(f"INPUT_JSON is not JSON: {error}") from None
 
 

@@ -45,11 +45,15 @@ def run(options: argparse.Namespace) -> int:
 
 
 def write(folder: Path, target: Path, form: str | None = None, thinking: bool = False) -> None:
-    """Writes the session in FOLDER to TARGET, whole or not at all. FORM: as TARGET's ending says, else Markdown.
+    """Writes the session in FOLDER to TARGET: a file whole or not at all. FORM: as TARGET's ending says, else Markdown.
 
     A journal holds what the agent read, so the file is its owner's alone. Raises OSError, JournalError.
     """
     form = form or FORMS.get(target.suffix.lower(), "markdown")
+    if target.exists() and not target.is_file():  # a pipe, /dev/stdout: written to, never replaced
+        with target.open("w", encoding="utf-8", errors="backslashreplace") as file:
+            file.writelines(pieces(folder, form, thinking))
+        return
     temporary = target.with_name(f".{target.name}.{os.getpid()}")
     try:
         descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
@@ -88,6 +92,7 @@ def _markdown(folder: Path, thinking: bool) -> Iterator[str]:
 
 def _json(folder: Path) -> Iterator[str]:
     from workbench.protocol.codec import encode
+    from workbench.protocol.visible import escaped
     from workbench.verbs.session_told import Told
 
     head = json.dumps(Told(folder).builtins(), indent=2)
@@ -95,6 +100,6 @@ def _json(folder: Path) -> Iterator[str]:
     comma = ""
     with Reader(folder) as reader:
         for envelope in reader.read():
-            yield f"{comma}\n    {encode(envelope).decode()}"
+            yield f"{comma}\n    {escaped(encode(envelope).decode())}"
             comma = ","
     yield "\n  ]\n}\n"

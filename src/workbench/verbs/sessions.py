@@ -82,7 +82,16 @@ def _row(one: store.SessionSummary, clients: dict[str, int]) -> tuple[str, ...]:
     title = visible(one.title) if not one.problem else "(cannot be read)"
     cut = title if len(title) <= 48 else title[:47] + "…"
     state = session_live.standing(one, clients)
-    return one.id, visible(state), started, str(one.turns), cost, one.subtype or "-", cut, visible(one.workspace)
+    return (
+        one.id,
+        visible(state),
+        started,
+        str(one.turns),
+        cost,
+        visible(one.subtype or "-"),
+        cut,
+        visible(one.workspace),
+    )
 
 
 def _print_table(rows: list[tuple[str, ...]]) -> None:

@@ -52,7 +52,7 @@ def _list(as_json: bool) -> int:
             {"workspace": entry.workspace, "state": _state(entry), "at": entry.at, "files": sorted(entry.files)}
             for entry in entries
         ]
-        print(json.dumps(rows, ensure_ascii=False))
+        print(json.dumps(rows))
         return 0
     for entry in entries:
         day = time.strftime("%Y-%m-%d", time.localtime(entry.at))

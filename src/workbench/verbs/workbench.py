@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from workbench import entry
 from workbench.verbs import workbench_work as work
+from workbench.verbs.options import fail
 from workbench.verbs.workbench_flags import HELP, LAST, Asked, UsageError, read
 from workbench.verbs.workbench_safety import Safety, workspace_of
 
@@ -53,8 +54,7 @@ def main(args: list[str]) -> int:
         if why := entry.no_home():
             raise UsageError(why)
     except UsageError as error:
-        print(f"mlwb: {error}", file=sys.stderr)
-        return 2
+        return fail(error)
     return show(Opening(asked, workspace, os.environ), asked.theme)
 
 
