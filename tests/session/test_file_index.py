@@ -110,3 +110,14 @@ def test_repositories_inside(tmp_path):
                        shell=True, cwd=folder, check=True, capture_output=True)  # fmt: skip
     assert found(FileIndex(tmp_path), "deep") == ["vendor/lib/deep.py"]
     assert asyncio.run(FileIndex(tmp_path).find("", 9)).total == 2
+
+
+def test_a_letter_that_is_two_in_lower_case(tmp_path):
+    for name in ("İstanbul.txt", "I\u0307zmir.txt", "i\u0307zmit.txt"):
+        (tmp_path / name).write_text("a")
+
+    async def find(pattern):
+        return (await FileIndex(tmp_path).find(pattern, 9)).paths
+
+    assert asyncio.run(find("İ")) == ("İstanbul.txt",)
+    assert len(asyncio.run(find("i\u0307"))) == 2

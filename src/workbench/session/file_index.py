@@ -75,11 +75,11 @@ def _find(listing: _Listing, pattern: str, n: int) -> Paths:
     matches: Sequence[int] = range(len(lower))
     for word in words:
         # Each class leaves out the letter that follows it, so there is nothing to go back for.
-        wanted = "".join(f"[^{re.escape(letter)}]*+{re.escape(letter)}" for letter in word.lower())
+        wanted = "".join(f"[^{re.escape(letter)}]*+{re.escape(letter)}" for letter in _lower(word))
         match = re.compile(wanted, re.DOTALL).match
         matches = [at for at in matches if match(lower[at])]
     total = len(matches)
-    near = matches if total <= _SCORED else _likely(lower, matches, words[-1].lower())
+    near = matches if total <= _SCORED else _likely(lower, matches, _lower(words[-1]))
     best = heapq.nsmallest(n, near, key=lambda at: (-_score(listing.paths[at], lower[at], words), at))
     return Paths(paths=tuple(listing.paths[at] for at in best), total=total)
 
@@ -99,7 +99,7 @@ def _score(path: str, lower: str, words: list[str]) -> float:
     name = lower.rfind("/") + 1
     score = 0.0
     for word in words:
-        letters = word.lower()
+        letters = _lower(word)
         found = lower.find(letters, name)
         if found < 0:
             found = lower.find(letters)
