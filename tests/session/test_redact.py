@@ -10,10 +10,11 @@ from hypothesis import strategies as st
 
 from support.endpoint import Endpoint, say, turn, use
 from support.live import run, texts, workspace
+from support.tool_calls import Session
 from workbench.protocol import events as e
 from workbench.session.redact import Redactor
 from workbench.session.redact_stream import Deltas, Stream
-from workbench.tools.output import shorten
+from workbench.tools.output import Follower, shorten
 
 __all__ = ["workspace"]
 
@@ -122,6 +123,35 @@ def test_what_is_left_of_a_long_line_ends_and_begins_with_whole_words():
     for limit in range(4_000, 4_050):
         shown = Redactor().text(shorten(listed, limit))
         assert "left out" in shown and "a1B2" not in shown and "ghp_" not in shown, limit
+
+
+def test_a_fixed_cut_leaves_no_half_of_a_secret(tmp_path):
+    """Wherever a tool cuts a line, what is kept ends before the word that the cut goes through."""
+    session, redactor = Session(tmp_path), Redactor()
+    token = f"ghp_{A1}{A1}"[:40]
+    for cut in (500, 2000):
+        for into in (5, 20, 35):
+            (tmp_path / "line").write_text("needle " + "." * (cut - 7 - into - 1) + " " + token + " x" * 3000 + "\n")
+            shown = [
+                session.text("Read", file_path="line"),
+                session.text("Grep", pattern="needle", output_mode="content"),
+            ]
+            assert all("ghp" not in redactor.text(text) and "needle" in text for text in shown), (cut, into)
+
+
+def test_what_a_command_prints_too_fast_begins_with_no_half_of_a_secret(tmp_path):
+    token = f"ghp_{A1}{A1}"[:40]
+    path = tmp_path / "out"
+    path.touch()
+    follower = Follower(path)
+    try:
+        for size in range(16_001, 16_040):
+            with path.open("a") as file:
+                file.write("." * 70_000 + f" {token}" + f" {'x ' * 8_000}"[: size - 41])
+            shown = Redactor().text(follower.gained())
+            assert shown and "a1B2" not in shown and token[-8:] not in shown, size
+    finally:
+        follower.close()
 
 
 # --- values of the environment -----------------------------------------------------------------------------------

@@ -19,6 +19,7 @@ from workbench.session.tally import NOBODY
 from workbench.settings.remembered import remember
 from workbench.tools import registry
 from workbench.tools.base import Outcome, Tool, ToolError, text_content
+from workbench.tools.output import begun
 
 _CUT = "The answer was cut at the {} limit, so none of its calls was run. Make smaller calls."
 REFUSED = "the model refused to go on (stop_reason refusal)"
@@ -300,11 +301,13 @@ def _answer_error(session: Session, call: dict[str, Any], words: str) -> None:
 def _bounded(given: dict[str, Any]) -> dict[str, Any]:
     """The input for the verdict's line: long strings cut, since the answer's own line has them whole."""
     return {
-        key: value[:4000] + f"… ({len(value):,} characters)" if isinstance(value, str) and len(value) > 4000 else value
+        key: f"{begun(value, 4000)}… ({len(value):,} characters)"
+        if isinstance(value, str) and len(value) > 4000
+        else value
         for key, value in given.items()
         if len(msgspec.json.encode(value)) <= LINE_LIMIT or isinstance(value, str)
     }
 
 
 def _first_line(words: str) -> str:
-    return words.strip().partition("\n")[0][:200]
+    return begun(words.strip().partition("\n")[0], 200)

@@ -11,7 +11,7 @@ from workbench.session.core import BROKE_OFF, Session
 from workbench.session.tally import answer_text
 from workbench.tools import files
 from workbench.tools.base import ToolError
-from workbench.tools.output import shorten, whole_words
+from workbench.tools.output import begun, shorten, whole_words
 
 # The part of the window that prompt and answer may fill before the history is compacted.
 FULL = 0.9
@@ -137,5 +137,5 @@ def _files(session: Session) -> list[str]:
         except (ToolError, UnicodeDecodeError):
             continue
         cut = f"\n… ({len(text):,} characters in all)" if len(text) > FILE_CHARS else ""
-        parts.append(f'<file-in-hand path="{path}">\n{text[:FILE_CHARS]}{cut}\n</file-in-hand>')
+        parts.append(f'<file-in-hand path="{path}">\n{begun(text, FILE_CHARS)}{cut}\n</file-in-hand>')
     return parts

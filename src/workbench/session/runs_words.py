@@ -9,6 +9,7 @@ import msgspec
 from workbench.experiments.ledger import OUTPUT, Ledger, LedgerError
 from workbench.experiments.types import READY, Alert, Run
 from workbench.protocol.events import Heard
+from workbench.tools.output import begun
 
 GOING = ("queued", "running")
 _MOST = 8_000  # characters of a message
@@ -101,7 +102,7 @@ def span(seconds: float) -> str:
 
 def alert_words(alert: Alert) -> str:
     """ALERT in a line."""
-    return f"{alert.kind}: {' '.join(alert.text.split())[:400]}"
+    return f"{alert.kind}: {begun(' '.join(alert.text.split()), 400)}"
 
 
 def _told(ledger: Ledger, news: Happened, compared: bool) -> Iterator[str]:
@@ -116,11 +117,11 @@ def _told(ledger: Ledger, news: Happened, compared: bool) -> Iterator[str]:
     yield from (f"  {line}" for line in (_compared(ledger, news) if compared else ()))
     if run.crash is not None:
         shown = [(name, text) for name, text in rows(run.crash) if name and name not in ("error", "said")]
-        yield from (f"  {name}: {text[:_LINE]}" for name, text in shown)
+        yield from (f"  {name}: {begun(text, _LINE)}" for name, text in shown)
     if run.crash is not None and run.crash.traceback:
-        yield from (f"  | {line[:_LINE]}" for line in run.crash.traceback[-_FRAMES:])
+        yield from (f"  | {begun(line, _LINE)}" for line in run.crash.traceback[-_FRAMES:])
     elif run.status != "finished":
-        yield from (f"  | {line[:_LINE]}" for line in last_lines(ledger, run.id))
+        yield from (f"  | {begun(line, _LINE)}" for line in last_lines(ledger, run.id))
 
 
 def _progress(run: Run) -> str:

@@ -13,7 +13,7 @@ from workbench.protocol.blocks import Output
 from workbench.sandbox import status
 from workbench.sandbox.types import Ended
 from workbench.tools.base import Context, Outcome, text_content
-from workbench.tools.output import Follower, View, shorten, view
+from workbench.tools.output import Follower, View, begun, shorten, view
 from workbench.tools.shells import Command, Shells
 
 _DEFAULT_MS = 120_000
@@ -138,7 +138,7 @@ def _outcome(
         how = status.words(ended).removeprefix("ended by ").replace("exit code", "exit").partition(" (")[0]
         summary = f"{how} · {took_s:.1f} s"
     else:
-        summary = seen.last_line[:_SUMMARY] or f"done · {took_s:.1f} s"
+        summary = begun(seen.last_line, _SUMMARY) or f"done · {took_s:.1f} s"
     return Outcome(
         content=text_content("\n".join([shown, *_bracketed(notes)])),
         display=[Output(text=shorten(text), exit_code=ended.exit_code, signal=ended.signal, path=path)],

@@ -9,6 +9,7 @@ import msgspec
 
 from workbench.tools import images
 from workbench.tools.base import ToolError
+from workbench.tools.output import begun
 
 _OUTPUT = 10_000  # characters of one output
 _WHOLE = 100_000  # characters of the notebook
@@ -98,4 +99,5 @@ def _text(source: Any) -> str:
 
 def _cut(text: str) -> str:
     text = text.rstrip("\n")
-    return text if len(text) <= _OUTPUT else f"{text[:_OUTPUT]}… [{len(text) - _OUTPUT} more characters]"
+    kept = begun(text, _OUTPUT)
+    return text if kept == text else f"{kept}… [{len(text) - len(kept)} more characters]"

@@ -107,6 +107,14 @@ def whole_words(tail: str) -> str:
     return _FIRST_WORD.sub("", tail)
 
 
+def begun(text: str, limit: int) -> str:
+    """The first LIMIT characters of TEXT, where it is longer without the half of a word that they end with.
+
+    Half of a secret would not be known as one.
+    """
+    return text if len(text) <= limit else _LAST_WORD.sub("", text[:limit])
+
+
 def clean(data: bytes) -> str:
     """DATA as text fit to read: escape sequences gone, progress bars at their last state, no control characters."""
     text = data.decode("utf-8", "replace")
@@ -152,12 +160,13 @@ class Follower:
     def gained(self) -> str:
         """New text, as it is (escape sequences and all), its beginning left out where there is very much of it."""
         size = self.size()
-        if size - self._at > 4 * _PROGRESS:
+        if left_out := size - self._at > 4 * _PROGRESS:
             self._at = size - 4 * _PROGRESS
             self._decoder.reset()
         data = os.pread(self._file.fileno(), size - self._at, self._at) if size > self._at else b""
         self._at += len(data)
-        return self._decoder.decode(data)[-_PROGRESS:]
+        text = self._decoder.decode(data)
+        return whole_words(text[-_PROGRESS:]) if left_out or len(text) > _PROGRESS else text
 
     def size(self) -> int:
         """Bytes in the file by now."""

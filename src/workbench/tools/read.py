@@ -16,6 +16,7 @@ from workbench.protocol.words import counted
 from workbench.tools import files, images, kinds, notebook
 from workbench.tools.base import Context, Outcome, ToolError, absolute, text_content
 from workbench.tools.ledger import Seen
+from workbench.tools.output import begun
 from workbench.tools.text import Text, decode, lines_of, looks_binary, marked, numbered, shorten
 from workbench.tools.threads import stoppable
 
@@ -107,7 +108,7 @@ class Page(msgspec.Struct, frozen=True):
         blob = context.put_blob(text.encode(errors="surrogatepass")) if len(text) > _INLINE else None
         return Outcome(
             content=text_content("\n".join(rows)),
-            display=[Code(path=shown, text=text[:_INLINE], start=self.start, blob=blob)],
+            display=[Code(path=shown, text=begun(text, _INLINE), start=self.start, blob=blob)],
             summary=counted(last - self.start + 1, "line"),
         )
 
@@ -184,7 +185,7 @@ def _notebook(given: Any, source: files.Source, shown: str) -> Outcome | None:
     if content is None:
         return None
     text = "\n".join(part["text"] for part in content if part["type"] == "text")
-    return Outcome(content=content, display=[Code(path=shown, text=text[:_INLINE])], summary="notebook")
+    return Outcome(content=content, display=[Code(path=shown, text=begun(text, _INLINE))], summary="notebook")
 
 
 def _picture(context: Context, shown: str, fd: int, state: os.stat_result) -> Outcome:

@@ -20,6 +20,7 @@ from workbench import programs
 from workbench.tools import search_confirm
 from workbench.tools.base import ToolError
 from workbench.tools.ignore import VCS
+from workbench.tools.output import begun
 
 Engine = Literal["rg", "re"]
 Mode = Literal["files_with_matches", "content", "count"]
@@ -258,5 +259,5 @@ def _line(numbers: bool, row: tuple[str, bytes, str]) -> str:
     number, sign = parts[1].decode(), parts[2].decode()
     text = parts[3].decode("utf-8", "replace").removesuffix("\r").replace("\0", "␀")
     if len(text) > _COLUMNS:
-        text = text[:_COLUMNS] + "… [cut]"
+        text = begun(text, _COLUMNS) + "… [cut]"
     return f"{label + sign if label else ''}{number + sign if numbers else ''}{text}"

@@ -4,6 +4,8 @@ import codecs
 
 import msgspec
 
+from workbench.tools.output import begun
+
 LONG_LINE = 2000  # characters of a line that are shown
 _BOMS = (
     (codecs.BOM_UTF8, "utf-8"),
@@ -86,6 +88,7 @@ def numbered(lines: list[str], start: int) -> list[str]:
 
 
 def shorten(line: str, limit: int = LONG_LINE) -> str:
-    """LINE, cut after LIMIT characters with a word on how many were left out. NUL characters are made visible."""
+    """LINE, cut after about LIMIT characters with a word on how many were left out. NUL characters are made visible."""
     line = line.replace("\0", "␀")
-    return line if len(line) <= limit else f"{line[:limit]}… [{len(line) - limit} more characters]"
+    kept = begun(line, limit)
+    return line if kept == line else f"{kept}… [{len(line) - len(kept)} more characters]"
