@@ -382,3 +382,48 @@ def test_a_card_that_a_run_saw_is_given_up_once_the_run_is_over(
     (tmp_path / "cards").write_text(f"{FREE}\n")
     done = python(HELD, tmp_path / "cards", str(tmp_path))
     assert done.stdout.split() == ["1", "1", "0"], done.stderr
+
+
+SEVERAL = """\
+import asyncio, os, sys, time
+from pathlib import Path
+from types import SimpleNamespace as Some
+from workbench.experiments.gpus import Claims
+from workbench.session.gpus import Cards
+from workbench.telemetry.nvml import Nvml
+
+def free():
+    return sum(not why for why in Claims(0, {}, "", "", Nvml(), idle_s=0.0).look().values())
+
+async def main(folder):
+    session = Some(id="s", context=Some(workspace=folder), state=Some(runs=[]), caps=Some(max_gpu_hours=None))
+    session.notice = print
+    cards = Cards(session, "auto", 1, {}, kept_s=0.3)
+    one, other = await asyncio.gather(cards.variables(), cards.variables())
+    print(one == other, free())
+    until = time.monotonic() + 20  # neither command began: the card is not kept for them
+    while cards.cards and time.monotonic() < until:
+        await asyncio.sleep(0.02)
+    print(free())
+    await cards.variables()
+    cards.began()
+    cards.ended()
+    await asyncio.sleep(0.2)
+    await cards.variables()
+    await asyncio.sleep(0.2)  # a command takes a moment to begin
+    cards.began()
+    print(len(cards.cards))
+    await cards.close()
+    print(free())
+
+asyncio.run(main(Path(sys.argv[1])))
+"""
+
+
+def test_commands_that_begin_at_once_or_late_or_never_have_the_sessions_card(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLWB_GPU_CLAIMS", str(tmp_path / "claims"))
+    (tmp_path / "cards").write_text(f"{FREE}\n{FREE}\n")
+    done = python(SEVERAL, tmp_path / "cards", str(tmp_path))
+    assert done.stdout.split() == ["True", "1", "2", "1", "2"], done.stderr

@@ -22,6 +22,7 @@ CLAIMS = Path("/tmp/mlwb-gpus")  # noqa: S108 - one for the host, whoever makes 
 FOLDER_VARIABLE, IDLE_VARIABLE = "MLWB_GPU_CLAIMS", "MLWB_GPU_IDLE"
 IDLE_S = 30.0  # without a process for so long: between two steps of somebody's script there is none, either
 LOOK_S = 1.0
+_GLANCE_S = 0.02  # a `_probe` takes a thousandth of it
 _SLURM = ("SLURM_STEP_GPUS", "SLURM_JOB_GPUS")
 # What a desktop keeps on a card; it does not make the card taken.
 _DESKTOP = frozenset(("Xorg", "Xwayland", "gnome-shell", "kwin_wayland", "kwin_x11", "plasmashell", "sway", "mutter"))
@@ -275,14 +276,19 @@ def _probe(uuid: str) -> tuple[bool, Holder | None]:
 
 
 def _claim(uuid: str) -> int | None:
-    """The lock of the card UUID; None where somebody has it, or looks at it just now."""
+    """The lock of the card UUID; None where somebody has it, and not only looks at it for a moment."""
     descriptor = _opened(uuid)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        os.close(descriptor)
-        return None
-    return descriptor
+    until = time.monotonic() + _GLANCE_S
+    while True:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            if time.monotonic() >= until:
+                os.close(descriptor)
+                return None
+            time.sleep(_GLANCE_S / 10)
+        else:
+            return descriptor
 
 
 def _opened(uuid: str) -> int:

@@ -61,18 +61,24 @@ class Cards:
     # --- plain commands ---
 
     async def variables(self) -> dict[str, str]:
-        """What a command finds in its environment; nothing where no cards are there."""
+        """What a command finds in its environment; nothing where no cards are there.
+
+        It has a while to begin: the claim is not given up in between.
+        """
         if self.gpus == "none":
             return {VISIBLE: ""}
-        if self._taken is None or not self._taken.cards:
-            if self._later is not None:
-                self._later.cancel()
-            found = await asyncio.to_thread(self._visible)
-            if self._unsaid != self._said:
-                self._said = self._unsaid
-                self._session.notice("warning", f"commands see fewer GPUs: {self._said}", "gpus")
-            return found
-        return {VISIBLE: ",".join(card.uuid for card in self._taken.cards)}
+        for ending in (self._later, self._leaving):
+            if ending is not None:
+                ending.cancel()
+        found = self._named() if self.cards else await asyncio.to_thread(self._visible)
+        self._expire()
+        if self._unsaid != self._said:
+            self._said = self._unsaid
+            self._session.notice("warning", f"commands see fewer GPUs: {self._said}", "gpus")
+        return found
+
+    def _named(self) -> dict[str, str]:
+        return {VISIBLE: ",".join(card.uuid for card in self.cards)}
 
     def began(self) -> None:
         """A plain command runs."""
@@ -128,6 +134,8 @@ class Cards:
         from workbench.experiments.gpus import allowed, listed, up_to
 
         with self._lock:
+            if self.cards:  # of a command that began at the same time
+                return self._named()
             places = allowed(nvml.read()[0], self._env)
             named = listed(places, self.gpus) if self.gpus not in WORDS else places
             own = self._of_runs()
@@ -139,7 +147,7 @@ class Cards:
             busy = f"the session's runs have {len(own)}, and it may take {self.most} at a time (maxGpus)"
         if len(self._taken.cards) < (1 if chosen else len(named)):
             self._unsaid = busy
-        return {VISIBLE: ",".join(card.uuid for card in self._taken.cards)}
+        return self._named()
 
     def _open(self) -> "Nvml | None":
         if self._nvml is None:
@@ -178,9 +186,7 @@ class Cards:
                 raise ToolError("This session has no GPUs (gpus: none).")
             return {VISIBLE: ""}
         if count is None:
-            found = await self.variables()
-            self._expire()
-            return found
+            return await self.variables()
         if not count:
             return {}
         await self._within(count)
