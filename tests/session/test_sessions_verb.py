@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -21,12 +22,17 @@ class Mlwb:
 
     def __init__(self, home: Path) -> None:
         self.sessions = home / "mlwb" / "sessions"
+        self.before: list[str] = []
         self.env = {**os.environ, "XDG_STATE_HOME": str(home), "TZ": "UTC"}
 
     def __call__(self, *args: str) -> tuple[int, str, str]:
         code = "import sys; from workbench.cli import main; sys.exit(main())"
         done = subprocess.run(
-            [sys.executable, "-c", code, "sessions", *args], env=self.env, capture_output=True, text=True, timeout=30
+            [*self.before, sys.executable, "-c", code, "sessions", *args],
+            env=self.env,
+            capture_output=True,
+            text=True,
+            timeout=30,
         )
         assert "Traceback" not in done.stderr, done.stderr
         return done.returncode, done.stdout, done.stderr
@@ -247,3 +253,20 @@ def test_export_writes_to_a_pipe_and_never_replaces_it(mlwb, tmp_path):
     (tmp_path / "folder").mkdir()
     status, _, told = mlwb("export", "-o", str(tmp_path / "folder"), "s-abcd1234")
     assert status == 1 and "directory" in told
+
+
+def test_a_session_that_may_not_be_entered_is_said_and_the_others_are_listed(mlwb):
+    mlwb.write("s-abcd1234", session_events())
+    closed = mlwb.write("s-zzzz1234", session_events())
+    if os.getuid() == 0:  # who may read everything else
+        setpriv = shutil.which("setpriv") or pytest.skip("only setpriv could close a folder to root")
+        mlwb.before = [setpriv, "--bounding-set=-dac_override,-dac_read_search"]
+    closed.chmod(0)
+    try:
+        status, table, told = mlwb("list")
+        assert status == 0 and "s-abcd1234  done" in table and "s-zzzz1234" in table and "Permission denied" in told
+        assert mlwb("show", "s-abcd")[0] == 0
+        status, _, told = mlwb("show", "s-zzzz")
+        assert status == 1 and "Permission denied" in told and "internal" not in told
+    finally:
+        closed.chmod(0o700)

@@ -117,9 +117,18 @@ def folders() -> list[Path]:
         entries = list(os.scandir(places.sessions()))
     except OSError:
         return []
-    return [
-        Path(entry.path) for entry in entries if not entry.name.startswith(".") and (Path(entry.path) / EVENTS).exists()
-    ]
+    return [Path(entry.path) for entry in entries if not entry.name.startswith(".") and _has_journal(entry.path)]
+
+
+def _has_journal(folder: str) -> bool:
+    """Whether a session lies in FOLDER. In one that may not be entered it does, as far as anybody can tell."""
+    try:
+        os.stat(f"{folder}/{EVENTS}")  # noqa: PTH116 - the list is asked for often
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError:
+        pass
+    return True
 
 
 # --- summaries ---------------------------------------------------------------------------------------------
