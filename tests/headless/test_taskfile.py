@@ -220,3 +220,8 @@ def test_a_task_may_come_through_a_pipe(tmp_path: Path) -> None:
     os.close(write)
     assert load(f"/dev/fd/{read}").prompt == "Do it."
     os.close(read)
+
+
+@pytest.mark.parametrize("key", ["maxTurns", "gpus", "maxUsd"])
+def test_a_number_that_python_does_not_write_out(key: str) -> None:
+    assert refused(f"---\n{key}: 0x{'f' * 6000}\n---\nGo.\n").startswith(f"task.md:2: {key}: it takes ")

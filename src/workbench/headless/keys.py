@@ -52,7 +52,10 @@ class Key(msgspec.Struct, frozen=True, kw_only=True):
 def _shown(value: Any) -> str:
     if isinstance(value, bool):
         return "true or yes" if value else "false or no"
-    text = "nothing" if value is None else repr(value)
+    try:
+        text = "nothing" if value is None else repr(value)
+    except ValueError:  # a hexadecimal number of more digits than Python writes out
+        text = "a number of thousands of digits"
     return text if len(text) <= 60 else text[:59] + "…"
 
 
@@ -151,7 +154,10 @@ def _gpus(value: Any) -> str:
     items = value if isinstance(value, list | tuple) else [value]
     if any(isinstance(item, bool) or not isinstance(item, int | str) for item in items):
         raise NotTakenError
-    text = ",".join(str(item).replace(" ", "") for item in items)
+    try:
+        text = ",".join(str(item).replace(" ", "") for item in items)
+    except ValueError:  # as `_shown` meets it
+        raise NotTakenError from None
     if not _GPUS.fullmatch(text):
         raise NotTakenError
     return text

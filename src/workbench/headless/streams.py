@@ -77,10 +77,10 @@ class Console:
             return 80
 
     def _write(self, text: str) -> None:
-        data = text.encode("utf-8", "replace")
+        data = memoryview(text.encode("utf-8", "replace"))
         try:
-            if _ready(self.fd):
-                os.write(self.fd, data)
+            while data and _ready(self.fd):
+                data = data[os.write(self.fd, data[:_PIECE]) :]
         except OSError:
             return  # nobody is left to be told
 
