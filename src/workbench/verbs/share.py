@@ -1,6 +1,7 @@
 """`mlwb share`: invites others to a live session of this user, and shows them out again."""
 
 import argparse
+import contextlib
 import json
 import sys
 import time
@@ -143,7 +144,7 @@ def _list(options: argparse.Namespace) -> int:
 def shares_of(folder: Path) -> "list[OpenShare]":
     """The invitations that hold in the live session in FOLDER, from its journal. Blocks."""
     from workbench.protocol import events as e
-    from workbench.protocol.codec import decode_envelope
+    from workbench.protocol.codec import MalformedError, decode_envelope
     from workbench.protocol.fold import apply
     from workbench.protocol.state import SessionState
     from workbench.session.journal import EVENTS, head_of
@@ -153,7 +154,8 @@ def shares_of(folder: Path) -> "list[OpenShare]":
     with (folder / EVENTS).open("rb") as file:
         for line in file:
             if any(kind.match(line) for kind in kinds):
-                envelope = decode_envelope(line)
-                if isinstance(envelope.event, e.Shared | e.ShareEnded | e.SessionResumed):
-                    apply(state, envelope)
+                with contextlib.suppress(MalformedError):  # it is being written, or damaged
+                    envelope = decode_envelope(line)
+                    if isinstance(envelope.event, e.Shared | e.ShareEnded | e.SessionResumed):
+                        apply(state, envelope)
     return [share for share in state.shares.values() if share.until > time.time()]
