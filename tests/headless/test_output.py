@@ -272,3 +272,24 @@ def test_a_read_only_home_is_told(place: Place) -> None:
     assert done.code == 1
     assert "Traceback" not in done.stderr
     assert str(place.home) in done.stderr
+
+
+def test_a_check_whose_program_is_missing_is_said_before_the_run(place: Place) -> None:
+    """It may be the work's to bring: no refusal. What bash itself knows, and what no word tells, is not missing."""
+    missing = ["nosuchprogram --fast", "./score.sh | tail -1", "no-such && true"]
+    there = [
+        "true",
+        "cd . && pytest -q",
+        "[ -f x ]",
+        "! grep -q x y",
+        "$RUNNER x",
+        "X=1 nosuch",
+        "if true; then no; fi",
+    ]
+    checks = json.dumps([*missing, *there])
+    with place.endpoint([], models=["claude-sonnet-5-5"]) as (_, env):
+        done = place.mlwb("run", place.task(f"---\nchecks: {checks}\n---\nx"), "--check", env=env)
+    assert done.code == 0, done.stdout + done.stderr
+    for command in missing:
+        assert f"there is no {command.split()[0]} here" in done.stdout
+    assert done.stdout.count("there is no") == len(missing), done.stdout

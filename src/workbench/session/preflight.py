@@ -1,18 +1,24 @@
 """What would stand in a task's way, found without spending a token: `mlwb run --check`."""
 
 import asyncio
+import subprocess
 from collections.abc import Mapping
 
 import msgspec
 
+from workbench.permissions.shell import read
+from workbench.permissions.syntax import AndOr, Lit, Pipe, Simple, UnreadableError
 from workbench.permissions.types import Runs
 from workbench.permissions.world import RealWorld
 from workbench.protocol.task import Task
-from workbench.sandbox import layers
+from workbench.sandbox import layers, pythonenv
+from workbench.sandbox.launcher import PlainLauncher, shell
 from workbench.session import gpus
 from workbench.session.end import MODEL_ERRORS, StartError
 from workbench.session.gate import Gate
 from workbench.session.plan import Options, Plan, plan
+
+_LOOK_S = 5.0  # what bash may take to say whether there is a program
 
 
 class Finding(msgspec.Struct, frozen=True, kw_only=True):
@@ -34,7 +40,7 @@ async def preflight(task: Task, options: Options) -> list[Finding]:
     sandbox, confined = _sandbox(made)
     findings = [_agent(made), _model(made), await _endpoint(made, options), _budget(made), sandbox]
     findings.append(await asyncio.to_thread(_gpus, made, options.env))
-    return [*findings, *_rules(made), *_checks(made, confined)]
+    return [*findings, *_rules(made), *await asyncio.to_thread(_checks, made, confined, options.env)]
 
 
 def _agent(made: Plan) -> Finding:
@@ -117,14 +123,57 @@ def _rules(made: Plan) -> list[Finding]:
     return [Finding(name="rules", ok=True, detail=detail), *ignored]
 
 
-def _checks(made: Plan, confined: bool) -> list[Finding]:
+def _checks(made: Plan, confined: bool, env: Mapping[str, str]) -> list[Finding]:
     """A check is the user's own word and runs whatever the verdict; the agent may want to run it, too."""
     gate, found = Gate(made.policy, RealWorld()), []
     for command in made.task.checks:
         verdict = gate.judge("Bash", (Runs(command),), str(made.workspace))
         allowed = verdict.verdict == "allow" or (confined and verdict.confinable)
         detail = f"`{command}` runs at the end; the agent itself " + ("may run it" if allowed else "may not run it")
+        if missing := _missing(command, made, env):
+            words = f"there is no {missing} here: unless the work brings it, this check fails"
+            found.append(Finding(name="check", ok=None, detail=detail, fix=words))
+            continue
         found.append(Finding(name="check", ok=True, detail=detail, fix="" if allowed else f"allow: Bash({command})"))
     if not found:
         found.append(Finding(name="check", ok=None, detail="none: nothing will confirm the work", fix="add `checks`"))
     return found
+
+
+def _missing(command: str, made: Plan, env: Mapping[str, str]) -> str:
+    """The program that COMMAND begins with, where bash finds none of that name; empty where that cannot be told."""
+    name = _program(command)
+    if not name or made.settings.shell.setup:  # which may put it on the path
+        return ""
+    own = PlainLauncher(env).environment()
+    own = pythonenv.activated(own, pythonenv.find(made.workspace, own))
+    try:  # it looks the name up, and runs nothing
+        asked = [*shell('command -v -- "$0"'), name]
+        done = subprocess.run(
+            asked,
+            cwd=made.workspace,
+            env=own,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=_LOOK_S,
+            check=False,
+        )
+    except (OSError, ValueError, subprocess.TimeoutExpired):
+        return ""
+    return name if done.returncode else ""
+
+
+def _program(command: str) -> str:
+    """The first word of COMMAND, where it stands there as it is."""
+    try:
+        first = read(command).items[0]
+    except (UnreadableError, IndexError):
+        return ""
+    while isinstance(first, Pipe | AndOr):
+        first = first.parts[0] if isinstance(first, Pipe) else first.left
+    if not isinstance(first, Simple) or first.assigns or not first.words:
+        return ""
+    parts = first.words[0].parts
+    name = "".join(part.text for part in parts if isinstance(part, Lit))
+    plain = all(isinstance(part, Lit) for part in parts) and not set(name) & set("~*?[{")
+    return name if plain else ""
