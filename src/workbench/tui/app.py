@@ -83,6 +83,7 @@ class WorkbenchApp(App[int], inherit_bindings=False):
         self.animation_level = "none"
         self._presenter: Presenter | None = None
         self._windows: dict[str, int | None] = {}
+        self.typed: dict[str, parting.Words] = {}  # session -> what is typed there and not sent
         self.escaped = self.quitting = 0.0  # when Esc and ctrl+q were pressed last
         self.surroundings: Surroundings | None = None  # of the session that is open
         self.touched = time.monotonic()  # when the person last did something
@@ -238,6 +239,7 @@ class WorkbenchApp(App[int], inherit_bindings=False):
     async def _change(self, opening: Callable[[], Any], done: asyncio.Event) -> None:
         await self.leave()
         self._presenter, self.client = None, OpeningClient(self.state)
+        parting.keep_words(self)
         self.state = SessionState(agent=self.opener.agent, workspace=str(self.opener.workspace))
         self.panes = parting.ended(self.panes)
         self.facts = self.facts._replace(window=None, monitor=False)
@@ -248,13 +250,11 @@ class WorkbenchApp(App[int], inherit_bindings=False):
         await self.remove_mode(old)
         await self._load_panes()
         await self.open(opening)
+        parting.give_words(self)
         done.set()
 
     async def leave(self, lost: bool = False) -> None:
-        """Lets go of the session, which goes on where it outlives its clients; LOST: as if the connection was.
-
-        Bounded in time.
-        """
+        """Lets go of the session, in bounded time; what outlives its clients goes on. LOST: as if the connection was."""
         client, self._presenter, self.surroundings = self.client, None, None
         if client is not None and not (lost and client.outlives):
             self.log("leaving", *await let_go(client, self.opener.user))

@@ -12,7 +12,9 @@ from workbench.tui.widgets.footer import STILL
 
 if TYPE_CHECKING:
     from workbench.tui.app import WorkbenchApp
+    from workbench.tui.widgets.attachments import Attachments
 
+Words = tuple[str, "Attachments"]  # at a prompt, with what its chips stand for
 
 _AGAIN = 3.0  # seconds within which a second ctrl+q quits though something runs
 
@@ -51,6 +53,20 @@ async def agreed(app: "WorkbenchApp") -> bool:
 
     chosen: str | None = await app.push_screen_wait(Leaving(words, those, app.keymap.label("sessions")))
     return chosen == "go"
+
+
+def keep_words(app: "WorkbenchApp") -> None:
+    """What is typed and not sent stays with the session that is left; where nothing was asked yet, it goes along."""
+    editor = getattr(app.main.prompt, "editor", None)
+    if editor is not None and not editor.empty:
+        app.typed[app.state.session if app.state.turns else ""] = editor.text, editor.attachments
+
+
+def give_words(app: "WorkbenchApp") -> None:
+    """What was typed in the session that is open now, or goes along to it, stands at its prompt again."""
+    editor, session = getattr(app.main.prompt, "editor", None), app.client.session if app.client is not None else ""
+    if editor is not None and editor.empty and (words := app.typed.pop(session, None) or app.typed.pop("", None)):
+        editor.set_text(*words)
 
 
 def ended(panes: Mapping[str, Any]) -> dict[str, Any]:

@@ -2,10 +2,10 @@
 
 import asyncio
 
-from textual.events import Resize
+from textual.events import Paste, Resize
 from textual.geometry import Size
 
-from support.sample_events import started
+from support.sample_events import answer, started, text
 from support.screens import text_of
 from support.workbench import PLAIN, FakeClient, FakeOpener, PlainDiff, PlainTalk, bounded, playing, until
 from workbench.protocol import events as e
@@ -15,6 +15,7 @@ from workbench.tui.opening import NotOpenedError, SessionRow
 from workbench.tui.presenter import FULL, Presenter
 from workbench.tui.screens.sessions import Sessions
 from workbench.tui.view import View
+from workbench.tui.widgets.prompt import Prompt
 
 NO_KEY = NotOpenedError("error_authentication", "no key for the model service")
 
@@ -297,3 +298,36 @@ def test_what_comes_after_a_batch_that_could_not_be_shown_is_shown():
         assert len(shown) == FULL + 1 and told == ["this batch"]
 
     asyncio.run(bounded(run(), 10.0))
+
+
+def test_what_is_typed_waits_in_its_session_while_another_is_open(tmp_path):
+    async def play(pilot, opener):
+        app = pilot.app
+
+        def goes_to(session):
+            app.do("sessions", session)
+            return until(pilot, lambda: app.state.session == session and not app.main.footer.message)
+
+        def asked(client):
+            client.give(e.PromptSubmitted(text="hi", origin="person", by="ana"), e.RequestStarted(turn=1, model="m"))
+            client.give(answer(1, text("hello")), e.Idle(reason="completed"))
+            return until(pilot, lambda: app.state.turns and app.state.phase == "idle")
+
+        app.main.prompt.editor.set_text("begun before ")
+        app.main.prompt.editor.post_message(Paste("\n".join(["a long one"] * 30)))
+        await until(pilot, lambda: "[paste 1" in app.main.prompt.text)
+        chip = app.main.prompt.text
+        await goes_to("s-bbbbbbbb")
+        await until(pilot, lambda: app.main.prompt.text == chip)  # nothing was asked there: nobody goes back to it
+        await asked(opener.client)
+        await goes_to("s-cccccccc")
+        assert app.main.prompt.text == ""
+        app.main.prompt.editor.set_text("for c")
+        await asked(opener.client)
+        await goes_to("s-bbbbbbbb")
+        await until(pilot, lambda: app.main.prompt.text == chip)
+        assert app.main.prompt.editor.sendable().endswith("a long one")
+        await goes_to("s-cccccccc")
+        await until(pilot, lambda: app.main.prompt.text == "for c")
+
+    playing(play, tmp_path, parts={**PLAIN, "prompt": Prompt})
