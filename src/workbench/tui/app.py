@@ -254,7 +254,7 @@ class WorkbenchApp(App[int], inherit_bindings=False):
         done.set()
 
     async def leave(self, lost: bool = False) -> None:
-        """Lets go of the session, in bounded time; what outlives its clients goes on. LOST: as if the connection was."""
+        """Lets go of the session, in bounded time; what outlives clients goes on. LOST: as if its connection was."""
         client, self._presenter, self.surroundings = self.client, None, None
         if client is not None and not (lost and client.outlives):
             self.log("leaving", *await let_go(client, self.opener.user))
