@@ -2,6 +2,7 @@
 
 import os
 import subprocess
+import time
 
 import pytest
 
@@ -47,6 +48,21 @@ def test_what_a_program_at_work_writes_is_not_watched(watch, work):
         subprocess.run(["git", *command], cwd=work, env=env, check=True)
     subprocess.run(["git", "config", "branch.new.remote", "origin"], cwd=work, check=True)
     assert told(watch, work) == set()
+
+
+def test_of_more_than_is_looked_at_nothing_is_moved_that_stood_there_before(watch, work):
+    many = [work / ".claude" / f"f{number}" for number in range(6000)]
+    for path in many:
+        path.touch()
+    while time.time() < many[-1].stat().st_ctime + 0.2:  # else it may have come after the look
+        watch.look()
+    watch.look()
+    for path in many[::100]:
+        path.unlink()
+    changes = watch.compare()
+    assert {change.kind for change in changes} == {"removed"}
+    assert {change.path for change in changes} <= {str(path) for path in many[::100]}
+    assert all(path.exists() for place, path in enumerate(many) if place % 100)
 
 
 def test_changes_are_told_with_what_is_different(watch, work):

@@ -11,6 +11,7 @@ import hashlib
 import os
 import shutil
 import stat
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -27,6 +28,7 @@ _MOST = 5_000  # entries of one root
 _KEPT = 64 << 10  # bytes of a file that are kept to show what changed
 _READ = 16 << 20  # a larger file has changed when its state has
 _SHOWN = 12  # lines of a change
+_TICK = 0.05  # seconds by which a file's time may lie too early
 _GIT = ("config", "config.worktree", "commondir", "hooks", "info/attributes", "info/grafts")
 # Protected, but written by programs at work all the time: the sandbox and the gate keep these, not the watch.
 _BUSY = names(
@@ -65,6 +67,8 @@ class Watch:
         self._names = frozenset(protected_names()) - _BUSY
         self._signs: dict[str, tuple[tuple[int, ...], Seen]] = {}
         self._known: dict[str, Seen] | None = None
+        self._cut = False  # there are more entries than are looked at
+        self._looked = 0.0  # when the look began whose entries are known
 
     def also(self, path: str) -> None:
         """Watches the file at PATH too."""
@@ -73,7 +77,7 @@ class Watch:
 
     def look(self) -> None:
         """Takes everything as it is now for right."""
-        self._known = self._now()
+        self._looked, self._known = time.time(), self._now()
 
     def accept(self, path: str) -> None:
         """What an approved call wrote at PATH is right."""
@@ -85,17 +89,19 @@ class Watch:
 
     def compare(self) -> list[Change]:
         """What is different since the last look, by path; what appeared is moved aside. A look for the next time."""
-        before, now = self._known, self._now()
+        before, looked, began, now = self._known, self._looked, time.time(), self._now()
         if before is None:
-            self._known = now
+            self._looked, self._known = began, now
             return []
         changes = [
             change for path in sorted(before.keys() | now.keys()) if (change := _change(path, before, now)) is not None
         ]
-        appeared = [change.path for change in changes if change.kind == "appeared"]
-        inner = {path for path in appeared for above in appeared if path.startswith(f"{above}/")}
+        if self._cut:  # then others are seen than the last time, though they stood there
+            changes = [change for change in changes if _true(change, looked)]
+        appeared = {change.path for change in changes if change.kind == "appeared"}
+        inner = {path for path in appeared if not appeared.isdisjoint(map(str, Path(path).parents))}
         changes = [self._moved(change) for change in changes if change.path not in inner]
-        self._known = self._now()
+        self._looked, self._known = time.time(), self._now()
         return changes
 
     def _moved(self, change: Change) -> Change:
@@ -150,6 +156,7 @@ class Watch:
                 with contextlib.suppress(OSError):
                     inner = [f"{here}/{name}" for name in os.listdir(here)]  # noqa: PTH208 - names only
                     todo += [one for one in inner if one != but]
+        self._cut |= bool(todo)
 
     def _take(self, path: str, found: dict[str, Seen]) -> Seen | None:
         try:
@@ -199,6 +206,15 @@ def _change(path: str, before: dict[str, Seen], now: dict[str, Seen]) -> Change 
     if (old.kind, old.what) == (new.kind, new.what) or (path.endswith("/config") and _harmless(old, new)):
         return None
     return Change(path, "changed", shown=tuple(_difference(old, new)))
+
+
+def _true(change: Change, looked: float) -> bool:
+    """Whether CHANGE came about since LOOKED (Unix time), as the file system tells."""
+    try:
+        state = os.lstat(change.path)
+    except OSError:
+        return change.kind == "removed"
+    return change.kind == "changed" or (change.kind == "appeared" and state.st_ctime >= looked - _TICK)
 
 
 def _harmless(old: Seen, new: Seen) -> bool:
