@@ -293,3 +293,9 @@ def test_a_check_whose_program_is_missing_is_said_before_the_run(place: Place) -
     for command in missing:
         assert f"there is no {command.split()[0]} here" in done.stdout
     assert done.stdout.count("there is no") == len(missing), done.stdout
+
+
+def test_what_others_changed_meanwhile_is_not_said_to_be_the_runs(place: Place) -> None:
+    with place.endpoint([say("done")]) as (_, env):
+        done = place.mlwb("run", place.task("---\nchecks: [touch beside]\n---\nx"), env=env)
+    assert "mlwb run: changed since it began: beside\n" in done.stderr

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from support.endpoint import Endpoint
+from workbench.session.journal import take_lock
 
 
 def doctor(folder: Path, *args: str, **variables: str) -> "subprocess.CompletedProcess[str]":
@@ -78,3 +79,15 @@ def test_the_folder_of_the_sockets_is_looked_at(tmp_path: Path) -> None:
     (tmp_path / "link").symlink_to(folder)
     found = findings(doctor(tmp_path, "--json", MLWB_SOCKET_DIR=str(tmp_path / "link")))["sockets"]
     assert found["ok"] is False and "is a link" in found["detail"] and found["fix"]
+
+
+def test_a_live_session_that_no_socket_leads_to(tmp_path: Path) -> None:
+    """Such as the one of a demo, which lives in the process that shows it."""
+    session = tmp_path / ".local/state/mlwb/sessions/s-abcd1234"
+    session.mkdir(parents=True)
+    lock = take_lock(session)
+    try:
+        told = doctor(tmp_path).stdout
+    finally:
+        os.close(lock)
+    assert "s-abcd1234: live, and no socket here: of an open `mlwb demo`" in told

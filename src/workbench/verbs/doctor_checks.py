@@ -178,7 +178,7 @@ def hosts() -> Iterator[Finding]:
         parts.append(f"{counted(len(stale), 'socket')} of hosts that are gone, removed when the next one begins")
     yield Finding(name="sockets", ok=True, detail="; ".join(parts))
     if deaf:
-        why = f"on another machine, or begun with another {sockets.VARIABLE}"
+        why = f"of an open `mlwb demo`, on another machine, or begun with another {sockets.VARIABLE}"
         words = f"{', '.join(deaf[:5])}: live, and no socket here: {why}"
         yield Finding(name="sockets", ok=None, detail=words, fix="`mlwb sessions list` says where each lives")
 
