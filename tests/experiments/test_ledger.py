@@ -29,7 +29,9 @@ def test_a_number_is_never_used_twice(tmp_path: Path) -> None:
     ledger = Ledger(tmp_path)
     assert [ledger.begin(make).id for _ in range(3)] == ["r-1", "r-2", "r-3"]
     ledger.update("r-3", finish)
+    (ledger.folder / ".gone-0" / "deep").mkdir(parents=True)  # of a removal that was killed
     ledger.remove("r-3")
+    assert not list(ledger.folder.glob(".gone-*"))
     assert ledger.begin(make).id == "r-4" and ledger.ids() == ["r-1", "r-2", "r-4"]
 
 

@@ -23,6 +23,7 @@ from workbench.experiments.types import Run
 RUNS = Path(".mlwb") / "runs"
 RECORD, OUTPUT = "run.json", "output.log"
 ID = re.compile(r"r-[1-9]\d{0,8}")
+_GONE = ".gone-"  # folders that are on their way out
 _decoder = msgspec.json.Decoder(Run)
 
 
@@ -122,12 +123,17 @@ class Ledger:
         if self.get(run).status in ("queued", "running"):
             raise LedgerError(f"{run} still runs; `mlwb exp stop {run}` first")
         folder = self.path(run)
-        gone = self.folder / f".gone-{secrets.token_hex(6)}"  # first out of sight, so that no half of it is ever listed
+        gone = (
+            self.folder / f"{_GONE}{secrets.token_hex(6)}"
+        )  # first out of sight, so that no half of it is ever listed
         try:
             folder.rename(gone)
-            shutil.rmtree(gone)
+            with contextlib.suppress(FileNotFoundError):  # another removal clears it away as well
+                shutil.rmtree(gone)
         except OSError as error:
             raise LedgerError(f"{run} cannot be removed: {error.strerror or error}") from None
+        for left in self.folder.glob(f"{_GONE}*"):  # of removals that were killed
+            shutil.rmtree(left, ignore_errors=True)
 
     def _write(self, run: Run) -> None:
         _replace(self.path(run.id) / RECORD, msgspec.json.format(_encoded(run), indent=1) + b"\n")

@@ -126,7 +126,8 @@ class Supervisor:
         if number == signal.SIGTERM:
             self._stop = Stop(why="ended by SIGTERM", now=bool(self._stop.why))
         if self._loop is not None:
-            self._loop.call_soon_threadsafe(self._asked.set)
+            with contextlib.suppress(RuntimeError):  # it was closed a moment ago: the next run sees who wants what
+                self._loop.call_soon_threadsafe(self._asked.set)
 
     def _wanted(self, held: Held) -> Stop | None:
         """Who wants this run to end, if anybody does."""
