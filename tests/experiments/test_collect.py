@@ -209,6 +209,19 @@ def test_what_was_there_before_the_run_is_not_its_own(tmp_path: Path) -> None:
     assert "loss" not in collector.series
 
 
+def test_a_file_that_the_run_goes_on_with_later_holds_no_number_of_it_before(tmp_path: Path) -> None:
+    place = Place(tmp_path)
+    path = place.cwd / "log.jsonl"
+    append(path, b'{"step": 1, "loss": 9}\n{"step": 2, "loss": 8}\n')
+    os.utime(path, (place.started - 3600, place.started - 3600))
+    collector, place.pids = place.collector(), [os.getpid()]
+    with path.open("ab") as file:  # as a logger does at the start, minutes before its first row
+        collector.poll(thorough=True)
+        file.write(b'{"step": 1, "loss": 5}\n')
+    collector.finish()
+    assert told(collector, "loss") == [(1, 5)]
+
+
 @pytest.mark.parametrize("rows", [2, 3, 5])
 @pytest.mark.parametrize("anew", ["in place", "replaced"])
 def test_a_file_of_the_run_before_that_is_written_anew_is_this_ones_from_its_beginning(

@@ -108,8 +108,12 @@ class Sources:
             return 0
         with contextlib.suppress(OSError):
             now = path.stat()
-            grown = os.path.samestat(now, old) and now.st_size > old.st_size
-            if not grown or (path in self._endings and _ending(path, old.st_size) != self._endings[path]):
+            same = os.path.samestat(now, old)
+            if same and (now.st_mtime_ns, now.st_size) == (old.st_mtime_ns, old.st_size):
+                return old.st_size  # opened, and not written to yet
+            if not (same and now.st_size > old.st_size) or (
+                path in self._endings and _ending(path, old.st_size) != self._endings[path]
+            ):
                 return 0
         return old.st_size
 
