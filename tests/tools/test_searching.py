@@ -12,6 +12,7 @@ import pytest
 
 from support.tool_calls import Session
 from workbench.tools import beneath, search
+from workbench.tools.globs import expression
 from workbench.tools.ignore import VCS
 from workbench.tools.walk import walk
 
@@ -376,6 +377,27 @@ def test_glob_elsewhere_and_its_errors(session, tmp_path, tree):
     assert "does not exist" in session.error("Glob", pattern="*", path="nope")
     assert "cannot be read" in session.error("Glob", pattern="[a")
     assert "is a file" in session.error("Glob", pattern="*", path=f"{tree}/notes.md")
+
+
+HEAVY = {
+    "*a" * 40 + "*b": "a" * 255,
+    "*?" * 40 + "b": "a" * 255,
+    "{*,*}a" * 9 + "b": "a" * 255,
+    "**/a/" * 30 + "b": "a/" * 2000 + "c",
+    "a\\/**/" * 30 + "b": "a/" * 2000 + "c",
+    "**/*a*a*a*/" * 8 + "b": ("a" * 20 + "/") * 180 + "c",
+}
+
+
+@pytest.mark.parametrize("glob", HEAVY)
+def test_no_pattern_of_a_repository_holds_a_search(glob):
+    """Nothing else of the host runs while an expression is matched: this would take longer than a life."""
+    assert not re.compile(expression(glob), re.DOTALL).fullmatch(HEAVY[glob])
+
+
+def test_braces_that_stand_for_too_many_patterns_are_refused(session, tmp_path):
+    assert "more than 1000 patterns" in session.error("Glob", pattern="{a,b}" * 20)
+    assert "nested more than" in session.error("Glob", pattern="{" * 5000 + "a" + "}" * 5000)
 
 
 def test_ls_shows_a_tree_with_closed_folders_marked(tree):

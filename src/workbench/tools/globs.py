@@ -6,6 +6,11 @@ Standard library alone: the search worker imports this in a bare interpreter.
 import re
 
 _MAGIC = frozenset("*?[{\\")
+_MOST = 1_000  # patterns that one with braces may stand for
+_DEEPEST = 50  # braces within each other
+# The wildcards as expressions: a star; `**/` at the beginning, `/**/`, and `**` at the end.
+_STAR, _BEFORE, _BETWEEN, _BEHIND = "[^/]*", "(?:.*/)?", "/(?:.*/)?", ".*"
+_LAZY = {_BEFORE: "(?:.*?/)??", _BETWEEN: "/(?:.*?/)??"}
 
 
 class GlobError(ValueError):
@@ -39,19 +44,29 @@ def words(globs: str) -> list[str]:
 
 
 def expression(glob: str) -> str:
-    """A regular expression that matches the whole of a path relative to where GLOB starts. Raises GlobError."""
-    pieces, at, depth = [], 0, 0
+    """A regular expression that matches the whole of a path relative to where GLOB starts. Raises GlobError.
+
+    Its time grows with the path, not with a power of it: a repository's .gitignore must not be able to hold a search.
+    """
+    tokens, at, depth = [], 0, 0
     while at < len(glob):
-        piece, at, change = _piece(glob, at, depth)
+        token, at, change = _token(glob, at, depth)
         depth += change
-        pieces.append(piece)
+        if depth > _DEEPEST:
+            raise GlobError(f"its braces are nested more than {_DEEPEST} deep")
+        tokens.append(token)
     if depth:
         raise GlobError(f"a brace is not closed in {glob!r}")
-    return "".join(pieces)
+    found, _ = _spread(tokens, 0)
+    made = dict.fromkeys(map(_matching, found))
+    return next(iter(made)) if len(made) == 1 else f"(?:{'|'.join(made)})"
 
 
-def _piece(glob: str, at: int, depth: int) -> tuple[str, int, int]:
-    """The expression for what stands AT a place in GLOB, where it ends, and the change of the depth of braces."""
+def _token(glob: str, at: int, depth: int) -> tuple[str, int, int]:
+    """What stands AT a place in GLOB, where it ends, and the change of the depth of braces.
+
+    A wildcard, a sign of braces (`{`, `,`, `}`), or the expression for one character.
+    """
     character = glob[at]
     if character == "*":
         return *_stars(glob, at), 0
@@ -60,16 +75,23 @@ def _piece(glob: str, at: int, depth: int) -> tuple[str, int, int]:
     if character == "[":
         return *_class(glob, at), 0
     if character == "{":
-        return "(?:", at + 1, 1
+        return "{", at + 1, 1
     if character == "}" and depth:
-        return ")", at + 1, -1
+        return "}", at + 1, -1
     if character == "," and depth:
-        return "|", at + 1, 0
+        return ",", at + 1, 0
+    if glob.startswith("\\/", at):
+        return _token(glob, at + 1, depth)
     if character == "\\" and at + 1 < len(glob):
-        return re.escape(glob[at + 1]), at + 2, 0
+        return _escaped(glob[at + 1]), at + 2, 0
     if glob.startswith("/**/", at):
-        return "/(?:.*/)?", at + 4, 0
-    return re.escape(character), at + 1, 0
+        return _BETWEEN, at + 4, 0
+    return _escaped(character), at + 1, 0
+
+
+def _escaped(character: str) -> str:
+    """One character's expression, which is none of the signs of braces."""
+    return f"[{character}]" if character in "{,}" else re.escape(character)
 
 
 def _stars(glob: str, at: int) -> tuple[str, int]:
@@ -78,10 +100,66 @@ def _stars(glob: str, at: int) -> tuple[str, int]:
         end += 1
     if end - at == 2 and (at == 0 or glob[at - 1] == "/"):
         if glob.startswith("/", end):
-            return "(?:.*/)?", end + 1
+            return _BEFORE, end + 1
         if end == len(glob):
-            return ".*", end
-    return "[^/]*", end
+            return _BEHIND, end
+    return _STAR, end
+
+
+def _spread(tokens: list[str], at: int) -> tuple[list[list[str]], int]:
+    """The TOKENS from AT to the brace that closes, or the end, each choice in braces made; and where that is."""
+    done: list[list[str]] = []
+    going: list[list[str]] = [[]]
+    while at < len(tokens) and tokens[at] != "}":
+        if tokens[at] == "{":
+            inner, at = _spread(tokens, at + 1)
+            _bounded(len(done) + len(going) * len(inner))
+            going = [[*one, *other] for one in going for other in inner]
+        elif tokens[at] == ",":
+            done, going = done + going, [[]]
+        else:
+            for one in going:
+                one.append(tokens[at])
+        _bounded(len(done) + len(going))
+        at += 1
+    return done + going, at
+
+
+def _bounded(patterns: int) -> None:
+    if patterns > _MOST:
+        raise GlobError(f"its braces stand for more than {_MOST} patterns")
+
+
+def _matching(tokens: list[str]) -> str:
+    """The expression of TOKENS without braces. What is behind `**` is found where it is first, before the next one."""
+    parts, wide = [], ""
+    chunk: list[str] = []
+    for token in tokens:
+        if token == _BETWEEN:
+            parts.append(f"(?>{_LAZY.get(wide, wide)}{_within(chunk)}(?=/))")
+        elif token == _BEFORE and wide and not chunk:
+            continue  # `**/**/` says no more than `**/`
+        elif token in (_BEFORE, _BEHIND):
+            parts.append(wide + _within(chunk))
+        else:
+            chunk.append(token)
+            continue
+        wide, chunk = token, []
+    return "".join([*parts, wide, _within(chunk)])
+
+
+def _within(tokens: list[str]) -> str:
+    """The expression of TOKENS without `**`: what stands between two stars is found where it is first."""
+    parts: list[list[str]] = [[]]
+    for token in tokens:
+        if token != _STAR:
+            parts[-1].append(token)
+        elif len(parts) == 1 or parts[-1]:
+            parts.append([])
+    first, *rest = map("".join, parts)
+    if not rest:
+        return first
+    return first + "".join(f"(?>[^/]*?{fixed})" for fixed in rest[:-1]) + _STAR + rest[-1]
 
 
 def _class(glob: str, at: int) -> tuple[str, int]:
