@@ -7,7 +7,7 @@ import pytest
 from rich.cells import cell_len
 
 from support.lexers import RAISES, install
-from workbench.tui.widgets.blocks import breaks, fit, plain, width_of, wrap
+from workbench.tui.widgets.blocks import breaks, fit, paragraph, plain, width_of, wrap
 from workbench.tui.widgets.markdown import PIECE, Piece, Splitter, split
 from workbench.tui.widgets.markdown_code import Highlighter
 from workbench.tui.widgets.markdown_draw import block, lines
@@ -189,3 +189,9 @@ def test_a_lexer_that_fails_leaves_code_plain(tmp_path, monkeypatch, module):
     highlighter.lines(piece)
     highlighter.load()
     assert highlighter.lines(piece) == [[("x = 1", "")]]
+
+
+def test_a_line_of_megabytes_without_a_blank_is_folded_at_once():
+    rows = paragraph("x" * 3_000_005 + " 学" + "学" * 50_000, "", 80)
+    assert [len(plain(row)) for row in rows[:37_501]] == [80] * 37_500 + [5]
+    assert {width_of(row) for row in rows[37_501:-1]} == {80} and width_of(rows[-1]) == 2

@@ -95,10 +95,11 @@ def _sign(text: str) -> int:
 def breaks(text: str, width: int) -> Iterator[tuple[int, int]]:
     """Where TEXT is broken into rows of WIDTH cells: between words where it can, within them where it must."""
     start = end = cells = 0  # of the row: its first character, the end of its last word, cells up to here
+    near = 8 * width + _SIGN + 1  # characters that are looked at for one row, however long a word is
     for found in _WORD.finditer(text):
-        at, word = found.start(), found[0]
-        size = cell_len(word)
-        if word[0].isspace():
+        at, stop = found.span()
+        size = cell_len(found[0])
+        if text[at].isspace():
             cells += size
             continue
         if cells + size > width and (end > start or cells >= width):
@@ -106,15 +107,17 @@ def breaks(text: str, width: int) -> Iterator[tuple[int, int]]:
                 yield start, end
             start, cells = at, 0
         while cells + size > width:
+            word = text[at : min(stop, at + near)]
             taken = _from_start(word, width - cells)
             if not taken and cells:  # blanks before the first word leave no room for it
                 start, cells = at, 0
                 continue
             taken = taken or _sign(word)
             yield start, at + taken
-            at, word = at + taken, word[taken:]
-            start, cells, size = at, 0, cell_len(word)
-        cells, end = cells + size, at + len(word)
+            size = size - cell_len(word[:taken]) if stop - at > near else cell_len(word[taken:])
+            at += taken
+            start, cells = at, 0
+        cells, end = cells + size, stop
     if end > start or not end:
         yield start, end
 
