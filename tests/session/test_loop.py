@@ -54,6 +54,22 @@ def test_a_call_whose_input_is_not_whole_json_is_answered_and_not_run(workspace)
     assert "could not be read" in next(texts(endpoint.requests[1].body["messages"][-1]))
 
 
+@pytest.mark.parametrize(
+    ("call", "words"),
+    [
+        (use("Glob", pattern="*/../x"), "after a wildcard"),
+        (use("Read", file_path="a\0b"), "holds a NUL"),
+        (use("Write", file_path="a\0b", content="x"), "holds a NUL"),
+    ],
+)
+def test_a_call_that_names_no_place_is_answered_and_not_run(workspace, call, words):
+    with Endpoint([turn(call), say("done")]) as endpoint:
+        ran = run(workspace, endpoint)
+    [finished] = ran.events(e.CallFinished)
+    assert ran.result.subtype == "success" and finished.status == "error" and words in finished.summary
+    assert not list(workspace.iterdir())
+
+
 @pytest.mark.parametrize(("stop", "limit"), [("max_tokens", "output"), ("model_context_window_exceeded", "context")])
 def test_no_call_of_an_answer_that_was_cut_is_run(workspace, stop, limit):
     cut = turn(use("Bash", "toolu_1", command="touch made"), stop_reason=stop)

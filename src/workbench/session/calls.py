@@ -62,13 +62,10 @@ async def _one(session: Session, turn: int, call: dict[str, Any]) -> None:
     if name is None or name not in session.grants:
         known = "is not granted to this agent" if name else "is not a tool here"
         return _deny(session, call, Verdict(verdict="deny", reason=f"{call['name']} {known}"), target="")
-    tool = registry.get(name)
     try:
-        given = registry.decode(tool, call["input"])
+        tool, given, needs = _understood(session, name, call["input"])
     except ToolError as error:
         return _answer_error(session, call, str(error))
-    tool = exp_calls.carried(session, tool, given)
-    needs = tool.needs(given, str(session.context.cwd))
     verdict, reach = _judge(session, name, needs)
     by, note = None, ""
     if verdict.verdict == "ask" and session.ask is not None:
@@ -78,9 +75,10 @@ async def _one(session: Session, turn: int, call: dict[str, Any]) -> None:
         by = answer.by
         if answer.input is not None:
             call, note = {**call, "input": answer.input}, _changed(answer)
-            given = registry.decode(tool, answer.input)
-            tool = exp_calls.carried(session, registry.get(name), given)
-            needs = tool.needs(given, str(session.context.cwd))
+            try:
+                tool, given, needs = _understood(session, name, answer.input)
+            except ToolError as error:
+                return _answer_error(session, call, str(error))
             verdict, reach = _judge(session, name, needs)
             if verdict.verdict == "deny":
                 return _deny(session, call, verdict, tool.target(given))
@@ -108,6 +106,13 @@ async def _one(session: Session, turn: int, call: dict[str, Any]) -> None:
     if runs:
         await watching.end(session, tool.target(given), approved=by is not None)
     return None
+
+
+def _understood(session: Session, name: str, given: dict[str, Any]) -> tuple[Tool, Any, tuple[Need, ...]]:
+    """The tool NAME, its input read from GIVEN, and what it needs for that. Raises ToolError."""
+    decoded = registry.decode(registry.get(name), given)
+    tool = exp_calls.carried(session, registry.get(name), decoded)
+    return tool, decoded, tool.needs(decoded, str(session.context.cwd))
 
 
 def _judge(session: Session, tool: str, needs: tuple[Need, ...]) -> tuple[Verdict, Reach]:
