@@ -147,6 +147,16 @@ def test_a_terminal_obeys_only_colours_of_a_run(exp: Exp) -> None:
     assert exp("tail", run).stdout == evil, "a program gets what the run wrote"
 
 
+@pytest.mark.parametrize("evil", ["\x9b", "\x1b]0;title\x07", "\x1b[2J", "\u202e"])
+def test_a_terminal_obeys_nothing_that_is_read_in_two_pieces(exp: Exp, evil: str) -> None:
+    run, sequence = put(exp), evil.encode()
+    for cut in range(1, len(sequence)):
+        filling = b"x" * ((1 << 18) - cut)  # a file is read in such pieces
+        (exp.ledger.path(run) / "output.log").write_bytes(filling + sequence + "…\x1b[32mgreen\x1b[0m".encode())
+        shown = on_a_terminal(exp, "tail", "-n", "0", run)
+        assert shown == filling + "…\x1b[32mgreen\x1b[0m".encode()
+
+
 # --- note, rm, import --------------------------------------------------------------------------------------
 
 

@@ -19,6 +19,9 @@ _OBEYED = re.compile(
     rb"|[\x00-\x07\x0b\x0c\x0e-\x1a\x1c-\x1f\x7f\x1b]|\xc2[\x80-\x9f]"
     rb"|\xe2\x80[\x8b\x8e\x8f\xaa-\xae]|\xe2\x81[\xa0\xa6-\xa9]|\xef\xbb\xbf"  # bidi, and what is not seen
 )
+# The beginning of such a sequence, of which the rest may be in what is read next.
+_BEGUN = re.compile(rb"(?:\x1b(?:\[[0-?]*[ -/]*|[\]PX^_][^\x07\x1b]*\x1b?|[ -/]*)|\xc2|\xe2[\x80\x81]?|\xef\xbb?)\Z")
+_LONGEST = 4096  # bytes of a sequence that are waited for
 
 
 def tail(args: list[str]) -> int:
@@ -30,7 +33,7 @@ def tail(args: list[str]) -> int:
     options = parser.parse_args(args)
     ledger = opened()
     ledger.get(options.run)
-    out = _to_terminal if sys.stdout.isatty() else _raw
+    out = _Terminal() if sys.stdout.isatty() else _Plain()
     path = ledger.path(options.run) / OUTPUT
     try:
         with path.open("rb") as file:
@@ -38,8 +41,9 @@ def tail(args: list[str]) -> int:
             while True:
                 ended = not _goes_on(ledger, options.run)  # looked at first: what is read then is all
                 while data := file.read(_CHUNK):
-                    out(data)
+                    out.write(data)
                 if ended or not options.follow:
+                    out.end()
                     return 0
                 time.sleep(_LOOK_S)
     except FileNotFoundError:
@@ -71,14 +75,33 @@ def _start(path: Path, lines: int) -> int:
     return 0
 
 
-def _raw(data: bytes) -> None:
-    rest = memoryview(data)
-    while rest:
-        rest = rest[os.write(1, rest) :]
+class _Plain:
+    """Standard output as it is."""
+
+    def write(self, data: bytes) -> None:
+        rest = memoryview(data)
+        while rest:
+            rest = rest[os.write(1, rest) :]
+
+    def end(self) -> None:
+        """Nothing more is written."""
 
 
-def _to_terminal(data: bytes) -> None:
-    _raw(_OBEYED.sub(_colour, data))
+class _Terminal(_Plain):
+    """Standard output that obeys: what it would obey is left out, also where it comes in two pieces."""
+
+    def __init__(self) -> None:
+        self._begun = b""
+
+    def write(self, data: bytes) -> None:
+        data = self._begun + data
+        found = _BEGUN.search(data, max(0, len(data) - _LONGEST))
+        at = found.start() if found else len(data)
+        self._begun = data[at:]
+        super().write(_OBEYED.sub(_colour, data[:at]))
+
+    def end(self) -> None:
+        super().write(_OBEYED.sub(_colour, self._begun))
 
 
 def _colour(found: "re.Match[bytes]") -> bytes:
