@@ -3,7 +3,7 @@
 from time import thread_time
 from typing import Any
 
-_MOST = 0.3  # seconds of its own that a thread spends on one text: with some lexers blanks alone cost their square
+_MOST = 1.5  # seconds of its own that a thread spends on one text: with some lexers blanks alone cost their square
 _ENDLESS = {"Easytrieve"}  # of those a single step has no end that one could wait for
 
 Token = tuple[Any, str]  # its kind, as Pygments names it, and its text
