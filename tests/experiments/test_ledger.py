@@ -2,6 +2,8 @@
 
 import contextlib
 import fcntl
+import os
+import shutil
 import subprocess
 import threading
 import time
@@ -241,6 +243,42 @@ def test_filters_of_the_repository_do_not_run(repository: Path, key: str) -> Non
     shown = ["cat-file", "blob", f"{found.snapshot}:train.py"]
     assert git(repository, *shown) == "lr = 4\n"
     code.Git(repository).must("worktree", "add", "--detach", str(repository.parent / "w"), str(found.snapshot))
+    assert not ran.exists()
+
+
+# As git is on systems of some years ago: without the scope of settings, and without settings by the environment.
+OLD_GIT = """#!/bin/sh
+unset GIT_CONFIG_COUNT
+for word; do
+    [ "$word" = --show-scope ] && exit 129
+    [ "$word" = version ] && echo "git version 2.25.1" && exit
+done
+exec {git} "$@"
+"""
+
+
+@pytest.mark.parametrize("key", ["filter.evil.clean", "include.path", ""])
+def test_an_older_git_runs_no_filter_of_the_repository(
+    repository: Path, key: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program, ran = trap(repository)
+    included = repository.parent / "included"
+    included.write_text(f'[filter "evil"]\n\tclean = {program}\n')
+    (repository / ".gitattributes").write_text(FILTERED)
+    (repository / "train.py").write_text("lr = 4\n")
+    if key:
+        git(repository, "config", key, str(included if key == "include.path" else program))
+    older = repository.parent / "older"
+    older.mkdir()
+    (older / "git").write_text(OLD_GIT.format(git=shutil.which("git")))
+    (older / "git").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{older}:{os.environ['PATH']}")
+    if key:
+        with pytest.raises(code.CodeError, match="names a program"):
+            code.taken(repository, "r-1")
+        code.forget(repository, "r-1")
+    else:
+        assert code.taken(repository, "r-1").dirty
     assert not ran.exists()
 
 

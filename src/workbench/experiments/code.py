@@ -5,6 +5,7 @@ The user's index, branch and stash are never touched: the snapshot is made throu
 
 import contextlib
 import os
+import re
 import subprocess
 import tempfile
 from pathlib import Path
@@ -18,6 +19,7 @@ LARGEST = 5_000_000  # bytes: larger files that git does not know are left out o
 _HARDENED = ("-c", "core.fsmonitor=false", "-c", "core.hooksPath=/dev/null", "-c", "core.pager=cat")
 _PATIENCE_S = 60.0
 _OF_THE_REPOSITORY = ("local", "worktree")
+_SETS_BY_ENVIRONMENT = (2, 31)  # the first git that takes settings from GIT_CONFIG_KEY_…
 
 
 class CodeError(Exception):
@@ -57,10 +59,11 @@ def kept(workspace: Path, run: str, code: Code) -> Code:
 
 
 def forget(workspace: Path, run: str) -> None:
-    """Gives up the snapshot of RUN. Nothing happens where there is none."""
+    """Gives up the snapshot of RUN. Nothing happens where there is none, or git may not be asked."""
     git = Git(workspace)
-    if git.there():
-        git.said("update-ref", "-d", f"{REFS}/{run}")
+    with contextlib.suppress(CodeError):
+        if git.there():
+            git.said("update-ref", "-d", f"{REFS}/{run}")
 
 
 class Git:
@@ -78,13 +81,17 @@ class Git:
         inherited["PATH"] = programs.path()
         self._env = inherited | mine | {"GIT_OPTIONAL_LOCKS": "0", "GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C"}
         self.filtered = True  # whether filters run
+        self._refused = ""  # why git is not asked for anything here
         self._harden()
 
     def _harden(self) -> None:
         """Takes filters, and fetches of what a partial clone lacks, away where the repository names a program."""
-        fields = self.said("config", "--null", "--list", "--show-scope").split("\0")
-        rows = [(scope, *row.partition("\n")[::2]) for scope, row in zip(fields[::2], fields[1::2], strict=False)]
+        rows = self._settings()
         if not any(names_program({key: value}) for scope, key, value in rows if scope in _OF_THE_REPOSITORY):
+            return
+        version = re.search(r"(\d+)\.(\d+)", self.said("version"))
+        if version is None or (int(version[1]), int(version[2])) < _SETS_BY_ENVIRONMENT:
+            self._refused = "the repository's configuration names a program; only git 2.31 or later passes it over"
             return
         drivers = {key.rpartition(".")[0] for _, key, _ in rows if key.startswith("filter.")}
         empty = {f"{driver}.{what}": "" for driver in drivers for what in ("clean", "smudge", "process")}
@@ -95,8 +102,21 @@ class Git:
         self._env |= {"GIT_CONFIG_COUNT": str(len(settings)), "GIT_NO_LAZY_FETCH": "1", "GIT_ALLOW_PROTOCOL": "none"}
         self.filtered = False
 
+    def _settings(self) -> list[tuple[str, str, str]]:
+        """Each setting that holds here, with its scope."""
+        fields = self.said("config", "--null", "--list", "--show-scope").split("\0")
+        if len(fields) > 1:
+            pairs = list(zip(fields[::2], fields[1::2], strict=False))
+        else:  # git before 2.26
+            listed = ("config", "--null", "--list", "--includes")
+            told = [(scope, self.said(*listed, f"--{scope}")) for scope in _OF_THE_REPOSITORY]
+            pairs = [(scope, row) for scope, rows in told for row in rows.split("\0")]
+        return [(scope, *row.partition("\n")[::2]) for scope, row in pairs]
+
     def there(self) -> bool:
-        """Whether the workspace lies in a work tree, and git is installed."""
+        """Whether the workspace lies in a work tree, and git is installed. Raises CodeError where none may be asked."""
+        if self._refused:
+            raise CodeError(self._refused)
         return self.said("rev-parse", "--is-inside-work-tree") == "true"
 
     def said(self, *args: str, env: dict[str, str] | None = None) -> str:
@@ -107,6 +127,8 @@ class Git:
 
     def must(self, *args: str, env: dict[str, str] | None = None, given: str | None = None) -> str:
         """What git prints, stripped. Raises CodeError."""
+        if self._refused:
+            raise CodeError(f"git {args[0]}: {self._refused}")
         try:
             done = subprocess.run(
                 [programs.git(), *_HARDENED, *args],

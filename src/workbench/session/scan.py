@@ -163,7 +163,7 @@ def run_git(root: bytes, *args: str, stdin: bytes = b"") -> "subprocess.Complete
     """What came of git ARGS in ROOT; None where there is no git, or it takes too long."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
     environment |= {"GIT_OPTIONAL_LOCKS": "0", "GIT_NO_LAZY_FETCH": "1", "GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C"}
-    environment["PATH"] = programs.path()
+    environment |= {"PATH": programs.path(), "GIT_ALLOW_PROTOCOL": "none"}  # what an older git knows
     try:
         return subprocess.run(
             [programs.git(), *_HARDENED, *args], cwd=root, env=environment, input=stdin, capture_output=True,
