@@ -37,12 +37,13 @@ class Surroundings:
             app.opener.tour.begin(app)
             return
         session = app.client.session if app.client else ""
+        # One that was begun where nobody looked is told from its beginning; not one whose first turn begins meanwhile.
+        begun = app.state.started if app.state.turns else None
         sessions = await app.opener.sessions()
         await self.look()
         looked = prefs.looked()
         parts = [*watching(app.client), *neighbouring(self.neighbours), *await self._runs(sessions, looked)]
-        # One that was begun where nobody looked is told from its beginning.
-        absent = looked.get(session, app.state.started if app.state.turns else None)
+        absent = looked.get(session, begun)
         told = await self._happened(session, absent, began) if absent is not None else None
         if told and told.phrases and session in looked:
             parts += since(looked[session], told.phrases, time.time())
