@@ -656,8 +656,6 @@ def test_no_rule_covers_what_is_not_written_out(here: Gate, command: str) -> Non
     assert verdict.verdict == "ask" and verdict.lifted_by is None, verdict
 
 
-@pytest.mark.parametrize(
-    "command", ["sudo -u $USER ls", "env A=$b ls", 'bash -c "ls" $x', "env -u $NAME ls"]
-)
+@pytest.mark.parametrize("command", ["sudo -u $USER ls", "env A=$b ls", 'bash -c "ls" $x', "env -u $NAME ls"])
 def test_what_is_written_out_is_covered_whatever_it_is_given(here: Gate, command: str) -> None:
     assert here.bash(command, allow=["Bash"]).verdict == "allow"
