@@ -123,9 +123,8 @@ class Ledger:
         if self.get(run).status in ("queued", "running"):
             raise LedgerError(f"{run} still runs; `mlwb exp stop {run}` first")
         folder = self.path(run)
-        gone = (
-            self.folder / f"{_GONE}{secrets.token_hex(6)}"
-        )  # first out of sight, so that no half of it is ever listed
+        # First out of sight, so that no half of it is ever listed.
+        gone = self.folder / f"{_GONE}{secrets.token_hex(6)}"
         try:
             folder.rename(gone)
             with contextlib.suppress(FileNotFoundError):  # another removal clears it away as well

@@ -24,9 +24,7 @@ def remember(rule: str, workspace: str, config: Path, outside: bool = False) -> 
     descriptor = os.open(config / ALLOWED, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         size = os.fstat(descriptor).st_size
-        if (
-            size and os.pread(descriptor, 1, size - 1) != b"\n"
-        ):  # an editor, or a full disk, left no end to the last line
+        if size and os.pread(descriptor, 1, size - 1) != b"\n":  # an editor, or a full disk, left the last line open
             line = b"\n" + line
         os.write(descriptor, line)
     finally:
