@@ -166,8 +166,9 @@ def test_a_line_of_2_mb_in_a_file_and_one_of_100_kb_in_an_answer_are_shown(tmp_p
         rests(tmux)
         submit(tmux, "still here")
         tmux.wait("Yes.")
-        tmux.keys("Tab")  # into the talk, to its beginning
-        tmux.keys("g")
+        tmux.keys("Tab")
+        tmux.wait("y copy")  # the talk has the keys
+        tmux.keys("g")  # to its beginning
         tmux.wait("read it")
         tmux.keys("Escape")
         leaves_a_clean_shell(tmux)
