@@ -342,6 +342,24 @@ def test_a_folder_that_the_command_names(place: Place, tmp_path: Path) -> None:
     collector.close()
 
 
+def test_a_folder_that_the_command_names_and_makes_later(place: Place, tmp_path: Path) -> None:
+    out = tmp_path / "scratch/not/there/yet"
+    program = "import sys; print(flush=True); sys.stdin.read()"
+    command = [sys.executable, "-c", program, "--output_dir", str(out)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdout
+        process.stdout.readline()
+        place.pids = [process.pid]
+        collector = place.collector()
+        collector.poll(thorough=True)
+        process.communicate()
+    append(out / "metrics.jsonl", b'{"step": 1, "loss": 0.5}\n')
+    place.pids = []
+    collector.finish()
+    assert told(collector, "loss") == [(1, 0.5)]
+    collector.close()
+
+
 def test_ignored_and_deep_folders_and_links_in_a_circle(place: Place) -> None:
     append(place.cwd / "node_modules/x/metrics.jsonl", b'{"step": 1, "a": 1}\n')
     append(place.cwd / ".venv/metrics.jsonl", b'{"step": 1, "b": 1}\n')

@@ -37,6 +37,7 @@ _FOLDERS = (
     "DVCLIVE_DIR",
     "TUNE_RESULT_DIR",
 )
+_Told = tuple[Path, str]  # a place, and the home of the process that was told it
 _BLANK = re.compile(r"[_=-]")
 _OPTION = re.compile(r"(?:out|log|save|result|run|exp|track|work|checkpoint|ckpt|project|root)", re.IGNORECASE)
 
@@ -62,6 +63,7 @@ class Sources:
         self._clock, self._ahead = clock, clock() - time.monotonic()
         self._roots = tuple(dict.fromkeys((cwd, *roots)))
         self._named: dict[Path, None] = {}  # folders that the run's processes were told
+        self._awaited: dict[_Told, None] = {}  # such as nobody has made yet
         self._asked: set[int] = set()
         self._past: set[Path] = set()  # folders of runs that had ended before this one began
         self._pids, self._alive = pids, alive
@@ -128,14 +130,19 @@ class Sources:
         return [path for path in self._named if not any(path.is_relative_to(root) for root in self._roots)]
 
     def _ask(self, pids: list[int]) -> None:
-        """Looks once at what each process was told: folders of its own, wherever they lie."""
+        """Looks once at what each process was told: folders of its own, wherever they lie, once they are there."""
         for pid in pids:
-            if pid not in self._asked and len(self._named) < _NAMED:
+            if pid not in self._asked and len(self._named) + len(self._awaited) < _NAMED:
                 self._asked.add(pid)
-                for path in told_to(pid):
-                    if path not in self._named and not any(root.is_relative_to(path) for root in self._roots):
-                        self._named[path] = None
-                        self._next_walk = 0.0
+                self._awaited |= dict.fromkeys(told_to(pid))
+        for told in list(self._awaited):
+            if (path := _made(told)) is None:
+                continue
+            del self._awaited[told]
+            apart = not any(root.is_relative_to(path) for root in self._roots)
+            if apart and path not in self._named and len(path.parts) > 2 and str(path) != told[1]:
+                self._named[path] = None
+                self._next_walk = 0.0
 
     def claim(self, path: Path, sure: bool = True) -> bool | None:
         """Takes PATH for this run, unless another one has it that is alive or took it since this one began.
@@ -262,8 +269,8 @@ def written_by(pid: int) -> Iterator[Path]:
                     yield Path(target)
 
 
-def told_to(pid: int) -> Iterator[Path]:
-    """Folders that PID's environment and command name as places for logs and results, those that are there."""
+def told_to(pid: int) -> Iterator[_Told]:
+    """Places for logs and results that PID's environment and command name, there or not, each with PID's home."""
     try:
         cwd = Path(os.readlink(f"/proc/{pid}/cwd"))  # noqa: PTH115
         environ = Path(f"/proc/{pid}/environ").read_bytes().decode(errors="surrogateescape").split("\0")
@@ -272,11 +279,15 @@ def told_to(pid: int) -> Iterator[Path]:
         return
     variables = dict(pair.partition("=")[::2] for pair in environ)
     for word in (*_places(variables), *_options(argv)):
-        with contextlib.suppress(OSError, ValueError):
-            path = Path(os.path.normpath(cwd / _local(word)))
-            path = path if path.is_dir() else path.parent
-            if len(path.parts) > 2 and path.is_dir() and str(path) != variables.get("HOME"):
-                yield path
+        with contextlib.suppress(ValueError):
+            yield Path(os.path.normpath(cwd / _local(word))), variables.get("HOME", "")
+
+
+def _made(told: _Told) -> Path | None:
+    """The folder to look into for a place that was TOLD; None where there is none yet."""
+    with contextlib.suppress(OSError, ValueError):
+        return next((path for path in (told[0], told[0].parent) if path.is_dir()), None)
+    return None
 
 
 def _places(variables: Mapping[str, str]) -> Iterator[str]:
