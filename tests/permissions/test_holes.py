@@ -659,3 +659,11 @@ def test_no_rule_covers_what_is_not_written_out(here: Gate, command: str) -> Non
 @pytest.mark.parametrize("command", ["sudo -u $USER ls", "env A=$b ls", 'bash -c "ls" $x', "env -u $NAME ls"])
 def test_what_is_written_out_is_covered_whatever_it_is_given(here: Gate, command: str) -> None:
     assert here.bash(command, allow=["Bash"]).verdict == "allow"
+
+
+@pytest.mark.parametrize(
+    "command", [r"cat ~\/a", "cat '~/a'", 'cat ~""', "echo x > '~'", 'cd "~" && ls', "x=/a; cat ~$x"]
+)
+def test_a_quoted_tilde_is_no_home(here: Gate, command: str) -> None:
+    assert here.bash(command, allow=["Bash", "Read(~/**)", "Edit(~/**)"]).verdict == "ask"
+    assert here.bash("cat ~/a", allow=["Read(~/**)"]).verdict == "allow"

@@ -50,6 +50,9 @@ class Reach:
             return []
         if field.text == "-" and operand.use == "read":
             return []
+        if field.text.startswith("~"):  # it was quoted: no home, but a name in the folder that one is in
+            self.refuse("a path begins with a ~ that stands for itself")
+            return []
         out = []
         for folder in sorted(folders):
             for path in self.matches(field, folder):

@@ -286,7 +286,7 @@ class Survey(WordSurvey):
     def into(self, rest: list[Field]) -> Finding:
         """cd to a folder that is written out."""
         rest = [field for field in rest if field.text not in ("-P", "-L", "--")]
-        if len(rest) != 1 or not rest[0].known or rest[0].globbed or rest[0].text.startswith(("-", "+")):
+        if len(rest) != 1 or not rest[0].known or rest[0].globbed or rest[0].text.startswith(("-", "+", "~")):
             self.reach.refuse("it changes to a folder that is not written out")
             return Finding(why="a change to a folder that is not written out")
         return Finding(operands=(Operand(rest[0], "read"),))
@@ -318,6 +318,8 @@ class Survey(WordSurvey):
             if len(fields) != 1 or not fields[0].known or fields[0].globbed or not fields[0].text:
                 raise UnreadableError("the target of a redirect is not written out")
             path = fields[0].text
+            if path.startswith("~"):
+                raise UnreadableError("the target of a redirect begins with a ~ that stands for itself")
             if path in HARMLESS_DEVICES:
                 continue
             use = "read" if redirect.op == "<" else "write"

@@ -67,7 +67,7 @@ class WordSurvey:
             raise UnreadableError("braces that are not a simple list")
         if len(expanded) > 1 and not all((*texts, *(one.text for one in expanded))):
             raise UnreadableError("braces with something empty, in which quotes count and cannot be seen any more")
-        return [tilde(one, self.places.home) for one in expanded]
+        return [self.resolved(one, word) for one in expanded]
 
     def value(self, word: Word, folders: Folders) -> Field:
         """The value of an assignment: not split, no braces; bash would expand `~` after a colon too."""
@@ -75,6 +75,12 @@ class WordSurvey:
         field = Field("".join(text for text, _ in parts), "".join(mask for _, mask in parts))
         if ":~" in field.text:
             raise UnreadableError("a list of folders with ~ in it")
+        return self.resolved(field, word)
+
+    def resolved(self, field: Field, word: Word) -> Field:
+        """FIELD of WORD with `~` at its start resolved."""
+        if field.text.startswith("~") and Lit("") in word.parts:
+            raise UnreadableError("a ~ beside empty quotes, which would count and cannot be seen any more")
         return tilde(field, self.places.home)
 
     def part(self, part: Lit | Var | Sub | Digits, folders: Folders) -> tuple[str, str]:

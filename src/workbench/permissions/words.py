@@ -80,14 +80,19 @@ def literal(text: str) -> Field:
 
 
 def tilde(field: Field, home: str) -> Field:
-    """FIELD with `~` at its start resolved; another user's home stays unknown."""
-    if not field.text.startswith("~") or field.mask[0] != "a":
+    """FIELD with `~` at its start resolved; another user's home stays unknown.
+
+    What stands before the first unquoted slash counts, and where any of that was quoted (`~\\/a`) nothing is resolved.
+    """
+    if not field.text.startswith("~"):
         return field
-    head, slash, _ = field.text.partition("/")
-    if head == "~" and home:
+    pairs = zip(field.text, field.mask, strict=True)
+    end = next((at for at, (char, kind) in enumerate(pairs) if char == "/" and kind == "a"), len(field.text))
+    if set(field.mask[:end]) != {"a"}:
+        return field
+    if end == 1 and home:
         return Field(home + field.text[1:], "q" * len(home) + field.mask[1:])
-    rest = len(head) if slash else len(field.text)
-    return Field(UNKNOWN + field.text[rest:], "s" + field.mask[rest:])
+    return Field(UNKNOWN + field.text[end:], "s" + field.mask[end:])
 
 
 def braces(field: Field) -> list[Field] | None:
