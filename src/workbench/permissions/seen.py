@@ -21,6 +21,10 @@ _ESCAPE = re.compile(r"\\(x[0-9a-fA-F]{1,2}|u[0-9a-fA-F]{1,4}|[0-7]{1,3}|.)", re
 _REDIRECT = re.compile(r"(<>|<|>[>|&]?)\s*([^\s;&|<>()]+)")
 _ASSIGNED = re.compile(r"\w+\+?=")
 _BESIDE_WORDS = re.compile(r"\d*[<>]+-?\s*\S+")
+_QUOTED = ("raw_string", "string", "ansi_c_string")
+_RUNS, _RUNS_ESCAPED = re.compile(rb"`|\$\("), re.compile(rb"\\`|\\\$\(|\\x|\\[0-7]")
+_SUBSCRIPT = re.compile(rb"\w\[[^\]]*(?:`|\$\()")
+_ARITHMETIC = ("arithmetic_expansion", "subscript", "expansion", "test_command", "c_style_for_statement")
 _COMMANDS = ("command", "declaration_command", "unset_command", "test_command")
 _BESIDE = ("variable_assignment", "file_redirect", "herestring_redirect", "heredoc_redirect")
 _LETTERS = {"n": "\n", "t": "\t", "r": "\r", "a": "\a", "b": "\b", "e": "\x1b", "f": "\f", "v": "\v"}
@@ -107,6 +111,8 @@ def _written(text: str) -> Iterator[list[str]]:
         if node.type == "command_substitution" and node.text.count(b"`") > 2:  # several, taken for one by the grammar
             for part in re.split(r"(?<!\\)`", node.text.decode("utf-8", "replace")):
                 yield from _written(part.replace("\\`", "`"))
+        if node.type in _QUOTED and _evaluated(node):
+            yield from _cut(node.text.decode("utf-8", "replace"))
         if node.type in _COMMANDS:
             words = [child for child in node.children if child.type not in _BESIDE]
             broken = broken or any(word.type == "word" and b"\n" in word.text for word in words)
@@ -117,6 +123,20 @@ def _written(text: str) -> Iterator[list[str]]:
             yield from (["sh", "-c", text] for text in _given(node, source))
     if broken or nodes:  # what the grammar does not understand is cut at every separator instead
         yield from _cut(text)
+
+
+def _evaluated(node: Any) -> bool:
+    """Whether bash may run what stands in NODE, a quoted text: as arithmetic, where quotes are none, or a subscript."""
+    if not (_RUNS if node.type == "raw_string" else _RUNS_ESCAPED).search(node.text):
+        return False
+    if _SUBSCRIPT.search(node.text):  # whatever it is given to: let, unset, printf -v
+        return True
+    above = node.parent
+    while above is not None:
+        if above.type in _ARITHMETIC or (above.type == "subshell" and above.text.startswith(b"((")):
+            return True
+        above = above.parent
+    return False
 
 
 def _cut(text: str) -> Iterator[list[str]]:
