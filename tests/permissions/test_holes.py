@@ -455,6 +455,8 @@ def test_their_neighbours_pass(here: Gate) -> None:
         "[ -f a || rm x ]",
         "cat <<E\n`rm x`\nE && ls # `rm x`",
         "<<- head rm x",
+        "[ -f a ]#; rm x",
+        "echo $(${nothing}rm x)",
         "if ! (( x '`rm x`' )); then ls; fi",
         "[[ 'a[$(rm x)]' -eq 1 ]]",
         "a['$(rm x)']=1",
@@ -676,3 +678,15 @@ def test_what_is_written_out_is_covered_whatever_it_is_given(here: Gate, command
 def test_a_quoted_tilde_is_no_home(here: Gate, command: str) -> None:
     assert here.bash(command, allow=["Bash", "Read(~/**)", "Edit(~/**)"]).verdict == "ask"
     assert here.bash("cat ~/a", allow=["Read(~/**)"]).verdict == "allow"
+
+
+@pytest.mark.parametrize(
+    "command", ["[ -f a ]#; rm x", "[ -f a ]#& cd d && touch f", "if [ -f a ]# ]; then curl x; fi"]
+)
+def test_what_is_no_comment_to_bash_hides_nothing(here: Gate, command: str) -> None:
+    assert here.bash(command, allow=["Bash(ls *)"]).verdict == "ask"
+
+
+def test_comments_hold_up_nothing(here: Gate) -> None:
+    for command in ("ls # all", "# first\nls", "ls;# then", "(ls)# both", "ls\n# x\nls", "[ -f a ] # there?"):
+        assert here.bash(command).verdict == "allow", command

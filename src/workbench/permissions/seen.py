@@ -10,7 +10,7 @@ from functools import lru_cache
 from itertools import dropwhile
 from typing import Any
 
-from workbench.permissions.shell import tree
+from workbench.permissions.shell import no_comment, tree
 from workbench.permissions.words import UNKNOWN, Field, braces
 from workbench.permissions.wrappers import SHELLS, base, inner_names, scripts
 
@@ -35,7 +35,7 @@ def commands(text: str, depth: int = 0) -> tuple[tuple[str, ...], ...]:
     """The argument lists of all commands in TEXT: in branches, substitutions, functions, wrappers, `-c` texts."""
     found: dict[tuple[str, ...], None] = {}
     for argv in (argv for one in _joined(text) for argv in _written(one)):
-        if argv and UNKNOWN in argv[0][1:]:  # what is computed may be nothing
+        if argv and UNKNOWN in argv[0] != UNKNOWN:  # what is computed may be nothing
             argv = [argv[0].replace(UNKNOWN, ""), *argv[1:]]
         for inner in inner_names(argv):
             if inner:
@@ -100,7 +100,7 @@ def _written(text: str) -> Iterator[list[str]]:
     root = tree(text)
     nodes, looked = [root], 0
     source = text.encode("utf-8", "surrogatepass")
-    broken = root.has_error
+    broken = root.has_error or ("#" in text and no_comment(root))
     while nodes and looked < _MOST_NODES:
         node = nodes.pop()
         looked += 1

@@ -28,6 +28,9 @@ def tree(command: str) -> Any:
     return _parser().parse(command.encode("utf-8", "surrogatepass")).root_node
 
 
+_BEFORE_COMMENT = (b" ", b"\t", b"\n", b";", b"&", b"|", b"(", b")")
+
+
 @lru_cache(maxsize=4096)
 def read(command: str) -> Block:
     """COMMAND as a block. Raises UnreadableError for whatever is not surely understood."""
@@ -50,7 +53,21 @@ def _parse(text: str) -> Block:
     root = tree(text)
     if root.has_error:
         raise UnreadableError("its syntax is not understood")
+    if "#" in text and no_comment(root):
+        raise UnreadableError("a # within a word, which the grammar takes for a comment")
     return Reader(text.encode()).program(root)
+
+
+def no_comment(root: Any) -> bool:
+    """Whether what the grammar takes for a comment below ROOT is none to bash: `]#; x` goes on with x."""
+    nodes, source = [root], root.text
+    while nodes:
+        node = nodes.pop()
+        nodes.extend(node.children)
+        at = node.start_byte - root.start_byte
+        if node.type == "comment" and at > 0 and source[at - 1 : at] not in _BEFORE_COMMENT:
+            return True
+    return False
 
 
 def _lines(command: str) -> list[str]:
