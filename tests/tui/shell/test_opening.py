@@ -285,8 +285,9 @@ def test_what_comes_after_a_batch_that_could_not_be_shown_is_shown():
         client, shown = FakeClient(), []
 
         def show(state, news):
+            first = not shown
             shown.extend(news)
-            if len(shown) == FULL:
+            if first:  # how many it holds is the clock's: a full one, or a frame's
                 raise ValueError("this batch")
 
         told = []
