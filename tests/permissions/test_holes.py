@@ -467,11 +467,36 @@ def test_their_neighbours_pass(here: Gate) -> None:
         "unset 'a[$(rm x)]'",
         "printf -v 'a[$(rm x)]' y",
         "a=(while; done; ) )\nA=1 rm x",
+        "x=:2>\\  rm x",
+        "ls | (x=$(x=:2>\\  rm 'a'b\"c\" 0\\\n>&1) | cd d)",
+        "x=<(ls >; x='a b' rm x",
+        "<(ls >; 2> 'a b' rm x",
+        "<(ls >; r'm' x",
+        "<(ls >; $'r\\155' x",
+        '<(ls >; ls "$(0>&1 rm x)"',
+        "<(ls >; 0>&1 rm x",
+        "<(ls >; {fd}>&- rm x",
+        "<(ls >; $nothing rm x",
+        "<(ls >; r$(true)m x",
     ],
 )
 @pytest.mark.parametrize("mode", ["acceptEdits", "bypassPermissions"])
 def test_deny_rules_see_through(here: Gate, command: str, mode: str) -> None:
     assert here.bash(command, mode=mode, deny=["Bash(rm *)"]).verdict == "deny"
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "cat > notes.md <<'E'\nto clean: `rm -rf build`; rm x\nE",
+        "git commit -m 'do not rm x; rm y' -m \"(rm z)\"",
+        "cat > notes.md <<E\nrm x\nE",
+        "echo ${x:-rm x} {a,rm} [r]m a=rm",
+        "grep -n 'rm x' src/train.py  # rm x",
+    ],
+)
+def test_deny_rules_leave_alone_what_only_tells_of_it(here: Gate, command: str) -> None:
+    assert here.bash(command, deny=["Bash(rm *)"], allow=["Bash"]).verdict != "deny"
 
 
 # `{}`: the file that is withheld. What cannot be read, and texts that are given to a shell, are held against rules too.

@@ -7,27 +7,25 @@ import re
 import shlex
 from collections.abc import Iterator
 from functools import lru_cache
-from itertools import dropwhile
+from itertools import pairwise
 from typing import Any
 
+from workbench.permissions.cut import cut, redirects, unescaped
 from workbench.permissions.shell import no_comment, tree
 from workbench.permissions.words import UNKNOWN, Field, braces
 from workbench.permissions.wrappers import SHELLS, base, inner_names, scripts
 
 REMOVERS = ("rm", "rmdir", "mv")
 _DEEPEST = 4
-_MOST_NODES = 300_000
-_ESCAPE = re.compile(r"\\(x[0-9a-fA-F]{1,2}|u[0-9a-fA-F]{1,4}|[0-7]{1,3}|.)", re.DOTALL)
-_REDIRECT = re.compile(r"(<>|<|>[>|&]?)\s*([^\s;&|<>()]+)")
-_ASSIGNED = re.compile(r"\w+\+?=")
-_BESIDE_WORDS = re.compile(r"\d*[<>]+-?\s*\S+")
 _QUOTED = ("raw_string", "string", "ansi_c_string")
 _RUNS, _RUNS_ESCAPED = re.compile(rb"`|\$\("), re.compile(rb"\\`|\\\$\(|\\x|\\[0-7]")
 _SUBSCRIPT = re.compile(rb"\w\[[^\]]*(?:`|\$\()")
 _ARITHMETIC = ("arithmetic_expansion", "subscript", "expansion", "test_command", "c_style_for_statement")
 _COMMANDS = ("command", "declaration_command", "unset_command", "test_command")
 _BESIDE = ("variable_assignment", "file_redirect", "herestring_redirect", "heredoc_redirect")
-_LETTERS = {"n": "\n", "t": "\t", "r": "\r", "a": "\a", "b": "\b", "e": "\x1b", "f": "\f", "v": "\v"}
+_BLANK = re.compile(rb"(?:[ \t\n]|\\\n)*")
+# Between whose parts text may stand; with any other node, the grammar has passed over a character.
+_TEXTS = (*_QUOTED, "translated_string", "heredoc_body", "heredoc_content", "regex")
 
 
 @lru_cache(maxsize=4096)
@@ -60,16 +58,10 @@ def files(text: str, *, inner: bool = False) -> frozenset[tuple[str, str]]:
 @lru_cache(maxsize=4096)
 def values(text: str) -> frozenset[str]:
     """What names are set to in TEXT, as far as it is written out: by assignments and by `for`."""
-    root, found = tree(text), set()
-    source = text.encode("utf-8", "surrogatepass")
-    nodes, looked = [root], 0
-    while nodes and looked < _MOST_NODES:
-        node = nodes.pop()
-        looked += 1
-        nodes.extend(node.children)
+    found, source = set(), text.encode("utf-8", "surrogatepass")
+    for node in _nodes(tree(text)):
         if node.type in ("variable_assignment", "for_statement"):
-            words = (word for child in node.named_children[1:] for word in _expanded(_value(child, source)))
-            found |= set(words)
+            found |= {word for child in node.named_children[1:] for word in _expanded(_value(child, source))}
     return frozenset(found)
 
 
@@ -96,33 +88,58 @@ def _joined(text: str) -> tuple[str, ...]:
     return (text.replace("\\\n", ""), text) if "\\\n" in text else (text,)
 
 
+def _nodes(root: Any) -> list[Any]:
+    """ROOT and all that is below it."""
+    found = [root]
+    for node in found:
+        found.extend(node.children)
+    return found
+
+
 def _written(text: str) -> Iterator[list[str]]:
     root = tree(text)
-    nodes, looked = [root], 0
-    source = text.encode("utf-8", "surrogatepass")
-    broken = root.has_error or ("#" in text and no_comment(root))
-    while nodes and looked < _MOST_NODES:
-        node = nodes.pop()
-        looked += 1
-        nodes.extend(node.children)
-        broken = broken or (node.type == "heredoc_body" and b"`" in node.text)
-        if node.type == "heredoc_end":  # the grammar ends it at a line that only begins so
-            broken = broken or source[node.end_byte : node.end_byte + 1] not in (b"\n", b"")
+    source, nodes = text.encode("utf-8", "surrogatepass"), _nodes(root)
+    for node in nodes:
         if node.type == "command_substitution" and node.text.count(b"`") > 2:  # several, taken for one by the grammar
             for part in re.split(r"(?<!\\)`", node.text.decode("utf-8", "replace")):
                 yield from _written(part.replace("\\`", "`"))
         if node.type in _QUOTED and _evaluated(node):
-            yield from _cut(node.text.decode("utf-8", "replace"))
+            yield from cut(node.text.decode("utf-8", "replace"))
         if node.type in _COMMANDS:
             words = [child for child in node.children if child.type not in _BESIDE]
-            broken = broken or any(word.type == "word" and b"\n" in word.text for word in words)
             yield [text for word in words for text in _expanded(_value(word, source))]
             if node.type == "test_command" and not node.text.startswith(b"[["):  # `[ a || rm b ]` runs rm
-                yield from _cut(node.text.decode("utf-8", "replace"))
+                yield from cut(node.text.decode("utf-8", "replace"))
         if node.type in ("command", "redirected_statement"):
             yield from (["sh", "-c", text] for text in _given(node, source))
-    if broken or nodes:  # what the grammar does not understand is cut at every separator instead
-        yield from _cut(text)
+    if _misread(text, root, nodes):
+        yield from cut(text)
+
+
+def _misread(text: str, root: Any, nodes: list[Any]) -> bool:
+    """Whether the grammar does not understand TEXT, or is known to read it in another way than bash."""
+    if root.has_error or ("#" in text and no_comment(root)):
+        return True
+    source, begins = root.text, root.start_byte
+    for node in nodes:
+        ends = [(child.start_byte - begins, child.end_byte - begins) for child in node.children]
+        if node.type == "heredoc_redirect" and _runs_within(node):
+            return True
+        # The grammar ends a here-doc at a line that only begins so.
+        if node.type == "heredoc_end" and source[node.end_byte - begins :][:1] not in (b"\n", b""):
+            return True
+        if node.type == "word" and b"\n" in node.text:
+            return True
+        if node.type not in _TEXTS and not all(_BLANK.fullmatch(source[a[1] : b[0]]) for a, b in pairwise(ends)):
+            return True
+    return False
+
+
+def _runs_within(node: Any) -> bool:
+    """Whether bash runs what stands in backticks in NODE, a here-doc; the grammar takes it for text."""
+    parts = {child.type: child.text for child in node.children}
+    quoted = re.search(rb"['\"\\]", parts.get("heredoc_start", b""))
+    return b"`" in parts.get("heredoc_body", b"") and not quoted
 
 
 def _evaluated(node: Any) -> bool:
@@ -139,29 +156,16 @@ def _evaluated(node: Any) -> bool:
     return False
 
 
-def _cut(text: str) -> Iterator[list[str]]:
-    """The words between any two separators of TEXT, without redirects and the assignments before them."""
-    for piece in re.split(r"[;&|\n(){}`]+", text):
-        words = list(dropwhile(_ASSIGNED.match, _BESIDE_WORDS.sub(" ", piece).split()))
-        if words:
-            yield [word.strip("'\"\\") for word in words]
-
-
 def _redirected(text: str) -> Iterator[tuple[str, str]]:
     root = tree(text)
-    source = text.encode("utf-8", "surrogatepass")
-    nodes, looked = [root], 0
-    while nodes and looked < _MOST_NODES:
-        node = nodes.pop()
-        looked += 1
-        nodes.extend(node.children)
+    source, nodes = text.encode("utf-8", "surrogatepass"), _nodes(root)
+    for node in nodes:
         if node.type == "file_redirect":
             reads = any(child.type == "<" for child in node.children)
             targets = [child for child in node.children if child.is_named and child.type != "file_descriptor"]
             yield from ((_value(target, source), "read" if reads else "write") for target in targets)
-    if root.has_error or nodes:
-        for sign, target in _REDIRECT.findall(text):
-            yield target.strip("'\"\\"), "read" if sign == "<" else "write"
+    if _misread(text, root, nodes):
+        yield from redirects(text)
 
 
 def _expanded(text: str) -> list[str]:
@@ -192,7 +196,7 @@ def _value(node: Any, source: bytes) -> str:
     if kind == "raw_string":
         return text[1:-1]
     if kind == "ansi_c_string":
-        return _ESCAPE.sub(_escaped, text[2:-1])
+        return unescaped(text[2:-1])
     if kind == "string":
         return "".join(_inside(node, source))
     if kind in ("concatenation", "command_name"):
@@ -211,10 +215,3 @@ def _inside(node: Any, source: bytes) -> Iterator[str]:
         if child.end_byte < node.end_byte:
             yield _value(child, source)
         at = child.end_byte
-
-
-def _escaped(found: re.Match[str]) -> str:
-    code = found[1]
-    if code[0] in "xu" and len(code) > 1:
-        return chr(int(code[1:], 16))
-    return chr(int(code, 8)) if code.isdigit() and int(code, 8) < 256 else _LETTERS.get(code, code)
