@@ -57,6 +57,7 @@ FRAMES = [
     "cd d && {}",
     "cd d; {}", "[ a = b ] || {}", "x=a; {}", "{} # {}", "for i in *; do {}; done", "! {} || {}",
     "{} | while read x; do {}; done",
+    "x=$(cat <<'E'\n{}\nE\n{})", "cat <<'E' > f\n{}\nE\n{}",
     "if ! {}; then {}; else {}; fi", "until {}; do {}; done", "echo '{}'",
 ]  # fmt: skip
 ODD_FRAMES = [
@@ -97,6 +98,8 @@ def experiment(chance: random.Random) -> str:
 
 def _simple(chance: random.Random) -> str:
     words = [chance.choice(NAMES), *(_word(chance) for _ in range(chance.randint(0, 3)))]
+    if chance.random() < 0.1:
+        words.insert(chance.randint(0, len(words)), chance.choice(REDIRECTS).strip())
     return chance.choice(WRAPPERS) + " ".join(words) + chance.choice(REDIRECTS)
 
 

@@ -250,6 +250,9 @@ GRAMMAR += [
     "ls' '`evil`' x'",
     "cat <<E\nx\nE; $(touch ../x)",
     "cat <<'E'\nx\nE ; ls\nE",
+    "x=$(cat <<'E'\nE\ncd src; touch p)",
+    "x=$(cat <<'E'\nE\necho\nls)",
+    "x=$(cat <<'E'\nE\nls; cat <<'E'\nE\n)",
     "ls 'a'\"b\"$(touch ../x)'c'",
 ]
 
@@ -478,6 +481,10 @@ def test_their_neighbours_pass(here: Gate) -> None:
         "<(ls >; {fd}>&- rm x",
         "<(ls >; $nothing rm x",
         "<(ls >; r$(true)m x",
+        "eval ls > f 'rm x' <(ls)",
+        "eval ls 2>&1 > f '`rm x`' <(ls)",
+        "sudo > f rm x <(ls)",
+        "sudo -u > f me > g rm x <(ls)",
     ],
 )
 @pytest.mark.parametrize("mode", ["acceptEdits", "bypassPermissions"])

@@ -1,6 +1,7 @@
 """Words, from tree-sitter's nodes to `syntax`: a whitelist of node kinds, with a look at what lies between them."""
 
 import re
+from collections.abc import Iterator
 from itertools import pairwise
 from typing import Any
 
@@ -113,6 +114,9 @@ class WordReader:
             raise UnreadableError("an odd substitution")
         if children[0].type == "`" and "\\" in self.text(node):
             raise UnreadableError("a backslash within backticks")
+        documents = list(_documents(node))  # bash 5.2 takes the first `;` or line break behind one for a blank
+        if len(documents) > 1 or (documents and self.source[documents[0].end_byte : node.end_byte - 1].strip()):
+            raise UnreadableError("a here-doc in a substitution, with more behind it")
         self.gaps(children, BLANKS)
         self.deeper()
         body = self.block(children[1:-1], own=True)
@@ -140,6 +144,14 @@ class WordReader:
         self.depth += 1
         if self.depth > DEEPEST:
             raise UnreadableError("it is nested too deeply")
+
+
+def _documents(node: Any) -> Iterator[Any]:
+    """The here-docs in NODE, also those of what is nested in it."""
+    for child in node.children:
+        if child.type == "heredoc_redirect":
+            yield child
+        yield from _documents(child)
 
 
 def _quoted(part: Part) -> Part:

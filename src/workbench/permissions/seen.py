@@ -106,7 +106,7 @@ def _written(text: str) -> Iterator[list[str]]:
         if node.type in _QUOTED and _evaluated(node):
             yield from cut(node.text.decode("utf-8", "replace"))
         if node.type in _COMMANDS:
-            words = [child for child in node.children if child.type not in _BESIDE]
+            words = _words(node)
             yield [text for word in words for text in _expanded(_value(word, source))]
             if node.type == "test_command" and not node.text.startswith(b"[["):  # `[ a || rm b ]` runs rm
                 yield from cut(node.text.decode("utf-8", "replace"))
@@ -114,6 +114,16 @@ def _written(text: str) -> Iterator[list[str]]:
             yield from (["sh", "-c", text] for text in _given(node, source))
     if _misread(text, root, nodes):
         yield from cut(text)
+
+
+def _words(node: Any) -> list[Any]:
+    """The words of NODE, a command: those that the grammar hangs on a redirect before them are among them."""
+    above = node.parent
+    around = above.children if above is not None and above.type == "redirected_statement" else []
+    words = [child for child in node.children if child.type not in _BESIDE]
+    for redirect in (child for child in (*node.children, *around) if child.type == "file_redirect"):
+        words += [child for child in redirect.named_children if child.type != "file_descriptor"][1:]
+    return sorted(words, key=lambda word: word.start_byte)
 
 
 def _misread(text: str, root: Any, nodes: list[Any]) -> bool:
@@ -162,8 +172,8 @@ def _redirected(text: str) -> Iterator[tuple[str, str]]:
     for node in nodes:
         if node.type == "file_redirect":
             reads = any(child.type == "<" for child in node.children)
-            targets = [child for child in node.children if child.is_named and child.type != "file_descriptor"]
-            yield from ((_value(target, source), "read" if reads else "write") for target in targets)
+            targets = [child for child in node.named_children if child.type != "file_descriptor"]
+            yield from ((_value(target, source), "read" if reads else "write") for target in targets[:1])
     if _misread(text, root, nodes):
         yield from redirects(text)
 
