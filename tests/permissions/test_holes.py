@@ -485,6 +485,12 @@ def test_their_neighbours_pass(here: Gate) -> None:
         "eval ls 2>&1 > f '`rm x`' <(ls)",
         "sudo > f rm x <(ls)",
         "sudo -u > f me > g rm x <(ls)",
+        "ls || command >&2 rm x > f",
+        "! ! < a rm x",
+        "! ! A=b 2>&1 rm x",
+        "x=1 2>&1 rm x",
+        "ls && x=1 >> g rm x &> h > f",
+        "xargs git &> h|x=1 2>&1 rm x 3>&1",
     ],
 )
 @pytest.mark.parametrize("mode", ["acceptEdits", "bypassPermissions"])

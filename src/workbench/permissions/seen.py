@@ -105,11 +105,10 @@ def _written(text: str) -> Iterator[list[str]]:
                 yield from _written(part.replace("\\`", "`"))
         if node.type in _QUOTED and _evaluated(node):
             yield from cut(node.text.decode("utf-8", "replace"))
-        if node.type in _COMMANDS:
-            words = _words(node)
-            yield [text for word in words for text in _expanded(_value(word, source))]
-            if node.type == "test_command" and not node.text.startswith(b"[["):  # `[ a || rm b ]` runs rm
-                yield from cut(node.text.decode("utf-8", "replace"))
+        if node.type in (*_COMMANDS, "redirected_statement"):
+            yield [text for word in _words(node) for text in _expanded(_value(word, source))]
+        if node.type == "test_command" and not node.text.startswith(b"[["):  # `[ a || rm b ]` runs rm
+            yield from cut(node.text.decode("utf-8", "replace"))
         if node.type in ("command", "redirected_statement"):
             yield from (["sh", "-c", text] for text in _given(node, source))
     if _misread(text, root, nodes):
@@ -117,13 +116,17 @@ def _written(text: str) -> Iterator[list[str]]:
 
 
 def _words(node: Any) -> list[Any]:
-    """The words of NODE, a command: those that the grammar hangs on a redirect before them are among them."""
-    above = node.parent
-    around = above.children if above is not None and above.type == "redirected_statement" else []
-    words = [child for child in node.children if child.type not in _BESIDE]
-    for redirect in (child for child in (*node.children, *around) if child.type == "file_redirect"):
-        words += [child for child in redirect.named_children if child.type != "file_descriptor"][1:]
-    return sorted(words, key=lambda word: word.start_byte)
+    """The words of NODE, a command or one with redirects: bash reads on behind the target of a redirect."""
+    if node.type in _COMMANDS:
+        return [child for child in node.children if child.type not in _BESIDE]
+    targets = [child for child in node.children if child.type == "file_redirect"]
+    behind = [
+        word for one in targets for word in [part for part in one.named_children if part.type != "file_descriptor"][1:]
+    ]
+    last = node.children[0]  # the grammar hangs the redirects of a last command on the whole list
+    while last.children and last.type not in _COMMANDS:
+        last = last.children[-1]
+    return [*(_words(last) if last.type in _COMMANDS else ()), *behind] if behind else []
 
 
 def _misread(text: str, root: Any, nodes: list[Any]) -> bool:
