@@ -119,33 +119,42 @@ def _words(node: Any) -> list[Any]:
     """The words of NODE, a command or one with redirects: bash reads on behind the target of a redirect."""
     if node.type in _COMMANDS:
         return [child for child in node.children if child.type not in _BESIDE]
-    targets = [child for child in node.children if child.type == "file_redirect"]
-    behind = [
-        word for one in targets for word in [part for part in one.named_children if part.type != "file_descriptor"][1:]
-    ]
+    behind = [word for child in node.children if child.type == "file_redirect" for word in _targets(child)[1:]]
     last = node.children[0]  # the grammar hangs the redirects of a last command on the whole list
     while last.children and last.type not in _COMMANDS:
         last = last.children[-1]
     return [*(_words(last) if last.type in _COMMANDS else ()), *behind] if behind else []
 
 
+def _targets(redirect: Any) -> list[Any]:
+    """What REDIRECT opens, and the words behind it."""
+    return [child for child in redirect.named_children if child.type != "file_descriptor"]
+
+
 def _misread(text: str, root: Any, nodes: list[Any]) -> bool:
     """Whether the grammar does not understand TEXT, or is known to read it in another way than bash."""
     if root.has_error or ("#" in text and no_comment(root)):
         return True
-    source, begins = root.text, root.start_byte
+    source = text.encode("utf-8", "surrogatepass")
     for node in nodes:
-        ends = [(child.start_byte - begins, child.end_byte - begins) for child in node.children]
         if node.type == "heredoc_redirect" and _runs_within(node):
             return True
         # The grammar ends a here-doc at a line that only begins so.
-        if node.type == "heredoc_end" and source[node.end_byte - begins :][:1] not in (b"\n", b""):
+        if node.type == "heredoc_end" and source[node.end_byte : node.end_byte + 1] not in (b"\n", b""):
             return True
         if node.type == "word" and b"\n" in node.text:
             return True
-        if node.type not in _TEXTS and not all(_BLANK.fullmatch(source[a[1] : b[0]]) for a, b in pairwise(ends)):
+        if node.children and node.type not in _TEXTS and any(not _BLANK.fullmatch(gap) for gap in _gaps(node, source)):
             return True
     return False
+
+
+def _gaps(node: Any, source: bytes) -> Iterator[bytes]:
+    """What stands before, between and behind the parts of NODE, whose tree is that of SOURCE."""
+    parts = [(child.start_byte, child.end_byte) for child in node.children]
+    ends = [(node.start_byte, node.start_byte), *parts, (node.end_byte, node.end_byte)]
+    for one, two in pairwise(ends):
+        yield source[one[1] : two[0]]
 
 
 def _runs_within(node: Any) -> bool:
@@ -175,8 +184,7 @@ def _redirected(text: str) -> Iterator[tuple[str, str]]:
     for node in nodes:
         if node.type == "file_redirect":
             reads = any(child.type == "<" for child in node.children)
-            targets = [child for child in node.named_children if child.type != "file_descriptor"]
-            yield from ((_value(target, source), "read" if reads else "write") for target in targets[:1])
+            yield from ((_value(target, source), "read" if reads else "write") for target in _targets(node)[:1])
     if _misread(text, root, nodes):
         yield from redirects(text)
 
