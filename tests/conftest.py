@@ -5,7 +5,7 @@ import signal
 from collections.abc import Iterator
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 from support.left import forgotten
 from support.limits import time_limit
@@ -13,10 +13,11 @@ from support.processes import only_own_zombies
 
 __all__ = ["only_own_zombies", "time_limit"]
 
-# In CI a change is judged by the same examples each time; at a desk they are new ones.
-settings.register_profile("ci", derandomize=True, deadline=None)
-if os.environ.get("CI"):
-    settings.load_profile("ci")
+# In CI a change is judged by the same examples each time; at a desk they are new ones. How long one takes is a matter
+# of what else the machine does: no example has a limit of its own.
+settings.register_profile("desk", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("ci", settings.get_profile("desk"), derandomize=True)
+settings.load_profile("ci" if os.environ.get("CI") else "desk")
 
 # A shell lets what it starts beside it ignore SIGINT, and so would every program that a test starts.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
