@@ -11,7 +11,7 @@ from itertools import pairwise
 from typing import Any
 
 from workbench.permissions.cut import cut, redirects, unescaped
-from workbench.permissions.shell import no_comment, tree
+from workbench.permissions.shell import odd_sign, tree
 from workbench.permissions.words import UNKNOWN, Field, braces
 from workbench.permissions.wrappers import SHELLS, base, inner_names, scripts
 
@@ -133,7 +133,7 @@ def _targets(redirect: Any) -> list[Any]:
 
 def _misread(text: str, root: Any, nodes: list[Any]) -> bool:
     """Whether the grammar does not understand TEXT, or is known to read it in another way than bash."""
-    if root.has_error or ("#" in text and no_comment(root)):
+    if root.has_error or odd_sign(text, root):
         return True
     source = text.encode("utf-8", "surrogatepass")
     for node in nodes:
@@ -165,7 +165,7 @@ def _runs_within(node: Any) -> bool:
 
 
 def _evaluated(node: Any) -> bool:
-    """Whether bash may run what stands in NODE, a quoted text: as arithmetic, where quotes are none, or a subscript."""
+    """Whether bash may run what stands in NODE, a quoted text: as arithmetic, where quotes are none, as a subscript."""
     if not (_RUNS if node.type == "raw_string" else _RUNS_ESCAPED).search(node.text):
         return False
     if _SUBSCRIPT.search(node.text):  # whatever it is given to: let, unset, printf -v
@@ -174,6 +174,8 @@ def _evaluated(node: Any) -> bool:
     while above is not None:
         if above.type in _ARITHMETIC or (above.type == "subshell" and above.text.startswith(b"((")):
             return True
+        if above.type == "file_redirect" and any(child.type in (">&", "<&") for child in above.children):
+            return True  # bash expands such a target twice
         above = above.parent
     return False
 

@@ -53,21 +53,28 @@ def _parse(text: str) -> Block:
     root = tree(text)
     if root.has_error:
         raise UnreadableError("its syntax is not understood")
-    if "#" in text and no_comment(root):
-        raise UnreadableError("a # within a word, which the grammar takes for a comment")
+    if odd := odd_sign(text, root):
+        raise UnreadableError(odd)
     return Reader(text.encode()).program(root)
 
 
-def no_comment(root: Any) -> bool:
-    """Whether what the grammar takes for a comment below ROOT is none to bash: `]#; x` goes on with x."""
-    nodes, source = [root], root.text
+def odd_sign(text: str, root: Any) -> str:
+    """What the grammar, whose tree of TEXT is ROOT, took for a sign that is none to bash; "" where there is nothing.
+
+    `]#; x` goes on with x; `cat -n<<E` has an option.
+    """
+    if "#" not in text and "<<" not in text:
+        return ""
+    nodes, source = [root], text.encode("utf-8", "surrogatepass")
     while nodes:
         node = nodes.pop()
         nodes.extend(node.children)
-        at = node.start_byte - root.start_byte
+        at = node.start_byte
         if node.type == "comment" and at > 0 and source[at - 1 : at] not in _BEFORE_COMMENT:
-            return True
-    return False
+            return "a # within a word, which the grammar takes for a comment"
+        if node.type in ("<<", "<<-") and source[at : node.end_byte] != node.type.encode():
+            return "a word that runs into a here-doc, of which the grammar makes one sign"
+    return ""
 
 
 def _lines(command: str) -> list[str]:
