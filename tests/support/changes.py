@@ -139,7 +139,7 @@ def unread(pane: DiffPane) -> list[str]:
     return [file.path for file in pane.source.changes.files if file.stale]
 
 
-async def until(pilot: Pilot[Any], holds: Callable[[], object], seconds: float = 10.0) -> None:
+async def until(pilot: Pilot[Any], holds: Callable[[], object], seconds: float = 30.0) -> None:
     """Waits until HOLDS, up to SECONDS."""
     end = time.monotonic() + seconds
     while not holds():

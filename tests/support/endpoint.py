@@ -118,7 +118,7 @@ class Endpoint:
         self._ready = threading.Event()
         self._thread = threading.Thread(target=self._serve, daemon=True)
 
-    def wait_for(self, count: int, timeout_s: float = 10) -> Received:
+    def wait_for(self, count: int, timeout_s: float = 30) -> Received:
         """Waits until the COUNT-th request for an answer is being answered, and gives it."""
         with self._news:
             assert self._news.wait_for(lambda: len(self.requests) >= count, timeout_s), f"no request {count} came"

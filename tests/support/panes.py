@@ -97,7 +97,7 @@ def lines(widget: Widget) -> list[str]:
     return [widget.render_line(y).text.rstrip() for y in range(region.height)]
 
 
-async def settle(pilot: Pilot[Any], true: Callable[[], object], within_s: float = 10.0) -> None:
+async def settle(pilot: Pilot[Any], true: Callable[[], object], within_s: float = 30.0) -> None:
     """Until TRUE holds."""
     until = time.monotonic() + within_s
     while not true():

@@ -260,7 +260,7 @@ PLAIN: dict[str, type[Widget]] = {
 }  # fmt: skip
 
 
-async def until(pilot: Any, true: Callable[[], Any], most: float = 10.0) -> None:
+async def until(pilot: Any, true: Callable[[], Any], most: float = 30.0) -> None:
     """Lets the app go on until TRUE holds; fails after MOST seconds."""
     end = asyncio.get_running_loop().time() + most
     while not true():
@@ -268,7 +268,7 @@ async def until(pilot: Any, true: Callable[[], Any], most: float = 10.0) -> None
         await pilot.pause(0.01)
 
 
-async def bounded(work: Awaitable[None], most: float = 60.0) -> None:
+async def bounded(work: Awaitable[None], most: float = 100.0) -> None:
     """WORK, which fails rather than waits for ever."""
     await asyncio.wait_for(work, most)
 
