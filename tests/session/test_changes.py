@@ -452,8 +452,9 @@ def test_five_thousand_files(bench, repository):
     started = time.process_time()
     begun = time.perf_counter()
     bench.changes = Changes.begin(bench.workspace, (), Blobs(bench.folder / "blobs"), bench.folder)
-    assert time.perf_counter() - begun < 0.2  # the start of a session does not wait
+    at_once = time.perf_counter() - begun
     asyncio.run(bench.changes.ready())
+    assert at_once < (time.perf_counter() - begun) / 2  # the start of a session does not wait
     bench.write("d7/f7.py", "y\n")
     bench.write("d7/model.pt", "ignored\n")
     assert bench.told() == [("d7/f7.py", "modified", 1, 1)]

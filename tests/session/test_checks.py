@@ -57,10 +57,10 @@ def test_a_check_that_cannot_be_started_says_so(tmp_path: Path) -> None:
 
 def test_a_check_that_runs_too_long_is_ended_with_what_it_started(tmp_path: Path) -> None:
     began = time.monotonic()
-    result = check("sleep 300 & echo $! > pid; echo begun; wait", tmp_path, 0.5)
+    result = check("sleep 300 & echo $! > pid; echo begun; wait", tmp_path, 2)
     assert result.exit_code == 124
-    assert result.output == "begun\n\n(the check ran longer than 0.5 s and was ended)"
-    assert time.monotonic() - began < 20
+    assert result.output == "begun\n\n(the check ran longer than 2 s and was ended)"
+    assert time.monotonic() - began < 60
     assert_gone(int((tmp_path / "pid").read_text()))
 
 
@@ -84,7 +84,7 @@ def test_what_a_check_leaves_behind_is_ended(tmp_path: Path) -> None:
 
 
 def assert_gone(pid: int) -> None:
-    until = time.monotonic() + 5
+    until = time.monotonic() + 30
     while time.monotonic() < until:
         try:
             os.kill(pid, 0)

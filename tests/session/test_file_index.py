@@ -77,7 +77,7 @@ def test_what_came_and_went_is_known_a_little_later(workspace):
         clock.now += 1
         assert (await index.find("newcomer", 5)).paths == ()  # the list is fresh enough
         clock.now += 10
-        for _ in range(200):
+        for _ in range(3000):
             if (await index.find("newcomer", 5)).paths:
                 break
             await asyncio.sleep(0.01)

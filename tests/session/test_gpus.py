@@ -195,7 +195,7 @@ async def whole(url, decision):
 see = "echo cards=$CUDA_VISIBLE_DEVICES."
 commands = [see, f"mlwb exp run --gpus 1 -- bash -c '{see}'", f"mlwb exp run --gpus 1 -- bash -c '{see}'"]
 with Endpoint([*(turn(use("Bash", command=one)) for one in commands), say("done")]) as endpoint:
-    asyncio.run(asyncio.wait_for(whole(endpoint.url, sys.argv[1]), 30))
+    asyncio.run(asyncio.wait_for(whole(endpoint.url, sys.argv[1]), 80))
 """
 
 

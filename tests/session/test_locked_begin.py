@@ -29,7 +29,7 @@ def test_a_session_is_there_before_its_locked_files_are_read(workspace: Path) ->
 
     with Endpoint([say("done")]) as endpoint:
         env = {**os.environ, "ANTHROPIC_BASE_URL": endpoint.url, "ANTHROPIC_API_KEY": "k"}
-        early, kept, seen = asyncio.run(asyncio.wait_for(whole(env), 15))
+        early, kept, seen = asyncio.run(asyncio.wait_for(whole(env), 60))
     assert not early and list(json.loads(kept.read_bytes())) == ["eval.py"]
     told = [isinstance(one, e.Notice) and "evil.py names no file" in one.text for one in seen].index(True)
     assert told < [isinstance(one, e.RequestStarted) for one in seen].index(True)

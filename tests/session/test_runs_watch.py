@@ -187,8 +187,8 @@ def test_what_is_told_holds_the_verdict_and_what_differs(workspace: Path) -> Non
 def test_a_limit_of_time_holds_while_it_sleeps(workspace: Path) -> None:
     with Endpoint([begun(run_in_background=True), say("It trains.")]) as endpoint:
         began = time.monotonic()
-        ran = run(workspace, endpoint, allow=ALLOW, caps={"timeout_s": 3.0})
-    assert ran.result.subtype == "error_max_budget" and time.monotonic() - began < 20
+        ran = run(workspace, endpoint, allow=ALLOW, caps={"timeout_s": 6.0})
+    assert ran.result.subtype == "error_max_budget" and time.monotonic() - began < 60
     assert len(endpoint.requests) == 2 and Ledger(workspace).get("r-1").status == "running"
 
 
@@ -223,7 +223,7 @@ def attend(workspace: Path, endpoint: Endpoint, steer: Any) -> Ran:
         await client.close()
         return ran
 
-    return asyncio.run(asyncio.wait_for(whole(), 20))
+    return asyncio.run(asyncio.wait_for(whole(), 60))
 
 
 async def stopped(client: Any) -> None:
@@ -300,7 +300,7 @@ def test_nothing_begins_by_itself_after_an_interrupt(workspace: Path) -> None:
 
     async def steer(client: Any, event: e.AnyEvent) -> None:
         if isinstance(event, e.RequestStarted) and event.turn == 2:
-            await asyncio.sleep(0.5)
+            await asyncio.to_thread(until, lambda: len(endpoint.requests) == 2)
             await client.send(Interrupt(id="i", by="ana"))
         if isinstance(event, e.Idle):
             idle.append(event.reason)
@@ -464,7 +464,7 @@ def test_a_server_in_the_background_by_plain_bash_holds_nothing_up(workspace: Pa
     began = time.monotonic()
     with Endpoint(calls) as endpoint:
         ran = run(workspace, endpoint, allow=("Bash(python3 *)",))
-    assert time.monotonic() - began < 20 and ran.result.runs == []
+    assert time.monotonic() - began < 60 and ran.result.runs == []
 
 
 def test_a_plain_command_that_was_seen_to_do_nothing_is_waited_for_no_more(workspace: Path) -> None:

@@ -394,11 +394,11 @@ def test_python_prints_at_once(shell):
 
 def test_a_time_limit_ends_the_tree_and_keeps_the_output(shell):
     mark = odd_seconds()
-    outcome = shell.bash(f"echo so far; setsid sleep {mark} & sleep {mark}", timeout=300)
+    outcome = shell.bash(f"echo so far; setsid sleep {mark} & sleep {mark}", timeout=1500)
     assert outcome.is_error
     text = text_of(outcome)
     assert text.startswith("so far\n")
-    assert "0.3 s" in text
+    assert "1.5 s" in text
     assert "run_in_background" in text
     assert outcome.summary.startswith("stopped")
     assert not living(mark)
@@ -435,7 +435,7 @@ def test_cancelling_leaves_nothing_and_takes_little_time(shell, command):
         assert not living(mark)
         return took
 
-    assert asyncio.run(whole()) < 1.0
+    assert asyncio.run(whole()) < 2.0, "nothing had to be killed after the grace"
     assert not zombies()
     assert not list(shell.context.outputs.glob(".shell-*"))
 
@@ -460,7 +460,7 @@ def test_cancelling_twice_takes_the_grace_away(shell):
         assert not living(mark)
         return time.monotonic() - began
 
-    assert asyncio.run(whole()) < 1.5
+    assert asyncio.run(whole()) < 2.0, "the grace"
 
 
 def test_a_loop_that_is_torn_down_leaves_nothing(shell):

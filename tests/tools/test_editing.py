@@ -174,9 +174,9 @@ def test_a_piece_that_is_absent_gets_help(session, tmp_path, text, old, said):
 
 def test_help_for_a_large_file_comes_soon(session, tmp_path):
     given(session, tmp_path / "a", "".join(f"value_{n} = compute({n}) + offset\n" for n in range(50_000)))
-    began = time.perf_counter()
+    began = time.process_time()
     assert "does not occur" in session.error("Edit", file_path="a", old_string="valeu = compute()", new_string="x")
-    assert time.perf_counter() - began < 5
+    assert time.process_time() - began < 5
 
 
 def test_replacing_by_itself_is_refused(session, tmp_path):

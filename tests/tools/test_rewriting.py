@@ -251,9 +251,9 @@ def test_a_cancelled_write_has_ended_when_the_cancellation_is_seen(session, tmp_
 
 def test_large_rewrites_are_compared_in_bounded_time(session, tmp_path):
     given(session, tmp_path / "a", "".join(f"{n % 7}\n" for n in range(60_000)))
-    began = time.perf_counter()
+    began = time.process_time()
     outcome = session.call("Write", file_path="a", content="".join(f"{n % 5}\n" for n in range(60_000)))
-    assert time.perf_counter() - began < 5
+    assert time.process_time() - began < 5
     diff = outcome.display[0]
     assert len(diff.text) <= 30_000 and session.blobs[diff.blob].startswith(diff.text.encode())
     assert len(outcome.content[0]["text"]) < 5000

@@ -251,7 +251,7 @@ def test_cancelling_ends_the_worker_even_in_an_endless_match(session, tmp_path, 
     began = time.perf_counter()
     child = cancelled(session, pattern=r"(a|aa)+$(b|c)", output_mode="content")
     assert not Path(f"/proc/{child}").exists()
-    assert time.perf_counter() - began < 5
+    assert time.perf_counter() - began < 60
 
 
 def test_cancelling_ends_rg_however_much_it_has_to_say(session, tmp_path, monkeypatch):
