@@ -118,6 +118,19 @@ def test_a_revert_is_asked_for_twice_and_names_the_hunk():
     drive(body)
 
 
+def test_what_was_asked_stands_while_other_changes_come_in():
+    async def body(app, pilot, client):
+        await pilot.press("}", "n", "x")
+        client.files["new.py"] = (None, "y = 2\n")
+        app.pane.show_session(app.state, [finished("new.py", "a", "b")])
+        await until(pilot, lambda: app.pane.source.changes.file("new.py") and not unread(app.pane))
+        assert "x again takes back this hunk (+1 −1)" in text_of(app)
+        await pilot.press("s")
+        assert "x again" not in text_of(app)
+
+    drive(body)
+
+
 def parse_of(path):
     from support.changes import unified
 

@@ -47,6 +47,7 @@ class DiffPane(Pane, Judge):
         self._glance = Glance(self.feed, self._in_sight)
         self._mark: tuple[object, ...] = ()
         self._kind = ""  # what the footer was told last
+        self._said = ""  # stands at the foot until the person does something else
         self._filled = self._saving = False
         self._keeper = Keeper()
 
@@ -203,14 +204,14 @@ class DiffPane(Pane, Judge):
         if not self.is_mounted:
             return
         if not self.is_on_screen:
-            self.say()
+            self.say(self._said)
             return
         changes = self.source.changes
         self.view.empty = self._why_empty()
         self.view.show(changes, self.review)
         self.tree_of_files.show(changes, self.review)
         self._size_tree()
-        self.say()
+        self.say(self._said)
 
     @property
     def _trouble(self) -> str:
@@ -239,6 +240,7 @@ class DiffPane(Pane, Judge):
     def say(self, words: str = "") -> None:
         """WORDS at the foot, else what waits to be sent or cannot be told; and the title's share of it."""
         self._keep()
+        self._said = words
         done, of = self.review.counts(self.source.changes.files)
         parts = [SINCE[self.source.since], _totals(self.source.changes)]
         if done:
@@ -293,6 +295,7 @@ class DiffPane(Pane, Judge):
 
     def do(self, action: str) -> None:
         """The actions of the table whose `on` is diff."""
+        self._said = ""
         if action not in ("diff_revert", "diff_revert_file"):
             self.sure = ()
         tree, view = self.tree_of_files, self.view
