@@ -128,7 +128,7 @@ async def say(pilot: Pilot[None], words: str) -> None:
     await pilot.pause()
 
 
-async def until(pilot: Pilot[None], true: Callable[[], object], seconds: float = 5.0) -> None:
+async def until(pilot: Pilot[None], true: Callable[[], object], seconds: float = 60.0) -> None:
     """Waits until TRUE holds; an assertion fails when it never does."""
     deadline = asyncio.get_running_loop().time() + seconds
     while not true():

@@ -1,5 +1,6 @@
 """The talk alone on a screen: an app with a client that answers pages from a journal of made-up envelopes."""
 
+import asyncio
 from bisect import bisect_left
 from collections.abc import Sequence
 from typing import Any
@@ -145,13 +146,12 @@ class Many(Sequence[Item]):
         return Item(id=(at + 1) * PLACES, at=1e9 + at, kind="answer", turn=at, text=f"answer number {at}, **short**")
 
 
-async def until(pilot: Pilot[Any], condition: Any, most: int = 200) -> None:
-    """Waits until CONDITION holds; fails after MOST looks."""
-    for _ in range(most):
-        if condition():
-            return
+async def until(pilot: Pilot[Any], condition: Any, most: float = 60.0) -> None:
+    """Waits until CONDITION holds; fails after MOST seconds."""
+    end = asyncio.get_running_loop().time() + most
+    while not condition():
+        assert asyncio.get_running_loop().time() < end, "it did not come to pass"
         await pilot.pause(0.01)
-    raise AssertionError("it did not come to pass")
 
 
 def bound(action: str) -> tuple[str, ...]:

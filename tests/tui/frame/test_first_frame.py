@@ -12,6 +12,15 @@ from workbench.tui.screens.main import MainScreen
 from workbench.tui.widgets.prompt import Prompt
 from workbench.tui.widgets.stand_in import PLACEHOLDER, StandIn
 
+LATE = """
+import time
+from pathlib import Path
+from workbench.tui.widgets.prompt import Prompt
+end = time.monotonic() + 60
+while not Path(__file__).with_name("let").exists() and time.monotonic() < end:
+    time.sleep(0.01)
+"""
+
 
 @pytest.fixture(autouse=True)
 def own_places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -22,17 +31,16 @@ def own_places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def late(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, object]:
-    """Parts of which the prompt is the real one, in a module that nobody has imported yet."""
-    (tmp_path / "a_late_part.py").write_text("from workbench.tui.widgets.prompt import Prompt\n")
+    """Parts of which the prompt is the real one, in a module that nobody has imported yet: only once it is `let`."""
+    (tmp_path / "a_late_part.py").write_text(LATE)
     monkeypatch.syspath_prepend(str(tmp_path))
     monkeypatch.delitem(sys.modules, "a_late_part", raising=False)
     return {**PLAIN, "prompt": "a_late_part:Prompt"}
 
 
-def first_row(app: WorkbenchApp, words: str) -> str:
-    """The row of the screen that holds WORDS."""
-    lines = [line.text for line in app.screen._compositor.render_strips()]
-    return next(line for line in lines if words in line)
+def rows(app: WorkbenchApp) -> list[str]:
+    """The rows of the screen."""
+    return [line.text for line in app.screen._compositor.render_strips()]
 
 
 def test_keys_and_pastes_before_the_prompt_stands_come_into_it_in_their_order(
@@ -43,6 +51,7 @@ def test_keys_and_pastes_before_the_prompt_stands_come_into_it_in_their_order(
         async with app.run_test(size=(120, 40)) as pilot:
             assert isinstance(app.main.prompt, StandIn)
             await pilot.press("h", "e", "y", "space")
+            (tmp_path / "let").touch()
             await until(pilot, lambda: not app.main.waits)
             await pilot.press("y", "o", "u")
             await until(pilot, lambda: isinstance(app.main.prompt, Prompt) and app.main.prompt.text == "hey you")
@@ -56,10 +65,10 @@ def test_the_stand_in_looks_as_the_empty_prompt_does(tmp_path: Path, late: dict[
         app = WorkbenchApp(FakeOpener(tmp_path), late)  # type: ignore[arg-type]
         async with app.run_test(size=(120, 40)) as pilot:
             assert app.main.waits
-            before = first_row(app, PLACEHOLDER)
+            before = next(row for row in rows(app) if PLACEHOLDER in row)
+            (tmp_path / "let").touch()
             await until(pilot, lambda: not app.main.waits and app.panes)
-            await pilot.pause()
-            assert first_row(app, PLACEHOLDER) == before
+            await until(pilot, lambda: before in rows(app))
 
     asyncio.run(bounded(run()))
 
