@@ -179,7 +179,7 @@ def test_an_interrupted_demo_ends_at_once_and_leaves_nothing_running(tmp_path):
         time.sleep(0.01)
     assert _inside(scratch), "it trains"
     process.send_signal(signal.SIGINT)
-    output, complaints = process.communicate(timeout=30)
+    output, complaints = process.communicate(timeout=60)
     assert process.returncode == 130, complaints
     assert output == ""
     assert str(scratch) in complaints

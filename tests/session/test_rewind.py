@@ -355,6 +355,7 @@ def test_what_differs_right_after_a_rewind(tmp_path):
                 assert sum(line.startswith("-") for line in lines) == file.removed, (since, lines)
             return [(file.path, file.change) for file in files]
 
+        await live.changes.ready()  # what there is at the start is not read of a half-made repository
         for words in (("init", "-q"), ("add", "-A"), ("commit", "-qm", "one")):
             git(*words)
         first = await live.turn("first", "echo one > one.txt")

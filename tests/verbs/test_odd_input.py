@@ -26,7 +26,7 @@ def mlwb(work: Path, *args: str) -> subprocess.CompletedProcess[str]:
         "XDG_CONFIG_HOME": str(home / "config"), "MLWB_SOCKET_DIR": str(home / "sockets"),
     }  # fmt: skip
     done = subprocess.run(
-        [*MLWB, *args], cwd=work, env=env, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=30,
+        [*MLWB, *args], cwd=work, env=env, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60,
         check=False,
     )  # fmt: skip
     assert "Traceback" not in done.stderr and "internal error" not in done.stderr, done.stderr
