@@ -23,24 +23,23 @@ class HostReader:
     def __init__(self, disk: Path, clock: Callable[[], float] = time.monotonic) -> None:
         self._disk, self._clock = disk, clock
         self._hostname = socket.gethostname()
-        self._before: tuple[float, Any, Any] | None = None
+        self._before: tuple[float, Any, Any, Any] | None = None
         self._limit: Path | None = _limiting_cgroup()
 
     def read(self) -> Host:
         """How the machine stands; a figure that the system does not give is None."""
         import psutil
 
-        first = self._before is None
         now, disks, net = self._clock(), _try(psutil.disk_io_counters), _try(psutil.net_io_counters)
-        before, self._before = self._before, (now, disks, net)
+        times = _try(psutil.cpu_times)
+        before, self._before = self._before, (now, disks, net, times)
         span = now - before[0] if before else 0.0
-        percent = _try(psutil.cpu_percent)
         memory, usage = _try(psutil.virtual_memory), _try(lambda: psutil.disk_usage(str(self._disk)))
         limit, limit_used = self._limited()
         return Host(
             hostname=self._hostname,
             cpus=os.cpu_count(),
-            cpu_percent=None if first else percent,  # psutil's first answer has nothing to compare with
+            cpu_percent=_busy(before and before[3], times),
             load=_try(os.getloadavg),
             memory_used=memory.total - memory.available if memory else None,
             memory_total=memory.total if memory else None,
@@ -70,6 +69,19 @@ def _try(read: Callable[[], Any]) -> Any:
         return read()
     except (OSError, psutil.Error, RuntimeError, NotImplementedError):
         return None
+
+
+def _busy(before: Any, now: Any) -> float | None:
+    """How much of the processors was used between two looks, in percent.
+
+    `psutil.cpu_percent` remembers the look before by thread: one that a new thread takes would say 0.
+    """
+    if before is None or now is None:
+        return None
+    gone = {name: max(0.0, getattr(now, name) - getattr(before, name)) for name in now._fields}
+    total = sum(gone.values()) - gone.get("guest", 0.0) - gone.get("guest_nice", 0.0)  # those are part of user and nice
+    idle = gone["idle"] + gone.get("iowait", 0.0)
+    return round(100 * (total - idle) / total, 1) if total > 0 else None
 
 
 def _rate(before: Any, now: Any, name: str, span: float) -> float | None:
