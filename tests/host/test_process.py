@@ -33,7 +33,7 @@ ALLOWED = "permissions: {allow: [Bash]}\n"
 ASKED = "permissions: {ask: [Bash]}\n"
 
 
-async def until(true: Callable[[], Any], most: float = 20.0) -> None:
+async def until(true: Callable[[], Any], most: float = 60.0) -> None:
     """Returns when TRUE holds."""
     end = time.monotonic() + most
     while not true():
@@ -79,10 +79,10 @@ def test_one_that_was_lost_is_waited_for_and_then_not_any_more(tmp_path: Path, m
         lose(again)
         began = time.monotonic()
         await until(lambda: not is_live(folder))
-        assert time.monotonic() - began > 0.7
+        assert time.monotonic() - began > 2.5
 
     with hosted(tmp_path, monkeypatch, []) as place:
-        monkeypatch.setenv("MLWB_LINGER", "1")
+        monkeypatch.setenv("MLWB_LINGER", "3")
         asyncio.run(run(place))
 
 
@@ -185,7 +185,7 @@ def test_a_session_is_stopped_from_outside_and_can_be_taken_up(
         folder = place.session(client.session)
         async with Followed(client) as followed:
             await client.send(SubmitPrompt(id="p", text="sleep", by="me"))
-            await followed.until((place.repo / "pid").exists)
+            await followed.until(lambda: (place.repo / "pid").exists() and (place.repo / "pid").read_text())
             (host,) = hosts_under(tmp_path)
             assert stopping.holder(folder) == host.pid
             if not answers:
@@ -269,13 +269,12 @@ def test_a_headless_run_is_over_whoever_watches_it_slowly(tmp_path: Path, monkey
                     slow.say(type="hello", token=sockets.token_of(place.session(session)), protocol=PROTOCOL)
                     (place.repo / "go").touch()
                     await watching.until(lambda: watching.client.state.phase == "ended")
-                    began = time.monotonic()
-                    assert await asyncio.to_thread(run.wait, 30) == 0
-                    assert time.monotonic() - began < 3.0
+                    assert await asyncio.to_thread(run.wait, 60) == 0
         assert not is_live(place.session(session))
 
     command = "echo $$ > pid; yes | head -c 300000; while [ ! -e go ]; do sleep 0.05; done"
     with hosted(tmp_path, monkeypatch, [turn(use("Bash", command=command)), say("Well.")], ALLOWED) as place:
+        monkeypatch.setenv("MLWB_LINGER", "600")  # it is not that which it waits for
         asyncio.run(run(place))
 
 

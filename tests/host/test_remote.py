@@ -221,14 +221,17 @@ def test_who_comes_in_the_middle_of_an_answer_is_shown_what_was_written_of_it(
         async with Followed(first) as owner:
             await first.send(SubmitPrompt(id="p-1", text="Talk.", by="li"))
             await owner.until(lambda: len(written(owner)) > 200)
+            talk["pace"] = 0.3  # it is still written when the other has come
             async with Followed(await attach(place.session(first.session))) as late:
+                talk["pace"] = 0.0
                 await late.until(lambda: any(isinstance(one.event, AnswerCompleted) for one in late.seen))
                 assert written(late) == TALK
             async with Followed(await attach(place.session(first.session))) as later:
                 await later.until(lambda: idle(later.client))
                 assert written(later) == "", "it is told whole by now"
 
-    with hosted(tmp_path, monkeypatch, [say(TALK, pace=0.02)]) as place:
+    talk = say(TALK, pace=0.02)
+    with hosted(tmp_path, monkeypatch, [talk]) as place:
         asyncio.run(run())
 
 
@@ -249,13 +252,16 @@ def test_what_was_written_while_the_connection_was_lost_is_told_when_it_is_back(
             await far.until(lambda: lost(far.client))
             missed = len(written(owner))
             await owner.until(lambda: len(written(owner)) > missed + 200)
+            talk["pace"] = 0.3  # it is still written when the connection is back
             relay.shut = False
             await far.until(lambda: not lost(far.client) and written(far) == written(owner) != "")
             assert not any(isinstance(one.event, AnswerCompleted) for one in far.seen), "it goes on"
+            talk["pace"] = 0.0
             await far.until(lambda: idle(far.client))
             assert written(far) == TALK and far.client.renewed == 0
 
-    with hosted(tmp_path, monkeypatch, [say(TALK, pace=0.03)]) as place:
+    talk = say(TALK, pace=0.03)
+    with hosted(tmp_path, monkeypatch, [talk]) as place:
         asyncio.run(run())
 
 

@@ -198,7 +198,7 @@ def test_stopping_shows_everybody_out_and_leaves_nothing(tmp_path: Path, monkeyp
 
 def test_an_invitation_ends_by_the_clock_and_frees_the_wheel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     async def steps(owner: Followed, place: Any) -> None:
-        invited = await invite(owner.client, str(LI), role="driver", until=time.time() + 1.5)
+        invited = await invite(owner.client, str(LI), role="driver", until=time.time() + 4.0)
         async with Followed(await visitor(LI, invited.socket, token(invited))) as guest:
             assert (await owner.client.send(c.GrantWheel(id="g", to=str(LI), by=""))).ok
             await guest.until(lambda: guest.client.ended == "stopped")

@@ -67,7 +67,7 @@ class Followed:
 
     async def __aexit__(self, *_: object) -> None:
         await self.client.close()
-        await asyncio.wait_for(self._task, 10)
+        await asyncio.wait_for(self._task, 60)
 
     async def _follow(self) -> None:
         async for envelope in self.client.events():
@@ -75,7 +75,7 @@ class Followed:
             self._news.set()
         self._news.set()
 
-    async def until(self, true: Any, most: float = 30.0) -> None:
+    async def until(self, true: Any, most: float = 60.0) -> None:
         """Returns when TRUE holds after something came."""
         async with asyncio.timeout(most):
             while not true():
@@ -161,7 +161,7 @@ class Raw:
 
     async def hears(self, kind: str) -> dict[str, Any]:
         """The next frame of KIND; others are passed over. Fails at the end of the connection."""
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while line := await self._reader.readline():
                 frame: dict[str, Any] = json.loads(line)
                 if frame["type"] == kind:

@@ -425,11 +425,11 @@ def test_every_size(size):
 
 
 def reference() -> float:
-    """Seconds for a fixed piece of work, so that a busy or slow machine fails no test: 2 ms on a quiet one."""
-    started, value = time.perf_counter(), 0.0
+    """Seconds of the processor for a fixed piece of work, so that a slow machine fails no test: 2 ms on a quick one."""
+    started, value = time.thread_time(), 0.0
     for _ in range(100_000):
         value = value * 0.5 + 1.0
-    return time.perf_counter() - started
+    return time.thread_time() - started
 
 
 def test_ten_series_are_drawn_soon_enough():
@@ -440,10 +440,10 @@ def test_ten_series_are_drawn_soon_enough():
         for _ in range(12):
             many[0].append(many[0].xs[-1] + 1, 1.0)
             base = min(base, reference())
-            started = time.perf_counter()
+            started = time.thread_time()
             chart._styles_cache.clear()
             chart.render_lines(Region(0, 0, 200, 50))
-            best = min(best, time.perf_counter() - started)
+            best = min(best, time.thread_time() - started)
         assert best < 20 * base, f"{best * 1000:.1f} ms, {best / base:.1f} times the reference; 13 ms are about 6 times"
 
     on_screen(test, *many, size=(200, 50))
@@ -455,9 +455,9 @@ def test_a_million_points_cost_what_a_screen_costs():
     def best(series: Series) -> float:
         found = math.inf
         for _ in range(5):
-            started = time.perf_counter()
+            started = time.thread_time()
             plot([series], 200, 50)
-            found = min(found, time.perf_counter() - started)
+            found = min(found, time.thread_time() - started)
         return found
 
     assert best(many) < 5 * best(few)
