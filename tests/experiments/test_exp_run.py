@@ -196,6 +196,14 @@ def test_a_second_ctrl_c_does_not_wait(exp: Exp) -> None:
     assert not alive(command)
 
 
+def test_what_is_to_end_now_is_not_asked_to(exp: Exp) -> None:
+    run = exp.detached(*sh("trap 'touch asked' TERM; echo $$ > pid; while true; do sleep 0.1; done"))
+    command = pid_in(exp.folder / "pid")
+    assert exp("stop", "--now", run).stdout == b"r-1 stopped\n"
+    assert not alive(command) and not (exp.folder / "asked").exists()
+    assert exp.ledger.get(run).signal == signal.SIGKILL
+
+
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGHUP, signal.SIGTERM])
 def test_the_run_outlives_its_front(exp: Exp, number: signal.Signals) -> None:
     front = exp.start("run", *sh("echo $$ > pid; while [ ! -e go ]; do sleep 0.02; done; echo done; exit 4"))

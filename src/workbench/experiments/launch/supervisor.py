@@ -316,10 +316,10 @@ class Supervisor:
             self._dismiss(held)
         ending = asyncio.ensure_future(running.end(GRACE_S))
         while not ending.done():
-            await self._news_or(ending, None)
-            stop = self._wanted(held)
-            if stop is not None and stop.now and not ending.done():
+            stop = self._wanted(held)  # before the wait: who asked first may have left no grace, or asked twice by now
+            if stop is not None and stop.now:
                 await running.end(0)
+            await self._news_or(ending, None)
         waiting.cancel()
         return End(ended=ending.result(), why=why, how=how)
 
