@@ -246,6 +246,15 @@ def test_gpu_hours_are_counted_and_end_the_session(machine: Machine) -> None:
     assert result["exit_code"] == 7 and "GPU-hours are used (maxGpuHours)" in result["errors"][0]
 
 
+def test_a_run_that_takes_its_time_to_end_is_told_of_once(machine: Machine) -> None:
+    place = machine(FREE)
+    slow = "import signal, time\nsignal.signal(signal.SIGTERM, lambda *_: (time.sleep(5), exit(0)))\n"
+    (place.folder / "serve.py").write_text(slow + ON_A_CARD)
+    place("python3 serve.py", flags=("--max-gpu-hours", "0.0005"))
+    journal = next(Path(place.env["HOME"]).glob(".local/state/mlwb/sessions/*/events.jsonl")).read_text()
+    assert journal.count("r-1 stopped: the 0.0005 GPU-hours") == 1
+
+
 @pytest.mark.parametrize(
     ("cards", "kept"),
     [

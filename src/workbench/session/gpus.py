@@ -235,7 +235,7 @@ class Cards:
 
         A person is told before, while they can still allow more.
         """
-        session, warned = self._session, 0.0
+        session, warned, ending = self._session, 0.0, set[str]()
         more = "; `/hours N` allows more" if session.task.interactive else ""
         while (most := session.caps.max_gpu_hours) is not None:
             used = await asyncio.to_thread(hours, session)
@@ -246,7 +246,9 @@ class Cards:
             if live and used >= most:
                 why = f"the {most:g} GPU-hours of the session are used up (maxGpuHours)"
                 await asyncio.to_thread(_stop, session, [run.id for run in live], why)
-                session.notice("warning", f"{names} stopped: {why}{more}", "gpus")
+                if new := [run.id for run in live if run.id not in ending]:  # one may take a while to end
+                    ending.update(new)
+                    session.notice("warning", f"{', '.join(new)} stopped: {why}{more}", "gpus")
             elif live and more and near and warned != most:
                 warned = most
                 told = f"{used:.3g} of {most:g} GPU-hours are used; at {most:g}, {names} will be stopped"
