@@ -121,7 +121,11 @@ def method(difference: stats.Difference | None, p: float | None, sides: Sequence
 
 def failures(sides: Sequence[Group]) -> list[str]:
     """Words about the runs that do not count, and what that does to the ones that do."""
-    notes = [f"{run} of {side.name} does not count: {why}" for side in sides for run, why in side.failures.items()]
+    notes = [
+        f"{run}{f' of {side.name}' if run != side.name else ''} does not count: {why}"
+        for side in sides
+        for run, why in side.failures.items()
+    ]
     lost = [sum("counts once" not in why for why in side.failures.values()) for side in sides]
     if any(lost):
         a, b = sides
