@@ -51,7 +51,7 @@ def test_who_looks_elsewhere_is_called_in_the_way_that_was_chosen(tmp_path, way,
         app.do("notify", way)
         app.app_focus = False
         opener.client.give(e.Idle(reason="done"))
-        await until(pilot, lambda: app.state.waiting == "done")
+        await until(pilot, lambda: app.state.waiting == "done" and (len(sent), len(bells)) == (wrote, rang))
         await pilot.pause(0.2)
         assert (len(sent), len(bells)) == (wrote, rang)
         app.app_focus = True

@@ -9,7 +9,7 @@ from support.screens import text_of
 from support.workbench import playing, until
 from workbench.protocol import events as e
 from workbench.protocol.commands import Interrupt
-from workbench.tui import keys
+from workbench.tui import keys, letters
 from workbench.tui.actions import ACTIONS
 
 ROOT = Path(__file__).parents[3]
@@ -286,7 +286,9 @@ def in_the_talk(play):
     return begin
 
 
-def test_words_that_are_typed_in_the_talk_go_to_the_prompt(tmp_path):
+def test_words_that_are_typed_in_the_talk_go_to_the_prompt(tmp_path, monkeypatch):
+    monkeypatch.setattr(letters, "HOLD", 60.0)  # keys of a pilot may be seconds apart
+
     async def play(pilot, field, did):
         await pilot.press(*"explain it")
         await until(pilot, lambda: field.value == "explain it")
