@@ -398,6 +398,7 @@ def test_the_rounding_of_floats_is_no_uncertainty(bench: Bench) -> None:
     found = bench.compare(bench.seeds([0.77, 0.78, 0.79], 0.1), bench.seeds([0.47, 0.48, 0.49], 0.2))
     assert found.sentence == "better by 0.3 ± 0, n = 3 vs 3"
     assert about(0.3, 5.6e-17) == ("0.3", "0") and about(0.0, 0.0) == ("0", "0")
+    assert about(-0.0, 0.0) == ("0", "0") and about(-0.0004, 0.014) == ("0.000", "0.014")
 
 
 def test_code_is_kept_whatever_its_bytes_are(bench: Bench) -> None:

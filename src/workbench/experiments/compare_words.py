@@ -19,7 +19,7 @@ _ROUNDING = 1e-12  # of a value: what floats round off is no uncertainty
 
 def number(value: float) -> str:
     """A measured value, to six digits."""
-    return f"{value:.6g}"
+    return f"{value:z.6g}"
 
 
 def about(value: float, reach: float) -> tuple[str, str]:
@@ -32,10 +32,10 @@ def about(value: float, reach: float) -> tuple[str, str]:
     if reach / 10.0**digits < 3:  # 0.014, not 0.01
         digits -= 1
     if -7 < digits <= 0 and abs(value) < 1e9:
-        return f"{value:.{-digits}f}", f"{reach:.{-digits}f}"
+        return f"{value:z.{-digits}f}", f"{reach:.{-digits}f}"
     if 0 < digits < 6:
-        return f"{round(value, -digits):.0f}", f"{round(reach, -digits):.0f}"
-    return f"{value:.3g}", f"{reach:.2g}"
+        return f"{round(value, -digits):z.0f}", f"{round(reach, -digits):.0f}"
+    return f"{value:z.3g}", f"{reach:.2g}"
 
 
 def sentence(
