@@ -195,6 +195,7 @@ def test_from_afar_it_is_drawn_here_and_steered_there(tmp_path: Path) -> None:
         submit(other, "/brief start")
         other.wait(lambda screen: "what happened so far" in screen and "thank you" in screen)
         other.keys("Escape")
+        other.wait(lambda screen: "what happened so far" not in screen)  # else the next key could seem one with it
         quits(other)
         other.wait("mlwb attach ssh://")
         tmux.wait("You are welcome.")

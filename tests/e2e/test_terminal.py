@@ -171,6 +171,7 @@ def test_a_line_of_2_mb_in_a_file_and_one_of_100_kb_in_an_answer_are_shown(tmp_p
         tmux.keys("g")  # to its beginning
         tmux.wait("read it")
         tmux.keys("Escape")
+        tmux.wait(lambda text: "y copy" not in text)  # else the next key could seem one with it
         leaves_a_clean_shell(tmux)
 
 
