@@ -88,7 +88,7 @@ def test_a_resume_streams_what_is_new(place: Place) -> None:
 
 
 def test_the_reader_goes_away(place: Place) -> None:
-    looks = [turn(use("LS", f"toolu_{n}", path=str(place.repo))) for n in range(50)]
+    looks = [turn(use("LS", f"toolu_{n}", path=str(place.repo)), delay=0.05) for n in range(50)]
     with (
         place.endpoint(looks) as (endpoint, env),
         place.started("run", place.task("x"), "--output-format", "stream-json", env=env) as process,
@@ -96,7 +96,7 @@ def test_the_reader_goes_away(place: Place) -> None:
         assert process.stdout is not None
         assert process.stdout.readline()
         process.stdout.close()
-        process.wait(timeout=30)
+        process.wait(timeout=60)
         assert process.returncode == 141
         assert len(endpoint.requests) < 50, "nobody reads it, so it was stopped"
         assert process.stderr is not None

@@ -47,7 +47,7 @@ FLAGS = ("--allow", "Bash")
 
 
 def result_of(process: "subprocess.Popen[bytes]") -> dict[str, object]:
-    out, err = process.communicate(timeout=30)
+    out, err = process.communicate(timeout=60)
     assert b"Traceback" not in err, err
     lines = out.splitlines()
     assert lines, err
@@ -73,7 +73,7 @@ def test_a_signal_in_the_midst_of_a_command(place: Place, number: signal.Signals
         process.send_signal(number)
         result = result_of(process)
         assert process.returncode == code
-        until(lambda: not running(int(pid.read_text())), 5)
+        until(lambda: not running(int(pid.read_text())))
     assert (result["subtype"], result["exit_code"]) == (subtype, code)
     folder = place.session(str(result["session_id"]))
     assert json.loads((folder / "result.json").read_text()) == result
@@ -92,7 +92,7 @@ def test_a_terminal_that_is_gone_ends_it_with_75(place: Place) -> None:
         try:
             until((place.repo / "pid").exists)
             os.close(ours)
-            assert process.wait(30) == 75
+            assert process.wait(60) == 75
         finally:
             process.kill()
             process.wait()
@@ -120,22 +120,20 @@ def waiting(endpoint: Endpoint) -> None:
 
 def test_a_signal_while_the_model_is_silent(place: Place) -> None:
     with (
-        place.endpoint([say("late", delay=60)]) as (endpoint, env),
+        place.endpoint([say("late", delay=300)]) as (endpoint, env),
         place.started("run", place.task("x"), "--output-format", "json", env=env) as process,
     ):
         waiting(endpoint)
-        began = time.monotonic()
         process.send_signal(signal.SIGTERM)
         assert result_of(process)["exit_code"] == process.returncode == 75
-        assert time.monotonic() - began < 5
 
 
-STUBBORN = "trap '' TERM; echo $$ > pid; while :; do sleep 0.2; done"
+STUBBORN = "trap 'touch told' INT TERM; echo $$ > pid; while :; do sleep 0.2; done"
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
 def test_a_second_signal_does_not_wait(place: Place, number: signal.Signals, code: int) -> None:
-    """The command ignores TERM, so that the first signal's stop takes its grace and the second comes into it."""
+    """The command goes on when it is told to end: the first signal's stop takes its grace, the second comes into it."""
     with (
         place.endpoint([turn(use("Bash", command=STUBBORN)), say("went on")]) as (_, env),
         place.started("run", place.task("x"), "--output-format", "json", *FLAGS, env=env) as process,
@@ -143,11 +141,11 @@ def test_a_second_signal_does_not_wait(place: Place, number: signal.Signals, cod
         pid = place.repo / "pid"
         until(lambda: pid.exists() and pid.read_text().strip() != "")
         process.send_signal(number)
-        time.sleep(0.3)
+        until((place.repo / "told").exists)
         process.send_signal(number)
-        process.communicate(timeout=30)
+        process.communicate(timeout=60)
         assert process.returncode == code
-        until(lambda: not running(int(pid.read_text())), 10)
+        until(lambda: not running(int(pid.read_text())))
 
 
 @pytest.mark.parametrize("form", ["text", "stream-json"])
@@ -161,7 +159,7 @@ def test_a_signal_while_nobody_reads_the_output(place: Place, form: str) -> None
         until(lambda: bool(list(place.session("").glob("*/result.json"))))
         assert select.select([read], [], [], 30)[0]
         process.send_signal(signal.SIGINT)
-        process.wait(timeout=15)
+        process.wait(timeout=60)
         assert process.returncode == 130
         assert process.stderr is not None
         assert b"was not read to its end" in process.stderr.read()
@@ -190,9 +188,9 @@ def test_a_signal_while_notify_runs(place: Place) -> None:
         pid = place.repo / "pid"
         until(lambda: pid.exists() and pid.read_text().strip() != "")
         process.send_signal(signal.SIGINT)
-        assert process.communicate(timeout=15)[0] == b"hi\n"
+        assert process.communicate(timeout=60)[0] == b"hi\n"
         assert process.returncode == 0, "the session had ended before"
-        until(lambda: not running(int(pid.read_text())), 5)
+        until(lambda: not running(int(pid.read_text())))
 
 
 def test_a_signal_while_a_check_waits_for_the_endpoint(place: Place) -> None:
@@ -204,7 +202,7 @@ def test_a_signal_while_a_check_waits_for_the_endpoint(place: Place) -> None:
             silent.settimeout(30)
             connection, _ = silent.accept()
             process.send_signal(signal.SIGINT)
-            process.communicate(timeout=15)
+            process.communicate(timeout=60)
             assert process.returncode == 130
             connection.close()
 
@@ -217,6 +215,6 @@ def test_a_signal_while_the_task_is_read_from_who_never_writes_it(
     os.mkfifo(task)
     with place.started("run", str(task), "--output-format", "json", env=place.env()) as process, task.open("wb"):
         process.send_signal(number)  # the pipe was opened for reading by now
-        out, _ = process.communicate(timeout=20)
+        out, _ = process.communicate(timeout=60)
         assert process.returncode == code
         assert json.loads(out)["errors"] == ["stopped before a session began"]

@@ -22,7 +22,7 @@ MLWB = [sys.executable, "-c", "import sys; from workbench.cli import main; sys.e
 KEY = "sk-ant-test"
 # Failing endpoints are given up soon: the tests wait for no one. Commands run as they are, whatever this machine has to
 # confine them with; what confinement changes is tested where it is meant.
-QUICK = "retries: {maxRequests: 2, maxS: 2}\nsandbox: {mode: off}\n"
+QUICK = "retries: {maxRequests: 2, maxS: 30}\nsandbox: {mode: off}\n"
 
 
 @dataclass
