@@ -349,6 +349,8 @@ def test_a_note_and_tags_are_written_where_the_run_is(tmp_path):
 def test_with_room_chart_and_log_stand_beside_each_other(tmp_path, size):
     async def play(pilot, pane, held):
         await pilot.press("z")
+        if size[0] > 110:
+            await until(pilot, lambda: pane.big and pane.log_view.region.x > pane.chart.region.right)
         await pilot.pause(0.1)
         assert pane.big == (size[0] > 110)
         assert pane.log_view.display == pane.big

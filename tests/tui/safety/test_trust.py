@@ -101,12 +101,13 @@ def test_not_now_goes_on_without(tmp_path, key):
 
 def test_enter_does_not_trust_nor_does_a_word_that_is_typed_on(tmp_path, monkeypatch):
     monkeypatch.setattr(Trust, "SETTLE", 0.3)
+    monkeypatch.setattr(Trust, "HOLD", 0.5)  # longer than a busy machine needs for the next letter
 
     async def play(pilot, opener):
         await pilot.pause(0.35)
         await pilot.press("enter", "enter")
         await press(pilot, *"test")
-        await pilot.pause(0.35)
+        await pilot.pause(0.6)
         assert isinstance(pilot.app.screen, Trust) and opener.noted == []
         await pilot.press("n")
         await until(pilot, lambda: pilot.app.state.session)
