@@ -299,7 +299,7 @@ def test_nothing_begins_by_itself_after_an_interrupt(workspace: Path) -> None:
     idle: list[str] = []
 
     async def steer(client: Any, event: e.AnyEvent) -> None:
-        if isinstance(event, e.RequestStarted) and event.turn == 2:
+        if isinstance(event, e.RequestStarted) and event.turn == 2 and not idle:
             await asyncio.to_thread(until, lambda: len(endpoint.requests) == 2)
             await client.send(Interrupt(id="i", by="ana"))
         if isinstance(event, e.Idle):
