@@ -35,6 +35,11 @@ def pid_in(path: Path) -> int:
     return int(until(lambda: path.exists() and path.read_text().strip()))
 
 
+def heard(front: "subprocess.Popen[bytes]") -> None:
+    """Waits until FRONT knows of its run: before that, ctrl+c is Python's."""
+    assert front.stderr is not None and front.stderr.readline() == b"mlwb: run r-1\n"
+
+
 # --- output and end ----------------------------------------------------------------------------------------
 
 
@@ -94,7 +99,8 @@ def test_a_hundred_megabytes(exp: Exp) -> None:
 
 
 def test_what_it_leaves_behind_is_ended_wherever_it_hid(exp: Exp) -> None:
-    exp("run", *sh("setsid bash -c 'echo $$ > hidden; env -i sleep 1000 & sleep 1000' & sleep 0.3"))
+    hides = "setsid bash -c 'echo $$ > hidden; env -i sleep 1000 & sleep 1000' &"
+    exp("run", *sh(f"{hides} until [ -s hidden ]; do :; done"))
     hidden = pid_in(exp.folder / "hidden")
     assert not alive(hidden)
     run = exp.ledger.get("r-1")
@@ -104,7 +110,7 @@ def test_what_it_leaves_behind_is_ended_wherever_it_hid(exp: Exp) -> None:
 def test_a_time_limit(exp: Exp) -> None:
     began = time.monotonic()
     done = exp("run", "--timeout", "0.5", *sh("echo started; sleep 1000"), code=124)
-    assert time.monotonic() - began < 9
+    assert time.monotonic() - began < 30
     run = exp.ledger.get("r-1")
     assert (run.status, run.timeout_s) == ("failed", 0.5) and "time limit of 0.5s" in run.why
     assert done.stdout == b"started\n"
@@ -177,6 +183,7 @@ def test_an_output_that_cannot_be_written(exp: Exp) -> None:
 def test_ctrl_c_stops_the_run(exp: Exp) -> None:
     front = exp.start("run", *sh("echo $$ > pid; sleep 1000"))
     command = pid_in(exp.folder / "pid")
+    heard(front)
     front.send_signal(signal.SIGINT)
     assert front.wait(30) == 130
     assert not alive(command)
@@ -187,6 +194,7 @@ def test_ctrl_c_stops_the_run(exp: Exp) -> None:
 def test_a_second_ctrl_c_does_not_wait(exp: Exp) -> None:
     front = exp.start("run", *sh("trap '' TERM; echo $$ > pid; while true; do sleep 0.1; done"))
     command = pid_in(exp.folder / "pid")
+    heard(front)
     began = time.monotonic()
     front.send_signal(signal.SIGINT)
     until(lambda: (exp.ledger.path("r-1") / "stop").exists())
@@ -273,7 +281,7 @@ def test_a_run_that_nobody_watches_any_more_is_told_to_have_failed(exp: Exp) -> 
     run = exp.detached(*sh("echo $$ > pid; sleep 1000"))
     command = pid_in(exp.folder / "pid")
     holders = subprocess.run(["pgrep", "-s", str(exp.supervisor(run))], capture_output=True, text=True).stdout.split()
-    for holder in map(int, holders):
+    for holder in sorted(map(int, holders), key=exp.supervisor(run).__eq__):  # it last: the others would write it down
         os.kill(holder, signal.SIGKILL)
     until(lambda: not goes_on(exp.ledger.path(run)))
     assert exp.ledger.get(run).status == "running", "nobody was left to write it down"
@@ -389,10 +397,14 @@ def test_the_exact_code_is_recorded(exp: Exp) -> None:
 
 def test_numbers_cost_and_surroundings_are_recorded(exp: Exp) -> None:
     program = (
-        "import time\nhold = bytearray(80_000_000)\nfor step in range(20):\n"
-        "    print(f'step {step} loss {1 / (step + 1):.4f}'); time.sleep(0.05)\n"
+        "import pathlib, time\nhold = bytearray(80_000_000)\nfor step in range(20):\n"
+        "    print(f'step {step} loss {1 / (step + 1):.4f}')\n"
+        "while not pathlib.Path('go').exists():\n    time.sleep(0.02)\n"
     )
-    exp("run", "--seeds", "7", "--tag", "a", "--note", "why not", "--", PYTHON, "-c", program)
+    exp.detached("--seeds", "7", "--tag", "a", "--note", "why not", "--", PYTHON, "-c", program)
+    until(lambda: (exp.ledger.get("r-1").usage.peak_memory or 0) > 80_000_000)
+    (exp.folder / "go").touch()
+    exp.settled("r-1")
     shown = exp.json("show", "r-1")
     assert shown["metrics"] == {"loss": {"last": 0.05, "best": 0.05, "step": 19.0, "count": 20}}
     assert shown["usage"]["peak_memory"] > 80_000_000 and shown["usage"]["cpu_s"] > 0
@@ -410,11 +422,11 @@ def test_numbers_are_there_while_it_runs_and_from_files_too(exp: Exp) -> None:
         '    step += 1; file.write(\'{"step": %d, "val_acc": 0.5}\\n\' % step); file.flush(); time.sleep(0.05)\n'
     )
     run = exp.detached("--", PYTHON, "-c", program)
-    found = until(lambda: exp.json("list")[0]["metrics"])
-    assert found["val_acc"]["last"] == 0.5
+    until(lambda: (found := exp.ledger.get(run).metrics) and found["val_acc"].count >= 5)
+    assert exp.json("list")[0]["metrics"]["val_acc"]["last"] == 0.5
     assert exp.ledger.get(run).status == "running"
     (exp.folder / "go").touch()
-    exp.ended(run)
+    exp.settled(run)
     assert len(exp.json("metrics", run)["val_acc"]) == exp.json("show", run)["metrics"]["val_acc"]["count"] >= 5
     assert [source["path"] for source in exp.json("show", run)["sources"]] == ["log.jsonl"]
 
@@ -425,12 +437,14 @@ def test_what_goes_wrong_is_told_and_may_stop_it(exp: Exp) -> None:
         "    print(f'step {step} loss', 0.5 if step < 9 else 'nan'); time.sleep(0.05)"
     )
     done = exp("run", "--stop-on", "nan,divergence", "--", PYTHON, "-c", program, code=143)
+    exp.settled("r-1")
     shown = exp.json("show", "r-1")
     assert (shown["status"], shown["alerts"][0]["kind"]) == ("stopped", "nan")
     assert "loss is NaN at step 9" in shown["alerts"][0]["text"]
     assert shown["why"].startswith("stopped on nan: loss is NaN")
     assert b"stopped on nan" in done.stderr
     exp("run", "--", PYTHON, "-c", "print('step 1 loss 1'); raise ValueError('no such layer')", code=1)
+    exp.settled("r-2")
     [crash] = exp.json("show", "r-2")["alerts"]
     assert crash["kind"] == "crash" and "no such layer" in crash["text"]
     assert b"is none of nan" in exp("run", "--stop-on", "boredom", "true", code=2).stderr

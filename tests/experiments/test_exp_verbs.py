@@ -3,11 +3,11 @@
 import json
 import os
 import pty
+import resource
 import select
 import shutil
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import msgspec
@@ -109,9 +109,11 @@ def test_a_machine_that_was_switched_off(exp: Exp) -> None:
 def test_a_thousand_runs_are_listed_at_once(exp: Exp) -> None:
     for _ in range(1000):
         put(exp, metrics={"loss": Metric(last=0.5, best=0.5, step=1)})
-    began = time.monotonic()
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
     assert len(exp.json("list")) == 1000
-    assert time.monotonic() - began < 3, "the exact figure is the benchmark's"
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    spent = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    assert spent < 3, "the exact figure is the benchmark's"
 
 
 # --- tail --------------------------------------------------------------------------------------------------

@@ -71,8 +71,8 @@ def test_a_lock_that_a_command_holds_does_not_stop_the_ledger(tmp_path: Path) ->
         began = time.monotonic()
         with alone(lock, patience=0.2):
             assert time.monotonic() - began < 5
-        threading.Timer(0.2, fcntl.flock, (held, fcntl.LOCK_UN)).start()
         began = time.monotonic()
+        threading.Timer(0.2, fcntl.flock, (held, fcntl.LOCK_UN)).start()
         with alone(lock, patience=60):
             assert 0.1 < time.monotonic() - began < 30, "it waits for one that lets go"
 

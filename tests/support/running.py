@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from support.mlwb import MLWB
+from workbench.experiments.launch.alive import alive
 from workbench.experiments.ledger import Ledger, LedgerError
 from workbench.experiments.types import Run
 
@@ -69,6 +70,11 @@ class Exp:
     def ended(self, run: str) -> Run:
         """The record of RUN, once it has ended."""
         return until(lambda: (one := self.ledger.get(run)).status not in ("queued", "running") and one)
+
+    def settled(self, run: str) -> Run:
+        """The record of RUN, once its last numbers are in."""
+        until(lambda: self.status(run) not in ("", "queued", "running") and not alive(self.ledger.path(run)))
+        return self.ledger.get(run)
 
     def output(self, run: str) -> bytes:
         """All that RUN wrote."""
