@@ -83,7 +83,7 @@ def test_what_one_call_serves_in_the_background_the_next_one_reaches(
     confined()
     (workspace / "serve.py").write_text(SERVE)
     (workspace / "ask.py").write_text(ASK)
-    waits = "for i in $(seq 500); do [ -e port ] && break; sleep 0.02; done"
+    waits = "for i in $(seq 3000); do [ -e port ] && break; sleep 0.02; done"
     turns = [turn(use("Bash", command="python3 serve.py", run_in_background=True)), bash(f"{waits}; python3 ask.py")]
     with Endpoint([*turns, say("done")]) as endpoint:
         ran = run(workspace, endpoint)

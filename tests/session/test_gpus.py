@@ -407,7 +407,7 @@ def free():
 async def main(folder):
     session = Some(id="s", context=Some(workspace=folder), state=Some(runs=[]), caps=Some(max_gpu_hours=None))
     session.notice = print
-    cards = Cards(session, "auto", 1, {}, kept_s=0.3)
+    cards = Cards(session, "auto", 1, {}, kept_s=1.5)
     one, other = await asyncio.gather(cards.variables(), cards.variables())
     print(one == other, free())
     until = time.monotonic() + 20  # neither command began: the card is not kept for them
@@ -417,9 +417,9 @@ async def main(folder):
     await cards.variables()
     cards.began()
     cards.ended()
-    await asyncio.sleep(0.2)
+    await asyncio.sleep(0.9)
     await cards.variables()
-    await asyncio.sleep(0.2)  # a command takes a moment to begin
+    await asyncio.sleep(0.9)  # a command takes a moment to begin
     cards.began()
     print(len(cards.cards))
     await cards.close()

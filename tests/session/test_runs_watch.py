@@ -17,6 +17,7 @@ from support.live import Ran, resume, run, texts, workspace
 from support.mlwb import MLWB
 from support.running import Exp, until
 from workbench import places
+from workbench.experiments.launch.alive import alive
 from workbench.experiments.ledger import Ledger
 from workbench.experiments.types import Alert, Run
 from workbench.host import local
@@ -122,10 +123,12 @@ def test_the_agent_waits_by_a_call_that_outlasts_bashs_limit(workspace: Path) ->
 def test_several_ends_at_once_are_one_message(workspace: Path) -> None:
     background = {"run_in_background": True}
     calls = [begun(**background), begun(**background, code=3), say("They train."), say("done")]
+    ledger = Ledger(workspace)
 
     async def steer(client: Any, envelope: e.Envelope) -> None:
         if isinstance(envelope.event, e.Notice) and envelope.event.about == "runs":
             (workspace / "go").touch()
+            until(lambda: not any(alive(ledger.path(run)) for run in ledger.ids()))  # the session looks after both
 
     with Endpoint(calls) as endpoint:
         ran = run(workspace, endpoint, allow=ALLOW, steer=steer)
@@ -138,7 +141,8 @@ def test_several_ends_at_once_are_one_message(workspace: Path) -> None:
 
 def test_an_alert_wakes_once_and_the_end_later(workspace: Path) -> None:
     code = (
-        "import os, time\nprint('step 1 loss 0.5', flush=True)\nprint('step 2 loss nan', flush=True)\n"
+        "import os, time\nwhile not os.path.exists('bad'): time.sleep(0.02)\n"
+        "print('step 1 loss 0.5', flush=True)\nprint('step 2 loss nan', flush=True)\n"
         "while not os.path.exists('go'): time.sleep(0.02)\n"
     )
     (workspace / "train.py").write_text(code)
@@ -148,8 +152,8 @@ def test_an_alert_wakes_once_and_the_end_later(workspace: Path) -> None:
     ]  # fmt: skip
 
     async def steer(client: Any, envelope: e.Envelope) -> None:
-        if isinstance(envelope.event, e.Notice) and envelope.event.about == "runs" and len(endpoint.requests) == 3:
-            (workspace / "go").touch()
+        if isinstance(envelope.event, e.Notice) and envelope.event.about == "runs":
+            (workspace / ("go" if len(endpoint.requests) == 3 else "bad")).touch()
 
     with Endpoint(calls) as endpoint:
         ran = run(workspace, endpoint, allow=ALLOW, steer=steer)
