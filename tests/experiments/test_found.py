@@ -54,6 +54,12 @@ def as_people_have_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("PYTHONUNBUFFERED", raising=False)
 
 
+def settled(ledger: Ledger) -> Run:
+    """The record of the run, once its last numbers are in."""
+    until(lambda: not alive(ledger.path("r-1")))
+    return ledger.get("r-1")
+
+
 def train(place: Path, program: str, command: str = "python3 train.py", **more: object) -> tuple[Ran, list[Run]]:
     """A session whose agent runs PROGRAM by COMMAND; the records of the run as it was seen on the way, and at last."""
     (place / "train.py").write_text(program)
@@ -71,7 +77,7 @@ def train(place: Path, program: str, command: str = "python3 train.py", **more: 
 
     with Endpoint([turn(use("Bash", command=command, **more)), say("done")]) as endpoint:
         ran = run(place, endpoint, steer=steer, permission_mode="acceptEdits", allow=("Bash(*)",))
-    return ran, [*seen, ledger.get("r-1")]
+    return ran, [*seen, settled(ledger)]
 
 
 def test_what_prints_its_steps_is_a_run_while_it_runs(workspace: Path) -> None:
@@ -116,7 +122,7 @@ def test_a_background_command_is_a_run_and_its_kill_stops_it(workspace: Path) ->
     ]
     with Endpoint([*calls, say("done")]) as endpoint:
         ran = run(workspace, endpoint, steer=steer, allow=("Bash(*)",))
-    kept = ledger.get("r-1")
+    kept = settled(ledger)
     assert kept.status == "stopped" and kept.signal == 15 and kept.why
     assert kept.metrics["loss"].count == 4 and ran.result.runs == ["r-1"]
 
@@ -190,8 +196,6 @@ def test_a_person_stops_it_and_the_session_goes_on(workspace: Path) -> None:
 
 def test_a_persons_own_command_is_one(workspace: Path) -> None:
     (workspace / "train.py").write_text(PRINTS)
-    (workspace / "go").touch()
-    slow = "python3 -c 'import time; time.sleep(2)'; python3 train.py; sleep 2.5"
 
     async def whole() -> list[e.Envelope]:
         task = Task(prompt="", workspace=str(workspace), interactive=True)
@@ -200,7 +204,9 @@ def test_a_persons_own_command_is_one(workspace: Path) -> None:
         async for envelope in client.events():
             seen.append(envelope)
             if isinstance(envelope.event, e.SessionStarted):
-                await client.send(RunShell(id="c", command=slow, by="ana"))
+                await client.send(RunShell(id="c", command="python3 train.py", by="ana"))
+            if isinstance(envelope.event, e.RunLinked):
+                (workspace / "go").touch()
             if isinstance(envelope.event, e.ShellRan):
                 await client.send(Stop(id="s", reason="signal", by="ana"))
         await client.close()
@@ -208,7 +214,7 @@ def test_a_persons_own_command_is_one(workspace: Path) -> None:
 
     envelopes = asyncio.run(asyncio.wait_for(whole(), 60))
     assert [one.event.run for one in envelopes if isinstance(one.event, e.RunLinked)] == ["r-1"]
-    kept = Ledger(workspace).get("r-1")
+    kept = settled(Ledger(workspace))
     assert (kept.status, kept.call_id, kept.metrics["loss"].count) == ("finished", None, 5)
 
 
