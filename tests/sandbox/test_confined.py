@@ -123,10 +123,12 @@ def test_ranks_meet_on_loopback_and_by_the_machines_name(cell, how):
 
 
 def test_a_command_reaches_what_an_earlier_one_left_listening_by_path(cell):
-    script = "import socket; s = socket.socket(socket.AF_UNIX); s.bind('s'); s.listen(); s.accept()"
+    script = (
+        "import socket; s = socket.socket(socket.AF_UNIX); s.bind('s'); s.listen(); open('listens', 'w'); s.accept()"
+    )
     command = (
-        f'PYTHON -c "{script}" & for i in $(seq 200); do [ -S s ] && break; sleep 0.02; done; sleep 0.1; '
-        "PYTHON -c \"import socket; socket.socket(socket.AF_UNIX).connect('s'); print('met')\"; wait; rm -f s"
+        f'PYTHON -c "{script}" & until [ -e listens ]; do sleep 0.02; done; '
+        "PYTHON -c \"import socket; socket.socket(socket.AF_UNIX).connect('s'); print('met')\"; wait; rm -f s listens"
     )
     assert run(cell, command).output == "met\n"
 
@@ -228,7 +230,8 @@ def test_a_grandchild_that_left_its_session_ends_with_the_command(cell):
 
 
 def test_what_ends_by_itself_may_still_write(cell):
-    assert "late" in run(cell, "echo early; echo late > >(sleep 0.1; cat)").output
+    command = "mkfifo f; echo early; echo late > >(read -t 0.05 <>f; read -r line; echo $line; rm f)"
+    assert "late" in run(cell, command).output
 
 
 def test_no_file_of_a_layer_is_left_in_the_workspace(cell):

@@ -146,9 +146,10 @@ def test_an_end_by_signal_is_named(tmp_path):
 
 def test_cancelling_wait_ends_nothing(tmp_path):
     async def whole():
-        running, _ = await start(tmp_path, "sleep 0.3; exit 4")
+        running, _ = await start(tmp_path, "while [ ! -e go ]; do sleep 0.02; done; exit 4")
         with pytest.raises(TimeoutError):
             await asyncio.wait_for(running.wait(), 0.05)
+        (tmp_path / "go").touch()
         assert (await running.wait()).exit_code == 4
         await running.end()
 
@@ -203,7 +204,8 @@ def test_what_a_finished_command_left_behind_ends(tmp_path, how):
 
 
 def test_what_still_writes_after_the_shell_may_finish(tmp_path):
-    ended, output = run(tmp_path, "echo text > >(sleep 0.1; cat)")
+    # It waits and reads by itself: a program to be started first may take longer than what is left is given.
+    ended, output = run(tmp_path, "mkfifo f; echo text > >(read -t 0.05 <>f; read -r line; echo $line)")
     assert output == "text\n"
     assert ended.swept == 0
 

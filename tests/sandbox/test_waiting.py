@@ -13,7 +13,7 @@ from workbench.sandbox.launcher import PlainLauncher
 from workbench.sandbox.types import Layer, Profile, Spec
 
 # A second copy of the shell opens each FIFO, and waits for a reader that never comes.
-COMMAND = "mkfifo a b; for one in a b a b; do echo x >$one & done; read -t 20 <>ready; touch never"
+COMMAND = "mkfifo a b; for one in a b a b; do echo x >$one & done; read -t 60 <>ready; touch never"
 
 
 def held(folder: Path) -> list[str]:
@@ -38,14 +38,14 @@ def test_a_fifo_that_nobody_reads_holds_nothing_once_its_command_has_ended(tmp_p
     async def run() -> None:
         launcher = ConfinedLauncher(PlainLauncher({"PATH": os.defpath}), layer, profile)
         running = await launcher.start(Spec(command=COMMAND, cwd=work, env=launcher.environment(), output=output))
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(50):
             while len([one for one in held(work) if one.endswith(("/a", "/b"))]) < 4:  # noqa: ASYNC110
                 await asyncio.sleep(0.01)
         await running.end(0.0)
         await launcher.close()
 
     asyncio.run(run())
-    until = time.monotonic() + 10
+    until = time.monotonic() + 60
     while held(work) and time.monotonic() < until:
         time.sleep(0.01)
     assert not held(work)

@@ -31,7 +31,7 @@ class Watcher:
 
     def wait(self, count: int) -> None:
         with self.came:
-            assert self.came.wait_for(lambda: len(self.samples) >= count, 20), f"{len(self.samples)} of {count}"
+            assert self.came.wait_for(lambda: len(self.samples) >= count, 60), f"{len(self.samples)} of {count}"
 
 
 def threads() -> list[threading.Thread]:
@@ -39,7 +39,7 @@ def threads() -> list[threading.Thread]:
 
 
 def gone() -> bool:
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while threads() and time.monotonic() < deadline:
         time.sleep(0.005)
     return not threads()
@@ -113,10 +113,10 @@ def test_a_driver_that_is_absent_is_looked_for_again_only_after_a_while():
     nvml = Nvml(clock=lambda: now[0])
     if nvml.open():
         return  # this machine has one
-    started = time.perf_counter()
+    started = time.thread_time()
     for _ in range(100):
         assert nvml.read() == ([], [])
-    assert (time.perf_counter() - started) / 100 < 0.001
+    assert (time.thread_time() - started) / 100 < 0.001
     assert nvml.problem == "no NVIDIA driver"
     now[0] = 1000.0
     assert not nvml.open()
