@@ -65,7 +65,7 @@ def playing(
 
         following = asyncio.create_task(follow())
         try:
-            await asyncio.wait_for(play(client, sent), 30)
+            await asyncio.wait_for(play(client, sent), 100)
         finally:
             await client.close()
             await following
@@ -74,7 +74,7 @@ def playing(
 
 
 async def until(true: Callable[[], Any]) -> None:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while not true():  # noqa: ASYNC110 - of what plays nothing tells
             await asyncio.sleep(0.002)
 
@@ -121,7 +121,7 @@ def test_an_answer_is_written_again_before_it_is_whole(tmp_path):
 
 
 def test_long_waits_are_cut_and_the_speed_counts(tmp_path):
-    times = iter([0.0, 0.0, 5000.0, 9000.0])
+    times = iter([0.0, 0.0, 0.0, 9000.0])
     with Journal.create(tmp_path / "s-aaaaaaaa", "s-aaaaaaaa", lambda: next(times)) as journal:
         for event in (
             started(),
@@ -135,10 +135,10 @@ def test_long_waits_are_cut_and_the_speed_counts(tmp_path):
         began = time.monotonic()
         assert client.place.length == 9000.0
         await until(lambda: client.place.ended)
-        assert 0.1 < time.monotonic() - began < 1.5  # two waits of a second at eight times the speed
+        assert 1.9 < time.monotonic() - began < 30  # a wait of a second at half the speed
         assert client.place.at == 9000.0
 
-    playing(journal.folder, play, 8.0)
+    playing(journal.folder, play, 0.5)
 
 
 def test_wherever_it_goes_it_shows_the_fold_of_the_journal(tmp_path):
@@ -276,7 +276,7 @@ def test_the_verb_says_what_it_cannot_do(folder, tmp_path):
     def mlwb(*args: str) -> tuple[int, str]:
         run = "import sys; from workbench.cli import main; sys.exit(main())"
         done = subprocess.run([sys.executable, "-c", run, "sessions", "replay", *args], capture_output=True, text=True,
-                              env={**os.environ, "XDG_STATE_HOME": str(tmp_path)}, timeout=30)  # fmt: skip
+                              env={**os.environ, "XDG_STATE_HOME": str(tmp_path)}, timeout=60)  # fmt: skip
         assert done.stdout == "" and "Traceback" not in done.stderr
         return done.returncode, done.stderr.splitlines()[-1]
 
@@ -317,4 +317,4 @@ def test_a_damaged_line_is_told_and_what_comes_before_it_is_played(tmp_path):
             await anext(client.events())
         await client.close()
 
-    asyncio.run(asyncio.wait_for(play(), 30))
+    asyncio.run(asyncio.wait_for(play(), 100))

@@ -69,7 +69,7 @@ def test_an_answer_on_a_terminal_is_shown_and_on_a_pipe_is_as_it_is(place):
         reader.start()
         place.mlwb("run", task, env=env, stdout=child, stderr=child)
         os.close(child)
-        reader.join(10)
+        reader.join(60)
         piped = place.mlwb("run", task, env=env)
     os.close(parent)
     shown = b"".join(parts).decode().replace("\r\x1b[K", "\n")  # the line that tells how far it is

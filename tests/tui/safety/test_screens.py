@@ -73,6 +73,7 @@ def playing(play, workspace, size=(120, 40), parts=PLAIN, **known):
 async def opened(pilot, action: str, words: str) -> str:
     pilot.app.do(action)
     await until(pilot, lambda: words in text_of(pilot.app))
+    await pilot.pause()  # what is drawn with these words has its place
     return text_of(pilot.app)
 
 
