@@ -116,7 +116,7 @@ def test_200_that_say_nothing_keep_nobody_out_for_long(seat: Seat) -> None:
             asyncio.run(attach(seat.folder))
         assert refused.value.code == "full"
         seat.works()
-        until = time.monotonic() + 20  # a hello is waited for 10 s
+        until = time.monotonic() + 60  # a hello is waited for 10 s
         while True:
             with Raw(seat.socket) as raw, contextlib.suppress(OSError):
                 if isinstance(raw.hello(seat.folder), wire.Welcome):
@@ -132,8 +132,9 @@ def test_200_that_say_nothing_keep_nobody_out_for_long(seat: Seat) -> None:
 
 def test_a_flood_of_questions_whose_answers_nobody_reads_is_not_held(seat: Seat) -> None:
     seat.works()
-    with Raw(seat.socket, 3.0) as raw:
+    with Raw(seat.socket) as raw:
         raw.hello(seat.folder)
+        raw.socket.settimeout(3.0)
         line = wire.line(wire.Ask(id=1, query=wire.raw(q.ItemsBefore(n=1_000)))) * 1_000
         before = rss(seat.pid)
         with pytest.raises(TimeoutError):  # the host stops to listen, so that sending stands still
@@ -189,7 +190,7 @@ def test_guests_who_say_nothing_keep_the_owner_not_out(seat: Seat) -> None:
             began = time.monotonic()
             with Raw(seat.socket) as raw:
                 assert isinstance(raw.hello(seat.folder), wire.Welcome)
-            assert time.monotonic() - began < 2.0
+            assert time.monotonic() - began < 8.0, "it waited for the hello of the others"
         seat.works()
     finally:
         for one in silent:

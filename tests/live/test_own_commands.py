@@ -30,7 +30,7 @@ def tries():
     for path in said["sockets"]:
         try:
             raw = socket.socket(socket.AF_UNIX)
-            raw.settimeout(10)
+            raw.settimeout(60)
             raw.connect(path)
             hello = {"type": "hello", "token": (said["tokens"] or [""])[0], "protocol": "1.0"}
             raw.sendall(json.dumps(hello).encode() + b"\\n" + DO)
@@ -70,7 +70,7 @@ def kept(place: Place) -> Iterator[Place]:
 def tried(place: Place, how: str) -> tuple[dict[str, list[str]], list[str], str]:
     """What the program told that the agent ran, the texts that the agent was given, and the command's result."""
     command = (
-        f"{sys.executable} client.py {how} $PPID; for i in $(seq 100); do [ -e said.json ] && break; sleep 0.05; done"
+        f"{sys.executable} client.py {how} $PPID; for i in $(seq 1000); do [ -e said.json ] && break; sleep 0.05; done"
     )
     turns = [turn(use("Bash", call_id="toolu_1", command=command)), say("Tried.")]
     with Endpoint(turns) as endpoint, Hosts(place, endpoint.url) as hosts, Seat(hosts) as seat:
@@ -116,7 +116,7 @@ def test_the_program_of_this_test_does_come_in_from_elsewhere(kept: Place) -> No
     import subprocess
 
     with Endpoint(after=say("Hello.")) as endpoint, Hosts(kept, endpoint.url) as hosts, Seat(hosts) as seat:
-        subprocess.run([sys.executable, "client.py", "plain"], cwd=kept.repo, check=True, timeout=30)
+        subprocess.run([sys.executable, "client.py", "plain"], cwd=kept.repo, check=True, timeout=60)
         said = json.loads((kept.repo / "said.json").read_text())
         assert json.loads(said["answers"][0])["type"] == "welcome"
         seat.until(lambda state: any(item.text == "evil" for item in state.items))

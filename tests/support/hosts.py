@@ -162,7 +162,7 @@ class Watching:
         async for envelope in self.client.events():
             self._each(envelope)
 
-    async def until(self, true: Callable[[SessionState], object], within_s: float = 30.0) -> None:
+    async def until(self, true: Callable[[SessionState], object], within_s: float = 60.0) -> None:
         """Until TRUE holds for the state that it shows. Fails after WITHIN_S, or where the client ends before."""
         end = time.monotonic() + within_s
         while not true(self.client.state):
@@ -202,7 +202,7 @@ def resting(state: SessionState) -> bool:
     return state.phase == "idle" and bool(state.waiting)
 
 
-async def same(fold: Fold, watching: Watching, within_s: float = 30.0) -> None:
+async def same(fold: Fold, watching: Watching, within_s: float = 60.0) -> None:
     """Until the client holds all of the journal; its state is then the journal's fold."""
     end = time.monotonic() + within_s
     while watching.client.state.seq < fold.seq:
@@ -245,7 +245,7 @@ class Seat:
     async def _watch(self) -> Watching:
         return Watching(self.client)
 
-    def do(self, work: Coroutine[Any, Any, Any], within_s: float = 60.0) -> Any:
+    def do(self, work: Coroutine[Any, Any, Any], within_s: float = 100.0) -> Any:
         """What comes of WORK in the owner's loop."""
         return asyncio.run_coroutine_threadsafe(work, self._loop).result(within_s)
 
@@ -254,7 +254,7 @@ class Seat:
         found: Ack = self.do(self.client.send(command))
         return found
 
-    def until(self, true: Callable[[SessionState], object], within_s: float = 30.0) -> None:
+    def until(self, true: Callable[[SessionState], object], within_s: float = 60.0) -> None:
         """Until TRUE holds for what the owner sees."""
         self.do(self.watching.until(true, within_s), within_s + 10)
 

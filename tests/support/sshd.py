@@ -47,7 +47,7 @@ class Sshd:
     def __enter__(self) -> Self:
         for name in ("host", "user"):
             subprocess.run(
-                ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", self.folder / name], check=True, timeout=20
+                ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", self.folder / name], check=True, timeout=60
             )
         (self.folder / "authorized").write_text((self.folder / "user.pub").read_text())
         (self.folder / "authorized").chmod(0o600)
@@ -60,7 +60,7 @@ class Sshd:
         log = (self.folder / "log").open("wb")
         self.process = subprocess.Popen([str(SSHD), "-D", "-e", "-f", config], stderr=log, stdin=subprocess.DEVNULL)
         log.close()
-        until = time.monotonic() + 10
+        until = time.monotonic() + 60
         while True:
             try:
                 socket.create_connection(("127.0.0.1", self.port), 1).close()
@@ -79,7 +79,7 @@ class Sshd:
 
     def refusal(self) -> str | None:
         """Why this user is not let in (a locked account, a policy of the machine); None where it is."""
-        tried = subprocess.run(self.command("true"), capture_output=True, stdin=subprocess.DEVNULL, timeout=20)
+        tried = subprocess.run(self.command("true"), capture_output=True, stdin=subprocess.DEVNULL, timeout=60)
         said = (self.log().strip().splitlines() or ["nothing said"])[-1]
         return None if tried.returncode == 0 else f"sshd lets this user not in: {said}"
 

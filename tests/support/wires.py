@@ -24,7 +24,7 @@ Dialled = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 class Raw:
     """A blocking connection to the socket at PATH, or one that is made already, that says and hears bytes."""
 
-    def __init__(self, path: Path | socket.socket, timeout_s: float = 20.0) -> None:
+    def __init__(self, path: Path | socket.socket, timeout_s: float = 60.0) -> None:
         if isinstance(path, socket.socket):
             self.socket = path
             self.socket.settimeout(timeout_s)
