@@ -21,6 +21,7 @@ from support.mlwb import QUICK, Place
 from support.sshd import Sshd
 from support.terminal import opened, quits, rests, shell_asks, start, submit
 from support.tmux import Tmux
+from workbench.host.stopping import holder
 
 ALLOWED = "permissions: {allow: [Bash]}\n"
 
@@ -130,15 +131,9 @@ def test_of_several_one_is_chosen_and_a_host_that_is_killed_is_told(tmp_path: Pa
 
 def host_of(place: Place, session: str) -> psutil.Process:
     """The process that hosts SESSION: it holds the session's lock."""
-    lock = str(place.session(session) / "lock")
-    for process in psutil.process_iter():
-        with contextlib.suppress(psutil.Error, OSError):
-            if any(
-                Path(f"/proc/{process.pid}/fd/{fd}").readlink() == Path(lock)
-                for fd in os.listdir(f"/proc/{process.pid}/fd")
-            ):
-                return process
-    raise AssertionError(f"nobody hosts {session}")
+    pid = holder(place.session(session))
+    assert pid is not None, f"nobody hosts {session}"
+    return psutil.Process(pid)
 
 
 # --- from afar -----------------------------------------------------------------------------------------------
