@@ -157,6 +157,11 @@ def test_a_look_at_the_ledger_imports_nothing_of_the_workspace(
     assert "base" in text and not (workspace / "ran").exists(), text
 
 
+STEPS = "for step in range(4): print(f'step {step} loss {step}', flush=True)\n"
+# At the end of a program: a plain command is a run once it was looked at.
+UNTIL_FOUND = "while not pathlib.Path('.mlwb/runs/r-1/run.json').exists():\n    time.sleep(0.02)\n"
+
+
 @pytest.mark.parametrize("module", ["host", "experiments.launch", "experiments.found_watch"])
 def test_no_process_of_the_program_imports_what_pythonpath_names(
     workspace: Path, monkeypatch: pytest.MonkeyPatch, module: str
@@ -175,8 +180,7 @@ def test_no_process_of_the_program_imports_what_pythonpath_names(
     else:
         # A plain command that prints its steps is found, one of `exp run` is supervised: each has such a process.
         found = module.endswith("found_watch")
-        loop = f"for step in range(4): print(f'step {{step}} loss {{step}}', flush=True); time.sleep({0.8 * found})"
-        (workspace / "train.py").write_text(f"import time\n{loop}\n")
+        (workspace / "train.py").write_text(f"import pathlib, time\n{STEPS}{UNTIL_FOUND}")
         _, [text] = works(
             workspace, f"{'' if found else 'mlwb exp run -- '}{sys.executable} -E train.py", allow=("Bash(*)",)
         )
@@ -202,7 +206,6 @@ os.mkfifo("metrics.jsonl")
 for step in range(3):
     print(f"step {step} loss {1 / (step + 1):.3f}", flush=True)
     (folder / "metrics" / "loss").open("a").write(f"{int(time.time() * 1000)} {step} {step}\\n")
-    time.sleep(0.6)
 """
 
 
@@ -218,7 +221,7 @@ def test_what_a_command_may_not_read_is_not_read_for_it(confined: Path, how: str
     (confined / ".hydra").mkdir()
     (confined / ".hydra" / "config.yaml").write_text("lr: 1\n")
     (confined / "result.json").write_text('{"step": 0}\n')
-    (confined / "train.py").write_text(PLANTS)
+    (confined / "train.py").write_text(PLANTS + UNTIL_FOUND)
     _, texts = works(confined, f"{how}python3 train.py", "mlwb exp wait r-1", "mlwb exp show r-1 --json")
     record = (Ledger(confined).path("r-1") / "run.json").read_text()
     assert '"lr"' in record and '"loss"' in record, "the plain ones are read"

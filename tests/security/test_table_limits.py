@@ -66,7 +66,7 @@ def test_a_fifo_outside_is_written_under_bubblewrap_alone(cell):
     os.chown(fifo, world.work.stat().st_uid, -1)
     reader = os.open(fifo, os.O_RDONLY | os.O_NONBLOCK)
     try:
-        held(cell, f"timeout 5 bash -c 'echo told >{fifo}'")
+        held(cell, f"timeout 30 bash -c 'echo told >{fifo}'")
         assert os.read(reader, 10) == (b"told\n" if "bubblewrap" in cell else b"")
     finally:
         os.close(reader)
