@@ -212,6 +212,7 @@ def test_pieces_show_what_the_whole_shows(text, sizes):
     assert shown + stream.rest() == redactor.text(text)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", [1, 7, 1000])
 def test_a_secret_without_end_is_left_out_without_being_kept(size):
     token = "eyJ" + "a1" * 20 + ".eyJ" + "b2" * 4000 + "." + "c3" * 9000
