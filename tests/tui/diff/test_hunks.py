@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from workbench.protocol.hunks import NO_NEWLINE, HunkError, apply, hunk_digest, parse, revert
 
+NO_FAULT = (HealthCheck.function_scoped_fixture, HealthCheck.too_slow)
 LINE = st.sampled_from(["a", "b", "", " ", "-- x", "++ y", "@@ -1 +1 @@", "\\ odd", "\ttab", "cr\r", "é\u2028", "\x0c"])
 TEXT = st.builds(
     lambda lines, end: "\n".join(lines) + ("\n" if end and lines else ""), st.lists(LINE, max_size=25), st.booleans()
@@ -80,7 +81,7 @@ def test_a_diff_cut_anywhere_is_read_up_to_there_and_never_carried_out(old, new,
 
 
 @pytest.mark.skipif(shutil.which("git") is None, reason="needs git")
-@settings(deadline=None, max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(deadline=None, max_examples=25, suppress_health_check=NO_FAULT)
 @given(TEXT, TEXT, st.data())
 def test_git_applies_to_the_same_text(tmp_path, old, new, data):
     hunks = parse(unified(old, new)).hunks
@@ -101,7 +102,7 @@ def test_git_applies_to_the_same_text(tmp_path, old, new, data):
 
 
 @pytest.mark.skipif(shutil.which("git") is None, reason="needs git")
-@settings(deadline=None, max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(deadline=None, max_examples=15, suppress_health_check=NO_FAULT)
 @given(TEXT, TEXT)
 def test_diffs_that_git_wrote_are_read(tmp_path, old, new):
     (tmp_path / "old").write_bytes(old.encode())
