@@ -85,6 +85,7 @@ class FakeOpener:
         self.done: list[tuple[str, ...]] = []
         self.phrases: dict[str, tuple[str, ...]] = {}  # session -> what happened in it
         self.beside: list[NeighbourRow] = []
+        self.settled = False  # a session is open, and it is judged from where on it is told: a fake's began in 2001
         self.prompts: dict[str, list[TurnRow]] = {}
         self.told = Brief(heading="nothing happened")
         self.tour = None
@@ -171,6 +172,7 @@ class FakeOpener:
         return await RunPages(self.workspace).since(after)
 
     async def neighbours(self, session: str) -> list[NeighbourRow]:
+        self.settled = True
         return self.beside
 
 
@@ -273,6 +275,11 @@ async def bounded(work: Awaitable[None], most: float = 100.0) -> None:
     await asyncio.wait_for(work, most)
 
 
+def is_open(app: Any, opener: FakeOpener) -> bool:
+    """Whether a session is open in APP, and all that follows from OPENER's opening it."""
+    return bool(app.state.session) and opener.settled
+
+
 def playing(
     play: Callable[[Any, FakeOpener], Awaitable[None]],
     workspace: Path,
@@ -287,7 +294,9 @@ def playing(
         fake = FakeOpener(workspace, **opener)
         app = WorkbenchApp(fake, parts or PLAIN)
         async with app.run_test(size=size, notifications=True) as pilot:
-            await until(pilot, lambda: app.panes and (app.state.session or app.facts.monitor or not fake.gate.is_set()))
+            await until(
+                pilot, lambda: app.panes and (is_open(app, fake) or app.facts.monitor or not fake.gate.is_set())
+            )
             await play(pilot, fake)
 
     asyncio.run(bounded(run()))

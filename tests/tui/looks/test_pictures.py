@@ -14,7 +14,7 @@ from textual.widgets import Static
 
 from support.sample_events import answer, call, started, text
 from support.screens import Paper, rows_of, svg
-from support.workbench import FakeOpener
+from support.workbench import FakeOpener, is_open, until
 from workbench.protocol import blocks
 from workbench.protocol import events as e
 from workbench.tui.app import PARTS, WorkbenchApp
@@ -84,25 +84,19 @@ class NoGpu(Pane, Static):
 
 
 async def drawn(events: Sequence[Any], width: int, height: int, theme: str, pinned: str) -> str:
-    """The screen of the workbench after EVENTS, as SVG: as PINNED, or else as it stays."""
+    """The screen of the workbench after EVENTS, as SVG: as PINNED, however long that takes, or else as it stays."""
     opener = FakeOpener(Path("/data/project"))
     app = WorkbenchApp(opener, parts={**PARTS, "gpu": NoGpu}, theme=theme)
     async with app.run_test(size=(width, height)) as pilot:
-        for _ in range(200):
-            await pilot.pause(0.02)
-            if opener.clients and app.client is opener.client and app.panes:
-                break
+        await until(pilot, lambda: app.panes and is_open(app, opener))
         if events:
             opener.client.give(*events[1:])
-            for _ in range(200):
-                await pilot.pause(0.02)
-                if opener.client.state.seq == len(events):
-                    break
-        seen, looks = "", 0
-        while seen != pinned and looks < 20:  # of a second without a change
+            await until(pilot, lambda: opener.client.state.seq == len(events))
+        seen, looks, most = "", 0, 600 if pinned else 20  # without a pin: until it stays for a second
+        while seen != pinned and looks < most:
             await pilot.pause(0.05)
             now = svg(rows_of(app)[:-1], width, Paper())  # the last row counts seconds
-            seen, looks = now, looks + 1 if now == seen else 0
+            seen, looks = now, looks + 1 if pinned or now == seen else 0
         return seen
 
 
