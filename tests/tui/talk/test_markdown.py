@@ -191,6 +191,18 @@ def test_a_lexer_that_fails_leaves_code_plain(tmp_path, monkeypatch, module):
     assert highlighter.lines(piece) == [[("x = 1", "")]]
 
 
+def test_a_language_that_is_met_while_another_is_looked_for_is_looked_for_next():
+    class Name(str):
+        def lower(self):  # as Pygments looks for it, in another thread
+            highlighter.lines(Piece("code", "x = 1", info="python"))
+            return str.lower(self)
+
+    highlighter = Highlighter()
+    highlighter.wanted.add(Name("odd"))
+    highlighter.load()
+    assert highlighter.wanted == {"python"}
+
+
 def test_a_line_of_megabytes_without_a_blank_is_folded_at_once():
     rows = paragraph("x" * 3_000_005 + " 学" + "学" * 50_000, "", 80)
     assert [len(plain(row)) for row in rows[:37_501]] == [80] * 37_500 + [5]

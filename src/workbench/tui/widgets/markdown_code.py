@@ -26,7 +26,7 @@ class Highlighter:
                 self._lexers[name] = lexers.get_lexer_by_name(name, stripnl=False, ensurenl=False)
             except Exception:  # no such language, or one installed beside Pygments that cannot be had
                 self._lexers[name] = None
-        self.wanted = set()
+            self.wanted.discard(name)  # others may have come meanwhile
 
     def lines(self, piece: Piece) -> list[Line]:
         """The lines of a PIECE of code, coloured if its language is known (by now).
