@@ -1,6 +1,7 @@
 """What bash ran against what the gate believed would run."""
 
 import os
+import re
 import shlex
 
 import msgspec
@@ -20,6 +21,10 @@ _HARMFUL = ("evil",)
 _PLAIN = str.maketrans("", "", "\\\n'\"")
 # Builtins and keywords that run what they are given.
 _EVALUATE = ("eval", "trap", "coproc", "exec", "source", ".")
+
+
+# A command that is printed first: what a program writes is known to nobody before it ran.
+_PRINTED = re.compile(r"(?:^|[;&|({\s])(?:`|\$\()[^`)]*\b(?:echo|printf)\b")
 
 
 class Tally(msgspec.Struct):
@@ -83,7 +88,7 @@ def judge_withheld(arena: Arena, command: str, tally: Tally) -> None:
         return
     tally.withheld += 1
     ran, _ = arena.run(command)
-    if escaped := [argv for argv in ran if argv[0] in _HARMFUL]:
+    if (escaped := [argv for argv in ran if argv[0] in _HARMFUL]) and not _PRINTED.search(command):
         tally.hidden.append(f"{command!r}: ran {escaped} past a deny rule")
 
 

@@ -516,6 +516,14 @@ def test_deny_rules_leave_alone_what_only_tells_of_it(here: Gate, command: str) 
     assert here.bash(command, deny=["Bash(rm *)"], allow=["Bash"]).verdict != "deny"
 
 
+@pytest.mark.parametrize("unit", ["eval ", "env ", "bash -c 'a' ", "<<E\n", "ls <<"])
+@pytest.mark.parametrize("mode", ["acceptEdits", "bypassPermissions"])
+def test_what_nobody_could_look_at_in_time_is_denied(here: Gate, unit: str, mode: str) -> None:
+    verdict = here.bash(unit * (90_000 // len(unit)), mode=mode)
+    assert verdict.verdict == "deny" and "put them into a file" in verdict.reason
+    assert here.bash(f"cat > f <<'E'\n{'a << b;' * 60}\nE", mode=mode).verdict == "allow"
+
+
 # `{}`: the file that is withheld. What cannot be read, and texts that are given to a shell, are held against rules too.
 OPENING = r"""
 echo $(<{})

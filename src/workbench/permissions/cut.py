@@ -9,7 +9,8 @@ from itertools import dropwhile
 
 from workbench.permissions.words import UNKNOWN
 
-_PART = r"""\\.|\$'(?:\\.|[^'\\])*'|'[^']*'|"(?:\\.|[^"\\])*"|\$\{[^{}]*\}"""
+# A quote that nothing closes goes on to the end: looking for its end again from each place would take too long.
+_PART = r"""\\.|\$'(?:\\.|[^'\\])*+(?:'|\Z)|'[^']*+(?:'|\Z)|"(?:\\.|[^"\\])*+(?:"|\Z)|\$\{[^{}]*+\}"""
 _WORD = rf"""(?:{_PART}|[^\s'"\\;&|<>()`])+"""
 _TOKEN = re.compile(
     rf"(?:\d+|\{{\w+\}})?(?P<sign><<[<-]?|&>>?|<>|[<>]&|>[>|]?|<)[ \t]*(?P<target>{_WORD})?"
@@ -18,7 +19,7 @@ _TOKEN = re.compile(
 )
 _PARTS = re.compile(rf"{_PART}|\$\w+|\$.|['\"\\]", re.DOTALL)
 _ASSIGNED = re.compile(r"\w+(?:\[[^\]]*\])?\+?=")
-_STRING = re.compile(r'"((?:\\.|[^"\\])*)"', re.DOTALL)
+_STRING = re.compile(r'"((?:\\.|[^"\\])*+)', re.DOTALL)
 _QUOTES = str.maketrans("", "", "'\"\\")
 _ESCAPE = re.compile(r"\\(x[0-9a-fA-F]{1,2}|u[0-9a-fA-F]{1,4}|U[0-9a-fA-F]{1,8}|[0-7]{1,3}|c.|.)", re.DOTALL)
 _LETTERS = {"n": "\n", "t": "\t", "r": "\r", "a": "\a", "b": "\b", "e": "\x1b", "E": "\x1b", "f": "\f", "v": "\v"}

@@ -16,7 +16,7 @@ from workbench.permissions.paths import (
     within,
 )
 from workbench.permissions.rules import EDITING, Rule, about, command_matches, parse_rules, path_matches
-from workbench.permissions.seen import REMOVERS, commands
+from workbench.permissions.seen import REMOVERS, all_of, commands
 from workbench.permissions.sight import LONGEST, Sight, Spot
 from workbench.permissions.suggest import suggest_rule
 from workbench.permissions.survey import Piece
@@ -126,6 +126,8 @@ class _Judge:
                 return _deny("the command is empty")
             if len(command) > LONGEST:
                 return _deny(f"the command is longer than {LONGEST:,} characters; put it into a file")
+            if not all_of(command):
+                return _deny("it holds too many commands within commands to look at; put them into a file")
         if (rule := self.hit(self.deny)) is not None:
             return Verdict(verdict="deny", rule=rule.text, reason=f"the deny rule {rule.text} matches")
         for argv in self.sight.seen:

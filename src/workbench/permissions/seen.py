@@ -17,6 +17,9 @@ from workbench.permissions.wrappers import SHELLS, base, inner_names, scripts
 
 REMOVERS = ("rm", "rmdir", "mv")
 _DEEPEST = 4
+_MOST_TEXT = 100_000  # characters that are read for one command: its own and those of texts in it
+_MOST_DOCUMENTS = 500  # here-docs in a text: the grammar looks for the end of each to the end of all
+_MOST_WORDS = 200_000  # of the commands in it, each counted again in every command that runs it
 _QUOTED = ("raw_string", "string", "ansi_c_string")
 _RUNS, _RUNS_ESCAPED = re.compile(rb"`|\$\("), re.compile(rb"\\`|\\\$\(|\\x|\\[0-7]")
 _SUBSCRIPT = re.compile(rb"\w\[[^\]]*(?:`|\$\()")
@@ -28,20 +31,36 @@ _BLANK = re.compile(rb"(?:[ \t\n]|\\\n)*")
 _TEXTS = (*_QUOTED, "translated_string", "heredoc_body", "heredoc_content", "regex")
 
 
-@lru_cache(maxsize=4096)
-def commands(text: str, depth: int = 0) -> tuple[tuple[str, ...], ...]:
+def commands(text: str) -> tuple[tuple[str, ...], ...]:
     """The argument lists of all commands in TEXT: in branches, substitutions, functions, wrappers, `-c` texts."""
+    return _commands(text)[0]
+
+
+def all_of(text: str) -> bool:
+    """Whether `commands` looked at all of TEXT: commands within commands may be more than anybody could look at."""
+    return _commands(text)[1]
+
+
+@lru_cache(maxsize=4096)
+def _commands(text: str) -> tuple[tuple[tuple[str, ...], ...], bool]:
     found: dict[tuple[str, ...], None] = {}
-    for argv in (argv for one in _joined(text) for argv in _written(one)):
-        if argv and UNKNOWN in argv[0] != UNKNOWN:  # what is computed may be nothing
-            argv = [argv[0].replace(UNKNOWN, ""), *argv[1:]]
-        for inner in inner_names(argv):
-            if inner:
+    texts, known, left, words = [(text, 0)], {text}, max(_MOST_TEXT, 2 * len(text)), _MOST_WORDS
+    for within, depth in texts:
+        left -= len(within)
+        if left < 0 or words < 0 or within.count("<<") > _MOST_DOCUMENTS:
+            return tuple(found), False
+        for argv in (argv for one in _joined(within) for argv in _written(one)):
+            if argv and UNKNOWN in argv[0] != UNKNOWN:  # what is computed may be nothing
+                argv = [argv[0].replace(UNKNOWN, ""), *argv[1:]]
+            for inner in inner_names(argv) if argv else ():
+                words -= len(inner)
+                if words < 0:
+                    break
                 found[tuple(inner)] = None
-                if depth < _DEEPEST:
-                    for script in scripts(inner):
-                        found.update(dict.fromkeys(commands(script, depth + 1)))
-    return tuple(found)
+                new = [script for script in scripts(inner) if script not in known] if depth < _DEEPEST else []
+                known.update(new)
+                texts += [(script, depth + 1) for script in new]
+    return tuple(found), words >= 0
 
 
 @lru_cache(maxsize=4096)

@@ -23,6 +23,7 @@ def _parser() -> Any:
     return tree_sitter.Parser(tree_sitter.Language(tree_sitter_bash.language()))
 
 
+@lru_cache(maxsize=16)
 def tree(command: str) -> Any:
     """The syntax tree of COMMAND, errors included."""
     return _parser().parse(command.encode("utf-8", "surrogatepass")).root_node
