@@ -32,6 +32,7 @@ from workbench.permissions.wrappers import SAFE_VALUE, SAFE_VARIABLES, computed,
 
 _MOST_STEPS = 2000
 _MOST_TURNS = 40
+_MOST_FOLDERS = 40
 _NAME = re.compile(
     r"[a-z_][a-z0-9_]*|[A-Z][A-Z0-9]?|(?:FILE|DIR|OUT|SRC|DST|NAME|COUNT|TOTAL|RESULT|LINE|START|END|STEP|RUN"
     r"|ROOT|DATA|LOG|BASE|MODEL|EPOCHS?)S?"
@@ -191,7 +192,10 @@ class Survey(WordSurvey):
         found = set(set_by_words(texts if piece.kind == "" or "set" not in texts else []))
         if found:
             self.forget(None if None in found else {name for name in found if name})
-        if core[0].text in ("cd", "pushd") and piece.kind and set(texts[: len(argv) - len(core)]) <= _IN_THIS_SHELL:
+        if core[0].text in ("cd", "pushd", "popd") and set(texts[: len(argv) - len(core)]) <= _IN_THIS_SHELL:
+            if not piece.kind:  # `x=1 cd d` goes there too
+                self.reach.refuse("it changes to another folder in a way that is not followed")
+                return folders, folders
             after = self.moved(core, folders)
             return after, frozenset() if self.certain(after) else folders
         return folders, folders
@@ -296,6 +300,8 @@ class Survey(WordSurvey):
         target = next(field for field in argv[1:] if field.text not in ("-P", "-L", "--")).text
         written = {posixpath.normpath(posixpath.join(folder, target)) for folder in folders}
         real = {self.places.locate(target, folder).real for folder in folders}  # -P, and where the written one is not
+        if len(written | real) > _MOST_FOLDERS:
+            raise UnreadableError("it changes folders too often to follow")
         return frozenset(written | real)
 
     def certain(self, folders: Folders) -> bool:

@@ -29,6 +29,7 @@ SECRET_NAME = re.compile(
     r"|BEARER|WEBHOOK|_UR[IL]\b|LICENSE|_API\b|NETRC|_SID\b|ACCOUNT",
     re.IGNORECASE,
 )
+_LONGEST = 4000  # of a value, in characters
 _NUMBERS = frozenset("?#$!")
 # Builtins whose words may be names that they set.
 _SETTERS = names("read export declare typeset local readonly unset printf mapfile readarray getopts let wait")
@@ -73,6 +74,8 @@ class WordSurvey:
         """The value of an assignment: not split, no braces; bash would expand `~` after a colon too."""
         parts = [self.part(part, folders) for part in word.parts]
         field = Field("".join(text for text, _ in parts), "".join(mask for _, mask in parts))
+        if len(field.text) > _LONGEST:  # `x=$x$x` doubles it each time
+            raise UnreadableError("a value that grows too long to follow")
         if ":~" in field.text:
             raise UnreadableError("a list of folders with ~ in it")
         return self.resolved(field, word)

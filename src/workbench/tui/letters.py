@@ -5,8 +5,9 @@ from collections import deque
 from typing import TYPE_CHECKING
 
 from textual import events
-from textual.timer import Timer
 from textual.widget import Widget
+
+from workbench.tui.hold import Hold
 
 if TYPE_CHECKING:
     from workbench.tui.screens.main import MainScreen
@@ -24,7 +25,7 @@ class Letters:
     def __init__(self, screen: "MainScreen") -> None:
         self._screen = screen
         self._held = ""
-        self._timer: Timer | None = None
+        self._timer: Hold | None = None
         self._written = 0.0  # when the focus went to the prompt with what was typed
         self._passed: deque[events.Key] = deque(maxlen=64)  # events that went on to the prompt
 
@@ -46,7 +47,7 @@ class Letters:
         if action is None or (action.id == "prompt" and sign == "/"):
             self._write(event)
         elif sign.isalpha() and not held and action.id not in _AT_ONCE:
-            self._held, self._timer = sign, screen.set_timer(HOLD, self._waited)
+            self._held, self._timer = sign, Hold(screen, HOLD, self._waited)
         else:
             return False
         return True

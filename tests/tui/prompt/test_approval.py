@@ -1,9 +1,11 @@
 """Calls that wait for a person: what is shown, which keys answer, and that typing on never does."""
 
 import asyncio
+import time
 
 import msgspec
 import pytest
+from textual import events
 
 from support.prompt_bench import Bench, NotingClient, bench, press, say, until
 from support.screens import text_of
@@ -332,6 +334,26 @@ def test_scrolled_by_the_wheel_it_says_what_is_still_below():
             await asks(app, pilot, asked(input={"command": "\n".join(f"step {n}" for n in range(40))}))
             card(app).query_one("Spelled").scroll_relative(y=3, animate=False)  # what the wheel does
             await until(pilot, lambda: "↓ 28 more lines" not in text_of(app) and "more lines" in text_of(app))
+
+    asyncio.run(body())
+
+
+def test_a_word_typed_while_the_program_is_busy_is_no_answer(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(ApprovalCard, "HOLD", 0.2)
+
+    async def body():
+        client = NotingClient()
+        async with bench(client) as (app, pilot):
+            await asks(app, pilot)
+            for word in ("st", "ye", "al"):
+                await press(pilot, word[0])
+                loop = asyncio.get_running_loop()
+                typed = app._post_message(events.Key(word[1], word[1]))  # as it comes from the terminal's thread
+                asyncio.run_coroutine_threadsafe(typed, loop)
+                time.sleep(0.4)  # noqa: ASYNC251  the loop does nothing else meanwhile
+                await until(pilot, lambda word=word: app.prompt.text == word)
+                assert client.sent == []
+                await press(pilot, "backspace", "backspace", "tab")
 
     asyncio.run(body())
 

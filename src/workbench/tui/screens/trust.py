@@ -10,10 +10,10 @@ from textual.app import ComposeResult
 from textual.containers import Vertical, VerticalScroll
 from textual.content import Content
 from textual.screen import ModalScreen
-from textual.timer import Timer
 from textual.widgets import Static
 
 from workbench.protocol.words import counted
+from workbench.tui.hold import Hold
 from workbench.tui.opening import NotOpenedError, StandingRow
 from workbench.tui.safe import content, safe
 from workbench.tui.screens.steady import Steady
@@ -53,7 +53,7 @@ class Trust(Steady, ModalScreen[str]):
         self.row, self._asked, self._said = row, asked, told
         self._since = time.monotonic()
         self._held = ""
-        self._holding: Timer | None = None
+        self._holding: Hold | None = None
 
     def compose(self) -> ComposeResult:
         """What it brings, and the keys."""
@@ -121,7 +121,7 @@ class Trust(Steady, ModalScreen[str]):
             self._pass_on(held + letter)
             return
         self._held = letter
-        self._holding = self.set_timer(self.HOLD, self._decide)
+        self._holding = Hold(self, self.HOLD, self._decide)
         self._draw()
 
     def _release(self) -> str:

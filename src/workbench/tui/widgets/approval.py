@@ -8,12 +8,12 @@ from textual.app import ComposeResult
 from textual.containers import Container, Vertical
 from textual.content import Content
 from textual.message import Message
-from textual.timer import Timer
 from textual.widgets import Static
 
 from workbench.protocol.bounds import clip
 from workbench.protocol.state import PendingApproval
 from workbench.protocol.words import counted
+from workbench.tui.hold import Hold
 from workbench.tui.safe import content, safe
 from workbench.tui.widgets.approval_text import Spelled
 from workbench.tui.widgets.approval_words import FIELDS, OUTSIDE, choices, runs_how, title, what, why
@@ -97,7 +97,7 @@ class ApprovalCard(Vertical):
         self._since = 0.0
         self._behind_another = False
         self._held = ""
-        self._holding: Timer | None = None
+        self._holding: Hold | None = None
         self._field = ""
         self._left: dict[str, str] = {}  # what stood in a field when it was closed
 
@@ -259,7 +259,7 @@ class ApprovalCard(Vertical):
 
     def _hold(self, character: str) -> None:
         self._held = character
-        self._holding = self.set_timer(self.HOLD, self._decide)
+        self._holding = Hold(self, self.HOLD, self._decide)
         self._draw()
 
     def _second(self, event: events.Key) -> bool:
