@@ -26,6 +26,8 @@ _SUBSCRIPT = re.compile(rb"\w\[[^\]]*(?:`|\$\()")
 _ARITHMETIC = ("arithmetic_expansion", "subscript", "expansion", "test_command", "c_style_for_statement")
 _COMMANDS = ("command", "declaration_command", "unset_command", "test_command")
 _BESIDE = ("variable_assignment", "file_redirect", "herestring_redirect", "heredoc_redirect")
+_DESCRIPTOR = re.compile(rb"\d+|\{\w+\}")
+_NOTHING = re.compile(rb"(?:\\\n)*")
 _BLANK = re.compile(rb"(?:[ \t\n]|\\\n)*")
 # Between whose parts text may stand; with any other node, the grammar has passed over a character.
 _TEXTS = (*_QUOTED, "translated_string", "heredoc_body", "heredoc_content", "regex")
@@ -138,11 +140,17 @@ def _words(node: Any) -> list[Any]:
     """The words of NODE, a command or one with redirects: bash reads on behind the target of a redirect."""
     if node.type in _COMMANDS:
         return [child for child in node.children if child.type not in _BESIDE]
-    behind = [word for child in node.children if child.type == "file_redirect" for word in _targets(child)[1:]]
+    targets = [child for child in node.children if child.type == "file_redirect"]
+    behind = [word for target in targets for word in _targets(target)[1:]]
+    if not behind:
+        return []
     last = node.children[0]  # the grammar hangs the redirects of a last command on the whole list
     while last.children and last.type not in _COMMANDS:
         last = last.children[-1]
-    return [*(_words(last) if last.type in _COMMANDS else ()), *behind] if behind else []
+    words = _words(last) if last.type in _COMMANDS else []
+    if words and words[-1].end_byte == targets[0].start_byte and _DESCRIPTOR.fullmatch(words[-1].text):
+        words.pop()  # `x=1 0>&1 ls`: to the grammar, 0 is a command
+    return [*words, *behind]
 
 
 def _targets(redirect: Any) -> list[Any]:
@@ -163,7 +171,8 @@ def _misread(text: str, root: Any, nodes: list[Any]) -> bool:
             return True
         if node.type == "word" and b"\n" in node.text:
             return True
-        if node.children and node.type not in _TEXTS and any(not _BLANK.fullmatch(gap) for gap in _gaps(node, source)):
+        blank = _NOTHING if node.type in ("simple_expansion", "concatenation") else _BLANK
+        if node.children and node.type not in _TEXTS and not all(map(blank.fullmatch, _gaps(node, source))):
             return True
     return False
 

@@ -37,6 +37,16 @@ _SETTERS = names("read export declare typeset local readonly unset printf mapfil
 _UPHEAVALS = names("eval source . trap shopt enable alias set exec")
 
 
+def _computed_user(word: Word) -> bool:
+    """Whether something is computed in WORD before its first slash: bash leaves the `~` of `~$x` alone."""
+    for part in word.parts:
+        if not isinstance(part, Lit):
+            return True
+        if "/" in part.text:
+            return False
+    return False
+
+
 class WordSurvey:
     """What words stand for, and the names that the command has set so far."""
 
@@ -84,6 +94,8 @@ class WordSurvey:
         """FIELD of WORD with `~` at its start resolved."""
         if field.text.startswith("~") and Lit("") in word.parts:
             raise UnreadableError("a ~ beside empty quotes, which would count and cannot be seen any more")
+        if field.text.startswith("~") and _computed_user(word):
+            raise UnreadableError("a ~ beside what is computed, with which it stands for itself")
         return tilde(field, self.places.home)
 
     def part(self, part: Lit | Var | Sub | Digits, folders: Folders) -> tuple[str, str]:
