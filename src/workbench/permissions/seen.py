@@ -27,8 +27,13 @@ _ARITHMETIC = ("arithmetic_expansion", "subscript", "expansion", "test_command",
 _COMMANDS = ("command", "declaration_command", "unset_command", "test_command")
 _BESIDE = ("variable_assignment", "file_redirect", "herestring_redirect", "heredoc_redirect")
 _DESCRIPTOR = re.compile(rb"\d+|\{\w+\}")
-_NOTHING = re.compile(rb"(?:\\\n)*")
-_BLANK = re.compile(rb"(?:[ \t\n]|\\\n)*")
+_NOTHING, _BLANK, _BLANKS = (re.compile(rb"(?:%b\\\n)*" % blank) for blank in (b"", rb"[ \t]|", rb"[ \t\n]|"))
+# What may stand between the parts of a node: BLANKS, if not said otherwise.
+_BETWEEN = {
+    **dict.fromkeys(("simple_expansion", "concatenation"), _NOTHING),
+    **dict.fromkeys(("command", "declaration_command", "redirected_statement"), _BLANK),
+    **dict.fromkeys(("file_redirect", "herestring_redirect"), _BLANK),
+}
 # Between whose parts text may stand; with any other node, the grammar has passed over a character.
 _TEXTS = (*_QUOTED, "translated_string", "heredoc_body", "heredoc_content", "regex")
 
@@ -171,8 +176,8 @@ def _misread(text: str, root: Any, nodes: list[Any]) -> bool:
             return True
         if node.type == "word" and b"\n" in node.text:
             return True
-        blank = _NOTHING if node.type in ("simple_expansion", "concatenation") else _BLANK
-        if node.children and node.type not in _TEXTS and not all(map(blank.fullmatch, _gaps(node, source))):
+        allowed = _BETWEEN.get(node.type, _BLANKS)
+        if node.children and node.type not in _TEXTS and not all(map(allowed.fullmatch, _gaps(node, source))):
             return True
     return False
 
