@@ -495,6 +495,8 @@ def test_their_neighbours_pass(here: Gate) -> None:
         "sudo > f rm x <(ls)",
         "sudo -u > f me > g rm x <(ls)",
         "ls || command >&2 rm x > f",
+        "x=\ra rm x",
+        "x=\u00a0a rm x",
         "[ a = b ] || cat -1>f 2>&1|nice git <<< w | wc x=1\nrm x > f",
         "x=1 0>&1 rm x <(ls)",
         "x=1 {fd}>f rm x <(ls)",

@@ -11,10 +11,11 @@ from workbench.permissions.words import UNKNOWN
 
 # A quote that nothing closes goes on to the end: looking for its end again from each place would take too long.
 _PART = r"""\\.|\$'(?:\\.|[^'\\])*+(?:'|\Z)|'[^']*+(?:'|\Z)|"(?:\\.|[^"\\])*+(?:"|\Z)|\$\{[^{}]*+\}"""
-_WORD = rf"""(?:{_PART}|[^\s'"\\;&|<>()`])+"""
+# Blanks are the shell's own: a carriage return or a wide space is part of a word.
+_WORD = rf"""(?:{_PART}|[^ \t\n'"\\;&|<>()`])+"""
 _TOKEN = re.compile(
     rf"(?:\d+|\{{\w+\}})?(?P<sign><<[<-]?|&>>?|<>|[<>]&|>[>|]?|<)[ \t]*(?P<target>{_WORD})?"
-    rf"|(?P<end>[;&|\n()`]+)|(?P<word>{_WORD}|\S)",
+    rf"|(?P<end>[;&|\n()`]+)|(?P<word>{_WORD}|[^ \t\n])",
     re.DOTALL,
 )
 _PARTS = re.compile(rf"{_PART}|\$\w+|\$.|['\"\\]", re.DOTALL)
