@@ -57,9 +57,9 @@ def _commands(text: str) -> tuple[tuple[tuple[str, ...], ...], bool]:
         if left < 0 or words < 0 or within.count("<<") > _MOST_DOCUMENTS:
             return tuple(found), False
         for argv in (argv for one in _joined(within) for argv in _written(one)):
-            if argv and UNKNOWN in argv[0] != UNKNOWN:  # what is computed may be nothing
-                argv = [argv[0].replace(UNKNOWN, ""), *argv[1:]]
             for inner in inner_names(argv) if argv else ():
+                if UNKNOWN in inner[0] != UNKNOWN:  # what is computed may be nothing
+                    inner = [inner[0].replace(UNKNOWN, ""), *inner[1:]]
                 words -= len(inner)
                 if words < 0:
                     break
@@ -126,9 +126,12 @@ def _written(text: str) -> Iterator[list[str]]:
     root = tree(text)
     source, nodes = text.encode("utf-8", "surrogatepass"), _nodes(root)
     for node in nodes:
-        if node.type == "command_substitution" and node.text.count(b"`") > 2:  # several, taken for one by the grammar
+        # Several in backticks may be taken for one by the grammar, and backslashes count twice there.
+        if node.type == "command_substitution" and (
+            node.text.count(b"`") > 2 or (node.text[:1] == b"`" and b"\\" in node.text)
+        ):
             for part in re.split(r"(?<!\\)`", node.text.decode("utf-8", "replace")):
-                yield from _written(part.replace("\\`", "`"))
+                yield from _written(re.sub(r"\\([`\\$])", r"\1", part))
         if node.type in _QUOTED and _evaluated(node):
             yield from cut(node.text.decode("utf-8", "replace"))
         if node.type in (*_COMMANDS, "redirected_statement"):
