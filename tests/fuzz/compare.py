@@ -24,7 +24,7 @@ _EVALUATE = ("eval", "trap", "coproc", "exec", "source", ".")
 
 
 # A command that is printed first: what a program writes is known to nobody before it ran.
-_PRINTED = re.compile(r"(?:^|[;&|({\s])(?:`|\$\()[^`)]*\b(?:echo|printf)\b")
+_PRINTED = re.compile(r"(?:^|[;&|({\n])[ \t]*(?:`|\$\()[^`)]*\b(?:echo|printf)\b")
 
 
 class Tally(msgspec.Struct):

@@ -22,7 +22,7 @@ PIECE = 2_000  # events between two looks; every second piece with the client st
 GROWS = 8 << 20  # bytes: the journal's index takes 8 an event, and there are things that are made once
 CLIENTS = 20
 HELD = 60 << 20  # bytes: a queue of the newest events that all share, and two buffers of each client
-SLOWER = 1.1 if LONG else 1.5  # of few pieces, beside other tests, the best one still has noise in it
+SLOWER = 1.1 if LONG else 1.3  # of few pieces, beside other tests, the best one still has noise in it
 
 
 class Talker:

@@ -11,7 +11,7 @@ from itertools import pairwise
 from typing import Any
 
 from workbench.permissions.cut import cut, redirects, unescaped
-from workbench.permissions.shell import odd_sign, tree
+from workbench.permissions.shell import nodes, odd_sign, tree
 from workbench.permissions.words import UNKNOWN, Field, braces
 from workbench.permissions.wrappers import SHELLS, base, inner_names, scripts
 
@@ -85,7 +85,7 @@ def files(text: str, *, inner: bool = False) -> frozenset[tuple[str, str]]:
 def values(text: str) -> frozenset[str]:
     """What names are set to in TEXT, as far as it is written out: by assignments and by `for`."""
     found, source = set(), text.encode("utf-8", "surrogatepass")
-    for node in _nodes(tree(text)):
+    for node in nodes(tree(text)):
         if node.type in ("variable_assignment", "for_statement"):
             found |= {word for child in node.named_children[1:] for word in _expanded(_value(child, source))}
     return frozenset(found)
@@ -114,18 +114,10 @@ def _joined(text: str) -> tuple[str, ...]:
     return (text.replace("\\\n", ""), text) if "\\\n" in text else (text,)
 
 
-def _nodes(root: Any) -> list[Any]:
-    """ROOT and all that is below it."""
-    found = [root]
-    for node in found:
-        found.extend(node.children)
-    return found
-
-
 def _written(text: str) -> Iterator[list[str]]:
     root = tree(text)
-    source, nodes = text.encode("utf-8", "surrogatepass"), _nodes(root)
-    for node in nodes:
+    source, below = text.encode("utf-8", "surrogatepass"), nodes(root)
+    for node in below:
         # Several in backticks may be taken for one by the grammar, and backslashes count twice there.
         if node.type == "command_substitution" and (
             node.text.count(b"`") > 2 or (node.text[:1] == b"`" and b"\\" in node.text)
@@ -140,7 +132,7 @@ def _written(text: str) -> Iterator[list[str]]:
             yield from cut(node.text.decode("utf-8", "replace"))
         if node.type in ("command", "redirected_statement"):
             yield from (["sh", "-c", text] for text in _given(node, source))
-    if _misread(text, root, nodes):
+    if _misread(text, root, below):
         yield from cut(text)
 
 
@@ -166,12 +158,12 @@ def _targets(redirect: Any) -> list[Any]:
     return [child for child in redirect.named_children if child.type != "file_descriptor"]
 
 
-def _misread(text: str, root: Any, nodes: list[Any]) -> bool:
+def _misread(text: str, root: Any, below: list[Any]) -> bool:
     """Whether the grammar does not understand TEXT, or is known to read it in another way than bash."""
     if root.has_error or odd_sign(text, root):
         return True
     source = text.encode("utf-8", "surrogatepass")
-    for node in nodes:
+    for node in below:
         if node.type == "heredoc_redirect" and _runs_within(node):
             return True
         # The grammar ends a here-doc at a line that only begins so.
@@ -218,12 +210,12 @@ def _evaluated(node: Any) -> bool:
 
 def _redirected(text: str) -> Iterator[tuple[str, str]]:
     root = tree(text)
-    source, nodes = text.encode("utf-8", "surrogatepass"), _nodes(root)
-    for node in nodes:
+    source, below = text.encode("utf-8", "surrogatepass"), nodes(root)
+    for node in below:
         if node.type == "file_redirect":
             reads = any(child.type == "<" for child in node.children)
             yield from ((_value(target, source), "read" if reads else "write") for target in _targets(node)[:1])
-    if _misread(text, root, nodes):
+    if _misread(text, root, below):
         yield from redirects(text)
 
 

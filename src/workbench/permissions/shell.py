@@ -29,6 +29,14 @@ def tree(command: str) -> Any:
     return _parser().parse(command.encode("utf-8", "surrogatepass")).root_node
 
 
+def nodes(root: Any) -> list[Any]:
+    """ROOT and all that is below it."""
+    found = [root]
+    for node in found:
+        found.extend(node.children)
+    return found
+
+
 _BEFORE_COMMENT = (b" ", b"\t", b"\n", b";", b"&", b"|", b"(", b")")
 
 
@@ -66,10 +74,8 @@ def odd_sign(text: str, root: Any) -> str:
     """
     if "#" not in text and "<<" not in text:
         return ""
-    nodes, source = [root], text.encode("utf-8", "surrogatepass")
-    while nodes:
-        node = nodes.pop()
-        nodes.extend(node.children)
+    source = text.encode("utf-8", "surrogatepass")
+    for node in nodes(root):
         at = node.start_byte
         if node.type == "comment" and at > 0 and source[at - 1 : at] not in _BEFORE_COMMENT:
             return "a # within a word, which the grammar takes for a comment"
