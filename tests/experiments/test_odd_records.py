@@ -75,6 +75,7 @@ def test_a_claim_on_a_card_that_is_no_text_holds_nobody_off(tmp_path: Path) -> N
 def test_a_run_whose_record_is_gone_is_listed_with_what_is_wrong(tmp_path: Path) -> None:
     exp = Exp(tmp_path / "work")
     exp("run", "--", "true")
+    exp.settled("r-1")  # its watcher writes the record once more, after the run has been told to have ended
     record = exp.ledger.path("r-1") / "run.json"
     record.unlink()
     for verb in (("list",), ("show", "r-1")):
