@@ -235,8 +235,11 @@ def test_a_workspace_narrows_the_sandbox_and_never_widens_it(place: Place) -> No
     found = place.load().sandbox
     assert (found.mode, found.auto_allow, found.network, found.domains) == ("auto", None, "allowlist", ("lab.test",))
     assert found.outside == ()
+    told = " ".join(place.load().notes)
+    assert all(f"its `sandbox.{key}` is ignored" in told for key in ("mode", "outside", "network", "autoAllow"))
     place.near("sandbox: {autoAllow: false, network: none}\n")
     assert (place.load().sandbox.auto_allow, place.load().sandbox.network) == (False, "none")
+    assert not place.load().notes
 
 
 @pytest.mark.parametrize(

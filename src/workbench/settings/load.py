@@ -129,9 +129,13 @@ def _sandbox(own: SettingsFile, near: Iterable[SettingsFile], trusted: bool, out
     auto, network, domains = own.flag("autoAllow", data), _network(own, data) or "none", own.texts("domains", data)
     for file in near:
         theirs = file.part("sandbox", _SANDBOX)
-        if file.flag("autoAllow", theirs) is False:
-            auto = False
-        network = min(network, _network(file, theirs) or network, key=_NETWORKS.index)
+        allowing, reach = file.flag("autoAllow", theirs), _network(file, theirs) or network
+        if allowing and not own.flag("autoAllow", data):
+            _ignored(file, "sandbox.autoAllow")
+        if _NETWORKS.index(reach) > _NETWORKS.index(_network(own, data) or "none"):
+            _ignored(file, "sandbox.network")
+        auto = False if allowing is False else auto
+        network = min(network, reach, key=_NETWORKS.index)
         domains += file.texts("domains", theirs) if trusted else ()
     return t.Sandbox(
         mode=cast(t.SandboxMode, own.choice("mode", data, get_args(t.SandboxMode)) or "auto"),
@@ -197,7 +201,11 @@ def _mention_ignored(file: SettingsFile, trusted: bool, asked_again: bool) -> No
     ignored = [key for key in file.data if key in KEYS and key not in _NARROWING]
     ignored += [f"sandbox.{key}" for key in file.part("sandbox", _SANDBOX) if key in _OWN_SANDBOX]
     for key in ignored:
-        file.note(f"its `{key}` is ignored: a workspace may narrow, never widen; put it into your own settings")
+        _ignored(file, key)
+
+
+def _ignored(file: SettingsFile, key: str) -> None:
+    file.note(f"its `{key}` is ignored: a workspace may narrow, never widen; put it into your own settings")
 
 
 def widening(file: SettingsFile) -> list[str]:
