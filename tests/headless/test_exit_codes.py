@@ -196,7 +196,7 @@ def test_8_a_locked_file_that_changed(place: Place) -> None:
     done = place.run_task(task, [write, say("done")])
     result = ended(place, done, 8, "error_checks_failed")
     assert "eval/score.py is new" in " ".join(result["errors"])
-    assert "1 of 1 checks passed, but the session did not end as it should" in done.stderr
+    assert "1 of 1 checks passed, but locked files did not stay as they were" in done.stderr
     assert result["verified"] is False
 
 

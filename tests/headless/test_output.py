@@ -246,6 +246,9 @@ def test_check_spends_nothing(place: Place) -> None:
         assert "make test" in done.stdout
         as_json = place.mlwb("run", place.task("x"), "--check", "--output-format", "json", env=env)
         assert {"name", "ok", "detail", "fix"} <= set(json.loads(as_json.stdout)[0])
+        caps = "---\nmaxTokens: 2500000\nmaxUsd: 12345.67\ntimeout: 6h\n---\nx"
+        done = place.mlwb("run", place.task(caps), "--check", env=env)
+        assert "maxUsd 12345.67, maxTokens 2500000, timeout 21600 s" in done.stdout
         assert endpoint.requests == []
     done = place.mlwb("run", place.task("x"), "--check", "--agent", "nosuch")
     assert done.code == 3

@@ -62,7 +62,9 @@ def test_failed_checks_are_shown_with_their_output() -> None:
 
 def test_passed_checks_of_a_session_that_ended_otherwise_confirm_nothing() -> None:
     passed = [CheckResult(command="true", exit_code=0, output="")]
-    assert "**Not verified**: the checks passed, but" in summary(subtype="error_output_schema", checks=passed)
+    otherwise, unlocked = (summary(subtype=f"error_{end}", checks=passed) for end in ("output_schema", "checks_failed"))
+    assert "**Not verified**: the checks passed, but the session did not end as it should." in otherwise
+    assert "**Not verified**: the checks passed, but locked files did not stay as they were." in unlocked
 
 
 def test_questions_and_the_line_that_answers_them() -> None:

@@ -110,8 +110,12 @@ def _confirmed(result: Result) -> str:
     if not result.checks:
         return "not verified: no check confirmed the outcome"
     passed = sum(1 for check in result.checks if check.exit_code == 0)
-    but = ", but the session did not end as it should" if passed == len(result.checks) else ""
-    return f"not verified: {passed} of {len(result.checks)} checks passed{but}"
+    said = f"not verified: {passed} of {len(result.checks)} checks passed"
+    if passed < len(result.checks):
+        return said
+    if result.subtype == "error_checks_failed":  # though none failed: what is locked counts as one
+        return f"{said}, but locked files did not stay as they were"
+    return f"{said}, but the session did not end as it should"
 
 
 def _time(seconds: float) -> str:

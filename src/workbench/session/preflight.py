@@ -76,10 +76,12 @@ async def _endpoint(made: Plan, options: Options) -> Finding:
 
 def _budget(made: Plan) -> Finding:
     caps = msgspec.to_builtins(made.task.caps)
-    held = ", ".join(f"{key} {value:g}" for key, value in caps.items() if value is not None)
+    timeout = caps.pop("timeoutS")
+    held = [f"{key} {value:.12g}" for key, value in caps.items() if value is not None]
+    held += [] if timeout is None else [f"timeout {timeout:.12g} s"]
     if not held:
         return Finding(name="budget", ok=None, detail="no limit", fix="set maxUsd, maxTurns or timeout")
-    return Finding(name="budget", ok=True, detail=held)
+    return Finding(name="budget", ok=True, detail=", ".join(held))
 
 
 def _sandbox(made: Plan) -> tuple[Finding, bool]:

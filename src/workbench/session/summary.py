@@ -59,6 +59,8 @@ def verdict(result: Result) -> str:
         return "**Not verified**: no check confirmed the outcome."
     if failed:
         return f"**Not verified**: {failed} of {len(result.checks)} checks failed."
+    if result.subtype == "error_checks_failed":  # though none failed: what is locked counts as one
+        return "**Not verified**: the checks passed, but locked files did not stay as they were."
     return "**Not verified**: the checks passed, but the session did not end as it should."
 
 
