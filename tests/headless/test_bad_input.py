@@ -129,6 +129,7 @@ def test_a_full_disk_ends_the_run_with_words_and_room_lets_it_go_on(place, fille
         assert done.code == 1 and one_line(done, "disk is full")
         assert done.result["subtype"] == "error_during_execution"
         assert "internal error" not in done.stderr
+        assert ("summary.md" in done.stderr) == bool([*state.glob("mlwb/sessions/s-*/summary.md")])
         [journal] = state.glob("mlwb/sessions/s-*/events.jsonl")
         assert all(json.loads(line) for line in journal.read_bytes().splitlines())
         subprocess.run(["mount", "-o", "remount,size=64m", state], check=True)

@@ -189,6 +189,8 @@ def test_the_end_of_the_session_is_the_end_of_its_clients(tmp_path: Path, monkey
             await first.send(Stop(id="s-1", reason="signal", by="li"))
             await far.until(lambda: far.client.ended)
             assert far.client.ended == "ended"
+            said = await far.client.send(SubmitPrompt(id="late", text="Go on.", by="li"))
+            assert said.error == f"the session has ended; `mlwb --resume {first.session}` takes it up again"
             assert isinstance(far.seen[-1].event, SessionEnded)
 
     with hosted(tmp_path, monkeypatch, []) as place:

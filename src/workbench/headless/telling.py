@@ -96,7 +96,8 @@ def closing(result: Result, folder: Path) -> list[str]:
         names = ", ".join(change.path for change in result.files_changed[:5])
         more = f" and {len(result.files_changed) - 5} more" if len(result.files_changed) > 5 else ""
         lines.append(f"changed since it began: {names}{more}")  # whoever did: others may work here, too
-    lines.append(f"summary: {folder / 'summary.md'}")
+    if (folder / "summary.md").exists():  # a full disk had no room for it
+        lines.append(f"summary: {folder / 'summary.md'}")
     if result.is_error:
         answer = " --answer TEXT" if result.questions else _RESUMED_HIGHER.get(result.subtype, "")
         lines.append(f"to go on: mlwb run --resume {shlex.quote(result.session_id)}{answer}")

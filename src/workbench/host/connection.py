@@ -198,6 +198,11 @@ class Connection:
         self._write(wire.line(answer))
         await self._writer.drain()
 
+    def _over(self) -> str:
+        """What the client says of the session once that has ended."""
+        again = f"; `mlwb --resume {self.server.hosting.session.id}` takes it up again"
+        return "the session has ended" + (again if self.guest is not None and self.guest.owner else "")
+
     # --- what it is told -----------------------------------------------------------------------------------
 
     async def _tell(self, feed: Feed) -> None:
@@ -211,7 +216,7 @@ class Connection:
                     await asyncio.sleep(0)
         except BehindError:
             self.end("behind")
-        self._write(wire.line(wire.Bye(code=self._ending or "ended", why=self._why)))
+        self._write(wire.line(wire.Bye(code=self._ending or "ended", why=self._why if self._ending else self._over())))
         await self._writer.drain()
 
     def _lines_of(self, batch: list[Envelope]) -> Iterator[bytes]:

@@ -161,6 +161,11 @@ _PARTS: dict[type, Callable[[Any], Iterable[dict[str, Any]]]] = {
     e.Said: lambda event: [{"kind": "said", "text": event.text, "by": event.by}],
     e.Suggested: lambda event: [{"kind": "suggestion", "text": event.text, "by": event.by, "target": event.path}],
     e.SessionEnded: lambda event: [
-        {"kind": "end", "text": event.result.subtype, "exit_code": event.result.exit_code},
+        {
+            "kind": "end",
+            "text": event.result.subtype,
+            "exit_code": event.result.exit_code,
+            "reason": "\n".join(event.result.errors),
+        },
     ],
 }

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from workbench.protocol import events as e
+from workbench.protocol.words import ended
 from workbench.tui import alarms
 from workbench.tui.safe import safe
 
@@ -41,8 +42,7 @@ def words(news: Sequence[e.Envelope]) -> str | None:
 def _end(subtype: str) -> str:
     if subtype == "error_retryable":  # left, told to stop, or the service was out of reach
         return "the session stopped; it can go on"
-    words = subtype.removeprefix("error_").replace("_", " ")
-    return "the session ended" if subtype == "success" else f"the session ended: {words}"
+    return "the session ended" if subtype == "success" else f"the session ended: {ended(subtype)}"
 
 
 def given(app: "WorkbenchApp", news: Sequence[e.Envelope]) -> None:

@@ -70,7 +70,7 @@ def parted(client: "Client", key: str, far: str = "") -> str:
     KEY lists the sessions here; one that lives on the machine FAR is taken up there.
     """
     why, session = getattr(client, "why", ""), client.session
-    if client.state.phase == "ended" or getattr(client, "ended", "") == "left":
+    if client.state.phase == "ended" or getattr(client, "ended", "") in ("left", "ended"):
         return ""
     on = f"on {far} `mlwb --resume {session}`" if far else f"{key} or `mlwb --resume {session}`"
     if not getattr(client, "owner", True):  # a guest takes nothing up

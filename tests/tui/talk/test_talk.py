@@ -108,6 +108,19 @@ def test_what_is_told_whole_takes_the_place_of_the_pieces_that_came():
     on_screen(steps)
 
 
+def test_an_end_by_an_error_says_which():
+    full = "/home/ada/events.jsonl: No space left on device: the disk is full; make room and resume the session"
+
+    async def steps(app, pilot):
+        app.give(*begin(), e.SessionEnded(result=result("error_during_execution", errors=[full])))
+        await pilot.pause()
+        ended, *told = rows(app)[row_of(app, "session ended") :]
+        assert ended.split(":")[1].strip().startswith("an error")
+        assert " ".join(" ".join(told).split()).startswith(full)
+
+    on_screen(steps)
+
+
 def test_two_answers_in_one_batch_are_both_there():
     async def steps(app, pilot):
         app.give(

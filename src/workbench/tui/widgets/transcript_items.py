@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from workbench.protocol.blocks import Image
-from workbench.protocol.words import counted
+from workbench.protocol.words import counted, ended
 from workbench.tui.safe import parted
 from workbench.tui.widgets.blocks import Block, Line, fit, indented, moved, paragraph, shown, width_of, wrap
 from workbench.tui.widgets.card import SPINNER, card, spread, took, turn_tag
@@ -286,9 +286,10 @@ def _end(entry: Entry, scene: Scene) -> list[Block]:
         if item.text == "error_retryable":  # left, told to stop, or the service was out of reach: nothing was lost
             return [[("■ ", "muted"), ("the session stopped here; it can go on", "muted")]]
         code = f" · exit {item.exit_code}" if item.exit_code else ""
-        words = fit(shown(item.text.replace("error_", "").replace("_", " ")), width - 20)
+        words = fit(shown(ended(item.text)), width - 20)
         sign = ("✓ ", "ok") if good else ("■ ", "error")
-        return [[sign, (f"session ended: {words}", "strong" if good else ""), (code, "muted")]]
+        head: Line = [sign, (f"session ended: {words}", "strong" if good else ""), (code, "muted")]
+        return [head, *(indented(paragraph(item.reason, "muted", width - 2), 2) if item.reason else [])]
 
     return [Block(draw)]
 
