@@ -52,6 +52,24 @@ if __name__ == "__main__":
 """
 
 
+OPENS = """
+import concurrent.futures, os
+def write(name):
+    opened = os.open(name, os.O_CREAT | os.O_EXCL | os.O_WRONLY)
+    if opened > 2:
+        os.write(opened, name.encode())
+        os.close(opened)
+os.mkdir("many")
+before = len(os.listdir("/proc/self/fd"))
+names = [f"many/{number}" for number in range(1200)]
+with concurrent.futures.ThreadPoolExecutor(8) as pool:
+    list(pool.map(write, names))
+wrong = [name for name in names if open(name).read() != name]
+left = len(os.listdir("/proc/self/fd")) - before
+print(f"{len(os.listdir('many'))} files, {len(wrong)} of them wrong, {left} descriptors left")
+"""
+
+
 @pytest.fixture(scope="module", autouse=True)
 def _helpers():
     yield
@@ -207,6 +225,14 @@ def test_many_files_at_once(cell):
         "print(sum(int(f.read_text()) for f in d.iterdir()))"
     )
     assert run(cell, f'PYTHON -c "{script}"; rm -r many').output == f"{sum(range(300))}\n"
+
+
+def test_what_is_opened_while_the_host_is_stopped_now_and_then_is_what_was_asked_for(cell):
+    """The kernel once answered such an open with descriptor 0: the program wrote into its own input."""
+    (cell[0].world.work / "opens.py").write_text(OPENS)
+    with cell[0].stopped_now_and_then():
+        done = run(cell, "PYTHON opens.py; rm -r opens.py many")
+    assert done.output == "1200 files, 0 of them wrong, 0 descriptors left\n"
 
 
 def test_the_shells_state_is_kept_where_the_launcher_opens_it(cell, tmp_path):

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import shlex
 import shutil
 import signal
 import subprocess
@@ -244,16 +245,25 @@ def test_a_second_end_takes_the_grace_away(tmp_path):
 
 
 def test_a_chain_of_forks_does_not_run_ahead_of_the_end(tmp_path):
-    mark = odd_seconds()
-    chain = f"import os,time\nwhile True:\n  if os.fork(): os._exit(0)\n  time.sleep(0.002) # {mark}"
+    """No look at the processes meets a link, which lives for 2 ms: each leaves a byte instead."""
+    links = tmp_path / "links"
+    chain = (
+        f"import os,time\nfor _ in range(20_000):\n  if os.fork(): os._exit(0)\n  time.sleep(0.002)\n"
+        f"  with open({str(links)!r}, 'a') as file: file.write('x')"
+    )
+
+    def length():
+        return links.stat().st_size if links.exists() else 0
 
     async def whole():
-        running, _ = await start(tmp_path, f"{PYTHON} -S -c '{chain}'; sleep 60")
-        await eventually(lambda: living(mark))
+        running, _ = await start(tmp_path, f"{PYTHON} -S -c {shlex.quote(chain)}; sleep 60")
+        await eventually(lambda: length() > 10)
         await running.end(grace_s=0)
 
     asyncio.run(whole())
-    assert not living(mark)
+    before = length()
+    time.sleep(0.3)  # a hundred links
+    assert length() == before
 
 
 def test_others_are_left_alone(tmp_path):

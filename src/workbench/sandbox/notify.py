@@ -12,7 +12,6 @@ from workbench.sandbox import system
 
 _RECV, _SEND, _VALID, _ADDFD = 0xC0502100, 0xC0182101, 0x40082102, 0x40182103
 _CONTINUE = 1
-_SEND_WITH = 2  # SECCOMP_ADDFD_FLAG_SEND: the descriptor's number is the answer
 _NAMES = {machine: {number: name for name, number in calls.items()} for machine, calls in system.NUMBERS.items()}
 _PAGE = 4096
 _LONGEST_PATH = 4096
@@ -111,7 +110,10 @@ class Call(msgspec.Struct, frozen=True):
         """The caller gets DESCRIPTOR as the answer; ours is closed."""
         flags = os.O_CLOEXEC if cloexec else 0
         try:
-            fcntl.ioctl(self.listener, _ADDFD, struct.pack("=QIIII", self.id, _SEND_WITH, descriptor, 0, flags))
+            # Its number is told by a second call. Were it the answer at once (SECCOMP_ADDFD_FLAG_SEND), a stop of ours
+            # in between (SIGSTOP, a freezer, a laptop's sleep) would let the kernel answer 0: the caller's own input.
+            given = bytearray(struct.pack("=QIIII", self.id, 0, descriptor, 0, flags))
+            self.done(fcntl.ioctl(self.listener, _ADDFD, given))  # of an array it gives what the kernel answers
         except OSError as error:
             self.fail(error.errno or 24)
         finally:
