@@ -78,3 +78,48 @@ def test_a_disk_that_is_full_once_a_command_of_a_person_ran_ends_the_session(wor
     )
     assert done.returncode == 0, done.stderr
     assert "the disk is full" in done.stdout
+
+
+ASKED = """
+import asyncio, os, resource, sys
+sys.path.insert(0, sys.argv[1])
+from support.endpoint import Endpoint, say, turn, use
+from workbench.host import local
+from workbench.protocol.commands import Approve, SubmitPrompt
+from workbench.protocol.events import ApprovalRequested, Idle
+from workbench.protocol.task import Task
+
+async def main(workspace):
+    with Endpoint([turn(use("Bash", command="python3 a.py")), say("done")]) as endpoint:
+        env = {**os.environ, "ANTHROPIC_BASE_URL": endpoint.url, "ANTHROPIC_API_KEY": "k"}
+        client = await local.start(Task(prompt="", workspace=workspace, interactive=True), local.Options(env=env))
+        journal, most = client.hosting.session.folder / "events.jsonl", resource.RLIM_INFINITY
+        await client.send(SubmitPrompt(id="p", text="Go.", by="ana"))
+        async for envelope in client.events():
+            if isinstance(event := envelope.event, ApprovalRequested):
+                for number, limit in enumerate((journal.stat().st_size, most)):
+                    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, most))
+                    yes = Approve(id=f"y{number}", request_id=event.request_id, digest=event.digest, decision="once",
+                                  by="ana")
+                    print("answer:", (await client.send(yes)).error or "taken")
+            elif isinstance(event, Idle):
+                break
+        await client.close()
+
+asyncio.run(main(sys.argv[2]))
+"""
+
+
+def test_an_answer_that_the_disk_did_not_take_is_taken_once_there_is_room(workspace):
+    (workspace / "a.py").write_text("open('b.txt', 'w').close()")
+    done = subprocess.run(
+        [sys.executable, "-c", ASKED, str(Path(__file__).parents[1]), str(workspace)],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    first, second = done.stdout.splitlines()
+    assert "the disk is full" in first and second == "answer: taken"
+    assert (workspace / "b.txt").exists()

@@ -88,7 +88,6 @@ class Approvals:
             return why
         if command.input is not None and (why := self._refuse_input(command, tool)):
             return why
-        del self._open[command.request_id]
         self._session.emit(
             e.ApprovalResolved(
                 request_id=command.request_id,
@@ -99,6 +98,7 @@ class Approvals:
             ),
             sync=True,
         )
+        del self._open[command.request_id]  # not before: an answer that a full disk did not take is given once more
         answer.set_result(command)
         return ""
 
