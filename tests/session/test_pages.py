@@ -33,6 +33,7 @@ EVENTS = st.one_of(
         st.sampled_from(["allow", "ask", "deny"]),
     ),
     st.builds(lambda i: e.CallStarted(call_id=i, turn=1), IDS),
+    st.builds(lambda run, i: e.RunLinked(run=run, call_id=i), st.sampled_from(["r-1", "r-2"]), IDS),
     st.builds(
         lambda i, s: e.CallFinished(
             call_id=i, tool="Bash", status=s, summary="done", display=(blocks.Text(text="out"),), changed=("a",)

@@ -320,6 +320,8 @@ def _rewound(state: SessionState, envelope: e.Envelope, event: e.Rewound) -> Non
 def _run(state: SessionState, envelope: e.Envelope, event: e.RunLinked) -> None:
     if (run := _word(event.run)) not in state.runs:
         state.runs = (*state.runs, run)[-KEPT_RUNS:]
+    if event.call_id and (item := _call(state, event.call_id)):
+        item.run = item.run or run
 
 
 _STEPS: dict[type, Callable[[SessionState, e.Envelope, Any], None]] = {

@@ -58,6 +58,7 @@ class Item(msgspec.Struct, kw_only=True, omit_defaults=True):
     rule: str | None = None
     reason: str = ""
     duration_ms: int = 0
+    run: str = ""  # of a call: the run that it began, the first of several
     display: tuple[DisplayBlock, ...] = ()
     exit_code: int | None = None
     cut: bool = False

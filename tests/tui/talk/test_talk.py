@@ -286,6 +286,18 @@ def test_a_run_stands_on_the_card_that_began_it():
     on_screen(steps)
 
 
+def test_a_verdict_stands_under_its_call_and_not_what_was_printed_last():
+    said = "reproduced: 2,424 points of 3 metrics are the same to the last bit"
+
+    async def steps(app, pilot):
+        printed = b.Output(text=f"{said}\n[r-9 finished after 2.9 s]")
+        app.give(*begin(), decided(), e.RunLinked(run="r-9", call_id="c1"), finished(summary=said, display=(printed,)))
+        await pilot.pause()
+        assert rows(app)[row_of(app, "Bash") + 1].strip() == said
+
+    on_screen(steps)
+
+
 def test_deltas_that_come_after_their_answer_say_nothing_twice():
     async def steps(app, pilot):
         app.give(*begin(), answer(1, text("whole")), e.TextDelta(turn=1, index=0, text="whole"))

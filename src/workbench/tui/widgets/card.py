@@ -1,4 +1,4 @@
-"""A tool call as a card: one line with sign, verb, target, result and time; a second one for what it says last."""
+"""A tool call as a card: one line with sign, verb, target, result and time; a second one for what came of it."""
 
 import re
 
@@ -111,8 +111,8 @@ def _right(entry: Entry, scene: Scene) -> Line:
     if _TIMED.search(words):
         time = ""
     line: Line = _counts(words) if words.startswith("+") else [(words, style)] if words else []
-    if entry.run:
-        run = shown(entry.run)
+    if item.run and item.run not in item.text:
+        run = shown(item.run)
         line = [(run, f"@{run}"), *([("  ", ""), *line] if line else [])]
     if time:
         line += [("  ", ""), (time, "muted-2")] if line else [(time, "muted-2")]
@@ -146,7 +146,7 @@ def _last_line(item: Item) -> str:
 
 
 def _second(entry: Entry) -> tuple[str, str]:
-    """What stands under the line while the card is closed: why not, what went wrong, what was printed last."""
+    """What stands under the line while the card is closed: why not, what came of it, or what was printed last."""
     item = entry.item
     if item.status == "denied" and not entry.opened:
         return shown(" ".join((item.reason or item.text).split())), "warning"
@@ -154,7 +154,7 @@ def _second(entry: Entry) -> tuple[str, str]:
         return "", ""
     if item.status == "running" or item.status in ("interrupted", "cancelled"):
         return shown(entry.last_line().strip()), "muted"
-    if line := _last_line(item):
+    text, line = shown(" ".join(item.text.split())), _last_line(item)
+    if line and (item.status != "ok" or len(text) <= 40 or line.startswith(text[:40])):
         return line, "muted"
-    text = shown(" ".join(item.text.split()))
     return (text, "error" if item.status == "error" else "muted") if len(text) > 40 else ("", "")

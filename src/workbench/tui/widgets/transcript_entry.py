@@ -52,7 +52,6 @@ class Entry:
         self.tail: dict[tuple[str, str, int], Block] = {}  # the last blocks, which more text may change
         self.gap = 0  # blank lines above what is said
         self.seconds = 0.0  # how long it took, where only the screen knows
-        self.run = ""  # the experiment that a call began
         self.input: dict[str, Any] | None = None  # of a call, where it was seen
         self.whole: tuple[DisplayBlock, ...] | None = None  # what a call showed, uncut, where it was asked for
         self.previews: dict[str, Preview] = {}  # of its pictures, by blob
@@ -125,7 +124,7 @@ class Entry:
         """Takes ITEM's present state; True if it looks different now."""
         now = (
             item.status, item.duration_ms, len(item.text), item.cut, item.rule, item.by, item.reason, item.display,
-            item.exit_code, item.rewound,
+            item.exit_code, item.rewound, item.run,
         )  # fmt: skip
         self.item = item
         changed = bool(now != self._drawn)

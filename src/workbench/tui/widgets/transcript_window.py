@@ -46,8 +46,8 @@ class Window:
         elif not self.live and any(envelope.seq for envelope in news):
             self.arrived += sum(1 for envelope in news if envelope.seq and _makes_items(envelope))
         for envelope in news:  # what is told of calls, which may have begun in this very batch
-            if isinstance(envelope.event, e.CallProgress | e.RunLinked) and envelope.event.call_id:
-                self._of_call(envelope.event.call_id, envelope.event)
+            if isinstance(envelope.event, e.CallProgress):
+                self._progress(envelope.event)
 
     def _sync(self, state: SessionState) -> None:
         items = state.items
@@ -164,14 +164,10 @@ class Window:
             entry.take_input(event.text, event.whole)
             self.rebuild(entry)
 
-    def _of_call(self, call_id: str, event: e.CallProgress | e.RunLinked) -> None:
-        if (entry := self._by_call(call_id)) is None:
-            return
-        if isinstance(event, e.RunLinked):
-            entry.run = event.run
-        else:
+    def _progress(self, event: e.CallProgress) -> None:
+        if entry := self._by_call(event.call_id):
             entry.tell(event.text, event.whole)
-        self.rebuild(entry)
+            self.rebuild(entry)
 
     def _is_whole(self, turn: int) -> bool:
         """Whether the answer of TURN is held: the state may be ahead of the deltas."""
