@@ -262,6 +262,19 @@ def test_one_with_a_metric_in_common_goes_before_a_newer_one_without(exp, ask):
     assert against(ask) == {"r-1": "", "r-2": "r-1", "r-3": "r-1", "r-4": "r-1", "r-5": "r-4"}
 
 
+def test_one_that_ended_in_nan_is_compared_with_only_where_there_is_no_other(exp, ask):
+    seen = (Alert(kind="nan", at=1.0, text="loss is NaN"),)
+    nan = {"loss": Metric(last=None, best=1.0, step=1.0, count=1)}
+    put(exp, metrics=nan, alerts=seen)
+    loss = {"loss": Metric(last=1.0, best=1.0, step=1.0, count=1)}
+    put(exp, metrics=loss)
+    put(exp, metrics=nan, alerts=seen)
+    put(exp, metrics=loss, group="r-4", seed=0)
+    put(exp, metrics=loss, alerts=seen)  # it came back
+    put(exp, metrics=loss)
+    assert against(ask) == {"r-1": "", "r-2": "r-1", "r-3": "r-2", "r-4": "r-2", "r-5": "r-4", "r-6": "r-5"}
+
+
 # --- series ------------------------------------------------------------------------------------------------
 
 

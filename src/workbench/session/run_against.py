@@ -81,9 +81,10 @@ def defaults(runs: Sequence[Run]) -> dict[str, str]:
 def _newest(run: Run, before: Sequence[Sequence[Run]]) -> Run | None:
     """Of the newest experiment of BEFORE that came to an end, the run with the same seed, else its first.
 
-    One that logged a metric of RUN's goes before one that did not, one that finished before one that was stopped.
+    One that logged a metric of RUN's goes before one that did not, one that ended in numbers before one that ended in
+    NaN, one that finished before one that was stopped.
     """
-    best: tuple[tuple[bool, bool], Run] | None = None
+    best: tuple[tuple[bool, bool, bool], Run] | None = None
     looks = 0
     for members in reversed(before):
         if run.group is not None and members[0].group == run.group:
@@ -92,12 +93,19 @@ def _newest(run: Run, before: Sequence[Sequence[Run]]) -> Run | None:
         ended = ended or [one for one in members if one.status == "stopped" and one.metrics]
         if not ended:
             continue
+        sound = [one for one in ended if not _ruined(one)]
+        ended = sound or ended
         shared = not run.metrics or any(not one.metrics.keys().isdisjoint(run.metrics) for one in ended)
-        rank = shared, ended[0].status == "finished"
+        rank = shared, bool(sound), ended[0].status == "finished"
         chosen = next((one for one in ended if run.seed is not None and one.seed == run.seed), ended[0])
         if best is None or rank > best[0]:
             best = rank, chosen
         looks += 1
-        if rank == (True, True) or looks == _LOOKS:
+        if all(rank) or looks == _LOOKS:
             break
     return best[1] if best else None
+
+
+def _ruined(run: Run) -> bool:
+    """Whether RUN went NaN and ended so: it has no value to be compared with."""
+    return any(one.kind == "nan" for one in run.alerts) and any(one.last is None for one in run.metrics.values())
