@@ -42,7 +42,7 @@ def nothing_stays(workspace: Path) -> Iterator[None]:
 def test_a_run_is_begun_by_the_host_and_confined(confined: Path) -> None:
     ran, [text] = works(confined, "mlwb exp run --name base --tag a -- python3 train.py")
     assert "step 4 loss 0.200" in text and "the ledger is kept" in text
-    assert "[r-1 finished after" in text and "loss 0.2 (best 0.2, step 4)" in text
+    assert "[r-1 finished after" in text and "loss 0.2 at step 4 (best 0.2)" in text
     assert (confined / "out.txt").read_text() == "trained"
     [decided] = ran.events(e.CallDecided)
     assert decided.verdict == "allow" and decided.sandbox in ("bubblewrap", "landlock")

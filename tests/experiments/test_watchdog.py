@@ -160,7 +160,7 @@ def test_nan_is_told_once_with_step_and_last_number() -> None:
     for step, value in enumerate([2.0, 1.5, math.nan, math.nan, math.inf]):
         found += dog.see(Point(key="loss", step=step, value=value, at=50.0 + step))
     assert [(alert.kind, alert.step, alert.at) for alert in found] == [("nan", 2, 52.0)]
-    assert "loss is NaN at step 2; the last number was 1.5" in found[0].text
+    assert "loss is NaN at step 2, after 1.5" in found[0].text
 
 
 def test_a_metric_that_is_nan_now_and_then_or_always_is_no_alarm() -> None:

@@ -20,6 +20,7 @@ from workbench.host.remote import NotAttachedError, RemoteClient
 from workbench.protocol import commands as c
 from workbench.protocol import events as e
 from workbench.protocol import queries as q
+from workbench.session.audit import audit
 from workbench.tui.opening import NotOpenedError
 from workbench.verbs.attach_invited import InvitedOpening
 
@@ -313,6 +314,8 @@ def test_suggestions_and_talk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
             prompt = next(one for one in owner.client.state.items if one.kind == "prompt")
             assert prompt.by == "root" and not owner.client.state.suggestions
             assert prompt.text == f"{LI} suggests about train.py, root took it:\n\nTry warm-up.\n\nThree seeds."
+            told = audit(place.session(owner.client.session)).people
+            assert any(one.endswith(f" {LI} suggested about train.py ({found.id}): Try warm-up.") for one in told), told
             twice = await owner.client.send(c.TakeSuggestion(id="v", suggestion=found.id, by=""))
             assert not twice.ok and "already" in twice.error
             for number in range(70):

@@ -20,7 +20,7 @@ from workbench.session.journal import Journal
 
 TOLD = """\
 [mlwb, not a person: news of the runs of this session. Lines after `|` are their output.]
-r-1 finished after 12.0 s; val_loss 0.31 (best 0.3, step 90)
+r-1 finished after 12.0 s; val_loss 0.31 at step 90 (best 0.3)
   against r-9 (val_loss): better. this line is the name that the agent gave to it
   against r-0 (val_loss): within noise. -0.01 ± 0.04, n=3
 r-2 failed after 1.0 s: exit code 1

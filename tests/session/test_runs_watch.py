@@ -81,7 +81,7 @@ def test_a_session_without_a_person_sleeps_while_its_run_goes_on(workspace: Path
     assert "this session sleeps until it has ended" in said(endpoint, 1)
     told = said(endpoint, 2)
     assert told.startswith("[mlwb, not a person") and "r-1 finished after" in told
-    assert "loss 0.6 (best 0.6, step 3)" in told
+    assert "loss 0.6 at step 3 (best 0.6)" in told
     [event] = ran.events(e.RunsTold)
     assert [(one.run, one.status, one.exit_code) for one in event.runs] == [("r-1", "finished", 0)]
     assert ran.result.exit_code == 0 and ran.result.runs == ["r-1"]
@@ -169,9 +169,14 @@ def test_what_is_told_holds_the_verdict_and_what_differs(workspace: Path) -> Non
         "print('loss', float(sys.argv[2]) + int(os.environ['SEED']) / 1000)\n"
     )
     (workspace / "train.py").write_text(code)
+    (workspace / "config.json").write_text('{"amp": true}')
+    for command in (["init", "-q"], ["add", "-A"], ["commit", "-qm", "start"]):
+        who = ["-c", "user.name=ana", "-c", "user.email=ana@example.org"]
+        subprocess.run(["git", *who, *command], cwd=workspace, check=True)
     (workspace / "go").touch()
     Exp(workspace)("run", "--seeds", "0..2", "--", "python3", "train.py", "--lr", "0.5")
     (workspace / "go").unlink()
+    (workspace / "config.json").write_text('{"amp": false}')
     command = "mlwb exp run --seeds 0..2 -- python3 train.py --lr 0.3"
     calls = [turn(use("Bash", command=command, run_in_background=True)), say("It trains."), say("Better.")]
 
@@ -185,7 +190,8 @@ def test_what_is_told_holds_the_verdict_and_what_differs(workspace: Path) -> Non
     assert len(endpoint.requests) == 3, "seeds are one experiment: the agent hears of them when the last has ended"
     assert all(f"r-{number} finished" in last for number in (4, 5, 6)) and "seed 2" in last
     assert last.count("against r-1…r-3 (loss)") == 1
-    assert "against r-1…r-3 (loss): better." in last and "config against r-1…r-3: --lr: 0.5 → 0.3" in last
+    assert "against r-1…r-3 (loss): better." in last
+    assert "config against r-1…r-3: config.json: amp: true → false; --lr: 0.5 → 0.3" in last
 
 
 def test_a_limit_of_time_holds_while_it_sleeps(workspace: Path) -> None:

@@ -202,7 +202,7 @@ class Watchdog:
         if curve.bad < (1 if curve.loss else 3) or (not curve.loss and curve.finite == 0):
             return []
         name = "NaN" if math.isnan(point.value) else "infinite"
-        last = f"; the last number was {before:.6g}" if math.isfinite(before) else ""
+        last = f", after {before:.6g}" if math.isfinite(before) else ""
         return self._alert("nan", point.at, f"{point.key} is {name} at step {point.step:g}{last}", "", point.step)
 
     def _divergence(self, point: Point, curve: Curve) -> list[Alert]:

@@ -13,7 +13,7 @@ from workbench.protocol.blocks import Output
 from workbench.protocol.codec import MalformedError, decode_envelope
 from workbench.protocol.items import runs_line
 from workbench.session.journal import EVENTS
-from workbench.session.transcript_people import PEOPLE
+from workbench.session.transcript_people import spoken
 
 
 class Row(msgspec.Struct, kw_only=True):
@@ -97,7 +97,7 @@ class _Auditor:
         else:
             self._about_others(event)
             if isinstance(event, e.LiveEvent) and not isinstance(event, e.Said):
-                self.audit.people.append(f"{envelope.seq}: {' '.join(PEOPLE[type(event)](event)).removeprefix('- ')}")
+                self.audit.people.append(f"{envelope.seq}: {spoken(event)}")
 
     def _row(self, envelope: e.Envelope, call_id: str) -> Row:
         tool = str(getattr(envelope.event, "tool", ""))

@@ -80,7 +80,7 @@ def headline(run: Run) -> str:
 def metrics(run: Run) -> str:
     """The last and best values of RUN, to stand behind its headline; empty without any."""
     told = [
-        f"{key} {number(one.last)} (best {number(one.best)}, step {one.step:g})"
+        f"{key} {number(one.last)} at step {one.step:g} (best {number(one.best)})"
         for key, one in list(run.metrics.items())[:_METRICS]
     ]
     more = len(run.metrics) - len(told)
@@ -200,6 +200,7 @@ def _name(runs: Sequence[Run]) -> str:
 
 def _value(value: object) -> str:
     text = shlex.join(map(str, value)) if isinstance(value, list | tuple) else str(value)
+    text = text.lower() if isinstance(value, bool) else text  # as the files have it
     return text if len(text) <= 60 else f"{text[:59]}…"
 
 

@@ -67,3 +67,10 @@ PEOPLE: dict[type, Callable[[Any], Iterator[str]]] = {
     e.SuggestionTaken: _single(_taken),
     e.Said: _said,
 }
+
+
+def spoken(event: Any) -> str:
+    """What the transcript says of EVENT, in one line of its own."""
+    head, *quoted = PEOPLE[type(event)](event)
+    words = " ".join(line.removeprefix(">").strip() for text in quoted for line in text.split("\n"))
+    return _line(f"{head.removeprefix('- ')} {words}")

@@ -84,6 +84,18 @@ def test_the_run_that_goes_on_is_looked_at_first_against_the_one_it_is_compared_
     in_pane(play, tmp_path)
 
 
+def test_what_was_seen_on_a_run_is_whole_where_the_names_of_the_parts_leave_it_no_room(tmp_path):
+    async def play(pilot, pane, held):
+        words = "loss is NaN at step 8120, after 1.5179"
+        held.put(run(15, "noreset", alerts=(q.RunAlert(kind="nan", at=NOW, text=words, step=8120),)))
+        await until(pilot, lambda: words in text_of(pilot.app))
+        assert "chart  log" not in text_of(pilot.app)
+        held.put(run(15, "noreset"))
+        await until(pilot, lambda: "chart  log  changes" in text_of(pilot.app))
+
+    in_pane(play, tmp_path)
+
+
 def test_until_a_person_chooses_the_run_that_goes_on_is_looked_at(tmp_path):
     async def play(pilot, pane, held):
         ended = [one if one.status != "running" else run(14, "warmup", "finished") for one in held.rows]

@@ -264,13 +264,10 @@ class RunsPane(RunsDoing, Pane):
 
     def _say_parts(self, shown: set[str]) -> None:
         """The line between table and parts: their names, how the chart is drawn, and what was seen on the run."""
-        left: list[Part] = []
-        for name in PARTS:
-            left += [Part(name, "$foreground bold" if name in shown else "$muted-2", name), Part("  ")]
+        words, style = glance.alert(self.entry.head if self.entry else None)
+        left = glance.names(PARTS, shown, self.size.width - len(words))
         if "chart" in shown:
             left.append(Part(glance.settings(self.x, SMOOTHING[self.smoothing], self.chart), "$muted"))
-        run = self.entry.head if self.entry else None
-        words, style = glance.alert(run)
         room = max(10, self.size.width - sum(len(part.text) for part in left) - 4)
         self.tabs.put(left, [Part(glance.cut(words, room), style, "changes")] if words else [])
 

@@ -12,12 +12,13 @@ from workbench.protocol.queries import RunRow
 from workbench.tui.panes.rows import Rows, cut, wrapped
 from workbench.tui.widgets.chart import Chart
 from workbench.tui.widgets.chart_axis import number
+from workbench.tui.widgets.line import Part
 from workbench.tui.widgets.runs_changes import told_of
 from workbench.tui.widgets.runs_rows import ALIVE, Entry, Known, difference, metrics, value
 from workbench.tui.widgets.runs_sheet import SIGNS
 from workbench.tui.widgets.runs_shells import Shell
 
-__all__ = ["Words", "alert", "app_of", "cut", "line", "nothing", "remembered", "settings", "teaches"]
+__all__ = ["Words", "alert", "app_of", "cut", "line", "names", "nothing", "remembered", "settings", "teaches"]
 
 GRAVE = ("memory", "disk", "crash", "nan", "divergence")  # alerts that say why a run is of no use, the gravest first
 TEACHES = "No runs yet: `mlwb exp run -- python train.py`, or let the agent start one."
@@ -109,6 +110,14 @@ def nothing(runs: Sequence[RunRow], x: str) -> str:
         return "nothing here tells its epochs"
     told = any(metric.last is not None for run in runs for metric in run.metrics.values())
     return "reading…" if told else "no points yet"  # where a value is told there are points, under way
+
+
+def names(parts: Sequence[str], shown: set[str], room: int) -> list[Part]:
+    """PARTS by name; those SHOWN alone where ROOM is too little for all, so that what was seen on the run is whole."""
+    if sum(len(name) + 2 for name in parts) + 4 > room:
+        parts = [name for name in parts if name in shown]
+    named = ((Part(name, "$foreground bold" if name in shown else "$muted-2", name), Part("  ")) for name in parts)
+    return [part for pair in named for part in pair]
 
 
 def alert(run: RunRow | None) -> tuple[str, str]:
