@@ -266,6 +266,18 @@ def test_a_chain_of_forks_does_not_run_ahead_of_the_end(tmp_path):
     assert length() == before
 
 
+def test_orphans_of_a_command_that_goes_on_do_not_pile_up(tmp_path):
+    """Where they are adopted, as on Linux, nobody else would reap them."""
+
+    async def whole():
+        running, output = await start(tmp_path, "for _ in {1..200}; do (true &); done; echo all; sleep 600")
+        await eventually(lambda: output.read_text() == "all\n")
+        await eventually(lambda: not zombies(), within_s=60)
+        assert (await running.end(grace_s=0)).signal == signal.SIGKILL  # it was at work all the time
+
+    asyncio.run(whole())
+
+
 def test_others_are_left_alone(tmp_path):
     """Neither a process of our own, in a session of its own, nor another command, nor what that one hides."""
     ours, theirs, ended_one = odd_seconds(), odd_seconds(), odd_seconds()

@@ -20,6 +20,7 @@ from workbench.sandbox.types import Ended, Spec
 
 _SETTLE_S = 0.25  # what a command left behind may end by itself: `> >(tee log)` still writes
 _GIVE_UP_S = 5.0  # after KILL; only a process stuck in the kernel is left by then
+_SWEEPS = (2.0, 5.0, 10.0)  # orphans that a long command leaves are our children: dead ones are reaped this often
 _POLLS = (0.002, 0.004, 0.008, 0.016, 0.032, 0.05)
 
 
@@ -128,6 +129,7 @@ class PlainRunning:
         self._kill_at = float("inf")
         self._final: Ended | None = None
         self._watch()
+        self._sweep_in(iter(_SWEEPS))
 
     async def wait(self) -> Ended:
         """Until the command itself has ended. Cancelling does not end it."""
@@ -186,6 +188,7 @@ class PlainRunning:
         return [] if self._final is not None else self.tree.members()
 
     def _reap(self, swept: int, stuck: list[int]) -> Ended:
+        self._sweeping.cancel()
         self.tree.reap()
         self._see_exit()
         if not self._exited.done():  # stuck in the kernel: it will be init's
@@ -209,6 +212,14 @@ class PlainRunning:
             os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOWAIT)
         with contextlib.suppress(RuntimeError):  # the loop is closed
             self._loop.call_soon_threadsafe(self._see_exit)
+
+    def _sweep_in(self, pauses: Iterator[float]) -> None:
+        self._sweeping = self._loop.call_later(next(pauses, _SWEEPS[-1]), self._sweep, pauses)
+
+    def _sweep(self, pauses: Iterator[float]) -> None:
+        """Reaps what ended meanwhile, until the tree's own end does."""
+        self._members()
+        self._sweep_in(pauses)
 
     def _see_exit(self) -> None:
         if self._exited.done():
