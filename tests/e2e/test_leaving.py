@@ -119,6 +119,8 @@ def test_a_terminal_that_is_closed_leaves_the_agent_at_work(tmp_path: Path) -> N
         submit(tmux, "sleep")
         running = file_with_number(pid, tmux)
         program = tmux.program().pid
+        tmux.type("half a thought")
+        tmux.wait("› half a thought")
         tmux.close()
         gone(program)
         assert state_of(place) == "live" and psutil.pid_exists(running)
@@ -127,6 +129,8 @@ def test_a_terminal_that_is_closed_leaves_the_agent_at_work(tmp_path: Path) -> N
             with Tmux(env={**tmux.env}, cwd=place.repo) as again:
                 start(again, command)
                 again.wait("sleep 1000")
+                again.keys("Up")  # what was typed and not sent is there
+                again.wait("› half a thought")
                 again.keys("C-q")
                 again.wait("again leaves it at work")
                 again.keys("C-q")

@@ -394,5 +394,6 @@ class WorkbenchApp(App[int], inherit_bindings=False):
         if parting.holds(self):
             return
         self.workers.cancel_group(self, "open")
+        await parting.keep_unsent(self)
         await self.leave()
         self.exit(0)

@@ -5,6 +5,7 @@ import os
 import signal
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from workbench.protocol.state import SessionState
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
 Words = tuple[str, "Attachments"]  # at a prompt, with what its chips stand for
 
+_KEPT_S = 2.0  # that leaving waits for a disk to take what was typed
 _AGAIN = 3.0  # seconds within which a second ctrl+q quits though something runs
 
 
@@ -69,6 +71,19 @@ def give_words(app: "WorkbenchApp") -> None:
         editor.set_text(*words)
 
 
+async def keep_unsent(app: "WorkbenchApp") -> None:
+    """What is typed and not sent, here and in sessions that were left, is found among the earlier prompts next time."""
+    earlier = getattr(app.main.prompt, "earlier", None)
+    if earlier is None:
+        return
+    if not earlier.walking:  # an earlier prompt as it was is there already
+        keep_words(app)
+    with suppress(TimeoutError):  # of a file system that does not answer
+        async with asyncio.timeout(_KEPT_S):
+            for words in app.typed.values():
+                await earlier.keep(*words)
+
+
 def ended(panes: Mapping[str, Any]) -> dict[str, Any]:
     """No panes any more: those of the session that was left, PANES, look no longer."""
     for pane in panes.values():
@@ -116,6 +131,7 @@ def _told(app: "WorkbenchApp", number: signal.Signals) -> None:
 async def _part(app: "WorkbenchApp", number: signal.Signals) -> None:
     app.workers.cancel_group(app, "open")
     # A terminal that is gone is a connection that was lost: nobody has left.
+    await keep_unsent(app)
     await app.leave(lost=number == signal.SIGHUP)
     if number == signal.SIGHUP:  # no terminal to give back, and nobody to tell
         os._exit(128 + number)

@@ -342,3 +342,39 @@ def test_what_is_typed_waits_in_its_session_while_another_is_open(tmp_path):
         await until(pilot, lambda: app.main.prompt.text == "for c")
 
     playing(play, tmp_path, parts={**PLAIN, "prompt": Prompt})
+
+
+def test_what_is_typed_and_not_sent_is_among_the_earlier_prompts_next_time(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+
+    async def leaves(pilot, opener):
+        app = pilot.app
+        opener.client.give(e.PromptSubmitted(text="hi", origin="person", by="ana"), e.RequestStarted(turn=1, model="m"))
+        opener.client.give(answer(1, text("hello")), e.Idle(reason="completed"))
+        await until(pilot, lambda: app.state.turns and app.state.phase == "idle")
+        app.main.prompt.editor.set_text("for the first")
+        app.do("sessions", "s-bbbbbbbb")
+        await until(pilot, lambda: app.state.session == "s-bbbbbbbb" and not app.main.footer.message)
+        app.main.prompt.editor.set_text("half of a")
+        app.main.prompt.editor.post_message(Paste("\n".join(["a long one"] * 30)))
+        await until(pilot, lambda: "[paste 1" in app.main.prompt.text)
+        await pilot.press("ctrl+q")
+        await until(pilot, lambda: opener.client.closed)
+
+    async def comes_back(pilot, opener):
+        prompt = pilot.app.main.prompt
+        await until(pilot, lambda: len(prompt.earlier.history.entries) == 2)
+        await pilot.press("up")
+        assert prompt.text.startswith("half of a[paste 1") and prompt.editor.sendable().endswith("a long one")
+        await pilot.press("up")
+        assert prompt.text == "for the first"
+        await pilot.press("ctrl+q")  # an earlier one as it was is there already
+        await until(pilot, lambda: opener.client.closed)
+
+    async def looks(pilot, opener):
+        earlier = pilot.app.main.prompt.earlier
+        await until(pilot, lambda: earlier.history.entries)
+        assert [entry.text[:9] for entry in earlier.history.entries] == ["for the f", "half of a"]
+
+    for play in (leaves, comes_back, looks):
+        playing(play, tmp_path, parts={**PLAIN, "prompt": Prompt})

@@ -54,10 +54,19 @@ class Earlier:
 
     def remember(self, typed: str) -> Entry | None:
         """TYPED is on its way: the newest of all from now on; gives what is to be saved, if anything is."""
-        pastes = {chip: text for chip, text in self._editor.attachments.pastes.items() if chip in typed}
+        self._walk = None
+        return self._newest(typed, self._editor.attachments)
+
+    async def keep(self, typed: str, attachments: Attachments) -> None:
+        """TYPED was not sent, and nobody will be here to send it: the newest from now on, for other sessions too."""
+        if typed.strip() and (entry := self._newest(typed, attachments)):
+            await self.save(entry)
+
+    def _newest(self, typed: str, attachments: Attachments) -> Entry | None:
+        pastes = {chip: text for chip, text in attachments.pastes.items() if chip in typed}
         if sum(map(len, pastes.values())) > _KEPT_PASTES:
             pastes = {}
-        entry, self._walk = Entry(typed, pastes), None
+        entry = Entry(typed, pastes)
         return entry if self.history.add(entry) else None
 
     async def load(self) -> None:
