@@ -22,6 +22,7 @@ from workbench.protocol import events as e
 from workbench.protocol import queries as q
 from workbench.session.audit import audit
 from workbench.tui.opening import NotOpenedError
+from workbench.tui.screens.first_run import words
 from workbench.verbs.attach_invited import InvitedOpening
 
 pytestmark = needs_root
@@ -283,8 +284,10 @@ def test_what_a_killed_host_left_is_swept(tmp_path: Path, monkeypatch: pytest.Mo
 def test_a_guests_workbench_tells_why_it_is_not_let_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     async def steps(owner: Followed, place: Any) -> None:
         invited = await invite(owner.client, str(LI))
-        with pytest.raises(NotOpenedError, match="not invited"):
+        with pytest.raises(NotOpenedError, match="not invited") as told:
             await InvitedOpening(invited.socket, token(invited), "viewer").open()  # the owner is no guest
+        shown = words(told.value).plain
+        assert f"mlwb attach {invited.socket}" in shown and "agents" not in shown
         with pytest.raises(NotOpenedError, match="no such invitation"):
             await InvitedOpening(f"{invited.socket}x", "", "viewer").open()
 

@@ -26,12 +26,14 @@ _GOING_S = 3.0  # for each step of leaving a session
 
 
 class NotOpenedError(Exception):
-    """No session: the message says why, `subtype` is the contract's word for it."""
+    """No session: the message says why, `subtype` is the contract's word for it.
 
-    def __init__(self, subtype: str, message: str) -> None:
+    `steps`: commands that go on from here and what each does, where the subtype's own would not help.
+    """
+
+    def __init__(self, subtype: str, message: str, steps: tuple[tuple[str, str], ...] = ()) -> None:
         super().__init__(message)
-        self.subtype = subtype
-        self.message = message
+        self.subtype, self.message, self.steps = subtype, message, steps
 
 
 class AgentRow(msgspec.Struct, frozen=True, kw_only=True):

@@ -74,7 +74,9 @@ class InvitedOpening(FarOpening):
         try:
             client = await dial_invitation(self._path, self._token, self._role)
         except NotAttachedError as error:
-            raise NotOpenedError("error_usage", f"This session cannot be joined: {error}") from None
+            again = (self.way_back(""), "tries again, and asks for the token; a new one comes from who invited you")
+            why = f"This session cannot be joined: {error}"
+            raise NotOpenedError("error_during_execution", why, (again,)) from None
         self._session, self.workspace = client.session, Path(client.state.workspace or "/")
         return client
 

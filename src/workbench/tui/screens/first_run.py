@@ -63,7 +63,7 @@ def words(error: NotOpenedError) -> Content:
     """What happened, what to do, and what works without."""
     lines = [content(_HEADS.get(error.subtype, "No session could be opened"), "bold"), Content("")]
     lines += [content(error.message, "$muted", newlines=True), Content("")]
-    for command, meaning in _STEPS.get(error.subtype, _OTHER):
+    for command, meaning in error.steps or _STEPS.get(error.subtype, _OTHER):
         lines += [content(f"  {command}", "$agent"), content(f"      {meaning}", "$muted")]
     rest = "Without a session this is a monitor: the panes for runs and GPUs work, ctrl+o lists your sessions."
     return Content("\n").join([*lines, Content(""), content(rest, "$muted")])
