@@ -157,18 +157,19 @@ class Guests:
         least = roles.WHEEL if self._is_anothers(guest, command) else roles.LEAST.get(type(command))
         if least is None:
             return f"no role may send {type(command).__name__}"
-        if not self._session.task.interactive and not isinstance(command, roles.HEADLESS):
+        headless = not self._session.task.interactive
+        if headless and not isinstance(command, roles.HEADLESS):
             return "nobody steers a headless run; it can be watched, and stopped"
         if guest.owner and isinstance(command, roles.ALWAYS):
             return ""
-        if least in (roles.OWNER, roles.OWNERS_WHEEL):
+        if least in (roles.OWNER, roles.OWNERS_WHEEL) or (headless and least == roles.WHEEL):  # it has no wheel to hold
             if not guest.owner:
                 return f"only {self.owner}, whose session it is, may {roles.words(command)}"
             if guest.role != "driver":
                 return f"you came as {guest.role}, who may not {roles.words(command)}"
         if least == roles.SUGGESTER and guest.role == "viewer" and self.wheel.holder != guest.user:
             return f"a viewer may not {roles.words(command)}; /wheel asks for the wheel"
-        if least not in (roles.WHEEL, roles.OWNERS_WHEEL) or not self._session.task.interactive:
+        if least not in (roles.WHEEL, roles.OWNERS_WHEEL) or headless:
             return ""
         if why := "" if guest.owner else self._guests_refusal(guest, command):
             return why

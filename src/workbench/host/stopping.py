@@ -53,7 +53,9 @@ async def _asked(folder: Path, within_s: float) -> bool:
             client = await attach(folder, place="mlwb sessions stop", retry_s=0)
             reading = asyncio.create_task(_read(client))
             try:
-                ack = await client.send(Stop(id=f"stop-{uuid.uuid4().hex[:8]}", reason="signal", by=user_name()))
+                # What starts a headless run again after a signal (a job script) lets one rest that a person ended.
+                reason = "signal" if client.attended else "person"
+                ack = await client.send(Stop(id=f"stop-{uuid.uuid4().hex[:8]}", reason=reason, by=user_name()))
             finally:
                 reading.cancel()
                 await asyncio.gather(reading, return_exceptions=True)

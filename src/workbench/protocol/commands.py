@@ -32,7 +32,10 @@ class Withdraw(Command, frozen=True, kw_only=True):
 
 
 class Interrupt(Command, frozen=True, kw_only=True):
-    """End what runs now: the stream, the call, commands of a person, and everything they started. The session stays."""
+    """End what runs now: the stream, the call, commands of a person, and everything they started.
+
+    The session stays; a headless run ends, and can be taken up again.
+    """
 
     by: str
 

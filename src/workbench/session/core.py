@@ -189,9 +189,11 @@ class Session:
             asyncio.get_running_loop().call_soon(self._worker.cancel)
 
     def interrupt(self) -> None:
-        """Ends what the agent does now. The session stays."""
+        """Ends what the agent does now. The session stays; a headless run, which nobody would tell to go on, ends."""
         if self.acting is not None:
             self.acting.cancel()
+        elif not self.task.interactive:
+            self.stop("interrupt")
 
     def submit(self, command: SubmitPrompt) -> str:
         """Queues words for the model; they go with the next request, with what holds at that moment. Says why not.

@@ -83,7 +83,7 @@ def watching(client: "Client | None") -> list[Part]:
     if getattr(client, "attended", True):
         return []
     words = "a headless run: you watch it; "
-    return [Part("● ", "$agent"), Part(words), Part("esc", "$agent bold"), Part(" stops what it does now   ")]
+    return [Part("● ", "$agent"), Part(words), Part("esc", "$agent bold"), Part(" stops it   ")]
 
 
 async def choose(app: "WorkbenchApp", sessions: "Sequence[Live]") -> str | None:
