@@ -5,6 +5,7 @@ import contextlib
 import os
 import resource
 import signal
+import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -313,6 +314,35 @@ def test_a_journal_that_cannot_be_gone_on_with_is_told_and_leaves_no_host(
 
     with hosted(tmp_path, monkeypatch, []) as place:
         asyncio.run(run(place))
+
+
+def test_a_full_disk_is_told_in_words_before_a_session_goes_on_or_begins(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def run(place: Place, state: Path) -> None:
+        client = await begin(place)
+        await client.close()
+        await until(lambda: not is_live(state / "mlwb/sessions" / client.session))
+        with contextlib.suppress(OSError), (state / "full").open("wb", buffering=0) as file:
+            while file.write(bytes(512)):
+                pass
+        for resume in (client.session, ""):
+            with pytest.raises(NotBegunError) as told:
+                await begin(place, resume)
+            assert str(state) in str(told.value) and "[Errno" not in str(told.value)
+
+    if os.getuid() != 0:
+        pytest.skip("only root can mount a small disk")
+    with hosted(tmp_path, monkeypatch, []) as place:
+        state = tmp_path / "small"
+        state.mkdir()
+        if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2m", "none", state], capture_output=True).returncode:
+            pytest.skip("root without the right to mount")
+        monkeypatch.setenv("XDG_STATE_HOME", str(state))
+        try:
+            asyncio.run(run(place, state))
+        finally:
+            subprocess.run(["umount", "-l", state], check=True)
 
 
 def test_a_host_out_of_files_goes_on_and_takes_clients_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -89,8 +89,11 @@ async def _host(asked: Asked, asking: socket.socket) -> None:
         begun.session = client.session
     except local.StartError as error:
         begun.subtype, begun.message = error.subtype, error.message
-    except (sockets.SocketError, OSError) as error:
+    except sockets.SocketError as error:
         begun.subtype, begun.message = "error_during_execution", str(error)
+    except OSError as error:
+        where = error.filename or places.state()
+        begun.subtype, begun.message = "error_during_execution", f"{where}: {error.strerror or error}"
     with contextlib.suppress(OSError):
         asking.sendall(msgspec.json.encode(begun) + b"\n")
     if client is None:

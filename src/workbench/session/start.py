@@ -52,7 +52,8 @@ def create(task: Task, options: Options, clock: Callable[[], float] = time.time,
         return _begun(journal, made, options, clock, parent)
     except (JournalError, OSError) as error:
         _undo(journal)
-        raise StartError("error_during_execution", f"no session can be kept in {folder}: {error}") from None
+        why = getattr(error, "strerror", None) or error
+        raise StartError("error_during_execution", f"no session can be kept in {folder}: {why}") from None
     except ModelError as error:  # a recording that cannot be read or written
         _undo(journal)
         raise StartError("error_usage", str(error)) from None
