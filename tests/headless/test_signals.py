@@ -128,24 +128,34 @@ def test_a_signal_while_the_model_is_silent(place: Place) -> None:
         assert result_of(process)["exit_code"] == process.returncode == 75
 
 
-STUBBORN = "trap 'touch told' INT TERM; echo $$ > pid; while :; do sleep 0.2; done"
+STUBBORN = "trap ': > told' INT TERM; echo $$ > pid; while :; do sleep 0.2; done"
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
 def test_a_second_signal_does_not_wait(place: Place, number: signal.Signals, code: int) -> None:
-    """The command goes on when it is told to end: the first signal's stop takes its grace, the second comes into it."""
+    """The command goes on when it is told to end: the first signal's stop takes its grace, the second comes into it.
+
+    On a busy machine the grace may be over before the second comes; then it is tried again.
+    """
+    assert any(signalled_twice(place, number) == code for _ in range(5))
+
+
+def signalled_twice(place: Place, number: signal.Signals) -> int:
+    """The exit code of a run that gets NUMBER, and once its command was told to end, NUMBER again."""
+    pid, told = place.repo / "pid", place.repo / "told"
+    for each in (pid, told):
+        each.unlink(missing_ok=True)
     with (
         place.endpoint([turn(use("Bash", command=STUBBORN)), say("went on")]) as (_, env),
         place.started("run", place.task("x"), "--output-format", "json", *FLAGS, env=env) as process,
     ):
-        pid = place.repo / "pid"
         until(lambda: pid.exists() and pid.read_text().strip() != "")
         process.send_signal(number)
-        until((place.repo / "told").exists)
+        until(lambda: told.exists() or process.poll() is not None)
         process.send_signal(number)
         process.communicate(timeout=60)
-        assert process.returncode == code
         until(lambda: not running(int(pid.read_text())))
+        return process.returncode
 
 
 @pytest.mark.parametrize("form", ["text", "stream-json"])
