@@ -96,6 +96,19 @@ def test_what_was_seen_on_a_run_is_whole_where_the_names_of_the_parts_leave_it_n
     in_pane(play, tmp_path)
 
 
+def test_words_that_need_a_bar_to_scroll_are_wrapped_beside_it(tmp_path):
+    async def play(pilot, pane, held):
+        words = " ".join("a" * (1 + at * 7 % 11) for at in range(150))  # some lines are full to the last column
+        held.changes["r-14"] = q.RunChanges(against="r-13", words=(words,), diff=tuple(f"+{at}" for at in range(60)))
+        await pilot.press("z", "o")
+        shown = pane.changes_view
+        await until(pilot, lambda: shown.show_vertical_scrollbar)
+        # what is wider lies under the bar
+        await until(pilot, lambda: max(map(len, lines(shown))) <= shown.scrollable_content_region.width)
+
+    in_pane(play, tmp_path, size=(160, 50))
+
+
 def test_until_a_person_chooses_the_run_that_goes_on_is_looked_at(tmp_path):
     async def play(pilot, pane, held):
         ended = [one if one.status != "running" else run(14, "warmup", "finished") for one in held.rows]

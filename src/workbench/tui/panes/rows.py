@@ -139,6 +139,10 @@ class Rows(ScrollView, can_focus=True):
         self._strips = [None] * len(self._rows)
         self.redraw()
 
+    def watch_show_vertical_scrollbar(self) -> None:
+        """The bar takes a column of the rows, and the widget is as large as before: nothing else tells."""
+        self.on_resize()
+
 
 def _differing(old: Strip | None, new: Strip, width: int) -> tuple[int, int]:
     """The cells from the first to behind the last one that OLD and NEW do not share."""
