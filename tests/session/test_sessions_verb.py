@@ -14,6 +14,7 @@ from workbench.protocol import blocks
 from workbench.protocol import events as e
 from workbench.protocol.codec import decode_envelope
 from workbench.protocol.result import Evidence, FileChange, Result
+from workbench.protocol.task import Task
 from workbench.session.journal import EVENTS, Journal
 
 
@@ -99,6 +100,14 @@ def test_export_as_json_has_every_event(mlwb, tmp_path):
     assert exported["events"][-1]["event"] == {"type": "dreamt", "of": 1}
     assert mlwb("export", "abcd", "--json", "-o", str(tmp_path / "x.json")) == (0, "", "")
     assert json.loads((tmp_path / "x.json").read_text()) == exported
+
+
+def test_an_export_is_headed_by_the_title_that_the_list_shows(mlwb):
+    said = e.PromptSubmitted(text="Why is the loss flat?", origin="person", by="ada")
+    mlwb.write("s-abcd1234", [started(task=Task(prompt="", interactive=True)), said])
+    assert mlwb("export", "abcd")[1].startswith("# Why is the loss flat?\n")
+    mlwb.write("s-efgh5678", [started(task=Task(prompt="", interactive=True)), said, e.Renamed(title="The flat loss")])
+    assert mlwb("export", "efgh")[1].startswith("# The flat loss\n")
 
 
 def test_export_as_markdown_tells_the_session(mlwb):

@@ -23,8 +23,12 @@ _OUTPUT = 4_000
 VERDICTS = {"allow": "allowed", "ask": "asked", "deny": "denied"}
 
 
-def transcript(envelopes: Iterable[e.Envelope], blobs: Blobs, thinking: bool = False) -> Iterator[str]:
-    """Paragraphs of Markdown, without blank lines between them. With THINKING the model's is quoted, else counted."""
+def transcript(envelopes: Iterable[e.Envelope], blobs: Blobs, title: str = "", thinking: bool = False) -> Iterator[str]:
+    """Paragraphs of Markdown, without blank lines between them, under TITLE.
+
+    With THINKING the model's is quoted, else counted.
+    """
+    yield f"# {one_line(title.strip('# ') or 'Session', 100)}"
     writer = _Writer(blobs, thinking)
     for envelope in envelopes:
         yield from writer.event(envelope)
@@ -149,8 +153,6 @@ def _diffs(display: Iterable[blocks.DisplayBlock]) -> Iterator[str]:
 
 
 def _started(envelope: e.Envelope, event: e.SessionStarted) -> Iterator[str]:
-    first = next((line.strip("# \t") for line in event.task.prompt.splitlines() if line.strip("# \t")), "Session")
-    yield f"# {one_line(event.title or first, 100)}"
     git = f" at {one_line(event.commit, 12)}" if event.commit else ""
     branch = f", branch {code(event.branch)}{git}" if event.branch else ""
     yield "\n".join(

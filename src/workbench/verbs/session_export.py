@@ -77,12 +77,13 @@ def pieces(folder: Path, form: str, thinking: bool = False) -> Iterator[str]:
 
 
 def _markdown(folder: Path, thinking: bool) -> Iterator[str]:
+    from workbench.session import store
     from workbench.session.blobs import Blobs
     from workbench.session.transcript import transcript
 
     before = ""
     with Reader(folder) as reader:
-        for paragraph in transcript(reader.read(), Blobs(folder / "blobs"), thinking):
+        for paragraph in transcript(reader.read(), Blobs(folder / "blobs"), store.summary(folder).title, thinking):
             # Lines of one list stand together.
             listed = before.startswith("- ") and paragraph.startswith("- ")
             yield (("\n" if listed else "\n\n") if before else "") + paragraph
