@@ -79,8 +79,8 @@ def parted(client: "Client", key: str, far: str = "") -> str:
 
 
 def watching(client: "Client | None") -> list[Part]:
-    """That CLIENT's session is a headless run; empty where a person steers it."""
-    if getattr(client, "attended", True):
+    """That CLIENT's session is a headless run; empty where a person steers it, or it is over."""
+    if client is None or getattr(client, "attended", True) or client.state.phase == "ended":
         return []
     words = "a headless run: you watch it; "
     return [Part("● ", "$agent"), Part(words), Part("esc", "$agent bold"), Part(" stops it   ")]

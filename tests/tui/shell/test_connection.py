@@ -95,6 +95,8 @@ def test_a_headless_run_is_said_to_be_watched():
     assert connection.watching(client) == [] and connection.watching(None) == []
     client.attended = False
     assert "you watch it" in "".join(part.text for part in connection.watching(client))
+    client.state.phase = "ended"
+    assert connection.watching(client) == [], "there is nothing to stop any more"
 
 
 def test_a_session_that_was_left_while_it_was_lost_says_nothing_more(tmp_path):
