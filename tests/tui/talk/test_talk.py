@@ -286,6 +286,20 @@ def test_a_run_stands_on_the_card_that_began_it():
     on_screen(steps)
 
 
+def test_a_run_stands_on_its_card_also_where_the_words_below_name_it_and_once_beside_its_seeds():
+    async def steps(app, pilot):
+        linked = e.RunLinked(run="r-2", call_id="c1"), e.RunLinked(run="r-3", call_id="c1")
+        app.give(*begin(), decided(), *linked, finished(summary="r-2 running: it goes on by itself; you are told"))
+        await pilot.pause()
+        assert rows(app)[row_of(app, "Bash")].count("r-2") == 1
+        app.give(e.RequestStarted(turn=2, model="m"), decided("c2", target="make seeds"))
+        app.give(e.RunLinked(run="r-4", call_id="c2"), finished("c2", summary="2 runs: r-4, r-5"))
+        await pilot.pause()
+        assert rows(app)[row_of(app, "make seeds")].count("r-4") == 1
+
+    on_screen(steps)
+
+
 def test_a_verdict_stands_under_its_call_and_not_what_was_printed_last():
     said = "reproduced: 2,424 points of 3 metrics are the same to the last bit"
 

@@ -111,7 +111,7 @@ def _right(entry: Entry, scene: Scene) -> Line:
     if _TIMED.search(words):
         time = ""
     line: Line = _counts(words) if words.startswith("+") else [(words, style)] if words else []
-    if item.run and item.run not in item.text:
+    if item.run and item.run not in words:
         run = shown(item.run)
         line = [(run, f"@{run}"), *([("  ", ""), *line] if line else [])]
     if time:
