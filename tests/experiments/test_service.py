@@ -167,16 +167,23 @@ def test_it_stays_after_its_load_where_it_shall(exp: Exp) -> None:
 
 
 def test_services_compare_as_losses_do(exp: Exp) -> None:
+    """Where the machine is so busy that it is all within noise, as is told then, they are measured again."""
     (exp.folder / "asked.http").write_text(post())
-    for name, seconds in (("quick", "0.01"), ("slow", "0.12")):
-        exp(
-            "run", "--name", name, "--seeds", "0..2", "--service", "--ready", URL, "--request", "asked.http",
-            "--duration", "0.6s", "--warm-up", "0s", *SERVE, seconds,
-        )  # fmt: skip
-    for metric, goal in (("latency_p50_ms", "min"), ("throughput_rps", "max")):
-        told = exp.json("compare", "quick", "slow", "--metric", metric)
-        assert (told["goal"], told["verdict"]) == (goal, "worse")
-    assert exp.json("compare", "quick", "slow")["metric"].startswith(("latency", "throughput"))
+    verdicts = []
+    for attempt in range(4):
+        quick, slow = f"quick-{attempt}", f"slow-{attempt}"
+        for name, seconds in ((quick, "0.01"), (slow, "0.12")):
+            exp(
+                "run", "--name", name, "--seeds", "0..2", "--service", "--ready", URL, "--request", "asked.http",
+                "--duration", "0.6s", "--warm-up", "0s", *SERVE, seconds,
+            )  # fmt: skip
+        told = [exp.json("compare", quick, slow, "--metric", metric) for metric in ("latency_p50_ms", "throughput_rps")]
+        assert [one["goal"] for one in told] == ["min", "max"]
+        verdicts = [one["verdict"] for one in told]
+        if "within_noise" not in verdicts:
+            break
+    assert verdicts == ["worse", "worse"]
+    assert exp.json("compare", quick, slow)["metric"].startswith(("latency", "throughput"))
 
 
 def test_how_a_service_was_asked_is_a_difference(exp: Exp) -> None:
