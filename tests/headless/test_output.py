@@ -298,6 +298,20 @@ def test_a_check_whose_program_is_missing_is_said_before_the_run(place: Place) -
     assert done.stdout.count("there is no") == len(missing), done.stdout
 
 
+def test_a_locked_name_of_no_file_is_said_before_the_run(place: Place) -> None:
+    """A misspelt one locks nothing, so whoever looks before the night must read it; no refusal, as in the run."""
+    place.write("evaluate.py", "print(1)\n")
+    with place.endpoint([], models=["claude-sonnet-5-5"]) as (_, env):
+        task = place.task("---\nlocked: [evaluate.py, evalute.py, 'data/val/**', '!data/val/x']\n---\nx")
+        done = place.mlwb("run", task, "--check", env=env)
+        as_json = place.mlwb("run", task, "--check", "--output-format", "json", env=env)
+    assert done.code == as_json.code == 0, done.stdout + done.stderr
+    assert "`evalute.py` names no file" in done.stdout and "globs begin at" in done.stdout
+    rows = [(row["ok"], row["detail"]) for row in json.loads(as_json.stdout) if row["name"] == "locked"]
+    assert [ok for ok, _ in rows] == [True, None, None], rows
+    assert "`evaluate.py`" in rows[0][1] and rows[2][1] == "`data/val/**` names no file"
+
+
 def test_what_others_changed_meanwhile_is_not_said_to_be_the_runs(place: Place) -> None:
     with place.endpoint([say("done")]) as (_, env):
         done = place.mlwb("run", place.task("---\nchecks: [touch beside]\n---\nx"), env=env)

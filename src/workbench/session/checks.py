@@ -88,22 +88,27 @@ def lock_digests(globs: Sequence[str], root: Path) -> dict[str, str]:
 
     Globs are read as .gitignore reads them, from ROOT on. A link's digest covers where it points and what is there.
     """
+    return {path: _digest(root / path) for path in _named(globs, root)}
+
+
+def _named(globs: Sequence[str], root: Path) -> Iterator[str]:
+    """The files that GLOBS name, each once."""
     if not globs:
-        return {}
+        return
     from pathspec import GitIgnoreSpec
 
     spec = GitIgnoreSpec.from_lines([_anchored(pattern) for pattern in globs])
-    found: dict[str, str] = {}
+    seen: set[str] = set()
     for start in {_still(pattern) for pattern in globs if not pattern.startswith("!")}:
         for path in _files(root, start):
-            if path not in found and spec.match_file(path):
-                found[path] = _digest(root / path)
-    return found
+            if path not in seen and spec.match_file(path):
+                seen.add(path)
+                yield path
 
 
 def unmatched(globs: Sequence[str], root: Path) -> list[str]:
     """The globs that name no file: most likely misspelt, so that nothing is locked by them."""
-    return [each for each in globs if not each.startswith("!") and not lock_digests([each], root)]
+    return [each for each in globs if not each.startswith("!") and not any(_named([each], root))]
 
 
 def broken_locks(digests: Mapping[str, str], globs: Sequence[str], root: Path) -> list[str]:

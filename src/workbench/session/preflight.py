@@ -13,7 +13,7 @@ from workbench.permissions.world import RealWorld
 from workbench.protocol.task import Task
 from workbench.sandbox import layers, pythonenv
 from workbench.sandbox.launcher import PlainLauncher, shell
-from workbench.session import gpus
+from workbench.session import checks, gpus
 from workbench.session.end import MODEL_ERRORS, StartError
 from workbench.session.gate import Gate
 from workbench.session.plan import Options, Plan, plan
@@ -40,7 +40,8 @@ async def preflight(task: Task, options: Options) -> list[Finding]:
     sandbox, confined = _sandbox(made)
     findings = [_agent(made), _model(made), await _endpoint(made, options), _budget(made), sandbox]
     findings.append(await asyncio.to_thread(_gpus, made, options.env))
-    return [*findings, *_rules(made), *await asyncio.to_thread(_checks, made, confined, options.env)]
+    findings += [*_rules(made), *await asyncio.to_thread(_checks, made, confined, options.env)]
+    return [*findings, *await asyncio.to_thread(_locked, made)]
 
 
 def _agent(made: Plan) -> Finding:
@@ -140,6 +141,15 @@ def _checks(made: Plan, confined: bool, env: Mapping[str, str]) -> list[Finding]
     if not found:
         found.append(Finding(name="check", ok=None, detail="none: nothing will confirm the work", fix="add `checks`"))
     return found
+
+
+def _locked(made: Plan) -> list[Finding]:
+    """What the task locks; a glob that names no file locks nothing, and is most likely misspelt."""
+    lost = checks.unmatched(made.task.locked, made.workspace)
+    held = ", ".join(f"`{each}`" for each in made.task.locked if each not in lost)
+    found = [Finding(name="locked", ok=True, detail=f"{held} must be the same at the end")] if held else []
+    fix = f"mend its name; globs begin at {made.workspace}, and a file that the work makes there counts as changed"
+    return found + [Finding(name="locked", ok=None, detail=f"`{each}` names no file", fix=fix) for each in lost]
 
 
 def _missing(command: str, made: Plan, env: Mapping[str, str]) -> str:
