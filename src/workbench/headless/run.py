@@ -50,6 +50,7 @@ class Run:
         self.session = ""
         self.notify = ""
         self.workspace = ""
+        self.begun = False  # something was written to standard output
         self.answered = False  # the result is on standard output
         self.lost: OSError | None = None  # why nothing more can be written to standard output
 
@@ -207,6 +208,9 @@ class Run:
 
     async def _write(self, data: bytes) -> bool:
         try:
+            if self.format == "stream-json" and not self.begun:  # a run before may have died within a line
+                await self.stdout.own_line()
+            self.begun = True
             await self.stdout.write(data)
         except OSError as error:
             self.lost = error

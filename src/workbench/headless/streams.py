@@ -1,8 +1,10 @@
 """Standard output and standard error, whatever state they are in: full, stalled, a terminal or a pipe."""
 
 import asyncio
+import fcntl
 import os
 import select
+import stat
 
 from workbench.protocol.visible import visible
 
@@ -27,6 +29,14 @@ class Stdout:
                 await self._writable()
                 self.stalled = False
             view = view[os.write(self.fd, view[:_PIECE]) :]
+
+    async def own_line(self) -> None:
+        """Ends the line that a writer before left unfinished in the file, so that what comes begins a line of its own.
+
+        Nothing is written to a pipe or a terminal, nor where the file may not be read. Raises OSError as `write` does.
+        """
+        if _unfinished(self.fd):
+            await self.write(b"\n")
 
     async def _writable(self) -> None:
         loop = asyncio.get_running_loop()
@@ -94,6 +104,21 @@ def _ready(fd: int) -> bool:
     poll = select.poll()
     poll.register(fd, select.POLLOUT)
     return bool(poll.poll(0))
+
+
+def _unfinished(fd: int) -> bool:
+    """Whether FD stands in a regular file behind a byte that ends no line; False where that cannot be told."""
+    try:
+        told = os.fstat(fd)
+        if not stat.S_ISREG(told.st_mode):
+            return False
+        appends = fcntl.fcntl(fd, fcntl.F_GETFL) & os.O_APPEND
+        at = told.st_size if appends else os.lseek(fd, 0, os.SEEK_CUR)
+        # The shell opened it for writing alone; elsewhere than on Linux there may be no second way in.
+        with open(f"/proc/self/fd/{fd}", "rb", buffering=0) as file:  # noqa: PTH123 - no path, an open file
+            return at > 0 and os.pread(file.fileno(), 1, at - 1) not in (b"\n", b"")
+    except OSError:
+        return False
 
 
 def _fitted(text: str, columns: int) -> str:
