@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 import subprocess
 import time
 from collections.abc import Iterator
@@ -107,6 +108,16 @@ def test_what_is_more_than_one_command_is_bashs(workspace: Path, command: str) -
     _, [text] = works(workspace, command, deny=("Bash(mlwb *)",))
     assert text.startswith("Denied: "), "judged as what it is"
     assert Ledger(workspace).ids() == []
+
+
+def test_a_loop_of_runs_is_refused_before_it_trains_whether_a_ledger_is_there_or_not(confined: Path) -> None:
+    loop = f"for s in 1 2; do {shlex.join(MLWB)} exp run -- touch trained-$s; done"
+    ran, [fresh, begun, later] = works(confined, loop, "mlwb exp run --seeds 0..1 -- touch carried-{seed}", loop)
+    for text in (fresh, later):
+        assert text.count("no run can be recorded in ") == text.count("alone, as a Bash call of its own") == 2, text
+    assert not list(confined.glob("trained-*")) and not ran.events(e.Notice), "nothing is put aside"
+    assert "[r-1 finished" in begun and len(list(confined.glob("carried-*"))) == 2
+    assert Ledger(confined).ids() == ["r-1", "r-2"]
 
 
 def test_a_rule_about_mlwb_itself_counts_too(workspace: Path) -> None:

@@ -135,6 +135,16 @@ def test_a_ledger_that_cannot_be_written(exp: Exp) -> None:
     assert b"no run can be recorded" in done.stderr and b"Traceback" not in done.stderr
 
 
+def test_a_command_of_a_session_does_not_begin_a_ledger(exp: Exp) -> None:
+    """What it made would be put aside with all its runs."""
+    done = exp("run", *sh("touch trained"), env={"MLWB_SESSION": "s-1"}, code=1)
+    assert done.stderr.count(b"\n") == 1 and b"there is no ledger yet" in done.stderr
+    assert done.stderr.endswith(b"Give `mlwb exp run \xe2\x80\xa6 -- CMD` alone, as a Bash call of its own\n")
+    assert list(exp.folder.iterdir()) == [], "nothing was trained, nothing made"
+    exp("run", *sh("touch trained"))
+    assert (exp.folder / "trained").exists() and exp.ledger.ids() == ["r-1"], "a person's shell begins one"
+
+
 def test_signals_are_as_a_shell_has_them_and_the_run_is_named(exp: Exp) -> None:
     program = (
         "import os, signal; names = 'SIGHUP SIGINT SIGQUIT SIGTERM SIGUSR1 SIGPIPE'.split()\n"
@@ -293,6 +303,7 @@ def test_a_run_that_nobody_watches_any_more_is_told_to_have_failed(exp: Exp) -> 
 
 def test_a_run_within_a_command_that_is_ended_goes_on(exp: Exp) -> None:
     """As from a session's own Bash: what marks the outer command is not on the run."""
+    exp.ledger.folder.mkdir(parents=True)
     exp.env = exp.env | {"MLWB_SESSION": "s-1", "MLWB_COMMAND": "abc", "MLWB_TURN": "3"}
     run = exp.detached(*sh("echo ${MLWB_SESSION-none} ${MLWB_COMMAND+marked}; while [ ! -e go ]; do sleep 0.02; done"))
     environ = Path(f"/proc/{exp.supervisor(run)}/environ").read_bytes()

@@ -8,10 +8,11 @@ import signal
 import sys
 from pathlib import Path
 
+from workbench.entry import SESSION
 from workbench.experiments.launch.local import Handed, Local
 from workbench.experiments.launch.options import RunOptions, read
 from workbench.experiments.launch.types import Job, News
-from workbench.experiments.ledger import OUTPUT, ledger_for
+from workbench.experiments.ledger import OUTPUT, Ledger, LedgerError, ledger_for
 from workbench.protocol.visible import visible
 from workbench.session.identity import user_name
 
@@ -20,9 +21,14 @@ _CHUNK = 1 << 18
 
 
 def run(args: list[str]) -> int:
-    """Runs `mlwb exp run ARGS`; returns the command's exit status, of several the first that is not 0."""
+    """Runs `mlwb exp run ARGS`; returns the command's exit status, of several the first that is not 0.
+
+    Raises Usage, LedgerError, LaunchError.
+    """
     options = read(args)
-    engine = Local(ledger_for(Path.cwd()))
+    ledger = ledger_for(Path.cwd())
+    _not_the_first(ledger)
+    engine = Local(ledger)
     handed = engine.submit(_job(options, engine.ledger.workspace))
     return _started(handed) if options.detach else Front(engine, handed).follow()
 
@@ -35,7 +41,7 @@ def _job(options: RunOptions, workspace: Path) -> Job:
         workspace=str(workspace),
         cwd=str(Path.cwd()),
         env=env,
-        session=env.get("MLWB_SESSION") or None,
+        session=env.get(SESSION) or None,
         turn=int(turn) if turn.isdigit() else None,
         user=user_name(),
         size=(columns, rows),
@@ -60,8 +66,14 @@ def _say(text: str) -> None:
 
 def _hint() -> str:
     """For an agent whose commands are confined: they cannot write the ledger."""
-    inside = "MLWB_SESSION" in os.environ
-    return ". Give `mlwb exp run … -- CMD` alone, as a Bash call of its own" if inside else ""
+    return ". Give `mlwb exp run … -- CMD` alone, as a Bash call of its own" if SESSION in os.environ else ""
+
+
+def _not_the_first(ledger: Ledger) -> None:
+    """Raises LedgerError in a session's command where nothing of LEDGER is there: what it made would be put aside."""
+    if SESSION in os.environ and not os.path.lexists(ledger.folder.parent):
+        why = "there is no ledger yet, and a session's command begins none"
+        raise LedgerError(f"no run can be recorded in {ledger.folder}: {why}{_hint()}")
 
 
 def _started(handed: Handed) -> int:
