@@ -89,6 +89,11 @@ def test_one_that_rests_ends_when_it_is_left_and_can_be_removed_at_once(tmp_path
         session = the_session(place)
         tmux.wait(f"mlwb --resume {session}   goes on with this session")
         assert state_of(place) == "resumable"
+        table, shown, brief = (place.mlwb("sessions", *args).stdout for args in
+                               (["list"], ["show", session], ["brief", "--since", "start", session]))  # fmt: skip
+        assert "  left  " in table and "error" not in table, table
+        assert f"    mlwb --resume {session}\n" in shown and "What went wrong" not in shown, shown
+        assert "it was left, or told to stop" in brief and "retryable" not in brief, brief
         assert place.mlwb("sessions", "rm", session).code == 0
         tmux.wait(lambda _: hosts_under(place.home) == [], 20)  # sooner than one that waits for clients would end
 

@@ -97,6 +97,14 @@ def test_questions_stand_until_they_are_answered(tmp_path):
     assert brief(done).questions == ()
 
 
+def test_a_session_that_was_left_ended_in_no_error(tmp_path):
+    for name, error, words in (("a", "stopped by signal", "it was left, or told to stop"),
+                               ("b", "overloaded", "it ended, error retryable")):  # fmt: skip
+        ended = e.SessionEnded(result=result("error_retryable", errors=[error]))
+        told = lines(journal(tmp_path / name, prompt("one"), ended))
+        assert words in told[1] and any("  x " in line for line in told) == (name == "b"), told
+
+
 def test_changes_are_added_up_and_a_rewind_takes_them_back(tmp_path):
     events = [prompt("one"), edited("/data/project/a.py", 3, 1), edited("/data/project/a.py", 2, 0),
               e.CallFinished(call_id="d", tool="Bash", status="ok", changed=("/data/project/out.txt",))]  # fmt: skip

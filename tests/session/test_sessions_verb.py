@@ -12,7 +12,7 @@ import pytest
 from support.sample_events import answer, clock, session_events, started, text, write_journal
 from workbench.protocol import blocks
 from workbench.protocol import events as e
-from workbench.protocol.codec import decode_envelope
+from workbench.protocol.codec import decode_envelope, encode
 from workbench.protocol.result import Evidence, FileChange, Result
 from workbench.protocol.task import Task
 from workbench.session.journal import EVENTS, Journal
@@ -62,6 +62,19 @@ def test_list(mlwb):
         "title": "Lower the loss", "workspace": "/data/project", "state": "done", "turns": 2, "cost_usd": 0.5,
         "started": "2026-09-21T14:13:21Z", "subtype": "success", "agent": "ml-engineer",
     }.items()  # fmt: skip
+
+
+def test_list_tells_a_session_that_was_left_from_one_that_failed(mlwb):
+    cases = {"s-left1234": (True, "stopped by signal", "left"), "s-stop1234": (False, "stopped by signal", "stopped"),
+             "s-over1234": (True, "overloaded", "error_retryable")}  # fmt: skip
+    for name, (attended, error, _) in cases.items():
+        ended = Result(subtype="error_retryable", is_error=True, session_id=name, errors=[error], exit_code=75)
+        folder = mlwb.write(name, [started(task=Task(prompt="", interactive=attended)), e.SessionEnded(result=ended)])
+        (folder / "result.json").write_bytes(encode(ended))
+    rows = {line.split()[0]: line for line in mlwb("list")[1].splitlines()}
+    for name, (_, _, word) in cases.items():
+        assert f"  {word}  " in rows[name], rows[name]
+    assert {one["subtype"] for one in json.loads(mlwb("list", "--json")[1])} == {"error_retryable"}
 
 
 def test_show(mlwb):

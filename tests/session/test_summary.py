@@ -11,9 +11,9 @@ TASK = Task(prompt="Lower the loss.\n\nBy half.", locked=("eval/**",))
 STATE = SessionState(title="Lower the loss", workspace="/w", agent="ml-engineer", model="m-1", mode="acceptEdits")
 
 
-def summary(**fields: object) -> str:
+def summary(task: Task = TASK, **fields: object) -> str:
     plain = {"subtype": "success", "is_error": False, "session_id": "s1", **fields}
-    return markdown(Result(**plain), STATE, TASK, Path("/state/s1"))  # type: ignore[arg-type]
+    return markdown(Result(**plain), STATE, task, Path("/state/s1"))  # type: ignore[arg-type]
 
 
 def test_a_verified_end() -> None:
@@ -78,6 +78,16 @@ def test_questions_and_the_line_that_answers_them() -> None:
 def test_caps_name_the_flag_that_raises_them() -> None:
     assert "--resume s1 --max-turns 40" in summary(subtype="error_max_turns", num_turns=20)
     assert "`--max-usd`" in summary(subtype="error_max_budget")
+
+
+def test_one_that_was_left_went_wrong_in_nothing() -> None:
+    ended = {"subtype": "error_retryable", "is_error": True, "exit_code": 75}
+    for task, line in ((TASK, "mlwb run --resume s1"), (Task(prompt="", interactive=True), "mlwb --resume s1")):
+        text = summary(task, errors=["stopped by signal"], **ended)
+        assert "It was left, or told to stop" in text and "What went wrong" not in text
+        assert "- Ended: left, for programs `error_retryable`, exit code 75" in text and f"\n    {line}\n" in text
+    text = summary(errors=["overloaded"], **ended)
+    assert "## What went wrong\n\n- overloaded" in text and "the model service could not be reached" in text
 
 
 def test_denials_and_their_reasons() -> None:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from workbench.protocol.brief import BriefRow, BriefSection
 from workbench.protocol.words import counted
 from workbench.session.brief_types import Brief, Command, Decision, RunTold
+from workbench.session.end import was_left
 from workbench.session.runs_words import span
 
 # Rows of each section: together with their headings they fit 24 lines when all is full, and that is rare.
@@ -40,6 +41,8 @@ def heading(told: Brief, now: float) -> str:
 
 def standing(told: Brief) -> str:
     """How the session stands, in a few words."""
+    if was_left(told.end, told.errors):
+        return "it was left, or told to stop, and can be taken up"
     if told.end is not None:
         verified = ", verified by its checks" if told.verified else ""
         return f"it ended, {told.end.replace('_', ' ')}{verified}"
@@ -94,7 +97,7 @@ def _needs(told: Brief, now: float) -> Iterator[BriefRow]:
         about = f" on {_line(one.path, 40)}" if one.path else ""
         yield BriefRow(text=f"{one.by} suggests{about}: {_line(one.text, 120)}", note=clock(one.at, now), kind="decide")
     bad = (told.end or told.idle or "").startswith("error")
-    if bad:
+    if bad and not was_left(told.end, told.errors):
         yield from (BriefRow(text=_line(error, 160), kind="bad") for error in told.errors[:2])
     for check in told.checks:
         if check.exit_code:

@@ -15,7 +15,7 @@ from workbench.protocol.result import Usage
 from workbench.sandbox.leftovers import end_leftovers
 from workbench.session import adopt, budget, calls, compaction, finish, gpus, questions, runs_watch
 from workbench.session.core import BROKE_OFF, LINE_LIMIT, Session
-from workbench.session.end import MODEL_ERRORS, EndSession
+from workbench.session.end import LEFT, MODEL_ERRORS, EndSession
 from workbench.session.journal import FULL, JournalError
 from workbench.session.tally import answer_text
 
@@ -91,7 +91,7 @@ async def _slept(session: Session) -> bool:
 def stopped(session: Session) -> EndSession:
     """The end that a stop gives."""
     reason = session.stopping or "terminate"
-    return EndSession(STOPS.get(reason, "error_interrupted"), f"stopped by {reason}")
+    return EndSession(STOPS.get(reason, "error_interrupted"), LEFT if reason == "signal" else f"stopped by {reason}")
 
 
 def subtype_of(error: ModelError) -> str:

@@ -8,6 +8,7 @@ from workbench.protocol import queries as q
 from workbench.protocol.words import counted
 from workbench.session.brief import brief
 from workbench.session.brief_types import Brief
+from workbench.session.end import was_left
 
 _WORD = 120
 
@@ -42,7 +43,8 @@ def _phrases(told: Brief) -> Iterator[str]:
     if told.questions and told.asked_at > told.since:
         yield f"{counted(len(told.questions), 'question')} to answer"
     if told.end and told.events:
-        yield f"it ended: {told.end.replace('_', ' ')}"
+        left = was_left(told.end, told.errors)
+        yield "it was left, or told to stop" if left else f"it ended: {told.end.replace('_', ' ')}"
     if edited := sum(file.edits > 0 for file in told.files):
         yield f"{counted(edited, 'file')} changed by the agent"
     if linked := sum(run.linked for run in told.runs):

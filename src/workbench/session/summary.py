@@ -9,6 +9,7 @@ from workbench.protocol.result import CheckResult, Denial, FileChange, Question,
 from workbench.protocol.state import SessionState
 from workbench.protocol.task import Task
 from workbench.protocol.visible import visible
+from workbench.session.end import was_left
 
 _ENDS = {
     "success": "The agent finished.",
@@ -26,18 +27,21 @@ _ENDS = {
     "error_interrupted": "It was interrupted.",
     "error_terminated": "It was terminated.",
 }
+_LEFT = "It was left, or told to stop: nothing went wrong, and it can go on where it stood."
 _SHOWN = 50  # entries of a list; result.json has them all
 _KEPT_TEXT = 20_000
 
 
 def markdown(result: Result, state: SessionState, task: Task, folder: Path) -> str:
     """The text of summary.md. It claims nothing that a check did not confirm."""
+    left = was_left(result.subtype, result.errors)
+    end = _LEFT if left else _ENDS.get(result.subtype, "")
     sections = (
-        f"# {_line(state.title) or 'Session'}\n\n{verdict(result)} {_ENDS.get(result.subtype, '')}".rstrip(),
+        f"# {_line(state.title) or 'Session'}\n\n{verdict(result)} {end}".rstrip(),
         _facts(result, state, folder),
-        _section("Go on", _go_on(result)),
+        _section("Go on", _go_on(result, task)),
         _section("Questions for you", _questions(result.questions)),
-        _section("What went wrong", [f"- {_line(error)}" for error in result.errors]),
+        _section("What went wrong", [] if left else [f"- {_line(error)}" for error in result.errors]),
         _section("Asked", [_quoted(task.prompt)]),
         _section("Answer", [_quoted(result.result)] if result.result.strip() else []),
         _section(*_changes(result.files_changed)),
@@ -69,8 +73,9 @@ def _facts(result: Result, state: SessionState, folder: Path) -> str:
         "unknown (the model's price is not known)" if result.total_cost_usd is None else f"${result.total_cost_usd:.4f}"
     )
     usage = result.usage
+    left = "left, for programs " if was_left(result.subtype, result.errors) else ""
     rows = (
-        ("Ended", f"`{_line(result.subtype)}`, exit code {result.exit_code}"),
+        ("Ended", f"{left}`{_line(result.subtype)}`, exit code {result.exit_code}"),
         ("Session", f"`{result.session_id}` in `{_line(str(folder))}`"),
         ("Workspace", f"`{_line(state.workspace)}`" + (f" on branch `{_line(state.branch)}`" if state.branch else "")),
         ("Agent and model", f"{_line(state.agent)}, {_line(state.model)}, mode {state.mode}"),
@@ -90,10 +95,12 @@ def _section(heading: str, entries: Iterable[str]) -> str:
     return f"## {heading}\n\n" + "\n".join(listed[:_SHOWN] + more)
 
 
-def _go_on(result: Result) -> list[str]:
+def _go_on(result: Result, task: Task) -> list[str]:
     """The exact line that resumes the session; with an answer where it waits for one, a higher cap where it hit one."""
     if result.subtype == "success" or not result.session_id:
         return []
+    if task.interactive and was_left(result.subtype, result.errors):
+        return [f"    mlwb --resume {shlex.quote(result.session_id)}"]
     more = {
         "error_needs_decision": " --answer 'YOUR DECISION'",
         "error_max_turns": f" --max-turns {max(1, result.num_turns) * 2}",

@@ -1,6 +1,7 @@
 """`mlwb sessions`: what there is of this user; other modules have the verbs that do more with one."""
 
 import argparse
+import contextlib
 import json
 import sys
 import time
@@ -8,6 +9,7 @@ from collections.abc import Iterator
 
 import msgspec
 
+from workbench import places
 from workbench.protocol.visible import visible
 from workbench.session import store
 from workbench.session.journal import JournalError
@@ -88,10 +90,23 @@ def _row(one: store.SessionSummary, clients: dict[str, int]) -> tuple[str, ...]:
         started,
         str(one.turns),
         cost,
-        visible(one.subtype or "-"),
+        visible(_end(one)),
         cut,
         visible(one.workspace),
     )
+
+
+def _end(one: store.SessionSummary) -> str:
+    """How a session ended, in a word. To a person, one that was left or told to stop did not end in an error."""
+    from workbench.protocol.result import Result
+    from workbench.session.end import was_left
+
+    if one.subtype == "error_retryable":
+        with contextlib.suppress(OSError, msgspec.MsgspecError, UnicodeDecodeError):
+            result = msgspec.json.decode((places.sessions() / one.id / "result.json").read_bytes(), type=Result)
+            if was_left(result.subtype, result.errors):
+                return "left" if one.attended else "stopped"
+    return one.subtype or "-"
 
 
 def _print_table(rows: list[tuple[str, ...]]) -> None:
