@@ -5,13 +5,16 @@ import fcntl
 import os
 import shutil
 import subprocess
+import tempfile
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
 import pytest
 
+from support.visitors import LI, needs_root
 from workbench.experiments import code
 from workbench.experiments.alone import alone
 from workbench.experiments.ledger import Ledger, LedgerError
@@ -35,6 +38,67 @@ def test_a_number_is_never_used_twice(tmp_path: Path) -> None:
     ledger.remove("r-3")
     assert not list(ledger.folder.glob(".gone-*"))
     assert ledger.begin(make).id == "r-4" and ledger.ids() == ["r-1", "r-2", "r-4"]
+
+
+def refused_as_an_ordinary_user(workspace: Path) -> str:
+    """What an ordinary user is told who begins a run in WORKSPACE: the one who runs this, or, for root, another one."""
+    reading, writing = os.pipe()
+    child = os.fork()
+    if not child:
+        try:
+            if os.geteuid() == 0:
+                os.setgroups([])
+                os.setresgid(LI, LI, LI)
+                os.setresuid(LI, LI, LI)
+            Ledger(workspace).begin(make)
+        except LedgerError as error:
+            os.write(writing, str(error).encode())
+        finally:
+            os._exit(0)
+    os.close(writing)
+    os.waitpid(child, 0)
+    with os.fdopen(reading, encoding="utf-8") as told:
+        return told.read()
+
+
+@pytest.fixture
+def shared() -> Iterator[Path]:
+    """A folder that every user may enter, as those of tests may not be."""
+    folder = Path(tempfile.mkdtemp(prefix="mlwb-ledger-", dir="/tmp"))
+    folder.chmod(0o755)
+    yield folder
+    shutil.rmtree(folder)
+
+
+@pytest.mark.skipif(Path("/").stat().st_uid != 0, reason="a namespace without root")
+def test_a_folder_of_another_user_is_told_with_the_owner() -> None:
+    assert refused_as_an_ordinary_user(Path("/")) == (
+        "no run can be recorded in /.mlwb/runs: / belongs to root, and you may not write there. "
+        "Work in a clone or a folder of your own"
+    )
+
+
+@needs_root
+def test_a_ledger_of_another_user_is_told_with_the_owner_and_what_opens_it(shared: Path) -> None:
+    ledger = Ledger(shared)
+    ledger.begin(make)
+    for names in (". .lock", ".lock"):
+        told = refused_as_an_ordinary_user(shared)
+        whose = "it" if names == ". .lock" else f"{ledger.folder}/.lock"
+        assert f"{ledger.folder}: {whose} belongs to root, and you may not write there. Work in a clone" in told
+        advice = f"cd {ledger.folder} && chgrp GROUP {names} && chmod g+rwX {names}"
+        assert told.endswith(f"GROUP of you both: {advice}")
+        shell = advice.replace("GROUP", str(LI)).replace(" .lock", "") if names == ". .lock" else advice
+        subprocess.run(["sh", "-c", shell.replace("GROUP", str(LI))], check=True)
+    assert refused_as_an_ordinary_user(shared) == "" and ledger.ids() == ["r-1", "r-2"]
+
+
+def test_a_ledger_of_ones_own_that_is_shut_is_told_as_it_is(shared: Path) -> None:
+    (shared / ".mlwb/runs").mkdir(parents=True)
+    if os.geteuid() == 0:
+        os.chown(shared / ".mlwb/runs", LI, LI)
+    (shared / ".mlwb/runs").chmod(0o555)
+    assert refused_as_an_ordinary_user(shared).endswith("/.mlwb/runs: Permission denied")
 
 
 def test_many_begin_at_once_and_none_shares_a_number(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ import errno
 import os
 import re
 import secrets
+import shlex
 import shutil
 import stat
 from collections.abc import Callable
@@ -59,8 +60,27 @@ class Ledger:
             run = make(f"r-{number}")
             self._write(run)
         except OSError as error:
-            raise LedgerError(f"no run can be recorded in {self.folder}: {error.strerror or error}") from None
+            why = self._others(error) or error.strerror or error
+            raise LedgerError(f"no run can be recorded in {self.folder}: {why}") from None
         return run
+
+    def _others(self, error: OSError) -> str:
+        """Whose the ledger is, and what to do, where ERROR is that another user's folders or files are not writable."""
+        if error.errno not in (errno.EACCES, errno.EPERM):
+            return ""
+        near = next(str(one) for one in (self.folder, *self.folder.parents) if os.path.exists(one))  # noqa: PTH110
+        shut = [one for one in (near, f"{self.folder}/.lock") if os.path.lexists(one) and not os.access(one, os.W_OK)]
+        if not shut or (uid := os.lstat(shut[0]).st_uid) == os.geteuid():  # a sandbox, or one's own to change
+            return ""
+        whose = f"{'it' if shut[0] == str(self.folder) else shut[0]} belongs to {_name(uid)}"
+        told = f"{whose}, and you may not write there. Work in a clone or a folder of your own"
+        if near != str(self.folder):
+            return told
+        names = " ".join("." if one == near else ".lock" for one in shut)
+        go = f"cd {shlex.quote(near)}"
+        return (
+            f"{told}, or have them open it to a GROUP of you both: {go} && chgrp GROUP {names} && chmod g+rwX {names}"
+        )
 
     def _next(self) -> int:
         numbers = [int(entry.name[2:]) for entry in self.folder.iterdir() if ID.fullmatch(entry.name)]
@@ -143,6 +163,15 @@ def ledger_for(folder: Path) -> Ledger:
     above = [folder, *folder.parents]
     top = next((at for at, one in enumerate(above) if (one / ".git").exists()), 0)
     return Ledger(next((one for one in above[: top + 1] if (one / RUNS).is_dir()), folder))
+
+
+def _name(uid: int) -> str:
+    import pwd
+
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:  # a user that this machine does not know
+        return f"the user number {uid}"
 
 
 def _encoded(run: Run) -> bytes:
