@@ -1,6 +1,7 @@
 """The drafted model card: what is known is told with its noise, what is not says unknown."""
 
 import re
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -8,10 +9,12 @@ import pytest
 import yaml
 
 from workbench.experiments.card import drafted
+from workbench.experiments.code import taken
 from workbench.experiments.ledger import Ledger
 from workbench.experiments.points import Series, save
 from workbench.experiments.readers.base import Column
-from workbench.experiments.types import Alert, Card, Data, Metric, Run, Usage
+from workbench.experiments.surroundings import PACKAGES
+from workbench.experiments.types import Alert, Card, Data, Environment, Metric, Run, Usage
 from workbench.verbs import exp
 
 
@@ -62,6 +65,41 @@ def test_data_hyperparameters_and_alerts_are_told(tmp_path: Path) -> None:
     text = drafted(ledger, run)
     assert "| `a.csv` | 10 bytes | `abc` |" in text and "too large to be hashed" in text
     assert "| `opt.lr` | `0.1` |" in text and "Finetuned from:** org/base" in text and "loss is NaN at step 3" in text
+
+
+def test_files_of_configuration_are_told_as_the_code_of_the_run_had_them(tmp_path: Path) -> None:
+    """By file and key, those that the command names first; no secret, none of tools, and no claim that it was read."""
+    files = {"zeta.json": '{"lr": 0.1, "model": {"width": 64}}', "conf/a.yaml": "batch: 8\nhf_token: hf_abcdef\n",
+             ".tool/config.json": '{"theme": "dark"}', "words.json": '{"the": 1}'}  # fmt: skip
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(text)
+    subprocess.run(["git", "init", "-q"], cwd=tmp_path, check=True)
+    ledger = Ledger(tmp_path)
+    code = taken(tmp_path, "r-1")
+    (tmp_path / "zeta.json").write_text('{"lr": 9}')
+    argv = ("python", "train.py", "--config=zeta.json")
+    text = drafted(ledger, made(ledger, 0.9, code=code, argv=argv, config={"seed": 3}))
+    table = text.partition("#### Training Hyperparameters")[2].partition("## Evaluation")[0]
+    assert [line for line in table.splitlines() if line.startswith("| `")] == [
+        "| `seed` | `3` |", "| `zeta.json: lr` | `0.1` |", "| `zeta.json: model.width` | `64` |",
+        "| `conf/a.yaml: batch` | `8` |", "| `conf/a.yaml: hf_token` | `…` |",
+    ]  # fmt: skip
+    assert "whether the program read that file is not recorded" in table and "hf_abcdef" not in text
+    plain = drafted(ledger, made(ledger, 0.9, config={"seed": 3}))
+    assert "is not recorded" not in plain and "| `seed` | `3` |" in plain
+
+
+def test_software_is_told_as_far_as_the_list_of_packages_goes(tmp_path: Path) -> None:
+    ledger = Ledger(tmp_path)
+    run = made(ledger, 0.9, environment=Environment(python="3.12.1", packages="abc"))
+    assert "Software installed:** unknown: of the list of packages only its hash was kept" in drafted(ledger, run)
+    listed = ledger.path(run.id) / PACKAGES
+    listed.write_text("".join(f"p{at}==1.{at}\n" for at in range(23)))
+    assert "Software installed:** p0 1.0, p1 1.1," in drafted(ledger, run)
+    assert "p19 1.19, and 3 other packages\n" in drafted(ledger, run)
+    listed.write_text("attrs==26.1\ntorch==2.9\n")
+    assert "Software installed:** torch 2.9, and 1 other package\n" in drafted(ledger, run)
 
 
 def test_nothing_of_the_record_breaks_out_of_its_place(tmp_path: Path) -> None:

@@ -9,17 +9,21 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from workbench.experiments.changes import flat, packages
+from workbench.experiments.changes import flat, packages, shown
+from workbench.experiments.code import Git
 from workbench.experiments.compare import reader, telling, value_of
 from workbench.experiments.compare_words import about
+from workbench.experiments.config_files import kept
 from workbench.experiments.data import overlaps
 from workbench.experiments.goals import goal_of, known
 from workbench.experiments.ledger import Ledger
+from workbench.experiments.numbers import SECRET
 from workbench.experiments.types import Data, Run
 from workbench.protocol.visible import visible
+from workbench.protocol.words import counted
 
 UNKNOWN = "unknown"
-_METRICS, _KEYS = 20, 60
+_METRICS, _KEYS, _PACKAGES = 20, 60, 20
 _BASE = (
     "base_model",
     "model_name_or_path",
@@ -41,7 +45,7 @@ def drafted(ledger: Ledger, run: Run) -> str:
         _section("Model Details", _details(run)),
         _section("Uses", [("Direct use", UNKNOWN), ("Downstream use", UNKNOWN), ("Out-of-scope use", UNKNOWN)]),
         _section("Bias, Risks and Limitations", _risks(run)),
-        "## Training Details\n", _data(run, "train", "Training Data"), _procedure(run),
+        "## Training Details\n", _data(run, "train", "Training Data"), _procedure(ledger, run),
         "## Evaluation\n", _data(run, "test", "Testing Data"), _data(run, "validation", "Validation Data"),
         _results(ledger, run, seeds),
         _section("Environmental Impact", _impact(run, seeds)),
@@ -147,16 +151,27 @@ def _hash(one: Data) -> str:
     return _code(one.digest) if one.digest else "too large to be hashed"
 
 
-def _procedure(run: Run) -> str:
-    settings = list(flat(run.config).items())
+def _procedure(ledger: Ledger, run: Run) -> str:
+    told, files = list(flat(run.config).items()), _files(ledger, run)
+    settings = [*told, *files]
     rows = "".join(f"| {_code(key)} | {_code(_short(value))} |\n" for key, value in settings[:_KEYS])
     more = f"\nand {len(settings) - _KEYS} more\n" if len(settings) > _KEYS else ""
-    table = f"| setting | value |\n|---|---|\n{rows}{more}" if rows else f"{UNKNOWN}\n"
+    of_files = files[: max(0, _KEYS - len(told))]
+    note = "\n`file: key` stands so in the code that ran; whether the program read that file is not recorded.\n"
+    table = f"| setting | value |\n|---|---|\n{rows}{more}{note if of_files else ''}" if rows else f"{UNKNOWN}\n"
     return (
         "### Training Procedure\n\n"
         f"- **Command:** {_code(' '.join(run.argv))}\n- **Seed:** {UNKNOWN if run.seed is None else run.seed}\n"
         f"- **Duration:** {_duration(run)}\n\n#### Training Hyperparameters\n\n{table}"
     )
+
+
+def _files(ledger: Ledger, run: Run) -> list[tuple[str, Any]]:
+    """What the files of configuration say that lie with the code of RUN, without secrets: a card is published."""
+    if not (revision := run.code.snapshot or run.code.commit):
+        return []
+    found = kept(Git(ledger.workspace), revision, run.argv)
+    return [(shown(key), "…" if SECRET.search(key.partition(": ")[2]) else value) for key, value in found.items()]
 
 
 def _short(value: Any) -> str:
@@ -214,16 +229,25 @@ def _impact(run: Run, seeds: Sequence[Run]) -> list[tuple[str, str]]:
 
 
 def _technical(ledger: Ledger, run: Run) -> list[tuple[str, str]]:
-    installed = packages(ledger, run) or {}
-    software = [f"{name} {installed[name]}" for name in _SOFTWARE.split() if name in installed]
     peak = run.usage.peak_gpu_memory
     return [
         ("Architecture and objective", UNKNOWN),
         ("Hardware", _text(f"{run.host or UNKNOWN}, {len(run.gpus)} GPU" + ("s" if len(run.gpus) != 1 else ""))),
         ("Peak GPU memory", UNKNOWN if peak is None else f"{peak / 2**30:.1f} GiB"),
         ("Python", _text(run.environment.python)),
-        ("Software installed", _text(", ".join(software))),
+        ("Software installed", _software(ledger, run)),
     ]
+
+
+def _software(ledger: Ledger, run: Run) -> str:
+    """The packages that tell most, or the first of all; where their list is gone, that it is."""
+    installed = packages(ledger, run)
+    if installed is None:
+        return f"{UNKNOWN}: of the list of packages only its hash was kept" if run.environment.packages else UNKNOWN
+    names = [name for name in _SOFTWARE.split() if name in installed] or list(installed)[:_PACKAGES]
+    told = ", ".join(f"{name} {installed[name]}" for name in names) or "no packages"
+    rest = len(installed) - len(names)
+    return _text(told) + (f", and {counted(rest, 'other package')}" if rest else "")
 
 
 def _provenance(run: Run, seeds: Sequence[Run]) -> list[tuple[str, str]]:

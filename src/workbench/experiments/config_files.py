@@ -1,4 +1,4 @@
-"""Files of configuration that differ between two codes, key by key: whoever reads them, they are what was set.
+"""Files of configuration in a code, or what differs of them between two, key by key: who reads them is not known.
 
 Only small files count that a command names, or whose name or folder says what they are; others stay code alone.
 """
@@ -44,11 +44,29 @@ def differing(
     return found
 
 
+def kept(git: Git, revision: str, words: Iterable[str]) -> dict[str, Any]:
+    """`file: key` -> its value, of the files of configuration in REVISION; those that WORDS, the command, name first.
+
+    What belongs to tools, with a point before its name or folder's, is no configuration of a run.
+    """
+    words = list(words)
+    paths = git.said("ls-tree", "-r", "-z", "--name-only", "--full-name", revision).split("\0")
+    plain = [path for path in paths if not any(part.startswith(".") for part in PurePath(path).parts)]
+    counted = [path for path in plain if _counts(path, words)]
+    counted.sort(key=lambda path: (not _named(path, words), path.count("/"), path))
+    read = {path: _read(git, revision, path) or {} for path in counted[:_FILES]}
+    return {f"{path}: {key}": value for path, content in read.items() for key, value in content.items()}
+
+
 def _counts(path: str, words: Iterable[str]) -> bool:
     pure = PurePath(path)
     if pure.suffix not in _FORMATS:
         return False
-    return any(word.rpartition("=")[2].endswith(pure.name) for word in words) or bool(_NAMED.search(path))
+    return _named(path, words) or bool(_NAMED.search(path))
+
+
+def _named(path: str, words: Iterable[str]) -> bool:
+    return any(word.rpartition("=")[2].endswith(PurePath(path).name) for word in words)
 
 
 def _read(git: Git, tree: str, path: str) -> dict[str, Any] | None:

@@ -19,7 +19,7 @@ _NOTES = 100
 _POLLS = 2000  # of a last pass: it ends also where something writes for ever
 _CONFIG_KEYS, _CONFIG_TEXT, _DEPTH = 2000, 4000, 20
 _SPLITS = frozenset(("train", "training", "val", "valid", "validation", "eval", "evaluation", "test"))
-_SECRET = re.compile(
+SECRET = re.compile(
     r"password|passwd|secret|credential|api_?key|access_?key|(?:hub|auth|access|api|hf)_?token", re.IGNORECASE
 )
 # Whose word counts where two tell the same key of a configuration, the first before the others.
@@ -275,7 +275,7 @@ def _bounded(key: str, value: Any, left: list[int], depth: int = _DEPTH) -> Any:
     if left[0] < 0 or depth < 0:
         return "…"
     if isinstance(value, str):
-        return "…" if value and _SECRET.search(key) else value[:_CONFIG_TEXT]
+        return "…" if value and SECRET.search(key) else value[:_CONFIG_TEXT]
     if isinstance(value, Mapping):
         return {str(name): _bounded(str(name), inner, left, depth - 1) for name, inner in value.items()}
     if isinstance(value, list | tuple):
