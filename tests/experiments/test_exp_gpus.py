@@ -1,6 +1,8 @@
 """Cards for runs, over made-up ones: within what is allowed, free, claimed for the host, and what they cost."""
 
+import fcntl
 import getpass
+import json
 import os
 import stat
 import subprocess
@@ -78,9 +80,23 @@ def test_two_users_never_get_one_card(machine: Machine) -> None:
     held = first.detached("--gpus", "1", "--", "sleep", "1000")
     assert cards(second("run", "--gpus", "1", *SHOW).stdout) == [UUIDS[1]]
     done = second("run", "--gpus", "2", *SHOW, code=75)
-    assert b"claimed by " in done.stderr and f"for {held}".encode() in done.stderr
+    folder = f"…/{first.folder.parent.name}/{first.folder.name}"
+    assert f"(GPU 0: claimed by {getpass.getuser()} for {held} in {folder})".encode() in done.stderr
     first("stop", held)
     assert len(cards(second("run", "--gpus", "2", *SHOW).stdout)) == 2
+
+
+def test_a_claim_of_a_version_that_told_no_folder(machine: Machine, tmp_path: Path) -> None:
+    exp, claims = machine(FREE), tmp_path / "claims"
+    claims.mkdir()
+    with (claims / UUIDS[0]).open("w") as claim:
+        claim.write('{"user":"li","run":"r-7","pid":1,"released":null}')
+        claim.flush()
+        fcntl.flock(claim, fcntl.LOCK_EX)
+        done = exp("run", "--gpus", "1", *SHOW, code=75)
+    assert b"(GPU 0: claimed by li for r-7)" in done.stderr
+    assert cards(exp("run", "--gpus", "1", *SHOW).stdout) == [UUIDS[0]]
+    assert json.loads((claims / UUIDS[0]).read_bytes())["folder"].endswith(f"/{exp.folder.name}")
 
 
 def test_a_claim_ends_with_its_supervisor_however_that_ends(machine: Machine, tmp_path: Path) -> None:

@@ -90,10 +90,12 @@ def seen(text: str) -> list[str]:
     return text.partition("cards=")[2].partition(".")[0].split(",")
 
 
-def test_every_command_sees_one_free_card(machine: Machine) -> None:
+def test_every_command_sees_one_free_card(machine: Machine, tmp_path: Path) -> None:
     place = machine(f"util=37 used=61 total=80 pids={os.getpid()}:61", FREE, FREE)
     texts, _ = place(SEE, {"command": SEE})
     assert [seen(text) for text in texts] == [[UUIDS[1]], [UUIDS[1]]]
+    claim = json.loads((tmp_path / "claims" / UUIDS[1]).read_bytes())
+    assert claim["folder"] == "…/home0/work", "who waits for it is told where"
 
 
 @pytest.mark.parametrize(

@@ -33,12 +33,16 @@ class NoCardsError(Exception):
 
 
 class Holder(msgspec.Struct, frozen=True):
-    """The content of a claim's file: who has it, or had it last. `released`: when, by the clock of this boot."""
+    """The content of a claim's file: who has it, or had it last. `released`: when, by the clock of this boot.
+
+    `folder`: the workspace of the run, by its last names; empty in claims of versions that did not tell it.
+    """
 
     user: str
     run: str
     pid: int
     released: float | None = None
+    folder: str = ""
 
 
 class _Place(msgspec.Struct, frozen=True):
@@ -71,8 +75,9 @@ class Taken:
 
 
 class Claims:
-    """Looks for COUNT free cards of those that ENV leaves, for USER's RUN. `try_now` is asked until it gives them.
+    """Looks for COUNT free cards of those that ENV leaves, for USER's RUN in WORKSPACE.
 
+    `try_now` is asked until it gives them.
     IDLE_S: how long a card has to be without a process before it counts as free.
     """
 
@@ -84,9 +89,10 @@ class Claims:
         run: str,
         nvml: Nvml | None = None,
         idle_s: float | None = None,
+        workspace: str = "",
     ) -> None:
         self._count, self._env = count, env
-        self.holder = Holder(user=user, run=run, pid=os.getpid())
+        self.holder = Holder(user=user, run=run, pid=os.getpid(), folder=_last_names(workspace))
         self._nvml, self._who = nvml or Nvml(), Who()
         self._quiet_since: dict[str, float] = {}
         self._idle_s = float(os.environ.get(IDLE_VARIABLE, IDLE_S)) if idle_s is None else idle_s
@@ -126,7 +132,7 @@ class Claims:
             why = place.gpu.problem or self.used_by(place, _of(place, uses))
             held, holder = _probe(place.uuid)
             if held:
-                why = f"claimed by {holder.user} for {holder.run}" if holder else "claimed by somebody"
+                why = _claimed(holder)
             found[place.name] = why
         return found
 
@@ -149,7 +155,7 @@ class Claims:
         why = place.gpu.problem or self.used_by(place, uses)
         held, holder = _probe(place.uuid)
         if held:
-            why = f"claimed by {holder.user} for {holder.run}" if holder else "claimed by somebody"
+            why = _claimed(holder)
         if why:
             self._quiet_since.pop(place.uuid, None)
         else:
@@ -185,6 +191,20 @@ def _of(place: _Place, uses: list[Use]) -> list[Use]:
     return [use for use in uses if place.uuid in (use.gpu_uuid, use.mig_uuid)]
 
 
+def _claimed(holder: Holder | None) -> str:
+    """Who has a card, in words."""
+    if holder is None:
+        return "claimed by somebody"
+    return f"claimed by {holder.user} for {holder.run}{f' in {holder.folder}' if holder.folder else ''}"
+
+
+def _last_names(workspace: str) -> str:
+    """WORKSPACE as a claim tells it, which all may read: two names tell it from others, and a claim's file is short."""
+    parts = Path(workspace).parts
+    text = workspace if len(parts) <= 3 else "/".join(("…", *parts[-2:]))
+    return text.encode(errors="surrogateescape").decode(errors="replace")
+
+
 def _age(seconds: float) -> str:
     """SECONDS in whole hours or minutes; empty for less than a minute."""
     if seconds >= 3600:
@@ -192,14 +212,16 @@ def _age(seconds: float) -> str:
     return f"{seconds / 60:.0f} min" if seconds >= 60 else ""
 
 
-def up_to(count: int, env: Mapping[str, str], user: str, run: str, nvml: Nvml, free: bool) -> tuple[Taken, str]:
+def up_to(
+    count: int, env: Mapping[str, str], user: str, run: str, workspace: str, nvml: Nvml, free: bool
+) -> tuple[Taken, str]:
     """As many cards of those that ENV leaves as can be claimed, COUNT at most, and words on those that cannot.
 
     FREE: not one that somebody has a process on. How long a card was idle does not count.
     """
     taken: list[tuple[Card, int]] = []
     busy: list[str] = []
-    who = Claims(1, env, user, run, nvml, idle_s=0.0)
+    who = Claims(1, env, user, run, nvml, idle_s=0.0, workspace=workspace)
     gpus, uses = nvml.read()
     for place in allowed(gpus, env):
         if len(taken) >= count:
@@ -208,9 +230,7 @@ def up_to(count: int, env: Mapping[str, str], user: str, run: str, nvml: Nvml, f
         lock = None if why else _claim(place.uuid)
         if lock is None:
             _, holder = _probe(place.uuid)
-            busy.append(
-                f"{place.name}: {why or (f'claimed by {holder.user} for {holder.run}' if holder else 'claimed')}"
-            )
+            busy.append(f"{place.name}: {why or _claimed(holder)}")
         else:
             _write(lock, who.holder)
             taken.append((Card(uuid=place.uuid, index=place.gpu.index, name=place.gpu.name or ""), lock))

@@ -142,7 +142,8 @@ class Cards:
             env = {**self._env, VISIBLE: ",".join(place.uuid for place in named if place.uuid not in own)}
             chosen = self.gpus in ("ask", "auto")
             count = min(len(named) - len(own), self.most - len(own))
-            self._taken, busy = up_to(count, env, user_name(), self._session.id, nvml, free=chosen)
+            workspace = str(self._session.context.workspace)
+            self._taken, busy = up_to(count, env, user_name(), self._session.id, workspace, nvml, free=chosen)
         if count <= 0 and own:
             busy = f"the session's runs have {len(own)}, and it may take {self.most} at a time (maxGpus)"
         if len(self._taken.cards) < (1 if chosen else len(named)):

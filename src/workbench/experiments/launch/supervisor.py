@@ -175,7 +175,7 @@ class Supervisor:
             return None
         from workbench.experiments.gpus import LOOK_S, Claims, NoCardsError
 
-        claims = Claims(self.job.gpus, self.job.env, self.job.user, held.run)
+        claims = Claims(self.job.gpus, self.job.env, self.job.user, held.run, workspace=self.job.workspace)
         until, said = time.monotonic() + self.job.wait_s, ""
         while True:
             try:
