@@ -311,7 +311,7 @@ def test_files_of_configuration_are_told_key_by_key(bench: Bench) -> None:
         "conf/bomb.yaml": "a: &a {}\n" + "".join(f"b{n}: [*a, *a]\n" for n in range(30)),
         "conf/round.yaml": "a: &a [*a]",
         "conf/list.yaml": f"a: &a [{'1, ' * 100}*a]",
-        "conf/nan.yaml": "limit: .nan\n",
+        "conf/nan.yaml": "limit: .nan\n", "conf/hub.yaml": "hf_token: one\n",
     }  # fmt: skip
     for name, text in texts.items():
         (folder / name).write_text(text)
@@ -324,7 +324,7 @@ def test_files_of_configuration_are_told_key_by_key(bench: Bench) -> None:
         "conf/bomb.yaml": "a: &a {}\n" + "".join(f"b{n}: [*a, *a]\n" for n in range(31)),
         "conf/round.yaml": "b: &b [*b]",
         "conf/list.yaml": f"a: &a [{'1, ' * 100}*a] # and a word",
-        "conf/nan.yaml": "limit: .nan # still\n",
+        "conf/nan.yaml": "limit: .nan # still\n", "conf/hub.yaml": "hf_token: two\napi_key: new\n",
     }  # fmt: skip
     for name, text in changed.items():
         (folder / name).write_text(text)
@@ -332,6 +332,7 @@ def test_files_of_configuration_are_told_key_by_key(bench: Bench) -> None:
     changes = bench.compare([a], [b]).changes
     assert changes.config == {
         "conf/model.yaml: layers": ([1, 2], [1, 3]), "conf/model.yaml: optim.betas": ([0.9, 0.95], [0.9, 0.99]),
+        "conf/hub.yaml: hf_token": ("…", "… (another)"), "conf/hub.yaml: api_key": (None, "…"),
         "config.json: scale": (1, 1024), "config.json: reset": (True, False), "config.json: stages.0.steps": (10, 20),
         "config.json: gone": (3, None), "run.toml: train.lr": (1, 2),
     }  # fmt: skip

@@ -17,7 +17,6 @@ from workbench.experiments.config_files import kept
 from workbench.experiments.data import overlaps
 from workbench.experiments.goals import goal_of, known
 from workbench.experiments.ledger import Ledger
-from workbench.experiments.numbers import SECRET
 from workbench.experiments.types import Data, Run
 from workbench.protocol.visible import visible
 from workbench.protocol.words import counted
@@ -167,11 +166,10 @@ def _procedure(ledger: Ledger, run: Run) -> str:
 
 
 def _files(ledger: Ledger, run: Run) -> list[tuple[str, Any]]:
-    """What the files of configuration say that lie with the code of RUN, without secrets: a card is published."""
+    """What the files of configuration say that lie with the code of RUN."""
     if not (revision := run.code.snapshot or run.code.commit):
         return []
-    found = kept(Git(ledger.workspace), revision, run.argv)
-    return [(shown(key), "…" if SECRET.search(key.partition(": ")[2]) else value) for key, value in found.items()]
+    return [(shown(key), value) for key, value in kept(Git(ledger.workspace), revision, run.argv).items()]
 
 
 def _short(value: Any) -> str:

@@ -9,6 +9,7 @@ from pathlib import PurePath
 from typing import Any
 
 from workbench.experiments.code import Git
+from workbench.experiments.numbers import SECRET
 
 _FORMATS = (".json", ".yaml", ".yml", ".toml")
 _NAMED = re.compile(r"conf|param|setting|hyper|option|default|experiment|args", re.IGNORECASE)
@@ -27,7 +28,7 @@ def differing(
     """`file: key` -> its values in both TREES, of the PATHS that are files of configuration; WORDS are the commands'.
 
     SAME says of two values whether they mean the same. A key that a side lacks is None there. What cannot be read is
-    left out, and so is a file that one side has not.
+    left out, and so is a file that one side has not. Of secrets it is said that they differ.
     """
     one, other = trees
     if not one or not other:
@@ -40,14 +41,14 @@ def differing(
         for key in [*before, *(key for key in after if key not in before)]:
             pair = before.get(key), after.get(key)
             if not same(*pair):
-                found[f"{path}: {key}"] = pair
+                found[f"{path}: {key}"] = _hidden(key, *pair)
     return found
 
 
 def kept(git: Git, revision: str, words: Iterable[str]) -> dict[str, Any]:
     """`file: key` -> its value, of the files of configuration in REVISION; those that WORDS, the command, name first.
 
-    What belongs to tools, with a point before its name or folder's, is no configuration of a run.
+    What belongs to tools, with a point before its name or folder's, is no configuration of a run. Secrets are hidden.
     """
     words = list(words)
     paths = git.said("ls-tree", "-r", "-z", "--name-only", "--full-name", revision).split("\0")
@@ -55,7 +56,17 @@ def kept(git: Git, revision: str, words: Iterable[str]) -> dict[str, Any]:
     counted = [path for path in plain if _counts(path, words)]
     counted.sort(key=lambda path: (not _named(path, words), path.count("/"), path))
     read = {path: _read(git, revision, path) or {} for path in counted[:_FILES]}
-    return {f"{path}: {key}": value for path, content in read.items() for key, value in content.items()}
+    return {
+        f"{path}: {key}": _hidden(key, value, value)[0]
+        for path, values in read.items()
+        for key, value in values.items()
+    }
+
+
+def _hidden(key: str, before: Any, after: Any) -> tuple[Any, Any]:
+    if not SECRET.search(key):
+        return before, after
+    return before and "…", after and ("… (another)" if before else "…")
 
 
 def _counts(path: str, words: Iterable[str]) -> bool:
