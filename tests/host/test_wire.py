@@ -84,8 +84,9 @@ def test_a_client_of_another_major_version_is_told_so(tmp_path: Path, monkeypatc
 
 def test_what_is_no_session_is_told_from_one(tmp_path: Path) -> None:
     async def run() -> None:
-        async def greet(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        async def greet(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             writer.write(b"220 mail.example.org ESMTP\n")
+            await reader.read()  # closed before it is read, what was told would end the connection first
             writer.close()
 
         path = str(tmp_path / "other.sock")

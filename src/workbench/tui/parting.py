@@ -72,16 +72,20 @@ def give_words(app: "WorkbenchApp") -> None:
 
 
 async def keep_unsent(app: "WorkbenchApp") -> None:
-    """What is typed and not sent, here and in sessions that were left, is found among the earlier prompts next time."""
+    """What is typed and not sent, here and in sessions that were left, is found among the earlier prompts next time.
+
+    What is marked and written in a review is where it was.
+    """
     earlier = getattr(app.main.prompt, "earlier", None)
-    if earlier is None:
-        return
-    if not earlier.walking:  # an earlier prompt as it was is there already
+    if earlier is not None and not earlier.walking:  # an earlier prompt as it was is there already
         keep_words(app)
     with suppress(TimeoutError):  # of a file system that does not answer
         async with asyncio.timeout(_KEPT_S):
-            for words in app.typed.values():
-                await earlier.keep(*words)
+            if earlier is not None:
+                for words in app.typed.values():
+                    await earlier.keep(*words)
+            if (diff := app.panes.get("diff")) is not None and hasattr(diff, "keep_last"):
+                await diff.keep_last()
 
 
 def ended(panes: Mapping[str, Any]) -> dict[str, Any]:

@@ -47,6 +47,7 @@ def test_marks_and_comments_are_there_when_the_workbench_is_opened_again(state):
         await pilot.press("C")
         await until(pilot, lambda: "comment:" not in text_of(app))
         assert "why not 31?" in app.client.sent[-1].text
+        await app.pane.keep_last()
 
     async def once_more(app, pilot):
         await until(pilot, lambda: "reviewed 1/2" in text_of(app))
@@ -55,6 +56,18 @@ def test_marks_and_comments_are_there_when_the_workbench_is_opened_again(state):
     shown(before)
     shown(again)
     shown(once_more)
+
+
+def test_the_last_change_is_kept_by_who_leaves_at_once(state):
+    async def leaves(app, pilot):
+        await until(pilot, lambda: "line thirty" in text_of(app))
+        for text in ("first", "second", "third"):
+            app.pane.review.put(Comment("a.py", 30, "+line thirty", text))
+            app.pane.redraw()
+        await app.pane.keep_last()
+        assert '"third"' in (state / f"reviews/{SESSION}.json").read_text()
+
+    shown(leaves)
 
 
 def test_another_session_knows_nothing_of_it(state):
@@ -84,13 +97,14 @@ def test_what_cannot_be_read_is_nothing_and_what_was_said_meanwhile_stays(state)
     (state / "reviews").mkdir(parents=True)
     (state / f"reviews/{SESSION}.json").write_bytes(b'{"accepted": 7')
     assert keeper.load() == Review()
-    assert keeper.changed(Review({"x"})) == b""  # before what was kept is known
+    assert not keeper.changed(Review({"x"}))  # before what was kept is known
     kept = Review({"a"}, {"b"}, [Comment("a.py", 1, "+x", "old", "d", 0)], [Taken("b.py", 1, 2, 3, ("-x",))])
     early = Review({"c"}, set(), [Comment("a.py", 1, "+x", "new", "d", 0)])
     joined = keeper.join(kept, early)
     assert (joined.accepted, [one.text for one in joined.comments]) == ({"a", "c"}, ["new"])
-    keeper.save(keeper.changed(joined))
-    assert keeper.changed(joined) == b"" and Keeper(SESSION).load() == joined
+    assert keeper.changed(joined)
+    keeper.save()
+    assert not keeper.changed(joined) and Keeper(SESSION).load() == joined
     assert (state / f"reviews/{SESSION}.json").stat().st_mode & 0o77 == 0
 
 

@@ -127,18 +127,23 @@ class DiffPane(Pane, Judge):
             self.redraw()
 
     def _keep(self) -> None:
-        if not self._saving and (data := self._keeper.changed(self.review)):
+        if not self._saving and self._keeper.changed(self.review):
             self._saving = True
-            self._run(self._save(data))
+            self._run(self._save())
 
-    async def _save(self, data: bytes) -> None:
+    async def _save(self) -> None:
         keeper = self._keeper
         try:
-            while data:
-                await asyncio.to_thread(keeper.save, data)
-                data = keeper.changed(self.review) if keeper is self._keeper else b""
+            await asyncio.to_thread(keeper.save)
+            while keeper is self._keeper and keeper.changed(self.review):
+                await asyncio.to_thread(keeper.save)
         finally:
             self._saving = False
+
+    async def keep_last(self) -> None:
+        """The review is on the disk, as far as it can be: nobody will be here for the rest."""
+        self._keeper.changed(self.review)
+        await asyncio.to_thread(self._keeper.save)
 
     # --- asking the session --------------------------------------------------------------------------------
 

@@ -3,6 +3,7 @@
 import contextlib
 import os
 import re
+import threading
 from pathlib import Path
 
 import msgspec
@@ -28,7 +29,8 @@ class Keeper:
     def __init__(self, session: str = "") -> None:
         self.session = session
         self.loaded = False  # whether what was kept is known
-        self._last = b""
+        self._last = self._saved = b""
+        self._writing = threading.Lock()
 
     def load(self) -> Review:
         """What was kept; an empty review where nothing was, or nothing that can be read."""
@@ -41,21 +43,28 @@ class Keeper:
     def join(self, kept: Review, review: Review) -> Review:
         """What was KEPT, with the REVIEW that was made before that was known. From now on changes are kept."""
         self.loaded, self._last = True, _encoded(kept)
+        self._saved = self._last
         joined = Review(kept.accepted | review.accepted, kept.staged | review.staged, kept.comments, kept.reverts)
         for comment in review.comments:
             joined.put(comment)
         joined.reverts += review.reverts
         return joined
 
-    def changed(self, review: Review) -> bytes:
-        """What to `save` of REVIEW; nothing where that was done, or what was kept is not known yet."""
+    def changed(self, review: Review) -> bool:
+        """Whether REVIEW is to be `save`d: not where that was done, or what was kept is not known yet."""
         if not _SESSION.fullmatch(self.session) or not self.loaded or (data := _encoded(review)) == self._last:
-            return b""
+            return False
         self._last = data
-        return data
+        return True
 
-    def save(self, data: bytes) -> None:
-        """Writes it whole or not at all; where that is not possible it holds for this time only."""
+    def save(self) -> None:
+        """Writes the last change, whole or not at all; where that is not possible it holds for this time only."""
+        with self._writing:
+            if self._saved != self._last:
+                self._saved = self._last
+                self._write(self._saved)
+
+    def _write(self, data: bytes) -> None:
         path = self._path()
         new = path.with_name(f".{path.name}.{os.getpid()}")
         with contextlib.suppress(OSError):
