@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import os
 import subprocess
 import sys
 import threading
@@ -9,12 +10,32 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import pytest
+
 from support.cards import BUSY, python
 from workbench.host.telemetry import Sample
 from workbench.telemetry import words
 from workbench.telemetry.host import HostReader, Who
 from workbench.telemetry.nvml import Nvml
 from workbench.telemetry.sampler import KEPT, Sampler
+
+NO_ROOM = """
+import os, pathlib, resource, threading, time
+from workbench.telemetry.sampler import Sampler
+sampler, refused, left = Sampler(pathlib.Path(".")), 0, []
+os.setresuid(*[70_000 + os.getpid()] * 3)  # a user that nothing else runs as
+for most in (3, 2, 1):  # with this one: room for both threads, for one, for none
+    resource.setrlimit(resource.RLIMIT_NPROC, (most, 3))
+    try:
+        sampler.subscribe(lambda sample: None)()
+    except RuntimeError:
+        refused += 1
+    until = time.monotonic() + 30
+    while threading.active_count() > 1 and time.monotonic() < until:
+        time.sleep(0.01)
+    left.append(threading.active_count())
+print(refused, left)
+"""
 
 
 class Watcher:
@@ -256,3 +277,10 @@ def test_words():
         None: "GPU",
     }
     assert {name: words.short_name(name) for name in names} == names
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs a user of its own")
+def test_where_a_thread_cannot_begin_none_is_left_that_looks_for_nobody(tmp_path: Path) -> None:
+    """It once turned round and round: no look before, and nobody to look for, made a wait that was no number."""
+    done = subprocess.run([sys.executable, "-c", NO_ROOM], cwd=tmp_path, capture_output=True, text=True, timeout=100)
+    assert (done.stdout, done.stderr) == ("2 [1, 1, 1]\n", "")

@@ -50,13 +50,18 @@ class Sampler:
     def subscribe(self, callback: Callback, every_s: float = 1.0) -> Callable[[], None]:
         """CALLBACK gets every sample, in the sampler's thread, at least every EVERY_S; the answer ends that.
 
-        A callback that raises is dropped: whoever it served has gone.
+        A callback that raises is dropped: whoever it served has gone. Raises RuntimeError where no thread can begin.
         """
         with self._lock:
             own = next(self._ids)
-            if not self._subscribers:
-                self._begin()
+            first = not self._subscribers
             self._subscribers[own] = callback, every_s
+            try:
+                if first:
+                    self._begin()
+            except RuntimeError:  # one of the two may have begun
+                self._end(own)
+                raise
             self._lock.notify_all()
         return lambda: self._end(own)
 
