@@ -7,6 +7,7 @@ import sqlite3
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -16,6 +17,7 @@ from support import event_file, wandb_file
 from workbench.experiments.numbers import kind_of
 from workbench.experiments.readers.base import Batch, Reader, Start
 from workbench.experiments.readers.kinds import KINDS
+from workbench.experiments.readers.mlflow import MlflowReader
 from workbench.experiments.readers.wandb import WandbFiles
 
 NAN = math.nan
@@ -148,6 +150,36 @@ def test_runs_of_mlflow_that_began_since(mlflow: tuple[Path, sqlite3.Connection]
     assert not reader.poll()
     log(database, "a", "loss", 4, 0.25)
     assert told(reader.poll()) == {"loss": [(4, 0.25)]}
+
+
+class Interrupted(MlflowReader):
+    """A reader that has to wait behind its first look, as on a busy machine."""
+
+    meanwhile: Callable[[], None] | None = None
+
+    def new_rows(self, database: sqlite3.Connection, table: str, query: str, *values: Any) -> list[Any]:
+        found = super().new_rows(database, table, query, *values)
+        meanwhile, self.meanwhile = self.meanwhile, None
+        if meanwhile is not None:
+            meanwhile()
+        return found
+
+
+def test_a_run_that_begins_and_logs_between_two_looks_at_its_tables_is_read(
+    mlflow: tuple[Path, sqlite3.Connection],
+) -> None:
+    path, database = mlflow
+
+    def meanwhile() -> None:
+        database.execute("INSERT INTO runs VALUES ('c', 'third', 7000000)")
+        log(database, "c", "loss", 1, 0.5)
+
+    reader = Interrupted(path, Start(6500.0))
+    reader.poll()
+    reader.meanwhile = meanwhile
+    log(database, "a", "loss", 1, 0.5)  # something to look for
+    found = told(reader.poll()) | told(reader.poll())
+    assert found == {"loss": [(1, 0.5)]}
 
 
 def test_a_writers_lock_makes_it_wait_and_its_own_reading_makes_nobody_wait(

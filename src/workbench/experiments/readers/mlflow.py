@@ -49,19 +49,21 @@ class MlflowReader(DatabaseReader):
     kind = "mlflow"
 
     def _read(self, database: sqlite3.Connection, batch: Batch) -> None:
+        query = (
+            "SELECT rowid, run_uuid, key, step, timestamp, value, is_nan FROM metrics WHERE rowid > ? ORDER BY rowid"
+        )
+        metrics = self.new_rows(database, "metrics", query)
+        query = "SELECT rowid, run_uuid, key, value FROM params WHERE rowid > ? ORDER BY rowid"
+        params = self.new_rows(database, "params", query)
+        # Last: a run is there before what it logs, and more may be written between two of these looks.
         since = (self.since - SLACK) * 1000 if self.since else 0
         query = "SELECT rowid, run_uuid, name FROM runs WHERE rowid > ? AND start_time >= ? ORDER BY rowid"
         for _, run, name in self.new_rows(database, "runs", query, since):
             self.prefix(run, name or str(run)[:8])
-        for _, run, key, value in self.new_rows(
-            database, "params", "SELECT rowid, run_uuid, key, value FROM params WHERE rowid > ? ORDER BY rowid"
-        ):
+        for _, run, key, value in params:
             if run in self._prefixes:
                 batch.config[f"{self._prefixes[run]}{key}"] = plain(str(value))
-        query = (
-            "SELECT rowid, run_uuid, key, step, timestamp, value, is_nan FROM metrics WHERE rowid > ? ORDER BY rowid"
-        )
-        for _, run, key, step, time, value, is_nan in self.new_rows(database, "metrics", query):
+        for _, run, key, step, time, value, is_nan in metrics:
             found, at = number(value), number(time)  # a column of SQLite may hold anything
             if run in self._prefixes and not str(key).startswith("system/") and found is not None:
                 batch.column(f"{self._prefixes[run]}{key}").add(
