@@ -236,6 +236,8 @@ def test_a_database_whose_rows_never_end_is_given_up(tmp_path: Path) -> None:
     path = tmp_path / "mlflow.db"
     with contextlib.closing(sqlite3.connect(path)) as database:
         endless = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT"
+        database.execute("CREATE TABLE metrics (run_uuid, key, step, timestamp, value, is_nan)")
+        database.execute("CREATE TABLE params (run_uuid, key, value)")
         database.execute(f"CREATE VIEW runs AS {endless} -i rowid, 'a' run_uuid, 'a' name, 0 start_time FROM n")
         database.commit()
     reader, begun = MlflowReader(path), time.thread_time()
